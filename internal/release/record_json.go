@@ -1,0 +1,194 @@
+package release
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"unicode/utf8"
+)
+
+// MaxRecordSize is the largest release.json, in bytes, that ParseRecord reads.
+const MaxRecordSize = 64 << 20
+
+// Marshal writes the record as release.json holds it: fields in a fixed order,
+// cells sorted, two blanks of indentation, one line feed at the end. A record
+// that ParseRecord would refuse is an error.
+func (r Record) Marshal() ([]byte, error) {
+	r.Schema = RecordSchema
+	r.Cells = sortCells(r.Cells)
+	if err := r.validate(); err != nil {
+		return nil, fmt.Errorf("%s: %w", RecordFile, err)
+	}
+	b, err := r.encode()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", RecordFile, err)
+	}
+	if len(b) > MaxRecordSize {
+		return nil, fmt.Errorf("%s: want at most %d bytes, got %d", RecordFile, MaxRecordSize, len(b))
+	}
+	return b, nil
+}
+
+func (r Record) encode() ([]byte, error) {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(r); err != nil {
+		return nil, err
+	}
+	return b.Bytes(), nil
+}
+
+// ParseRecord reads what [Record.Marshal] writes and nothing else: unknown,
+// repeated or missing fields, another order, other white space and names that
+// could leave a folder are all errors. Marshal of the result is data again.
+func ParseRecord(data []byte) (Record, error) {
+	r, err := parseRecord(data)
+	if err != nil {
+		return Record{}, fmt.Errorf("%s: %w", RecordFile, err)
+	}
+	return r, nil
+}
+
+func parseRecord(data []byte) (Record, error) {
+	if len(data) > MaxRecordSize {
+		return Record{}, fmt.Errorf("want at most %d bytes, got %d", MaxRecordSize, len(data))
+	}
+	// The schema is looked at first and leniently: a record of a later version
+	// should be called that, not an unknown field.
+	var head struct {
+		Schema string `json:"schema"`
+	}
+	if err := json.Unmarshal(data, &head); err != nil {
+		return Record{}, jsonFault(data, err)
+	}
+	if head.Schema != RecordSchema {
+		return Record{}, fmt.Errorf("schema: want %q, got %q; a newer releaser may be needed", RecordSchema, head.Schema)
+	}
+	var r Record
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&r); err != nil {
+		return Record{}, jsonFault(data, err)
+	}
+	if err := r.validate(); err != nil {
+		return Record{}, err
+	}
+	canonical, err := r.encode()
+	if err != nil {
+		return Record{}, err
+	}
+	if !bytes.Equal(canonical, data) {
+		return Record{}, fmt.Errorf("line %d is not spelled as releaser writes it", firstDifference(canonical, data))
+	}
+	return r, nil
+}
+
+// jsonFault adds the line to an error of encoding/json that knows an offset.
+func jsonFault(data []byte, err error) error {
+	var offset int64 = -1
+	var syntax *json.SyntaxError
+	var typ *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &syntax):
+		offset = syntax.Offset
+	case errors.As(err, &typ):
+		offset = typ.Offset
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return errors.New("is empty or cut short")
+	}
+	if offset < 0 || offset > int64(len(data)) {
+		return err
+	}
+	return fmt.Errorf("line %d: %w", 1+bytes.Count(data[:offset], []byte{'\n'}), err)
+}
+
+// firstDifference is the line, counted from 1, on which two texts part.
+func firstDifference(a, b []byte) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return 1 + bytes.Count(b[:n], []byte{'\n'})
+}
+
+// entryJSON is a RecordEntry as it is written. File names are bytes and JSON
+// strings are not: a name that is not UTF-8 goes into name_base64.
+type entryJSON struct {
+	Name       *string    `json:"name,omitempty"`
+	NameBase64 []byte     `json:"name_base64,omitempty"`
+	Type       string     `json:"type"`
+	Mode       string     `json:"mode"` // octal, four digits
+	Size       *int64     `json:"size,omitempty"`
+	SHA256     *HexDigest `json:"sha256,omitempty"`
+	Link       *string    `json:"link,omitempty"`
+	LinkBase64 []byte     `json:"link_base64,omitempty"`
+}
+
+// MarshalJSON writes the entry in its published form.
+func (e RecordEntry) MarshalJSON() ([]byte, error) {
+	w := entryJSON{Type: e.Type, Mode: fmt.Sprintf("%04o", e.Mode), SHA256: e.SHA256}
+	w.Name, w.NameBase64 = textOrBytes(e.Name)
+	if e.Type == EntryFile {
+		w.Size = &e.Size
+	}
+	if e.Type == EntrySymlink || e.Type == EntryHardlink {
+		w.Link, w.LinkBase64 = textOrBytes(e.Link)
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(w); err != nil {
+		return nil, err
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+}
+
+// UnmarshalJSON reads the published form, unknown fields being errors.
+func (e *RecordEntry) UnmarshalJSON(data []byte) error {
+	var w entryJSON
+	dec := json.NewDecoder(bytes.NewReader(data))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&w); err != nil {
+		return fmt.Errorf("entry: %w", err)
+	}
+	mode, err := strconv.ParseUint(w.Mode, 8, 32)
+	if err != nil {
+		return fmt.Errorf("entry: mode %q: want octal digits", w.Mode)
+	}
+	*e = RecordEntry{Type: w.Type, Mode: uint32(mode), SHA256: w.SHA256}
+	if e.Name, err = fromTextOrBytes("name", w.Name, w.NameBase64); err != nil {
+		return err
+	}
+	if w.Size != nil {
+		e.Size = *w.Size
+	}
+	if w.Link != nil || len(w.LinkBase64) > 0 {
+		if e.Link, err = fromTextOrBytes("link", w.Link, w.LinkBase64); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func textOrBytes(s string) (*string, []byte) {
+	if utf8.ValidString(s) {
+		return &s, nil
+	}
+	return nil, []byte(s)
+}
+
+func fromTextOrBytes(field string, text *string, raw []byte) (string, error) {
+	switch {
+	case text != nil && raw == nil:
+		return *text, nil
+	case text == nil && raw != nil:
+		return string(raw), nil
+	}
+	return "", fmt.Errorf("entry: want exactly one of %s and %s_base64, got %q", field, field, base64.StdEncoding.EncodeToString(raw))
+}

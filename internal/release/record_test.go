@@ -1,0 +1,168 @@
+package release
+
+import (
+	"bytes"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the golden files anew")
+
+func hex(s string) HexDigest { return HexDigest{DigestBytes([]byte(s))} }
+
+func exampleRecord() Record {
+	content := hex("content")
+	cell := func(lineage, platform, asset string) RecordCell {
+		p, err := ParsePlatform(platform)
+		if err != nil {
+			panic(err)
+		}
+		return RecordCell{
+			Lineage: lineage, Platform: p, Asset: asset,
+			Image:       "registry.example/acme/facerec:1.2.3",
+			IndexDigest: DigestBytes([]byte("index")), ManifestDigest: DigestBytes([]byte(asset)),
+			Path: "/app", Prefix: "facerec-1.2.3", Recipe: "gnu-gzip-6",
+			TarSHA256: hex("tar"), TarSize: 10240, FileSHA256: hex("file"), FileSize: 300,
+			Entries: []RecordEntry{
+				{Name: ".", Type: EntryDir, Mode: 0o755},
+				{Name: "a <b>", Type: EntryFile, Mode: 0o4755, Size: 7, SHA256: &content},
+				{Name: "b\xff", Type: EntryHardlink, Mode: 0o644, Link: "a <b>"},
+				{Name: "c", Type: EntrySymlink, Mode: 0o777, Link: "../elsewhere/\xfe"},
+				{Name: "empty", Type: EntryFile, Mode: 0, Size: 0, SHA256: &content},
+			},
+		}
+	}
+	return Record{
+		Project: "facerec", Version: "1.2.3", Epoch: 1_700_000_000,
+		Signer: &Signer{Identity: "https://github.com/acme/facerec/.github/workflows/release.yml@refs/tags/v1.2.3", Issuer: "https://token.actions.example"},
+		Cells: []RecordCell{
+			cell("dlib20", "linux/amd64", "facerec_1.2.3_linux_amd64.tar.gz"),
+			cell("dlib19", "linux/arm/v7", "facerec_1.2.3_linux_armv7-dlib19.tar.gz"),
+			cell("dlib19", "linux/amd64", "facerec_1.2.3_linux_amd64-dlib19.tar.gz"),
+		},
+	}
+}
+
+func TestRecordGolden(t *testing.T) {
+	got, err := exampleRecord().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden := filepath.Join("testdata", "release.json")
+	if *update {
+		if err := os.MkdirAll("testdata", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(golden, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("the form of release.json moved:\n%s", got)
+	}
+	back, err := ParseRecord(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := back.Marshal()
+	if err != nil || !bytes.Equal(again, want) {
+		t.Errorf("Marshal of what was parsed differs: %v", err)
+	}
+	if c, ok := back.Cell("dlib19/linux/arm/v7"); !ok || c.Entries[2].Name != "b\xff" || c.Entries[3].Link != "../elsewhere/\xfe" {
+		t.Errorf("a name that is not UTF-8 came back as %q", c.Entries)
+	}
+}
+
+func TestParseRecordRefuses(t *testing.T) {
+	good, err := exampleRecord().Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ name, old, new, want string }{
+		{"newer schema", "release/v1", "release/v2", "newer releaser"},
+		{"unknown field", `"epoch"`, `"epocx"`, "unknown field"},
+		{"unknown entry field", `"mode": "4755"`, `"modes": "4755"`, "unknown field"},
+		{"repeated field", `"epoch": 1700000000,`, `"epoch": 1700000000, "epoch": 1700000000,`, "line 5 is not spelled"},
+		{"other case", `"epoch"`, `"Epoch"`, "line 5 is not spelled"},
+		{"white space", `"epoch": `, `"epoch":  `, "line 5 is not spelled"},
+		{"version with v", `"version": "1.2.3"`, `"version": "v1.2.3"`, `want "1.2.3"`},
+		{"asset with path", `"asset": "facerec_`, `"asset": "../facerec_`, "asset: "},
+		{"asset twice", "linux_armv7-dlib19.tar.gz", "linux_amd64-dlib19.tar.gz", "belongs to dlib19/linux/amd64"},
+		{"cell twice", `"linux/arm/v7"`, `"linux/amd64"`, "comes twice"},
+		{"cells unsorted", `"lineage": "dlib20"`, `"lineage": "dlib18"`, "sorted by lineage"},
+		{"platform", `"linux/arm/v7"`, `"linux/mips"`, "not known"},
+		{"digest without sha256", `"index_digest": "sha256:`, `"index_digest": "`, "sha256:HEX"},
+		{"relative path", `"/app"`, `"app"`, "clean absolute path"},
+		{"dirty path", `"/app"`, `"/app/../etc"`, "clean absolute path"},
+		{"entry escapes", `"name": "c"`, `"name": "../c"`, "name: want"},
+		{"entry absolute", `"name": "c"`, `"name": "/c"`, "name: want"},
+		{"entry twice", `"name": "c"`, `"name": "empty"`, "comes twice"},
+		{"link missing", `"link": "a <b>"`, `"link": ""`, "link: want"},
+		{"file with link", `"type": "symlink"`, `"type": "file"`, "sha256: want"},
+		{"unknown type", `"type": "symlink"`, `"type": "fifo"`, "type: want"},
+		{"mode too big", `"mode": "4755"`, `"mode": "14755"`, "at most 7777"},
+		{"mode spelled otherwise", `"mode": "4755"`, `"mode": "04755"`, "not spelled"},
+		{"negative size", `"tar_size": 10240`, `"tar_size": -1`, "tar_size"},
+		{"size as text", `"tar_size": 10240`, `"tar_size": "10240"`, "line 23"},
+		{"trailing bytes", "]\n}\n", "]\n}\n\n", "not spelled"},
+		{"two documents", "]\n}\n", "]\n}\n{}\n", "after top-level value"},
+		{"cut short", "]\n}\n", "]\n", "unexpected end"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bad := bytes.Replace(good, []byte(c.old), []byte(c.new), 1)
+			if strings.HasPrefix(c.old, "]\n}") {
+				bad = append(bytes.TrimSuffix(bytes.Clone(good), []byte(c.old)), c.new...)
+			}
+			if bytes.Equal(bad, good) {
+				t.Fatalf("%q is not in the example", c.old)
+			}
+			_, err := ParseRecord(bad)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			if !strings.HasPrefix(err.Error(), "release.json: ") || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, c.want)
+			}
+		})
+	}
+}
+
+func TestMarshalRefuses(t *testing.T) {
+	r := exampleRecord()
+	r.Cells[0].IndexDigest = Digest{}
+	if _, err := r.Marshal(); err == nil || !strings.Contains(err.Error(), "index_digest") {
+		t.Errorf("a record without an index digest: %v", err)
+	}
+	r = exampleRecord()
+	r.Cells = nil
+	if _, err := r.Marshal(); err == nil || !strings.Contains(err.Error(), "cells") {
+		t.Errorf("a record without cells: %v", err)
+	}
+}
+
+func FuzzParseRecord(f *testing.F) {
+	good, err := exampleRecord().Marshal()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(good)
+	f.Add([]byte(`{"schema":"releaser.release/v1"}`))
+	f.Add([]byte(`null`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, err := ParseRecord(data)
+		if err != nil {
+			return
+		}
+		again, err := r.Marshal()
+		if err != nil || !bytes.Equal(again, data) {
+			t.Fatalf("Marshal(ParseRecord(x)) is not x: %v", err)
+		}
+	})
+}

@@ -1,0 +1,159 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// maxEntries is the most entries that all tarballs of one release may have.
+const maxEntries = 1_000_000
+
+// plainName is what assets, prefixes, lineages and recipes look like: safe as
+// one component of a path, in a shell and in a URL.
+var plainName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._+-]{0,199}$`)
+
+// imageName is [HOST[:PORT]/]REPOSITORY:TAG, without a digest; see the
+// distribution specification for its parts. It keeps to printable ASCII.
+var imageName = regexp.MustCompile(`^[0-9A-Za-z\[][0-9A-Za-z._:/\[\]-]{0,499}:[0-9A-Za-z_][0-9A-Za-z._-]{0,127}$`)
+
+func (r Record) validate() error {
+	if r.Schema != RecordSchema {
+		return fmt.Errorf("schema: want %q, got %q", RecordSchema, r.Schema)
+	}
+	if !plainName.MatchString(r.Project) {
+		return fmt.Errorf("project: %q is not a plain name", r.Project)
+	}
+	if v, err := ParseVersion(string(r.Version)); err != nil {
+		return fmt.Errorf("version: %w", err)
+	} else if v != r.Version {
+		return fmt.Errorf("version: want %q, got %q", v, r.Version)
+	}
+	if r.Epoch < 0 {
+		return fmt.Errorf("epoch: want seconds since 1970, got %d", r.Epoch)
+	}
+	if r.Signer != nil && (r.Signer.Identity == "" || r.Signer.Issuer == "") {
+		return errors.New("signer: want both identity and issuer, or no signer at all")
+	}
+	if len(r.Cells) == 0 {
+		return errors.New("cells: is empty; want one for every tarball")
+	}
+	assets := map[string]string{}
+	entries := 0
+	for i, c := range r.Cells {
+		if err := c.validate(); err != nil {
+			return fmt.Errorf("cell %d (%s): %w", i+1, c, err)
+		}
+		if i > 0 {
+			switch d := compareCells(r.Cells[i-1], c); {
+			case d == 0:
+				return fmt.Errorf("cell %d (%s): comes twice", i+1, c)
+			case d > 0:
+				return fmt.Errorf("cell %d (%s): comes after %s; want the cells sorted by lineage, then platform", i+1, c, r.Cells[i-1])
+			}
+		}
+		if other, ok := assets[c.Asset]; ok {
+			return fmt.Errorf("cell %d (%s): asset %s belongs to %s already", i+1, c, c.Asset, other)
+		}
+		assets[c.Asset] = c.String()
+		if entries += len(c.Entries); entries > maxEntries {
+			return fmt.Errorf("entries: want at most %d in all", maxEntries)
+		}
+	}
+	return nil
+}
+
+func (c RecordCell) validate() error {
+	if _, err := ParsePlatform(c.Platform.String()); err != nil {
+		return err
+	}
+	for _, f := range []struct{ field, value string }{
+		{"lineage", c.Lineage}, {"asset", c.Asset}, {"prefix", c.Prefix}, {"recipe", c.Recipe},
+	} {
+		if !plainName.MatchString(f.value) {
+			return fmt.Errorf("%s: %q is not a plain name", f.field, f.value)
+		}
+	}
+	if c.Asset == RecordFile {
+		return fmt.Errorf("asset: %s is the record itself", c.Asset)
+	}
+	if !imageName.MatchString(c.Image) {
+		return fmt.Errorf("image: %q: want REPOSITORY:TAG", c.Image)
+	}
+	if c.IndexDigest.IsZero() || c.ManifestDigest.IsZero() {
+		return errors.New("index_digest and manifest_digest: want both")
+	}
+	if c.TarSHA256.IsZero() || c.FileSHA256.IsZero() {
+		return errors.New("tar_sha256 and file_sha256: want both")
+	}
+	if !strings.HasPrefix(c.Path, "/") || path.Clean(c.Path) != c.Path || hasControl(c.Path) {
+		return fmt.Errorf("path: %q: want a clean absolute path", c.Path)
+	}
+	if c.TarSize <= 0 || c.FileSize <= 0 {
+		return fmt.Errorf("tar_size and file_size: want bytes, got %d and %d", c.TarSize, c.FileSize)
+	}
+	if c.Entries == nil {
+		return errors.New("entries: is missing")
+	}
+	seen := make(map[string]bool, len(c.Entries))
+	for i, e := range c.Entries {
+		if err := e.validate(); err != nil {
+			return fmt.Errorf("entry %d (%q): %w", i+1, e.Name, err)
+		}
+		if seen[e.Name] {
+			return fmt.Errorf("entry %d (%q): comes twice", i+1, e.Name)
+		}
+		seen[e.Name] = true
+	}
+	return nil
+}
+
+func (e RecordEntry) validate() error {
+	if !validEntryName(e.Name) {
+		return errors.New("name: want a relative path without empty, dot or dot-dot parts")
+	}
+	if e.Mode > 0o7777 {
+		return fmt.Errorf("mode: want at most 7777, got %o", e.Mode)
+	}
+	if e.Size < 0 {
+		return fmt.Errorf("size: want bytes, got %d", e.Size)
+	}
+	isFile, isLink := e.Type == EntryFile, e.Type == EntrySymlink || e.Type == EntryHardlink
+	switch {
+	case !isFile && !isLink && e.Type != EntryDir:
+		return fmt.Errorf("type: want %s, %s, %s or %s, got %q", EntryDir, EntryFile, EntrySymlink, EntryHardlink, e.Type)
+	case isFile != (e.SHA256 != nil):
+		return fmt.Errorf("sha256: want it for files and for nothing else, type is %s", e.Type)
+	case isFile && e.SHA256.IsZero():
+		return errors.New("sha256: is empty")
+	case !isFile && e.Size != 0:
+		return fmt.Errorf("size: want it for files only, type is %s", e.Type)
+	case isLink != (e.Link != ""):
+		return fmt.Errorf("link: want it for links and for nothing else, type is %s", e.Type)
+	case strings.ContainsRune(e.Link, 0):
+		return errors.New("link: has a NUL")
+	case e.Type == EntryHardlink && !validEntryName(e.Link):
+		return fmt.Errorf("link: %q: want the name of another entry", e.Link)
+	}
+	return nil
+}
+
+// validEntryName says that a name stays below the folder that it is unpacked
+// in. It takes any bytes but NUL, as tar does.
+func validEntryName(name string) bool {
+	if name == "." {
+		return true
+	}
+	for part := range strings.SplitSeq(name, "/") {
+		if part == "" || part == "." || part == ".." || strings.ContainsRune(part, 0) {
+			return false
+		}
+	}
+	return true
+}
+
+func hasControl(s string) bool {
+	return strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r >= 0x7f && r <= 0x9f || r == '\uFFFD' })
+}

@@ -1,0 +1,95 @@
+package release
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Cells are all lineages times all platforms, in the order of config.json,
+// lineage first.
+func (c *Config) Cells() []Cell {
+	var cells []Cell
+	for _, l := range c.Lineages {
+		for _, p := range c.Platforms {
+			cells = append(cells, Cell{l, p})
+		}
+	}
+	return cells
+}
+
+// Select picks cells by pattern: "all", a lineage ("dlib19"), a platform
+// ("linux/arm64"), or both ("dlib19/linux/arm64"); several are joined by
+// commas. The order is that of Cells, whatever the order of the patterns.
+func (c *Config) Select(patterns string) ([]Cell, error) {
+	all := c.Cells()
+	if patterns == "" || patterns == "all" {
+		return all, nil
+	}
+	chosen := make([]bool, len(all))
+	for _, p := range strings.Split(patterns, ",") {
+		p = strings.TrimSpace(p)
+		found := false
+		for i, cell := range all {
+			if p == "all" || p == cell.String() || p == cell.Lineage.Name || p == cell.Platform.String() {
+				chosen[i], found = true, true
+			}
+		}
+		if !found {
+			names := make([]string, len(all))
+			for i, cell := range all {
+				names[i] = cell.String()
+			}
+			return nil, fmt.Errorf("cell %q is not in the configuration: want all, a lineage, a platform, or one of %s", p, strings.Join(names, ", "))
+		}
+	}
+	var out []Cell
+	for i, cell := range all {
+		if chosen[i] {
+			out = append(out, cell)
+		}
+	}
+	return out, nil
+}
+
+// ImageTag is the tag under which the index of a lineage is pushed.
+func (c *Config) ImageTag(v Version, l Lineage) string { return string(v) + l.Suffix }
+
+// AssetName is the file name of a cell's tarball.
+func (c *Config) AssetName(v Version, cell Cell) string { return expand(c.Asset, v, cell) }
+
+// Prefix is the top folder inside a cell's tarball.
+func (c *Config) Prefix(v Version, cell Cell) string { return expand(c.Extract.Prefix, v, cell) }
+
+// Source is where an item lies for a cell, relative to config.json's folder.
+func (it Item) Source(v Version, cell Cell) string { return expand(it.Src, v, cell) }
+
+// ExpectedIdentity is who must have signed the release of this version.
+func (c *Config) ExpectedIdentity(v Version) Identity {
+	return Identity{Issuer: c.Identity.Issuer, SAN: expand(c.Identity.SAN, v, Cell{})}
+}
+
+// Labels are the image labels of a cell: the standard ones of the OCI image
+// specification that the configuration implies, then its own, which win.
+func (c *Config) Labels(v Version, cell Cell) []Label {
+	set := map[string]string{
+		"org.opencontainers.image.title":   c.ProjectName,
+		"org.opencontainers.image.version": string(v) + cell.Lineage.Suffix,
+	}
+	if len(c.Maintainers) > 0 {
+		set["org.opencontainers.image.authors"] = strings.Join(c.Maintainers, ", ")
+	}
+	for _, l := range c.Image.Labels {
+		set[l.Key] = expand(l.Value, v, cell)
+	}
+	out := make([]Label, 0, len(set))
+	for k, v := range set {
+		out = append(out, Label{k, v})
+	}
+	sortLabels(out)
+	return out
+}
+
+func sortLabels(l []Label) {
+	sort.Slice(l, func(i, j int) bool { return l[i].Key < l[j].Key })
+}
