@@ -47,6 +47,11 @@ type RecordCell struct {
 	Path           string `json:"path"`            // folder in the image, absolute
 	Prefix         string `json:"prefix"`          // top folder in the tarball
 
+	// What was taken of Path: globs as in config.json's extract. Empty means all
+	// and none.
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+
 	Recipe     string    `json:"recipe"` // how the tar stream was compressed, such as gnu-gzip-6
 	TarSHA256  HexDigest `json:"tar_sha256"`
 	TarSize    int64     `json:"tar_size"` // bytes

@@ -11,10 +11,10 @@ import (
 
 var update = flag.Bool("update", false, "write the golden files anew")
 
-func hex(s string) HexDigest { return HexDigest{DigestBytes([]byte(s))} }
+func hexOf(s string) HexDigest { return HexDigest{DigestBytes([]byte(s))} }
 
 func exampleRecord() Record {
-	content := hex("content")
+	content := hexOf("content")
 	cell := func(lineage, platform, asset string) RecordCell {
 		p, err := ParsePlatform(platform)
 		if err != nil {
@@ -25,7 +25,7 @@ func exampleRecord() Record {
 			Image:       "registry.example/acme/facerec:1.2.3",
 			IndexDigest: DigestBytes([]byte("index")), ManifestDigest: DigestBytes([]byte(asset)),
 			Path: "/app", Prefix: "facerec-1.2.3", Recipe: "gnu-gzip-6",
-			TarSHA256: hex("tar"), TarSize: 10240, FileSHA256: hex("file"), FileSize: 300,
+			TarSHA256: hexOf("tar"), TarSize: 10240, FileSHA256: hexOf("file"), FileSize: 300,
 			Entries: []RecordEntry{
 				{Name: ".", Type: EntryDir, Mode: 0o755},
 				{Name: "a <b>", Type: EntryFile, Mode: 0o4755, Size: 7, SHA256: &content},
@@ -76,7 +76,7 @@ func TestRecordGolden(t *testing.T) {
 		t.Errorf("Marshal of what was parsed differs: %v", err)
 	}
 	if c, ok := back.Cell("dlib19/linux/arm/v7"); !ok || c.Entries[2].Name != "b\xff" || c.Entries[3].Link != "../elsewhere/\xfe" {
-		t.Errorf("a name that is not UTF-8 came back as %q", c.Entries)
+		t.Errorf("names that are not UTF-8 came back as %+v", c.Entries)
 	}
 }
 
@@ -110,7 +110,7 @@ func TestParseRecordRefuses(t *testing.T) {
 		{"mode too big", `"mode": "4755"`, `"mode": "14755"`, "at most 7777"},
 		{"mode spelled otherwise", `"mode": "4755"`, `"mode": "04755"`, "not spelled"},
 		{"negative size", `"tar_size": 10240`, `"tar_size": -1`, "tar_size"},
-		{"size as text", `"tar_size": 10240`, `"tar_size": "10240"`, "line 23"},
+		{"size as text", `"tar_size": 10240`, `"tar_size": "10240"`, "line 22"},
 		{"trailing bytes", "]\n}\n", "]\n}\n\n", "not spelled"},
 		{"two documents", "]\n}\n", "]\n}\n{}\n", "after top-level value"},
 		{"cut short", "]\n}\n", "]\n", "unexpected end"},

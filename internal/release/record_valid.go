@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -90,6 +91,11 @@ func (c RecordCell) validate() error {
 	}
 	if !strings.HasPrefix(c.Path, "/") || path.Clean(c.Path) != c.Path || hasControl(c.Path) {
 		return fmt.Errorf("path: %q: want a clean absolute path", c.Path)
+	}
+	for _, g := range slices.Concat(c.Include, c.Exclude) {
+		if g == "" || hasControl(g) {
+			return fmt.Errorf("include, exclude: %q is not a pattern", g)
+		}
 	}
 	if c.TarSize <= 0 || c.FileSize <= 0 {
 		return fmt.Errorf("tar_size and file_size: want bytes, got %d and %d", c.TarSize, c.FileSize)
