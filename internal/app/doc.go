@@ -1,0 +1,35 @@
+// Package app is the recogniser: it enrols people from a folder of photos,
+// finds and names the faces of a picture, draws what it found and reports it.
+//
+// It knows no detector and no network: what finds and describes faces is an
+// Engine, handed in. It reads an fs.FS, writes to an io.Writer, and leaves the
+// disk, the clock, the terminal and the exit code to the program.
+//
+// # The path of a picture
+//
+//	bytes → Decoder → Picture (upright, opaque) → Engine → []Detection → Gallery.Classify → []Face → Annotate, Report
+//
+// # How a face gets its name
+//
+// A face is a point in a space of 128 dimensions, made by
+// dlib_face_recognition_resnet_model_v1. Two photos of one person lie close
+// together, two people far apart; the measure is the Euclidean distance. For
+// every enrolled person the nearest photo counts; the person with the nearest
+// photo is the best. The verdict is
+//
+//   - known, if the best distance is below the threshold, and the runner-up
+//     (the next person, not the next photo) is at least the margin further off;
+//   - ambiguous, if it is below the threshold, but the runner-up is about as near;
+//   - unknown, else.
+//
+// The default threshold, 0.6, is the one that dlib's author gives for this
+// network (dnn_face_recognition_ex.cpp). go-face and others compare squared
+// distances, where the same threshold reads 0.36; reports give both numbers.
+// There is no vote over neighbours: a vote names somebody however far everybody is.
+//
+// # Order
+//
+// Faces are ordered top to bottom, then left to right; people and photos by
+// name; ties between equal distances go to the name that sorts first. Nothing
+// depends on the number of jobs or on the order in which files were read.
+package app

@@ -1,0 +1,459 @@
+package app
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"path"
+	"sort"
+	"strings"
+)
+
+// Cache keeps what the engine said about a photo. Get answers false for
+// whatever it has not, or cannot read; Put may forget. Both are called from
+// several goroutines at once.
+type Cache interface {
+	Get(key [sha256.Size]byte) ([]Detection, bool)
+	Put(key [sha256.Size]byte, found []Detection)
+}
+
+// Enroller reads persons/ and makes a Gallery of it.
+type Enroller struct {
+	Engine  Engine
+	Decoder Decoder
+	Sizing  Sizing
+	// TakeLargest enrols the largest of several faces in a photo if its sides
+	// are at least 1.5 times those of every other; else such a photo is passed over.
+	TakeLargest bool
+	// Threshold is the distance by which outliers and suspects are judged; 0
+	// means DefaultThreshold.
+	Threshold float64
+	// Jobs is how many photos are worked on at once; less than 1 means 1.
+	Jobs int
+	// Cache may be nil. Salt goes into its keys: whatever besides the photo
+	// and the sizing decides the result, such as model hashes and detector.
+	Cache Cache
+	Salt  string
+	// Progress, if not nil, is called after each photo, from one goroutine.
+	Progress func(done, total int)
+}
+
+// Outcome is what became of one file in persons/.
+type Outcome int
+
+const (
+	// Used: one face, enrolled.
+	Used Outcome = iota
+	// UsedLargest: several faces, the largest enrolled.
+	UsedLargest
+	// NoFace: passed over, nobody found.
+	NoFace
+	// SeveralFaces: passed over, it is not clear who is meant.
+	SeveralFaces
+	// Broken: passed over, could not be read as a picture.
+	Broken
+	// NotAPicture: passed over, a file of another kind.
+	NotAPicture
+	// Stray: passed over, it lies where no photo belongs.
+	Stray
+	// Duplicate: passed over, the same bytes as another photo of this person.
+	Duplicate
+)
+
+var outcomeNames = [...]string{"used", "used-largest", "no-face", "several-faces", "broken", "not-a-picture", "stray", "duplicate"}
+
+// String returns the word that reports use, such as "no-face".
+func (o Outcome) String() string {
+	if o < 0 || int(o) >= len(outcomeNames) {
+		return fmt.Sprintf("Outcome(%d)", int(o))
+	}
+	return outcomeNames[o]
+}
+
+// Used reports whether the photo's face is enrolled.
+func (o Outcome) Used() bool { return o == Used || o == UsedLargest }
+
+// Photo is one line of the enrolment report.
+type Photo struct {
+	Path    string // below persons/, with slashes
+	Person  string // empty for a stray
+	Outcome Outcome
+	Faces   []Detection // everything found, in reading order
+	Taken   int         // index in Faces of the one enrolled, or -1
+	Reason  string      // why it was not used, or what is odd; one line
+	Cached  bool        // the answer came from the cache
+}
+
+// Doubt is something odd about a photo that was enrolled all the same.
+type Doubt struct {
+	Path string
+	Kind string // "outlier", "suspect" or "duplicate"
+	Text string // one line
+}
+
+// Enrolment is the gallery and the report of how it came to be.
+type Enrolment struct {
+	Gallery *Gallery
+	Photos  []Photo // by path
+	Doubts  []Doubt // by path, then kind
+	// Without lists people none of whose photos could be used, by name.
+	Without []string
+}
+
+// Warnings lists, one line each, all that was passed over. They begin with the
+// path below persons/; strict callers take any of them for an error.
+func (e *Enrolment) Warnings() []string {
+	var out []string
+	for _, p := range e.Photos {
+		if p.Outcome != Used {
+			out = append(out, Printable(p.Path)+": "+p.Reason)
+		}
+	}
+	for _, name := range e.Without {
+		out = append(out, Printable(name)+": none of the photos could be used, so this person will not be recognised; add a photo that shows one face, from the front")
+	}
+	return out
+}
+
+// ignored reports whether a name in persons/ is nobody's business: hidden
+// files, and what systems leave behind.
+func ignored(name string) bool {
+	if strings.HasPrefix(name, ".") {
+		return true
+	}
+	switch strings.ToLower(name) {
+	case "thumbs.db", "desktop.ini", "__macosx", "lost+found":
+		return true
+	}
+	return false
+}
+
+// ignoredOnTop reports whether a file at the top of persons/ may lie there.
+func ignoredOnTop(name string) bool {
+	low := strings.ToLower(name)
+	for _, p := range []string{"readme", "license", "licence", "copying", "copyright"} {
+		if strings.HasPrefix(low, p) {
+			return true
+		}
+	}
+	return path.Ext(low) == ".json"
+}
+
+// ErrNobody is wrapped by Enroll's error when persons/ holds nobody.
+var ErrNobody = errors.New("nobody is enrolled")
+
+// Enroll reads every photo below fsys: NAME/photo. A photo that cannot be used
+// is reported, not an error; an error means that fsys itself could not be read,
+// that the engine failed, that ctx is done, or (ErrNobody) that there is nobody
+// to recognise. With ErrNobody the report is returned beside the error.
+func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
+	res := &Enrolment{}
+	people, err := en.list(fsys, res)
+	if err != nil {
+		return nil, err
+	}
+	if len(people) == 0 {
+		res.Gallery = NewGallery(nil)
+		return res, fmt.Errorf("%w: no folder of a person; make a folder NAME with one or more photos for everybody to be recognised", ErrNobody)
+	}
+	todo := res.Photos
+	done := 0
+	progress := func() {
+		done++
+		if en.Progress != nil {
+			en.Progress(done, len(todo))
+		}
+	}
+	sums := make([][sha256.Size]byte, len(todo))
+	err = Ordered(ctx, en.Jobs, len(todo), func(ctx context.Context, i int) error {
+		if todo[i].Person == "" || todo[i].Outcome == Stray {
+			return nil
+		}
+		return en.photo(ctx, fsys, &todo[i], &sums[i])
+	}, func(int) error { progress(); return nil })
+	if err != nil {
+		return nil, err
+	}
+	markDuplicates(res.Photos, sums)
+	res.finish(people, en.Threshold)
+	if len(res.Gallery.persons) == 0 {
+		return res, fmt.Errorf("%w: not one photo could be used (%d looked at); add photos that show one face, from the front", ErrNobody, len(res.Photos))
+	}
+	return res, nil
+}
+
+// list finds people and their files, sorted; strays are reported at once.
+func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error) {
+	top, err := fs.ReadDir(fsys, ".")
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range top {
+		name := d.Name()
+		if ignored(name) {
+			continue
+		}
+		info, err := fs.Stat(fsys, name) // a link counts as what it leads to
+		if err != nil {
+			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: " + reason(err)})
+			continue
+		}
+		if !info.IsDir() {
+			if !ignoredOnTop(name) {
+				res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: it lies beside the people's folders; move it into the folder of the person it shows"})
+			}
+			continue
+		}
+		files, err := fs.ReadDir(fsys, name)
+		if err != nil {
+			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: " + reason(err)})
+			continue
+		}
+		people = append(people, name)
+		for _, f := range files {
+			if ignored(f.Name()) {
+				continue
+			}
+			p := Photo{Path: path.Join(name, f.Name()), Person: name, Taken: -1}
+			fi, err := fs.Stat(fsys, p.Path)
+			switch {
+			case err != nil:
+				p.Outcome, p.Reason = Stray, "passed over: "+reason(err)
+			case fi.IsDir():
+				p.Outcome, p.Reason = Stray, "passed over: a folder inside a person's folder; move its photos up"
+			case !fi.Mode().IsRegular():
+				p.Outcome, p.Reason = Stray, "passed over: not a regular file"
+			}
+			res.Photos = append(res.Photos, p)
+		}
+	}
+	sort.SliceStable(res.Photos, func(i, j int) bool { return res.Photos[i].Path < res.Photos[j].Path })
+	sort.Strings(people)
+	return people, nil
+}
+
+// photo works on one photo and fills in p. Its error is the engine's or the
+// context's; everything about the photo itself goes into p.
+func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256.Size]byte) error {
+	data, err := ReadPicture(fsys, p.Path)
+	if err != nil {
+		p.Outcome, p.Reason = Broken, "passed over: "+reason(err)
+		return nil
+	}
+	*sum = sha256.Sum256(data)
+	key := en.key(*sum)
+	found, ok := []Detection(nil), false
+	if en.Cache != nil {
+		found, ok = en.Cache.Get(key)
+	}
+	if !ok {
+		pic, err := en.Decoder.Decode(data)
+		switch {
+		case errors.Is(err, ErrNotPicture):
+			p.Outcome, p.Reason = NotAPicture, "passed over: "+err.Error()
+			return nil
+		case err != nil:
+			p.Outcome, p.Reason = Broken, "passed over: "+err.Error()
+			return nil
+		}
+		found, err = Describe(ctx, en.Engine, pic, en.Sizing)
+		if err != nil {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			var fatal *EngineError
+			if errors.As(err, &fatal) {
+				return err
+			}
+			p.Outcome, p.Reason = Broken, "passed over: the engine could not read it: "+err.Error()
+			return nil
+		}
+		if en.Cache != nil {
+			en.Cache.Put(key, found)
+		}
+	}
+	p.Cached = ok
+	p.Faces = found
+	p.decide(en.TakeLargest)
+	return nil
+}
+
+// decide chooses the face that stands for the person.
+func (p *Photo) decide(takeLargest bool) {
+	switch n := len(p.Faces); {
+	case n == 0:
+		p.Outcome, p.Reason = NoFace, "passed over: no face found; take a photo from the front with a face at least 80 pixels high, or try --upsample 1"
+	case n == 1:
+		p.Outcome, p.Taken = Used, 0
+	default:
+		i, clear := largest(p.Faces)
+		switch {
+		case takeLargest && clear:
+			p.Outcome, p.Taken = UsedLargest, i
+			p.Reason = fmt.Sprintf("%d faces, took the largest (%s)", n, boxText(p.Faces[i]))
+		case clear:
+			p.Outcome = SeveralFaces
+			p.Reason = fmt.Sprintf("passed over: %d faces, and one photo is to show one person; crop it, or say --take-largest (%s)", n, boxText(p.Faces[i]))
+		default:
+			p.Outcome = SeveralFaces
+			p.Reason = fmt.Sprintf("passed over: %d faces, and one photo is to show one person; crop it to the one who is meant", n)
+		}
+	}
+}
+
+func boxText(d Detection) string {
+	b := d.Box
+	return fmt.Sprintf("%d×%d at %d,%d", b.Dx(), b.Dy(), b.Min.X, b.Min.Y)
+}
+
+// largest finds the largest box, and whether its sides are at least 1.5 times
+// those of every other.
+func largest(ds []Detection) (best int, clear bool) {
+	area := func(i int) int { return ds[i].Box.Dx() * ds[i].Box.Dy() }
+	for i := range ds {
+		if area(i) > area(best) {
+			best = i
+		}
+	}
+	for i := range ds {
+		if i != best && 9*area(i) > 4*area(best) {
+			return best, false
+		}
+	}
+	return best, true
+}
+
+// key is what a photo's detections are kept under.
+func (en Enroller) key(sum [sha256.Size]byte) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v1\n%x\n%q\n%d\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
+}
+
+// markDuplicates passes over photos of a person whose bytes came before, by path.
+func markDuplicates(photos []Photo, sums [][sha256.Size]byte) {
+	type one struct {
+		person string
+		sum    [sha256.Size]byte
+	}
+	first := map[one]string{}
+	for i := range photos {
+		if !photos[i].Outcome.Used() {
+			continue
+		}
+		k := one{photos[i].Person, sums[i]}
+		if at, ok := first[k]; ok {
+			photos[i].Outcome, photos[i].Taken = Duplicate, -1
+			photos[i].Reason = "passed over: the same bytes as " + Printable(at)
+			continue
+		}
+		first[k] = photos[i].Path
+	}
+}
+
+// finish makes the gallery and looks for what is odd.
+func (e *Enrolment) finish(people []string, threshold float64) {
+	if threshold <= 0 {
+		threshold = DefaultThreshold
+	}
+	var samples []Sample
+	has := map[string]bool{}
+	for _, p := range e.Photos {
+		if p.Outcome.Used() {
+			samples = append(samples, Sample{Person: p.Person, Photo: p.Path, Descriptor: p.Faces[p.Taken].Descriptor})
+			has[p.Person] = true
+		}
+	}
+	e.Gallery = NewGallery(samples)
+	for _, name := range people {
+		if !has[name] {
+			e.Without = append(e.Without, name)
+		}
+	}
+	e.Doubts = doubts(e.Gallery.samples, threshold)
+}
+
+// sameFace is the distance below which two photos show the same picture:
+// the same shot stored again at another size or quality.
+const sameFace = 0.1
+
+// doubts compares every photo with every other.
+func doubts(samples []Sample, threshold float64) []Doubt {
+	var out []Doubt
+	for i := range samples {
+		s := &samples[i]
+		own, other, twin := -1, -1, -1
+		var ownDist, otherDist float64
+		for j := range samples {
+			if i == j {
+				continue
+			}
+			t := &samples[j]
+			d := Distance(&s.Descriptor, &t.Descriptor)
+			if t.Person == s.Person {
+				if own < 0 || d < ownDist {
+					own, ownDist = j, d
+				}
+			} else if other < 0 || d < otherDist {
+				other, otherDist = j, d
+			}
+			if j < i && twin < 0 && d < sameFace {
+				twin = j
+			}
+		}
+		if twin >= 0 {
+			text := fmt.Sprintf("looks like the same shot as %s (distance %.3f)", Printable(samples[twin].Photo), Distance(&s.Descriptor, &samples[twin].Descriptor))
+			if samples[twin].Person != s.Person {
+				text += ", which is enrolled as somebody else"
+			}
+			out = append(out, Doubt{s.Photo, "duplicate", text})
+		}
+		if own >= 0 && ownDist >= threshold {
+			out = append(out, Doubt{s.Photo, "outlier", fmt.Sprintf("unlike every other photo of %s: the nearest, %s, is %.3f away, the threshold is %.3f", Printable(s.Person), Printable(samples[own].Photo), ownDist, threshold)})
+		}
+		if other >= 0 && otherDist < threshold && (own < 0 || otherDist < ownDist) {
+			out = append(out, Doubt{s.Photo, "suspect", fmt.Sprintf("nearer to %s (%.3f) than to any other photo of %s: perhaps it shows %s", Printable(samples[other].Photo), otherDist, Printable(s.Person), Printable(samples[other].Person))})
+		}
+	}
+	sort.SliceStable(out, func(i, j int) bool {
+		if out[i].Path != out[j].Path {
+			return out[i].Path < out[j].Path
+		}
+		return out[i].Kind < out[j].Kind
+	})
+	return out
+}
+
+// reason is an I/O error without the path, which the line begins with already.
+func reason(err error) string {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err.Error()
+	}
+	return err.Error()
+}
+
+// ReadPicture reads a file of at most MaxPictureBytes.
+func ReadPicture(fsys fs.FS, name string) ([]byte, error) {
+	f, err := fsys.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close() //nolint:errcheck // read only
+	return ReadPictureFrom(f)
+}
+
+// ReadPictureFrom reads at most MaxPictureBytes, and fails if there are more.
+func ReadPictureFrom(r io.Reader) ([]byte, error) {
+	var buf bytes.Buffer
+	n, err := io.Copy(&buf, io.LimitReader(r, MaxPictureBytes+1))
+	if err != nil {
+		return nil, err
+	}
+	if n > MaxPictureBytes {
+		return nil, fmt.Errorf("too large: more than %d bytes, expected a picture; scale it down", MaxPictureBytes)
+	}
+	return buf.Bytes(), nil
+}
