@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // DefaultEpoch is the time, in seconds since 1970, that images and archives
@@ -86,6 +87,14 @@ func Parse(file string, data []byte) (*Config, error) {
 	if len(data) > maxConfigSize {
 		d.complain(0, "", "larger than %d bytes", maxConfigSize)
 		return fail()
+	}
+	for rest := data; len(rest) > 0; { // encoding/json would mend it silently
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			d.complain(len(data)-len(rest), "", "not valid UTF-8")
+			return fail()
+		}
+		rest = rest[n:]
 	}
 	root, err := parseJSON(data)
 	if err != nil {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"sort"
 	"strings"
 )
@@ -33,16 +32,13 @@ type member struct {
 // parseJSON reads one document. Anything after it is an error.
 func parseJSON(data []byte) (node, error) {
 	p := parser{data: data, dec: json.NewDecoder(bytes.NewReader(data))}
-	p.dec.UseNumber()
-	n, err := p.value(0)
-	if err == nil {
-		if _, extra := p.dec.Token(); extra == nil {
-			err = p.at(p.start(p.dec.InputOffset()-1), "text after the end of the document")
-		} else if !errors.Is(extra, io.EOF) {
-			err = p.syntax(extra)
-		}
+	// The grammar first: only here are the offsets of syntax errors exact.
+	var whole json.RawMessage
+	if err := json.Unmarshal(data, &whole); err != nil {
+		return node{}, p.syntax(err)
 	}
-	return n, err
+	p.dec.UseNumber()
+	return p.value(0)
 }
 
 type parser struct {
@@ -114,10 +110,10 @@ func (p *parser) start(offset int64) int {
 func (p *parser) syntax(err error) error {
 	var se *json.SyntaxError
 	if errors.As(err, &se) {
+		if se.Offset >= int64(len(p.data)) && strings.Contains(se.Error(), "unexpected end") {
+			return p.at(len(p.data), "the document ends too early")
+		}
 		return p.at(int(se.Offset)-1, se.Error())
-	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return p.at(len(p.data), "the document ends too early")
 	}
 	return p.at(int(p.dec.InputOffset()), err.Error())
 }

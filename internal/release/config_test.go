@@ -1,0 +1,215 @@
+package release
+
+import (
+	"errors"
+	"os"
+	"strings"
+	"testing"
+)
+
+const minimal = `{
+  "project_name": "tool",
+  "build_cmd": "make",
+  "artifacts": [
+    { "src": "build/tool", "dest": "/app/tool" }
+  ]
+}`
+
+func TestParseR10edocker(t *testing.T) {
+	c, err := Parse("config.json", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cells := c.Cells()
+	if len(cells) != 1 || cells[0].Platform.String() != "linux/amd64" {
+		t.Fatalf("cells = %v", cells)
+	}
+	for _, check := range []struct{ name, got, want string }{
+		{"asset", c.AssetName("1.2.3", cells[0]), "tool_1.2.3_linux_amd64.tar.gz"},
+		{"prefix", c.Prefix("1.2.3", cells[0]), "tool-1.2.3"},
+		{"tag", c.ImageTag("1.2.3", cells[0].Lineage), "1.2.3"},
+		{"user", c.Image.User, "10001:10001"},
+		{"repository", c.Image.Repository, "tool"},
+	} {
+		if check.got != check.want {
+			t.Errorf("%s = %q, want %q", check.name, check.got, check.want)
+		}
+	}
+}
+
+// Each case changes the minimal file in one way and must be refused at the very
+// place of the change.
+func TestParseProblems(t *testing.T) {
+	cases := []struct {
+		name, old, new string
+		want           string
+	}{
+		{"unknown key", `"build_cmd"`, `"build_comd"`, `3:3: build_comd: unknown key, did you mean "build_cmd"?`},
+		{"unknown nested key", `"src"`, `"source"`, `unknown key, did you mean "src"?`},
+		{"far key lists the known", `"src"`, `"zzzzzzzz"`, "known here: src, dest, mode, layer"},
+		{"wrong type", `"make"`, `["make"]`, "3:16: build_cmd: want a string, got a list"},
+		{"artifacts no list", "[\n    { \"src\": \"build/tool\", \"dest\": \"/app/tool\" }\n  ]", `"x"`, "4:16: artifacts: want a list, got a string"},
+		{"no artifacts", "\n    { \"src\": \"build/tool\", \"dest\": \"/app/tool\" }\n  ", ``, "must name at least one artifact"},
+		{"missing key", `"build_cmd": "make",`, ``, "1:1: build_cmd: is missing"},
+		{"empty name", `"tool",`, `"",`, "2:19: project_name: must not be empty"},
+		{"blank in name", `"tool",`, `"my tool",`, `2:19: project_name: must not contain blanks, got "my tool"`},
+		{"tab in name", `"tool",`, `"my\ttool",`, "must not contain blanks"},
+		{"name as path", `"tool",`, `"../tool",`, "want letters, digits"},
+		{"empty build_cmd", `"make"`, `"  "`, "3:16: build_cmd: must not be empty"},
+		{"relative dest", `"/app/tool"`, `"app/tool"`, `5:36: artifacts[0].dest: "app/tool" is relative`},
+		{"climbing dest", `"/app/tool"`, `"/app/../etc"`, `has '..' in it`},
+		{"root dest", `"/app/tool"`, `"/"`, "want something below /"},
+		{"absolute src", `"build/tool"`, `"/etc/passwd"`, `5:14: artifacts[0].src: "/etc/passwd" is absolute`},
+		{"escaping src", `"build/tool"`, `"build/../../x"`, `"build/../../x" leads out`},
+		{"empty src", `"build/tool"`, `" "`, "artifacts[0].src: must not be empty"},
+		{"duplicate dest", `/tool" }`, `/tool" }, { "src": "b", "dest": "/app//tool" }`, "/app/tool is already the dest of artifacts[0].dest"},
+		{"missing src", `"src": "build/tool", `, ``, "artifacts[0].src: is missing"},
+		{"placeholder", `"build/tool"`, `"build/{archh}"`, "unknown placeholder {archh}"},
+		{"duplicate key", `"build_cmd": "make"`, `"build_cmd": "make", "build_cmd": "true"`, `key "build_cmd" stands twice`},
+		{"trailing comma", `"/app/tool" }`, `"/app/tool" },`, "6:3: invalid character ']'"},
+		{"cut off", "\n  ]\n}", "", "ends too early"},
+		{"text behind", "\n  ]\n}", "\n  ]\n} x", "7:3: "},
+		{"second document", "\n  ]\n}", "\n  ]\n} {}", "7:3: "},
+		{"bad version", `"build_cmd"`, `"version": "1.2", "build_cmd"`, "want MAJOR.MINOR.PATCH"},
+		{"bad platform", `"build_cmd"`, `"platforms": ["linux/mips"], "build_cmd"`, `platform "linux/mips" is not known`},
+		{"platform twice", `"build_cmd"`, `"platforms": ["linux/amd64", "linux/amd64"], "build_cmd"`, "stands twice"},
+		{"lineage suffix clash", `"build_cmd"`, `"lineages": [{"name": "a"}, {"name": "b"}], "build_cmd"`, "same suffix"},
+		{"named user", `"build_cmd"`, `"image": {"user": "root"}, "build_cmd"`, "want numbers"},
+		{"asset clash", `"build_cmd"`, `"asset": "x.tar.gz", "platforms": ["linux/amd64", "linux/arm64"], "build_cmd"`, "would both be called"},
+		{"prefix with slash", `"build_cmd"`, `"extract": {"prefix": "a/b"}, "build_cmd"`, "want one folder name"},
+		{"mode", `"dest": "/app/tool"`, `"dest": "/app/tool", "mode": "rwx"`, "want an octal mode"},
+		{"null", `"make"`, `null`, "want a string, got null"},
+		{"not UTF-8", `"make"`, "\"m\xffke\"", "not valid UTF-8"},
+		{"epoch", `"build_cmd"`, `"epoch": 1.5, "build_cmd"`, "want whole seconds"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			text := strings.Replace(minimal, c.old, c.new, 1)
+			if text == minimal {
+				t.Fatal("the case changes nothing")
+			}
+			_, err := Parse("config.json", []byte(text))
+			if err == nil {
+				t.Fatalf("accepted:\n%s", text)
+			}
+			if !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got  %v\nwant %s", err, c.want)
+			}
+			var p *Problems
+			if !errors.As(err, &p) || len(p.List) == 0 {
+				t.Fatalf("%T is no *Problems", err)
+			}
+			for _, one := range p.List {
+				if one.Line < 1 || one.Column < 1 {
+					t.Errorf("no position in %v", one)
+				}
+			}
+		})
+	}
+}
+
+func TestParseReportsAllProblems(t *testing.T) {
+	_, err := Parse("c.json", []byte("{\n \"project_name\": 1,\n \"build_cmd\": 2,\n \"artifacts\": 3\n}"))
+	var p *Problems
+	if !errors.As(err, &p) || len(p.List) != 3 {
+		t.Fatalf("want three problems, got %v", err)
+	}
+	for i, want := range []int{2, 3, 4} {
+		if p.List[i].Line != want {
+			t.Errorf("problem %d on line %d, want %d", i, p.List[i].Line, want)
+		}
+	}
+}
+
+// The project's own configuration must stay readable, and its names are the
+// ones the README promises.
+func TestOwnConfig(t *testing.T) {
+	data, err := os.ReadFile("../../config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := Parse("config.json", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, cell := range c.Cells() {
+		got = append(got, c.AssetName("1.0.0", cell)+" "+c.Prefix("1.0.0", cell))
+	}
+	want := []string{
+		"facerec_1.0.0_linux_amd64.tar.gz facerec-1.0.0",
+		"facerec_1.0.0_linux_arm64.tar.gz facerec-1.0.0",
+		"facerec_1.0.0_linux_armv7.tar.gz facerec-1.0.0",
+		"facerec_1.0.0_linux_amd64-dlib19.tar.gz facerec-1.0.0-dlib19",
+		"facerec_1.0.0_linux_arm64-dlib19.tar.gz facerec-1.0.0-dlib19",
+		"facerec_1.0.0_linux_armv7-dlib19.tar.gz facerec-1.0.0-dlib19",
+	}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+func TestSelect(t *testing.T) {
+	c := &Config{
+		Lineages:  []Lineage{{Name: "dlib20"}, {Name: "dlib19", Suffix: "-dlib19"}},
+		Platforms: []Platform{platforms[0].Platform, platforms[2].Platform},
+	}
+	for _, tc := range []struct{ in, want string }{
+		{"all", "dlib20/linux/amd64 dlib20/linux/arm/v7 dlib19/linux/amd64 dlib19/linux/arm/v7"},
+		{"", "dlib20/linux/amd64 dlib20/linux/arm/v7 dlib19/linux/amd64 dlib19/linux/arm/v7"},
+		{"dlib19", "dlib19/linux/amd64 dlib19/linux/arm/v7"},
+		{"linux/arm/v7", "dlib20/linux/arm/v7 dlib19/linux/arm/v7"},
+		{"dlib19/linux/arm/v7, dlib20/linux/amd64", "dlib20/linux/amd64 dlib19/linux/arm/v7"},
+		{"dlib18", ""},
+		{"dlib19,", ""},
+		{"linux", ""},
+	} {
+		cells, err := c.Select(tc.in)
+		if (err != nil) != (tc.want == "") {
+			t.Errorf("Select(%q): %v", tc.in, err)
+			continue
+		}
+		var names []string
+		for _, cell := range cells {
+			names = append(names, cell.String())
+		}
+		if got := strings.Join(names, " "); got != tc.want {
+			t.Errorf("Select(%q) = %q, want %q", tc.in, got, tc.want)
+		}
+	}
+}
+
+func TestParseVersion(t *testing.T) {
+	for in, want := range map[string]Version{
+		"1.2.3": "1.2.3", "v1.2.3": "1.2.3", "2.0.0-rc.1": "2.0.0-rc.1",
+		"1.2": "", "1.2.3+meta": "", "01.2.3": "", "1.2.3-": "", "": "", "latest": "", "1.2.3/../x": "",
+	} {
+		got, err := ParseVersion(in)
+		if (err != nil) != (want == "") || got != want {
+			t.Errorf("ParseVersion(%q) = %q, %v", in, got, err)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(minimal))
+	if own, err := os.ReadFile("../../config.json"); err == nil {
+		f.Add(own)
+	}
+	f.Add([]byte(`{"a":[1,2,{"b":null}],"c":1e9}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := Parse("f", data)
+		if err != nil {
+			return
+		}
+		for _, cell := range c.Cells() { // no placeholder may be left to panic on
+			c.AssetName("1.0.0", cell)
+			c.Prefix("1.0.0", cell)
+			c.Labels("1.0.0", cell)
+			for _, it := range append(c.Artifacts, c.ExternData...) {
+				it.Source("1.0.0", cell)
+			}
+		}
+		c.ExpectedIdentity("1.0.0")
+	})
+}
