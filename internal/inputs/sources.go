@@ -1,0 +1,179 @@
+package inputs
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+)
+
+// source is one entry of apt's sources: where Debian's archive is for this
+// machine, and by which key it is trusted.
+type source struct {
+	uris     []string
+	suites   []string
+	comps    []string
+	signedBy string // path of a keyring, or a key in place; empty means apt's own
+	trusted  string // "yes", "no" or empty
+}
+
+// debianSuites are the names under which Debian's own archive offers whole
+// suites. Other vendors' entries carry other names, or no "main".
+var debianSuites = map[string]bool{
+	"stable": true, "testing": true, "unstable": true, "oldstable": true, "sid": true,
+	"bullseye": true, "bookworm": true, "trixie": true, "forky": true, "duke": true,
+}
+
+// archive finds the machine's own entry for Debian's archive, so that mirrors,
+// proxies and keys stay as its owner set them up. Mirror overrides the address.
+func (s *Store) archive() (source, error) {
+	if s.Mirror != "" {
+		return source{uris: []string{s.Mirror}}, nil
+	}
+	var all []source
+	var looked []string
+	paths, _ := filepath.Glob("/etc/apt/sources.list.d/*")
+	sort.Strings(paths)
+	for _, p := range append([]string{"/etc/apt/sources.list"}, paths...) {
+		b, err := os.ReadFile(p)
+		if err != nil {
+			continue
+		}
+		looked = append(looked, p)
+		switch filepath.Ext(p) {
+		case ".list":
+			all = append(all, parseList(string(b))...)
+		case ".sources":
+			all = append(all, parseDeb822(string(b))...)
+		}
+	}
+	if e, ok := pickDebian(all); ok {
+		return e, nil
+	}
+	return source{}, fmt.Errorf("no entry for Debian's archive among apt's sources (looked in %s): give --mirror URI, or --offline DIR", strings.Join(looked, ", "))
+}
+
+// pickDebian prefers an entry signed with Debian's keyring, then the first.
+func pickDebian(all []source) (source, bool) {
+	best, found := source{}, false
+	for _, e := range all {
+		if len(e.uris) == 0 || !hasDebianSuite(e.suites) || !contains(e.comps, "main") {
+			continue
+		}
+		if strings.Contains(e.signedBy, "debian-archive-keyring") {
+			return e, true
+		}
+		if !found {
+			best, found = e, true
+		}
+	}
+	return best, found
+}
+
+func hasDebianSuite(suites []string) bool {
+	for _, s := range suites {
+		if debianSuites[s] {
+			return true
+		}
+	}
+	return false
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// parseList reads the one-line format of sources.list(5).
+func parseList(text string) []source {
+	var out []source
+	for line := range strings.Lines(text) {
+		line, _, _ = strings.Cut(line, "#")
+		f := strings.Fields(line)
+		if len(f) == 0 || f[0] != "deb" {
+			continue
+		}
+		var e source
+		f = f[1:]
+		if len(f) > 0 && strings.HasPrefix(f[0], "[") {
+			for len(f) > 0 {
+				opt := strings.Trim(f[0], "[]")
+				last := strings.HasSuffix(f[0], "]")
+				if v, ok := strings.CutPrefix(opt, "signed-by="); ok {
+					e.signedBy = v
+				}
+				if v, ok := strings.CutPrefix(opt, "trusted="); ok {
+					e.trusted = v
+				}
+				f = f[1:]
+				if last {
+					break
+				}
+			}
+		}
+		if len(f) < 3 {
+			continue
+		}
+		e.uris, e.suites, e.comps = f[:1], f[1:2], f[2:]
+		out = append(out, e)
+	}
+	return out
+}
+
+// parseDeb822 reads the stanzas of sources.list(5)'s newer format.
+func parseDeb822(text string) []source {
+	var out []source
+	fields := map[string]string{}
+	key := ""
+	flush := func() {
+		types := strings.Fields(fields["types"])
+		if contains(types, "deb") && !strings.EqualFold(strings.TrimSpace(fields["enabled"]), "no") {
+			out = append(out, source{
+				uris:     strings.Fields(fields["uris"]),
+				suites:   strings.Fields(fields["suites"]),
+				comps:    strings.Fields(fields["components"]),
+				signedBy: strings.TrimSpace(fields["signed-by"]),
+				trusted:  strings.TrimSpace(fields["trusted"]),
+			})
+		}
+		fields, key = map[string]string{}, ""
+	}
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, "#"):
+		case strings.TrimSpace(line) == "":
+			flush()
+		case line[0] == ' ' || line[0] == '\t':
+			if key != "" {
+				fields[key] += "\n" + line
+			}
+		default:
+			k, v, ok := strings.Cut(line, ":")
+			if !ok {
+				continue
+			}
+			key = strings.ToLower(strings.TrimSpace(k))
+			fields[key] = strings.TrimSpace(v)
+		}
+	}
+	flush()
+	return out
+}
+
+// render writes the entry for one kind ("deb", "deb-src") and suite.
+func (e source) render(kind, suite string) string {
+	text := fmt.Sprintf("Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n", kind, strings.Join(e.uris, " "), suite)
+	if e.signedBy != "" {
+		text += "Signed-By: " + e.signedBy + "\n"
+	}
+	if e.trusted != "" {
+		text += "Trusted: " + e.trusted + "\n"
+	}
+	return text
+}
