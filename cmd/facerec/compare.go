@@ -1,0 +1,83 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/app"
+)
+
+func compareCommand(w *world) *cobra.Command {
+	o := &options{margin: app.DefaultMargin}
+	cmd := &cobra.Command{
+		Use:   "compare A B",
+		Short: "Measure the faces of one picture against those of another",
+		Long: `Compare prints the distance of every face of A to every face of B, and whether it
+is below the threshold. With --fail-on-unknown it exits with 3 when no face of A is
+anybody's of B.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			o.inherit(cmd)
+			ctx := cmd.Context()
+			format, err := o.form("text", "json")
+			if err != nil {
+				return err
+			}
+			if _, err := o.matching(); err != nil {
+				return err
+			}
+			sizing, err := o.sizing()
+			if err != nil {
+				return err
+			}
+			e, err := openEngine(w, o)
+			if err != nil {
+				return err
+			}
+			defer func() { err = e.shut(ctx, err) }()
+			r := app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: sizing}
+			var seen [2]app.Result
+			for i, name := range args {
+				in := fileInput(name)
+				if name == "-" {
+					in = input{name: "-", read: func() ([]byte, error) { return app.ReadPictureFrom(w.stdin) }}
+				}
+				data, err := in.read()
+				if err != nil {
+					return fmt.Errorf("%s: %w", app.Printable(name), err)
+				}
+				if seen[i], err = r.Recognize(ctx, name, data); err != nil {
+					return err
+				}
+				if seen[i].Err != nil {
+					return fmt.Errorf("%s: %w", app.Printable(name), seen[i].Err)
+				}
+			}
+			c := app.Compare(seen[0], seen[1], o.threshold)
+			write := c.WriteText
+			if format == "json" {
+				write = c.WriteJSON
+			}
+			if err := write(w.stdout); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+			for i := range seen {
+				if len(seen[i].Faces) == 0 {
+					return noFace(1, seen[i].Name)
+				}
+			}
+			if o.failOnUnknown && !c.Same() {
+				return fmt.Errorf("%w: nobody of %s is in %s", errUnknownSeen, app.Printable(args[0]), app.Printable(args[1]))
+			}
+			return nil
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	o.rule(fs)
+	o.engine(fs)
+	o.answer(fs, "text", "json")
+	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with 3 when no two faces are the same person's")
+	return cmd
+}

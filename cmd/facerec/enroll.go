@@ -1,0 +1,60 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+)
+
+func enrollCommand(w *world) *cobra.Command {
+	o := &options{}
+	cmd := &cobra.Command{
+		Use:   "enroll",
+		Short: "Report on every photo in persons/: used, passed over and why, doubtful",
+		Long: `Enroll reads persons/NAME/ as recognize does, and reports on every photo: the face
+that was used; no face, or several; broken files and files that are no pictures;
+duplicates; photos that are unlike the person's others (outlier) or nearer to
+somebody else's (suspect). It changes nothing. With --strict it exits with 1 when
+anything was passed over.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			o.inherit(cmd)
+			ctx := cmd.Context()
+			format, err := o.form("text", "json")
+			if err != nil {
+				return err
+			}
+			if _, err := o.matching(); err != nil {
+				return err
+			}
+			e, err := openEngine(w, o)
+			if err != nil {
+				return err
+			}
+			defer func() { err = e.shut(ctx, err) }()
+			// The report says all that a warning would.
+			quiet := *o
+			quiet.quiet = true
+			res, err := enroll(ctx, w, &quiet, e)
+			if res == nil || res.Gallery == nil {
+				return err
+			}
+			write := res.WriteText
+			if format == "json" {
+				write = res.WriteJSON
+			}
+			if werr := write(w.stdout); werr != nil {
+				return errors.Join(err, fmt.Errorf("standard output: %w", werr))
+			}
+			return err
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	o.gallery(fs)
+	o.engine(fs)
+	o.cacheFlag(fs)
+	o.answer(fs, "text", "json")
+	return cmd
+}

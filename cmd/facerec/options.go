@@ -1,0 +1,189 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"facerec/internal/app"
+)
+
+// options are the flags of every verb; each verb adds the groups it heeds.
+type options struct {
+	// for every verb
+	config string
+	quiet  bool
+
+	// for the engine
+	models      string
+	checkModels string
+	detector    string
+	upsample    int
+	maxPixels   int64
+	workPixels  int64
+	jobs        int
+
+	// for the gallery
+	persons     string
+	threshold   float64
+	margin      float64
+	strict      bool
+	takeLargest bool
+	cache       string
+
+	// for the answer
+	format        string
+	json          bool
+	descriptors   bool
+	failOnUnknown bool
+	out           string
+	crops         string
+	font          string
+}
+
+func (o *options) everyVerb(fs *pflag.FlagSet) {
+	fs.StringVar(&o.config, "config", "", "configuration `file` (facerec.json here, or in the user's configuration folder)")
+	fs.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error but errors")
+}
+
+func (o *options) modelsDir(fs *pflag.FlagSet) {
+	fs.StringVar(&o.models, "models", "models", "`folder` of the model files; beside the program if there is none here")
+}
+
+func (o *options) engine(fs *pflag.FlagSet) {
+	o.modelsDir(fs)
+	fs.StringVar(&o.checkModels, "check-models", "quick", "how the models are checked before they are loaded: quick or full `(hashes)`")
+	fs.StringVar(&o.detector, "detector", "hog", "what looks for faces: `hog` (quick) or cnn (slow, finds turned faces too)")
+	fs.IntVar(&o.upsample, "upsample", 0, "double the picture's sides `N` times first, to find smaller faces")
+	fs.Int64Var(&o.maxPixels, "max-pixels", app.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
+	fs.Int64Var(&o.workPixels, "work-pixels", app.DefaultWorkPixels, "scale larger pictures down to `N` pixels to look for faces; 0: never")
+	fs.IntVarP(&o.jobs, "jobs", "j", 0, "work on `N` pictures at once; 0: one for each processor, at most 4 (each needs 50 to 100 MB)")
+}
+
+func (o *options) rule(fs *pflag.FlagSet) {
+	fs.Float64VarP(&o.threshold, "threshold", "t", app.DefaultThreshold, "Euclidean `distance` below which two faces are one person's (go-face's figures are squared: 0.36)")
+}
+
+func (o *options) gallery(fs *pflag.FlagSet) {
+	fs.StringVar(&o.persons, "persons", "persons", "`folder` with a folder of photos for everybody who is to be recognised")
+	o.rule(fs)
+	fs.Float64Var(&o.margin, "margin", app.DefaultMargin, "how much further off the runner-up has to be; nearer is ambiguous")
+	fs.BoolVar(&o.strict, "strict", false, "fail when a photo in persons/ is passed over")
+	fs.BoolVar(&o.takeLargest, "take-largest", false, "enrol the largest of several faces in a photo, if it is clearly larger")
+}
+
+func (o *options) answer(fs *pflag.FlagSet, formats ...string) {
+	fs.StringVar(&o.format, "format", "text", "`form` of the answer: "+strings.Join(formats, ", "))
+	fs.BoolVar(&o.json, "json", false, "short for --format json")
+}
+
+func (o *options) outputs(fs *pflag.FlagSet, out string) {
+	fs.StringVarP(&o.out, "out", "o", out, "draw the faces into this `file` (.jpg or .png), or for several pictures into this folder; '' draws nothing")
+	fs.StringVar(&o.crops, "crops", "", "cut the faces out into this `folder`")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with (the Go font: Latin, Greek, Cyrillic)")
+}
+
+func (o *options) engineOptions() (app.EngineOptions, error) {
+	d, err := app.ParseDetector(o.detector)
+	if err != nil {
+		return app.EngineOptions{}, usagef("--detector: %w", err)
+	}
+	return app.EngineOptions{ModelsDir: o.models, Detector: d}, nil
+}
+
+func (o *options) sizing() (app.Sizing, error) {
+	s := app.Sizing{Upsample: o.upsample, WorkPixels: o.workPixels}
+	if err := s.Check(); err != nil {
+		return s, usageError{err}
+	}
+	if o.maxPixels < 1 {
+		return s, usagef("--max-pixels %d: expected 1 or more", o.maxPixels)
+	}
+	if o.jobs < 0 {
+		return s, usagef("--jobs %d: expected 0 (as many as fit) or more", o.jobs)
+	}
+	return s, nil
+}
+
+func (o *options) decoder() app.Decoder {
+	return app.Decoder{MaxPixels: o.maxPixels, Orientation: orientation}
+}
+
+func (o *options) matching() (app.Rule, error) {
+	r := app.Rule{Threshold: o.threshold, Margin: o.margin}
+	if err := r.Check(); err != nil {
+		return r, usageError{err}
+	}
+	return r, nil
+}
+
+// form is the answer's format.
+func (o *options) form(formats ...string) (string, error) {
+	f := o.format
+	if o.json {
+		if f != "text" && f != "json" {
+			return "", usagef("--json and --format %s: say one of them", f)
+		}
+		f = "json"
+	}
+	if !slices.Contains(formats, f) {
+		return "", usagef("--format %q: expected %s", f, strings.Join(formats, ", "))
+	}
+	return f, nil
+}
+
+// workers is how many engines may be opened.
+func (o *options) workers() int {
+	if o.jobs > 0 {
+		return o.jobs
+	}
+	return min(4, runtime.GOMAXPROCS(0))
+}
+
+// beside returns name as it is if it exists here or was asked for, and else
+// the one beside the program if that exists: so that the program can be called
+// from anywhere. A note says when that happens.
+func (w *world) beside(name, standard string, quiet bool) string {
+	if name != standard {
+		return name
+	}
+	if _, err := os.Stat(name); err == nil {
+		return name
+	}
+	exe, err := w.executable()
+	if err != nil {
+		return name
+	}
+	if real, err := filepath.EvalSymlinks(exe); err == nil {
+		exe = real
+	}
+	there := filepath.Join(filepath.Dir(exe), name)
+	if _, err := os.Stat(there); err != nil {
+		return name
+	}
+	if !quiet {
+		w.complain("there is no %s here: taking %s", name, there)
+	}
+	return there
+}
+
+// pen writes with the font that was asked for, or with the Go font.
+func (o *options) pen() (*app.Pen, error) {
+	if o.font == "" {
+		return app.NewPen(nil)
+	}
+	data, err := os.ReadFile(o.font)
+	if err != nil {
+		return nil, fmt.Errorf("%s: font cannot be read: %w", o.font, plain(err))
+	}
+	p, err := app.NewPen(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.font, err)
+	}
+	return p, nil
+}

@@ -1,0 +1,86 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// newRoot builds the command tree over a world.
+func newRoot(w *world) *cobra.Command {
+	o := &options{}
+	root := &cobra.Command{
+		Use:   "facerec",
+		Short: "Name the people in photos",
+		Long: `Facerec names the people in photos.
+
+Without a verb it enrols everybody in persons/NAME/, looks at images/unknown.jpg,
+prints who is in it, one "Person:" line a face, and draws images/result.jpg.
+
+Every flag can also be set by the environment (FACEREC_MAX_PIXELS is --max-pixels)
+or in facerec.json ({"max-pixels": 5000000}); flags win over the environment, the
+environment over the file. The defaults below are the values in force.`,
+		Args:          verbArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			picture := w.beside(filepath.Join("images", "unknown.jpg"), filepath.Join("images", "unknown.jpg"), o.quiet)
+			if !cmd.Flags().Changed("out") {
+				o.out = filepath.Join(filepath.Dir(picture), "result.jpg")
+			}
+			return recognize(cmd.Context(), w, o, []string{picture}, true)
+		},
+	}
+	o.everyVerb(root.PersistentFlags())
+	root.PersistentFlags().SortFlags = false
+	root.Flags().SortFlags = false
+	o.recognizeFlags(root.Flags(), filepath.Join("images", "result.jpg"))
+
+	root.AddCommand(
+		recognizeCommand(w), detectCommand(w), compareCommand(w), enrollCommand(w),
+		modelsCommand(w), versionCommand(w),
+	)
+	root.InitDefaultCompletionCmd("completion")
+	root.InitDefaultHelpCmd()
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitCodes)
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		showInForce(w, cmd)
+		help(cmd, args)
+	})
+	wrapArgs(root)
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		_, err := settle(w, cmd)
+		return err
+	}
+	return root
+}
+
+// verbArgs refuses arguments that are not a verb, with a guess at what was meant.
+func verbArgs(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
+		return fmt.Errorf("%q is not a verb: did you mean %s?", args[0], strings.Join(s, " or "))
+	}
+	return fmt.Errorf("%q is not a verb: to look at a picture say facerec recognize %s", args[0], args[0])
+}
+
+// wrapArgs makes wrong numbers of arguments usage errors, everywhere.
+func wrapArgs(cmd *cobra.Command) {
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error {
+			if err := check(cmd, args); err != nil {
+				return usageError{err}
+			}
+			return nil
+		}
+	}
+	for _, c := range cmd.Commands() {
+		wrapArgs(c)
+	}
+}

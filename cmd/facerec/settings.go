@@ -1,0 +1,188 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// envName is the variable that stands for a flag: FACEREC_MAX_PIXELS for --max-pixels.
+func envName(flag string) string {
+	return "FACEREC_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// notSettings are flags that only make sense on the command line.
+var notSettings = map[string]bool{"help": true, "version": true}
+
+// settle gives every flag of cmd that was not typed its value from the
+// environment or else from the configuration file, and notes where from in
+// sources, by flag.
+func settle(w *world, cmd *cobra.Command) (sources map[string]string, err error) {
+	sources = map[string]string{}
+	path, explicit := configPath(w, cmd)
+	file, err := readConfig(path, explicit)
+	if err != nil {
+		return nil, err
+	}
+	if err := knownKeys(cmd.Root(), path, file); err != nil {
+		return nil, err
+	}
+	var errs []error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if f.Changed || notSettings[f.Name] {
+			return
+		}
+		value, source := w.getenv(envName(f.Name)), envName(f.Name)
+		if value == "" {
+			var ok bool
+			if value, ok = file[f.Name]; !ok {
+				return
+			}
+			source = path
+		}
+		if err := cmd.Flags().Set(f.Name, value); err != nil {
+			errs = append(errs, usagef("%s: %s %q: %v", source, f.Name, value, err))
+			return
+		}
+		sources[f.Name] = source
+	})
+	return sources, errors.Join(errs...)
+}
+
+// configPath is where the configuration file is, and whether somebody said so.
+func configPath(w *world, cmd *cobra.Command) (path string, explicit bool) {
+	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
+		return f.Value.String(), true
+	}
+	if v := w.getenv(envName("config")); v != "" {
+		return v, true
+	}
+	if _, err := os.Stat("facerec.json"); err == nil {
+		return "facerec.json", false
+	}
+	dir := w.getenv("XDG_CONFIG_HOME")
+	if dir == "" {
+		home := w.getenv("HOME")
+		if home == "" {
+			return "", false
+		}
+		dir = filepath.Join(home, ".config")
+	}
+	return filepath.Join(dir, "facerec", "config.json"), false
+}
+
+// readConfig reads one flat JSON object: flag names to values.
+func readConfig(path string, explicit bool) (map[string]string, error) {
+	if path == "" {
+		return nil, nil
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		if !explicit && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
+			return nil, nil
+		}
+		return nil, usagef("%s: configuration cannot be read: %v", path, plain(err))
+	}
+	out, err := parseConfig(data)
+	if err != nil {
+		return nil, usagef("%s: %v", path, err)
+	}
+	return out, nil
+}
+
+// parseConfig reads an object whose values are strings, numbers or booleans,
+// each key once.
+func parseConfig(data []byte) (map[string]string, error) {
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.UseNumber()
+	line := func() int { return 1 + bytes.Count(data[:min(len(data), int(d.InputOffset()))], []byte("\n")) }
+	t, err := d.Token()
+	if err != nil || t != json.Delim('{') {
+		return nil, fmt.Errorf("line %d: expected an object like {\"threshold\": 0.6}", line())
+	}
+	out := map[string]string{}
+	for d.More() {
+		t, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %v", line(), err)
+		}
+		key := t.(string) // the decoder lets nothing else stand here
+		if _, ok := out[key]; ok {
+			return nil, fmt.Errorf("line %d: %q is there twice", line(), key)
+		}
+		v, err := d.Token()
+		if err != nil {
+			return nil, fmt.Errorf("line %d: %v", line(), err)
+		}
+		switch v := v.(type) {
+		case string, bool, json.Number:
+			out[key] = fmt.Sprint(v)
+		default:
+			return nil, fmt.Errorf("line %d: %q: expected a string, a number, true or false", line(), key)
+		}
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, fmt.Errorf("line %d: %v", line(), err)
+	}
+	if d.More() {
+		return nil, fmt.Errorf("line %d: something follows the object", line())
+	}
+	return out, nil
+}
+
+// knownKeys checks that every key is a flag of some verb.
+func knownKeys(root *cobra.Command, path string, file map[string]string) error {
+	if len(file) == 0 {
+		return nil
+	}
+	known := map[string]bool{}
+	var visit func(*cobra.Command)
+	visit = func(c *cobra.Command) {
+		note := func(f *pflag.Flag) {
+			if !notSettings[f.Name] && f.Name != "config" {
+				known[f.Name] = true
+			}
+		}
+		c.Flags().VisitAll(note)
+		c.PersistentFlags().VisitAll(note)
+		for _, s := range c.Commands() {
+			visit(s)
+		}
+	}
+	visit(root)
+	var bad []string
+	for k := range file {
+		if !known[k] {
+			bad = append(bad, k)
+		}
+	}
+	if len(bad) == 0 {
+		return nil
+	}
+	sort.Strings(bad)
+	return usagef("%s: %q is not a setting; settings are named like flags, without the dashes", path, bad[0])
+}
+
+// showInForce makes the help of cmd show the values in force as the defaults,
+// and where they come from.
+func showInForce(w *world, cmd *cobra.Command) {
+	sources, err := settle(w, cmd)
+	if err != nil {
+		w.warn(err.Error())
+	}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if s, ok := sources[f.Name]; ok {
+			f.DefValue = f.Value.String()
+			f.Usage += " [from " + s + "]"
+		}
+	})
+}

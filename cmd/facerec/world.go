@@ -1,0 +1,66 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"golang.org/x/term"
+
+	"facerec/internal/app"
+)
+
+// world is everything outside that the verbs touch, so that tests can hand in
+// another one.
+type world struct {
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	getenv         func(string) string
+	now            func() time.Time
+	// terminals says whether standard output and standard error are ones.
+	outTerminal, errTerminal bool
+	executable               func() (string, error)
+
+	// built says why there is no engine in this program, or nil.
+	built func() error
+	// open loads an engine and its models.
+	open func(app.EngineOptions) (app.Engine, error)
+	// dlib is the version of dlib that the engine is made of.
+	dlib func() string
+	// check looks at the model files that opts needs; see modelReport.
+	check func(opts app.EngineOptions, full bool) (modelReport, error)
+	// checkAll hashes every pinned model file in a folder.
+	checkAll func(dir string) (modelReport, error)
+}
+
+func newWorld() *world {
+	return &world{
+		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		getenv: os.Getenv, now: time.Now, executable: os.Executable,
+		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
+		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
+	}
+}
+
+// complain writes one line to standard error.
+func (w *world) complain(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	fmt.Fprintf(w.stderr, "facerec: %s\n", strings.TrimRight(text, "\n")) //nolint:errcheck // nowhere to say so
+}
+
+// color reports whether a stream that may be a terminal gets colours
+// (no-color.org: NO_COLOR, whatever its value unless empty, turns them off).
+func (w *world) color(terminal bool) bool {
+	return terminal && w.getenv("NO_COLOR") == "" && w.getenv("TERM") != "dumb"
+}
+
+// warn writes a line to standard error, marked as a warning.
+func (w *world) warn(text string) {
+	mark := "warning"
+	if w.color(w.errTerminal) {
+		mark = "\x1b[33mwarning\x1b[0m"
+	}
+	w.complain("%s: %s", mark, text)
+}

@@ -1,0 +1,98 @@
+package app
+
+import (
+	"fmt"
+	"io"
+)
+
+// WriteText writes the enrolment report for people: every person, every photo.
+func (e *Enrolment) WriteText(w io.Writer) error {
+	used, last := 0, ""
+	for _, p := range e.Photos {
+		if p.Person != last && p.Person != "" {
+			if _, err := fmt.Fprintf(w, "%s\n", Printable(p.Person)); err != nil {
+				return err
+			}
+			last = p.Person
+		}
+		line := fmt.Sprintf("  %-14s %s", p.Outcome, Printable(p.Path))
+		switch {
+		case p.Outcome == Used:
+			line += fmt.Sprintf("  face %s", boxText(p.Faces[p.Taken]))
+		case p.Reason != "":
+			line += "  " + p.Reason
+		}
+		if p.Outcome.Used() {
+			used++
+		}
+		if _, err := fmt.Fprintln(w, line); err != nil {
+			return err
+		}
+	}
+	for _, d := range e.Doubts {
+		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", Printable(d.Path), d.Kind, d.Text); err != nil {
+			return err
+		}
+	}
+	for _, name := range e.Without {
+		if _, err := fmt.Fprintf(w, "%s: no usable photo\n", Printable(name)); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s enrolled with %s; %d passed over, %s\n", people(len(e.Gallery.persons)), Plural(used, "photo"), len(e.Photos)-used, Plural(len(e.Doubts), "doubt"))
+	return err
+}
+
+func people(n int) string {
+	if n == 1 {
+		return "1 person"
+	}
+	return fmt.Sprintf("%d people", n)
+}
+
+// WriteJSON writes the enrolment report as EnrollSchema.
+func (e *Enrolment) WriteJSON(w io.Writer) error {
+	type personJSON struct {
+		Name   string `json:"name"`
+		Photos int    `json:"photos"`
+	}
+	type photoJSON struct {
+		Path    string    `json:"path"`
+		Person  string    `json:"person"`
+		Outcome string    `json:"outcome"`
+		Used    bool      `json:"used"`
+		Reason  string    `json:"reason"`
+		Faces   []boxJSON `json:"faces"`
+		Taken   *int      `json:"taken"` // from 1
+	}
+	type doubtJSON struct {
+		Path string `json:"path"`
+		Kind string `json:"kind"`
+		Text string `json:"text"`
+	}
+	doc := struct {
+		Schema  string       `json:"schema"`
+		Persons []personJSON `json:"persons"`
+		Photos  []photoJSON  `json:"photos"`
+		Doubts  []doubtJSON  `json:"doubts"`
+		Without []string     `json:"without"`
+	}{EnrollSchema, []personJSON{}, []photoJSON{}, []doubtJSON{}, append([]string{}, e.Without...)}
+	for _, p := range e.Gallery.persons {
+		doc.Persons = append(doc.Persons, personJSON(p))
+	}
+	for _, p := range e.Photos {
+		j := photoJSON{Path: p.Path, Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Faces: []boxJSON{}}
+		for _, f := range p.Faces {
+			j.Faces = append(j.Faces, boxOf(f.Box))
+		}
+		if p.Taken >= 0 {
+			n := p.Taken + 1
+			j.Taken = &n
+		}
+		doc.Photos = append(doc.Photos, j)
+	}
+	for _, d := range e.Doubts {
+		doc.Doubts = append(doc.Doubts, doubtJSON(d))
+	}
+	return writeJSON(w, doc)
+}
