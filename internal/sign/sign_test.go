@@ -1,0 +1,207 @@
+package sign
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/secure-systems-lab/go-securesystemslib/encrypted"
+)
+
+const sums = "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb  a.tar.gz\n"
+
+func accept([]byte, []byte) error { return nil }
+
+func testKey(t *testing.T) *Key {
+	t.Helper()
+	k, err := GenerateKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return k
+}
+
+func TestParseKeyForms(t *testing.T) {
+	k := testKey(t)
+	plain, err := k.PrivatePEM()
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(plain)
+	sealed, err := encrypted.EncryptWithCustomKDFParameters(block.Bytes, []byte("secret"), encrypted.Legacy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sec1, err := x509.MarshalECPrivateKey(k.private.(*ecdsa.PrivateKey))
+	if err != nil {
+		t.Fatal(err)
+	}
+	asPEM := func(typ string, der []byte) []byte { return pem.EncodeToMemory(&pem.Block{Type: typ, Bytes: der}) }
+	p224, err := ecdsa.GenerateKey(elliptic.P224(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := x509.MarshalPKCS8PrivateKey(p224)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name     string
+		data     []byte
+		password string
+		want     string // of the error; "" for none
+	}{
+		{"PKCS#8", plain, "", ""},
+		{"PKCS#8, password not needed", plain, "x", ""},
+		{"SEC 1", asPEM("EC PRIVATE KEY", sec1), "", ""},
+		{"cosign", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "secret", ""},
+		{"older cosign", asPEM("ENCRYPTED COSIGN PRIVATE KEY", sealed), "secret", ""},
+		{"no password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "", "want its password"},
+		{"wrong password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "Secret", "password is wrong"},
+		{"public key", k.PublicPEM(), "", "want the private key"},
+		{"not PEM", []byte("secret"), "", "is not PEM"},
+		{"two keys", append(plain, plain...), "", "more behind its first"},
+		{"other PEM", asPEM("OPENSSH PRIVATE KEY", sec1), "", "OPENSSH"},
+		{"damaged", asPEM("PRIVATE KEY", []byte{1, 2}), "", "PRIVATE KEY"},
+		{"small curve", asPEM("PRIVATE KEY", small), "", "not a kind that can sign"},
+		{"huge", make([]byte, maxKeyFile+1), "", "want at most"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := ParseKey(c.data, []byte(c.password))
+			if c.want != "" {
+				if err == nil || !strings.Contains(err.Error(), c.want) {
+					t.Fatalf("got %v, want an error with %q", err, c.want)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got.Hint() != k.Hint() {
+				t.Error("another key came back")
+			}
+		})
+	}
+}
+
+func TestSignRefuses(t *testing.T) {
+	k := testKey(t)
+	ctx := context.Background()
+	full := Services{Fulcio: "http://127.0.0.1:1", Rekor: []Log{{"http://127.0.0.1:1", 2}}, Timestamper: []string{"http://127.0.0.1:1"}}
+	for _, c := range []struct {
+		name, data string
+		s          Signer
+		want       string
+	}{
+		{"not checksums", "hello\n", Signer{Key: k, Verify: accept}, "line 1"},
+		{"no verifier", sums, Signer{Key: k}, "no verifier"},
+		{"nobody", sums, Signer{Verify: accept}, "neither a key"},
+		{"both", sums, Signer{Key: k, Token: "a.b.c", Verify: accept}, "both a key"},
+		{"keyless without authority", sums, Signer{Token: "a.b.c", Verify: accept}, "certificate authority"},
+		{"keyless without log", sums, Signer{Token: "a.b.c", Services: Services{Fulcio: full.Fulcio}, Verify: accept}, "transparency log"},
+		{"Rekor 2 without time", sums, Signer{Key: k, Services: Services{Rekor: full.Rekor}, Verify: accept}, "timestamp authority"},
+		{"in the clear", sums, Signer{Key: k, Services: Services{Timestamper: []string{"http://tsa.example/"}}, Verify: accept}, "want https"},
+		{"does not verify", sums, Signer{Key: k, Verify: func([]byte, []byte) error { return errors.New("no good") }}, "thrown away: no good"},
+		{"nobody listens", sums, Signer{Key: k, Services: full, Verify: accept}, "connection refused"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			bundle, err := Checksums(ctx, []byte(c.data), c.s)
+			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %v, want one line with %q", err, c.want)
+			}
+			if bundle != nil {
+				t.Error("a bundle came with the error")
+			}
+		})
+	}
+}
+
+// TestTokenStaysSecret lets a certificate authority send the token back.
+func TestTokenStaysSecret(t *testing.T) {
+	const token = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJzIn0.c2VjcmV0"
+	ca := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(http.StatusForbidden)
+		_, _ = fmt.Fprintf(w, "no\n\x1b[2J %s", r.Header.Get("Authorization"))
+	}))
+	defer ca.Close()
+	_, err := Checksums(context.Background(), []byte(sums), Signer{
+		Token: token, Verify: accept,
+		Services: Services{Fulcio: ca.URL, Rekor: []Log{{ca.URL, 2}}, Timestamper: []string{ca.URL}},
+	})
+	if err == nil || !strings.Contains(err.Error(), "(token)") || strings.Contains(err.Error(), "c2VjcmV0") || strings.ContainsAny(err.Error(), "\n\x1b") {
+		t.Errorf("got %q", err)
+	}
+}
+
+func TestAmbientToken(t *testing.T) {
+	const token = "a.b.c"
+	mux := http.NewServeMux()
+	mux.HandleFunc("/ok", func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer runner" || r.URL.Query().Get("audience") != Audience || r.URL.Query().Get("api") != "1" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"count":9,"value":%q}`, token)
+	})
+	mux.HandleFunc("/html", func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, "<html>") })
+	mux.HandleFunc("/huge", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write(make([]byte, 1<<20)) })
+	srv := httptest.NewServer(mux)
+	defer srv.Close()
+	for _, c := range []struct{ url, secret, want string }{
+		{srv.URL + "/ok?api=1", "runner", ""},
+		{srv.URL + "/ok?api=1", "runner2", "401"},
+		{srv.URL + "/html", "runner", "not what was expected"},
+		{srv.URL + "/huge", "runner", "not what was expected"},
+		{"", "", "id-token: write"},
+		{"http://runner.example/", "runner", "want https"},
+	} {
+		got, err := AmbientToken(context.Background(), srv.Client(), c.url, c.secret, Audience)
+		switch {
+		case c.want == "" && (err != nil || got != token):
+			t.Errorf("%s: got %q, %v", c.url, got, err)
+		case c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)):
+			t.Errorf("%s: got %v, want an error with %q", c.url, err, c.want)
+		case err != nil && c.secret != "" && c.secret != "runner" && strings.Contains(err.Error(), c.secret):
+			t.Errorf("%s: the secret is in %v", c.url, err)
+		}
+	}
+}
+
+func TestParseServices(t *testing.T) {
+	at := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	const config = `{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json",
+"caUrls":[{"url":"https://old.example","majorApiVersion":1,"validFor":{"start":"2020-01-01T00:00:00Z","end":"2021-01-01T00:00:00Z"},"operator":"o"},
+ {"url":"https://ca.example","majorApiVersion":1,"validFor":{"start":"2021-01-01T00:00:00Z"},"operator":"o"}],
+"rekorTlogUrls":[{"url":"https://v1.example","majorApiVersion":1,"validFor":{"start":"2021-01-01T00:00:00Z"},"operator":"o"},
+ {"url":"https://v2.example","majorApiVersion":2,"validFor":{"start":"2021-01-01T00:00:00Z"},"operator":"o"}],
+"rekorTlogConfig":{"selector":"ANY"},
+"tsaUrls":[{"url":"https://tsa.example/ts","majorApiVersion":1,"validFor":{"start":"2021-01-01T00:00:00Z"},"operator":"o"}],
+"tsaConfig":{"selector":"ANY"}}`
+	s, err := ParseServices([]byte(config), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := fmt.Sprint(s), "{https://ca.example [{https://v2.example 2}] [https://tsa.example/ts]}"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for name, c := range map[string]struct{ config, want string }{
+		"not JSON":     {"x", "signing configuration: "},
+		"expired":      {strings.ReplaceAll(config, "2021-01-01", "2030-01-01"), "certificate authority"},
+		"in the clear": {strings.ReplaceAll(config, "https://ca", "http://ca"), "want https"},
+		"huge":         {strings.Repeat(" ", maxSigningConfig+1), "want at most"},
+	} {
+		if _, err := ParseServices([]byte(c.config), at); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)
+		}
+	}
+}

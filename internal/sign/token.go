@@ -1,0 +1,86 @@
+package sign
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// Audience is what Sigstore's certificate authorities expect in a token.
+const Audience = "sigstore"
+
+// maxToken is the longest token, in bytes, that is taken from anybody; those of
+// GitHub Actions have 2 kB.
+const maxToken = 64 << 10
+
+// AmbientToken asks GitHub Actions for an identity token. requestURL and
+// requestToken are what the runner hands to jobs with the permission
+// "id-token: write", as ACTIONS_ID_TOKEN_REQUEST_URL and
+// ACTIONS_ID_TOKEN_REQUEST_TOKEN. Neither of the tokens appears in an error.
+func AmbientToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
+	token, err := ambientToken(ctx, client, requestURL, requestToken, audience)
+	if err != nil {
+		return "", fmt.Errorf("identity token of GitHub Actions: %w", err)
+	}
+	return token, nil
+}
+
+func ambientToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
+	if requestURL == "" || requestToken == "" {
+		return "", errors.New(`the runner offers none; want "permissions: id-token: write" in the workflow`)
+	}
+	if err := checkURL("request URL", requestURL); err != nil {
+		return "", err
+	}
+	u, err := url.Parse(requestURL)
+	if err != nil {
+		return "", err
+	}
+	q := u.Query()
+	q.Set("audience", audience)
+	u.RawQuery = q.Encode()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Authorization", "Bearer "+requestToken)
+	req.Header.Set("Accept", "application/json; api-version=2.0")
+	resp, err := client.Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	if resp.StatusCode != http.StatusOK {
+		return "", fmt.Errorf("want status 200, got %s", resp.Status)
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxToken+1))
+	if err != nil {
+		return "", err
+	}
+	var answer struct {
+		Value string `json:"value"`
+	}
+	if len(body) > maxToken || json.Unmarshal(body, &answer) != nil {
+		return "", errors.New(`the answer is not what was expected; want JSON with a "value"`)
+	}
+	return ParseToken([]byte(answer.Value))
+}
+
+// ParseToken takes the white space off an identity token, as files have it at
+// the end, and checks that it looks like a JWT. It says nothing of whether
+// anybody will accept it.
+func ParseToken(data []byte) (string, error) {
+	if len(data) > maxToken {
+		return "", fmt.Errorf("identity token: want at most %d bytes, got %d", maxToken, len(data))
+	}
+	token := strings.TrimSpace(string(data))
+	if strings.Count(token, ".") != 2 || strings.ContainsFunc(token, func(r rune) bool { return r <= 0x20 || r >= 0x7f }) {
+		return "", errors.New("identity token: is not a JWT; want three parts with dots between them")
+	}
+	return token, nil
+}

@@ -1,0 +1,370 @@
+package verify
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"time"
+
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	"github.com/sigstore/sigstore-go/pkg/root"
+	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+
+	"facerec/internal/release"
+)
+
+// Policy is what a signature must satisfy. It is fixed by the caller and never
+// by the bundle.
+type Policy struct {
+	// Root is the trusted root. It is required, but for UnsafeNoTransparencyLog.
+	Root *TrustedRoot
+
+	// Key is the managed key that must have signed. Identities are who must have
+	// signed keylessly; one of them is enough. Exactly one of the two is wanted.
+	Key        *PublicKey
+	Identities []Identity
+
+	// ExactHint asks that the bundle name the managed key by its fingerprint, as
+	// releaser and cosign do. The name proves nothing, and other signers choose
+	// other names; but it is the one field of a bundle that nothing else holds in
+	// place. Release always asks for it.
+	ExactHint bool
+
+	// UnsafeNoTransparencyLog lets a managed key's signature stand for itself: no
+	// log and no timestamp is asked for, and none is looked at. Whoever holds the
+	// key can then sign in secret and put back the clock. The result says so.
+	UnsafeNoTransparencyLog bool
+}
+
+// Artifact is what was signed.
+type Artifact struct {
+	data   io.Reader
+	digest release.Digest
+}
+
+// Data is an artifact by its bytes. They are read once.
+func Data(r io.Reader) Artifact { return Artifact{data: r} }
+
+// Digest is an artifact by its SHA-256 alone. A signature that is over another
+// hash, or over the bytes themselves (plain Ed25519), cannot be checked so.
+func Digest(d release.Digest) Artifact { return Artifact{digest: d} }
+
+// Signature is what was proven about a signature, and by what.
+type Signature struct {
+	MediaType string `json:"media_type"` // of the bundle
+	Form      string `json:"form"`       // "message" or "dsse"
+
+	Key      string    `json:"key,omitempty"`      // fingerprint of the managed key
+	SAN      string    `json:"san,omitempty"`      // of the certificate
+	Issuer   string    `json:"issuer,omitempty"`   // of the certificate
+	Identity *Identity `json:"identity,omitempty"` // the allowed one that matched
+
+	LogEntries []LogEntry  `json:"log_entries,omitempty"`
+	Timestamps []Timestamp `json:"timestamps,omitempty"`
+	SCT        bool        `json:"sct"` // the certificate's own log entry was checked
+
+	PredicateType string `json:"predicate_type,omitempty"` // of an in-toto statement
+	Statement     []byte `json:"-"`                        // its verified bytes
+
+	// Unchecked names what the policy let pass, in words for people.
+	Unchecked []string `json:"unchecked,omitempty"`
+}
+
+// LogEntry is one entry of a transparency log that the bundle carries.
+type LogEntry struct {
+	Log   string `json:"log"`   // base URL, from the trusted root
+	Index int64  `json:"index"` // in that log
+}
+
+// Timestamp is one verified time of signing.
+type Timestamp struct {
+	Source string    `json:"source"` // "timestamp authority" or "transparency log"
+	URI    string    `json:"uri,omitempty"`
+	Time   time.Time `json:"time"` // UTC
+}
+
+// Who is the signer on one line.
+func (s Signature) Who() string {
+	if s.Key != "" {
+		return "key " + s.Key
+	}
+	return s.SAN + " from " + s.Issuer
+}
+
+// Blob checks that the bundle is a signature of the artifact that satisfies the
+// policy. Errors are of type *[Error].
+func Blob(bundle []byte, a Artifact, p Policy) (Signature, error) {
+	b, err := parseBundle(bundle)
+	if err != nil {
+		return Signature{}, err
+	}
+	return p.check(b, a)
+}
+
+func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
+	defer recovered(StepBundle, &err)
+	verifier, err := p.verifier()
+	if err != nil {
+		return Signature{}, err
+	}
+	content, err := b.VerificationContent()
+	if err != nil {
+		return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+	}
+	cert := content.Certificate()
+	switch {
+	case p.Key != nil && cert != nil:
+		who := "a certificate"
+		if sum, err := certificate.SummarizeCertificate(cert); err == nil {
+			who += " of " + sum.SubjectAlternativeName
+		}
+		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "the managed key " + p.Key.Fingerprint().String(), Got: who}
+	case p.Key == nil && cert == nil:
+		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "a certificate", Got: "a managed key"}
+	}
+	if pk := content.PublicKey(); p.ExactHint && p.Key != nil && pk != nil && pk.Hint() != p.Key.hint() {
+		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "publicKey.hint", Expected: p.Key.hint(), Got: strconv.Quote(pk.Hint())}
+	}
+	options, err := p.identityOptions()
+	if err != nil {
+		return Signature{}, err
+	}
+
+	watch := newHashWatch(a)
+	result, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...))
+	if err != nil {
+		return Signature{}, p.explain(err, b, watch)
+	}
+	if err := p.stricter(b, result); err != nil {
+		return Signature{}, err
+	}
+	return p.describe(b, result)
+}
+
+func (p Policy) verifier() (*sgverify.Verifier, error) {
+	var material root.TrustedMaterialCollection
+	var opts []sgverify.VerifierOption
+	switch {
+	case (p.Key == nil) == (len(p.Identities) == 0):
+		return nil, untrusted(StepIdentity, "want a public key or at least one identity, and not both")
+	case p.UnsafeNoTransparencyLog && p.Key == nil:
+		return nil, untrusted(StepLog, "a certificate cannot be checked without a transparency log; only a managed key can")
+	case p.UnsafeNoTransparencyLog:
+		opts = append(opts, sgverify.WithNoObserverTimestamps())
+	case p.Root == nil:
+		return nil, untrusted(StepTrustRoot, "want a trusted root file; none was given")
+	default:
+		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithObserverTimestamps(1))
+	}
+	if p.Key != nil {
+		m, err := p.Key.material()
+		if err != nil {
+			return nil, err
+		}
+		material = append(material, m)
+	} else {
+		opts = append(opts, sgverify.WithSignedCertificateTimestamps(1))
+	}
+	if p.Root != nil {
+		material = append(material, p.Root.material)
+	}
+	v, err := sgverify.NewVerifier(material, opts...)
+	if err != nil {
+		return nil, &Error{Class: Failed, Step: StepTrustRoot, Err: err}
+	}
+	return v, nil
+}
+
+func (p Policy) identityOptions() ([]sgverify.PolicyOption, error) {
+	if p.Key != nil {
+		return []sgverify.PolicyOption{sgverify.WithKey()}, nil
+	}
+	var opts []sgverify.PolicyOption
+	for _, id := range p.Identities {
+		m, err := id.matcher()
+		if err != nil {
+			return nil, &Error{Class: Untrusted, Step: StepIdentity, Err: err}
+		}
+		opts = append(opts, sgverify.WithCertificateIdentity(m))
+	}
+	return opts, nil
+}
+
+// stricter asks for more than the library's thresholds where the bundle offers
+// more: a timestamp or a log's promise that is there must be good, even if the
+// other alone would do.
+func (p Policy) stricter(b *sgbundle.Bundle, r *sgverify.VerificationResult) error {
+	if p.UnsafeNoTransparencyLog {
+		return nil
+	}
+	have := map[string]bool{}
+	for _, t := range r.VerifiedTimestamps {
+		have[t.Type] = true
+	}
+	offered, err := b.Timestamps()
+	if err != nil {
+		return &Error{Class: Untrusted, Step: StepTimestamp, Err: err}
+	}
+	if len(offered) > 0 && len(p.Root.material.TimestampingAuthorities()) > 0 && !have["TimestampAuthority"] {
+		return untrusted(StepTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
+	}
+	if b.HasInclusionPromise() && !have["Tlog"] {
+		return untrusted(StepLog, "the log's promise in the bundle is not good")
+	}
+	return nil
+}
+
+func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult) (Signature, error) {
+	s := Signature{MediaType: b.GetMediaType(), Form: "message"}
+	if env := b.GetDsseEnvelope(); env != nil {
+		s.Form, s.Statement = "dsse", env.GetPayload()
+		s.PredicateType = r.Statement.GetPredicateType()
+	}
+	if p.Key != nil {
+		s.Key = p.Key.Fingerprint().String()
+	} else {
+		cert := *r.Signature.Certificate
+		id, err := matchIdentity(p.Identities, cert)
+		if err != nil {
+			return Signature{}, err
+		}
+		s.SAN, s.Issuer, s.Identity, s.SCT = cert.SubjectAlternativeName, cert.Issuer, &id, true
+	}
+	if p.UnsafeNoTransparencyLog {
+		s.Unchecked = append(s.Unchecked, "no transparency log was checked", "no time of signing was checked")
+		return s, nil
+	}
+	logs := p.Root.material.RekorLogs()
+	for _, e := range b.GetVerificationMaterial().GetTlogEntries() {
+		// Entries of logs that the root does not know were passed over.
+		if log, ok := logs[fmt.Sprintf("%x", e.GetLogId().GetKeyId())]; ok {
+			s.LogEntries = append(s.LogEntries, LogEntry{Log: log.BaseURL, Index: e.GetLogIndex()})
+		}
+	}
+	for _, t := range r.VerifiedTimestamps {
+		source := "timestamp authority"
+		if t.Type == "Tlog" {
+			source = "transparency log"
+		}
+		s.Timestamps = append(s.Timestamps, Timestamp{Source: source, URI: t.URI, Time: t.Timestamp.UTC()})
+	}
+	return s, nil
+}
+
+// stepOf tells from the words the library puts before an error which of its
+// checks failed. TestSteps sees each of them.
+var stepOf = []struct{ prefix, step string }{
+	{"failed to verify log inclusion: ", StepLog},
+	{"failed to verify timestamps: ", StepTimestamp},
+	{"failed to verify leaf certificate: ", StepCertificate},
+	{"failed to summarize certificate: ", StepCertificate},
+	{"must provide timestamp to verify certificate", StepTimestamp},
+	{"failed to verify signed certificate timestamp: ", StepSCT},
+	{"failed to get signature verifier: ", StepSignature},
+	{"failed to verify signature: ", StepSignature},
+	{"failed to verify certificate identity: ", StepIdentity},
+}
+
+// explain turns an error of the library into one that names step, expected and
+// got.
+func (p Policy) explain(err error, b *sgbundle.Bundle, watch *hashWatch) error {
+	var mine *Error
+	if errors.As(err, &mine) {
+		return mine
+	}
+	if watch.err != nil {
+		return &Error{Class: Failed, Step: StepSignature, Field: "artifact", Err: watch.err}
+	}
+	step := StepBundle
+	for _, s := range stepOf {
+		if rest, ok := strings.CutPrefix(err.Error(), s.prefix); ok {
+			step, err = s.step, errors.New(or(rest, s.prefix))
+			break
+		}
+	}
+	e := &Error{Class: Untrusted, Step: step, Err: err}
+	switch step {
+	case StepIdentity:
+		if content, cerr := b.VerificationContent(); cerr == nil && content.Certificate() != nil {
+			if sum, serr := certificate.SummarizeCertificate(content.Certificate()); serr == nil {
+				if _, merr := matchIdentity(p.Identities, sum); errors.As(merr, &mine) {
+					return mine
+				}
+			}
+		}
+	case StepSignature:
+		if expected, got, ok := watch.mismatch(b); ok {
+			return &Error{Class: Untrusted, Step: StepSignature, Field: "sha256 of the artifact", Expected: expected, Got: got}
+		}
+	case StepLog:
+		if len(b.GetVerificationMaterial().GetTlogEntries()) == 0 {
+			e.Field, e.Expected, e.Got, e.Err = "entries", "at least 1", "none", nil
+		}
+	}
+	return e
+}
+
+// hashWatch hashes an artifact while the library reads it, so that a mismatch
+// can be shown in the hash that people compare.
+type hashWatch struct {
+	a    Artifact
+	hash *digester
+	err  error // of the reader
+}
+
+func newHashWatch(a Artifact) *hashWatch { return &hashWatch{a: a, hash: newDigester()} }
+
+func (w *hashWatch) Read(p []byte) (int, error) {
+	n, err := w.a.data.Read(p)
+	w.hash.Write(p[:n])
+	if err != nil && !errors.Is(err, io.EOF) {
+		w.err = err
+	}
+	return n, err
+}
+
+func (w *hashWatch) option() sgverify.ArtifactPolicyOption {
+	if w.a.data == nil {
+		sum := w.a.digest.Bytes()
+		return sgverify.WithArtifactDigest("sha256", sum[:])
+	}
+	return sgverify.WithArtifact(w)
+}
+
+// mismatch says what the bundle signs and what the artifact is, if they differ.
+func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs bool) {
+	actual := w.a.digest
+	if w.a.data != nil {
+		if _, err := io.Copy(io.Discard, w); err != nil { // what the library left unread
+			return "", "", false
+		}
+		actual = w.hash.Digest()
+	}
+	if m := b.GetMessageSignature(); m != nil {
+		d := m.GetMessageDigest()
+		if d.GetAlgorithm() != protocommon.HashAlgorithm_SHA2_256 {
+			return "", "", false
+		}
+		sum := actual.Bytes()
+		return fmt.Sprintf("sha256:%x", d.GetDigest()), actual.String(), !bytes.Equal(d.GetDigest(), sum[:])
+	}
+	subjects, err := statementDigests(b.GetDsseEnvelope().GetPayload())
+	if err != nil || len(subjects) == 0 {
+		return "", "", false
+	}
+	for _, s := range subjects {
+		if s == actual.Hex() {
+			return "", "", false
+		}
+	}
+	expected = "sha256:" + strings.Join(subjects[:min(len(subjects), 3)], " or sha256:")
+	if len(subjects) > 3 {
+		expected += fmt.Sprintf(" or one of %d more", len(subjects)-3)
+	}
+	return expected, actual.String(), true
+}

@@ -1,0 +1,50 @@
+// Package verify checks a release from the signature down to every byte.
+//
+// # A signature
+//
+// [Blob] checks one Sigstore bundle over one artifact under a [Policy] that the
+// caller fixes. In this order, and under these names in the errors:
+//
+//	trust root               the trusted root file and the public key can be used
+//	bundle                   the file is a bundle, of a known version, without ambiguity
+//	transparency log         at least one entry of a log that the root trusts, with proof
+//	timestamp                at least one time of signing that the root vouches for
+//	certificate              issued by an authority of the root, valid at that time
+//	certificate transparency the certificate itself was logged (SCT)
+//	signature                over these very bytes, by the key in the certificate
+//	identity                 the certificate names whom the caller expects
+//
+// With a managed key the certificate's steps fall away; log and timestamp stay,
+// unless the caller says UnsafeNoTransparencyLog. Nothing that stands in the
+// bundle can take a step away. Some make it stricter than the library it is
+// built on (sigstore-go): a timestamp or log promise that is offered must be
+// good even where another one would do; base64 has one spelling; what an entry
+// of Rekor version 2 says twice must be the same both times.
+//
+// # A release
+//
+// [Release] walks the chain
+//
+//	bundle → checksums → tarball → release.json → index → manifest → rebuilt bytes
+//
+// for every cell, and goes on after a failure, so that one report names the
+// first broken link of each cell. A link that could not be looked at is a skip
+// with its reason, and a skip is never a pass.
+//
+// Rebuilt bytes are compared in grades (see [Grade]): the file is identical; the
+// tar stream is the same and its compression is not; the content is the same
+// and the tar stream is not; the content differs. Only the first is a pass. What
+// the signature vouches for is the file, so a file that no longer comes out of
+// its image is a broken link, in whatever grade.
+//
+// # Exit codes
+//
+// [Report.ExitCode] is 0 if every step of every cell passed. Otherwise the worst
+// step decides, in this order: 4 (not trusted), 3 (bytes differ), 1 (could not
+// be done), 5 (could not be checked). Not trusted comes before differs, for
+// where the signature does not hold, what the signed files promise is nobody's
+// promise.
+//
+// Nothing here touches the network, the disk or the clock: files come through an
+// fs.FS, images through [Images], time out of the bundle's signed timestamps.
+package verify

@@ -1,0 +1,103 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Class says what kind of failure a check ended in. The zero value is Failed:
+// an error of which nothing more is known.
+type Class uint8
+
+// The classes, each with the exit code it stands for.
+const (
+	Failed     Class = iota // 1: could not be done (I/O, network, a limit)
+	Differs                 // 3: checked, and the bytes differ
+	Untrusted               // 4: checked, and not trusted
+	Incomplete              // 5: nothing failed, but not everything could be checked
+)
+
+var classes = [...]struct {
+	name string
+	exit int
+}{
+	Failed:     {"error", 1},
+	Differs:    {"differs", 3},
+	Untrusted:  {"untrusted", 4},
+	Incomplete: {"incomplete", 5},
+}
+
+// String is "error", "differs", "untrusted" or "incomplete".
+func (c Class) String() string { return classes[c].name }
+
+// ExitCode is the one of the contract: 1, 3, 4 or 5.
+func (c Class) ExitCode() int { return classes[c].exit }
+
+// MarshalText writes String.
+func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
+
+// The steps at which a signature can fail, in the order in which they are
+// taken.
+const (
+	StepTrustRoot   = "trust root"
+	StepBundle      = "bundle"
+	StepLog         = "transparency log"
+	StepTimestamp   = "timestamp"
+	StepCertificate = "certificate"
+	StepSCT         = "certificate transparency"
+	StepSignature   = "signature"
+	StepIdentity    = "identity"
+)
+
+// Error is a check that did not hold. It names the predicate, and what was
+// expected and found where both are known.
+type Error struct {
+	Class    Class
+	Step     string // one of the Step constants
+	Field    string // what was compared, "" if nothing was
+	Expected string
+	Got      string
+	Err      error // what the check itself said, may be nil
+}
+
+// Error is one line.
+func (e *Error) Error() string {
+	var b strings.Builder
+	b.WriteString(e.Step)
+	if e.Field != "" {
+		b.WriteString(": " + e.Field)
+	}
+	if e.Expected != "" || e.Got != "" {
+		fmt.Fprintf(&b, ": expected %s, got %s", e.Expected, e.Got)
+	}
+	if e.Err != nil {
+		b.WriteString(": " + oneLine(e.Err.Error()))
+	}
+	return b.String()
+}
+
+func (e *Error) Unwrap() error { return e.Err }
+
+// untrusted is an Error of class Untrusted that has a message only.
+func untrusted(step, format string, args ...any) *Error {
+	return &Error{Class: Untrusted, Step: step, Err: fmt.Errorf(format, args...)}
+}
+
+// maxErrorText is how much of a library's error text is shown, in bytes.
+const maxErrorText = 800
+
+// oneLine takes line ends and control characters out of a text that may quote a
+// stranger's file.
+func oneLine(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r < 0x20 || r >= 0x7f && r <= 0x9f {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	s = strings.Join(strings.Fields(s), " ")
+	if len(s) > maxErrorText {
+		s = strings.ToValidUTF8(s[:maxErrorText], "") + " …"
+	}
+	return s
+}

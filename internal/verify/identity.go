@@ -1,0 +1,201 @@
+package verify
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"strings"
+
+	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
+	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
+)
+
+// Identity is who may have signed: the subject alternative name that must stand
+// in the certificate, and the OpenID Connect issuer that vouched for it. Both
+// are required, each either exactly or as a pattern.
+//
+// Patterns are regular expressions (RE2) that must match the whole value: they
+// are anchored here, whether or not they have anchors of their own.
+type Identity struct {
+	SAN       string `json:"san,omitempty"`
+	SANRegexp string `json:"san_regexp,omitempty"`
+
+	Issuer       string `json:"issuer,omitempty"`
+	IssuerRegexp string `json:"issuer_regexp,omitempty"`
+
+	// UnsafeLooseRegexp allows patterns that leave open on which host or whose
+	// repository the signer was. Without it they are refused.
+	UnsafeLooseRegexp bool `json:"unsafe_loose_regexp,omitempty"`
+}
+
+// Check says whether the identity can be used at all.
+func (id Identity) Check() error {
+	_, err := id.matcher()
+	return err
+}
+
+// String shows the identity on one line.
+func (id Identity) String() string {
+	show := func(exact, pattern string) string {
+		if exact != "" {
+			return exact
+		}
+		return "/" + pattern + "/"
+	}
+	return show(id.SAN, id.SANRegexp) + " from " + show(id.Issuer, id.IssuerRegexp)
+}
+
+// matcher is what sigstore-go checks with.
+func (id Identity) matcher() (sgverify.CertificateIdentity, error) {
+	var none sgverify.CertificateIdentity
+	san, err := anchored("subject alternative name", id.SAN, id.SANRegexp, id.UnsafeLooseRegexp, literalOwner,
+		`a pattern that begins with a literal https://HOST/OWNER/ or ends in a literal @HOST`)
+	if err != nil {
+		return none, err
+	}
+	issuer, err := anchored("issuer", id.Issuer, id.IssuerRegexp, id.UnsafeLooseRegexp, literalHost,
+		`a pattern that begins with a literal https://HOST/`)
+	if err != nil {
+		return none, err
+	}
+	return sgverify.NewShortCertificateIdentity(id.Issuer, issuer, id.SAN, san)
+}
+
+func anchored(what, exact, pattern string, loose bool, tight func(*syntax.Regexp) bool, want string) (string, error) {
+	switch {
+	case exact == "" && pattern == "":
+		return "", fmt.Errorf("identity: %s: want one, got none", what)
+	case exact != "" && pattern != "":
+		return "", fmt.Errorf("identity: %s: want a value or a pattern, got both", what)
+	case pattern == "":
+		return "", nil
+	}
+	tree, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return "", fmt.Errorf("identity: %s: pattern: %w", what, err)
+	}
+	if !loose && !tight(tree.Simplify()) {
+		return "", fmt.Errorf("identity: %s: pattern %q also matches strangers; want %s, or the unsafe flag", what, pattern, want)
+	}
+	// \A and \z, not ^ and $: those could be turned into line anchors by (?m).
+	whole := `\A(?:` + pattern + `)\z`
+	if _, err := regexp.Compile(whole); err != nil {
+		return "", fmt.Errorf("identity: %s: pattern: %w", what, err)
+	}
+	return whole, nil
+}
+
+var (
+	hostPrefix  = regexp.MustCompile(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/`)
+	ownerPrefix = regexp.MustCompile(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/[^/]+/`)
+	mailSuffix  = regexp.MustCompile(`@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+$`)
+)
+
+// literalOwner says that every value a pattern can match begins with one fixed
+// host and owner, or ends in one fixed mail host.
+func literalOwner(re *syntax.Regexp) bool {
+	return everyBranch(re, func(first, last string, whole bool) bool {
+		return ownerPrefix.MatchString(first) || mailSuffix.MatchString(last)
+	})
+}
+
+// literalHost says that every value a pattern can match begins with one fixed
+// host, or is one fixed value.
+func literalHost(re *syntax.Regexp) bool {
+	return everyBranch(re, func(first, last string, whole bool) bool {
+		return whole && strings.HasPrefix(first, "https://") || hostPrefix.MatchString(first)
+	})
+}
+
+// everyBranch applies ok to the literal text at the beginning and at the end of
+// each alternative; whole says that there is nothing else in it.
+func everyBranch(re *syntax.Regexp, ok func(first, last string, whole bool) bool) bool {
+	switch re.Op {
+	case syntax.OpCapture:
+		return everyBranch(re.Sub[0], ok)
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			if !everyBranch(sub, ok) {
+				return false
+			}
+		}
+		return true
+	case syntax.OpLiteral:
+		if lit, isLit := literal(re); isLit {
+			return ok(lit, lit, true)
+		}
+	case syntax.OpConcat:
+		subs := re.Sub
+		for len(subs) > 0 && (subs[0].Op == syntax.OpBeginText || subs[0].Op == syntax.OpBeginLine) {
+			subs = subs[1:]
+		}
+		for len(subs) > 0 && (subs[len(subs)-1].Op == syntax.OpEndText || subs[len(subs)-1].Op == syntax.OpEndLine) {
+			subs = subs[:len(subs)-1]
+		}
+		if len(subs) == 0 {
+			return false
+		}
+		if len(subs) == 1 {
+			return everyBranch(subs[0], ok)
+		}
+		first, _ := literal(subs[0])
+		last, _ := literal(subs[len(subs)-1])
+		return ok(first, last, false)
+	}
+	return false
+}
+
+// literal is the text of a literal that does not fold case.
+func literal(re *syntax.Regexp) (string, bool) {
+	if re.Op != syntax.OpLiteral || re.Flags&syntax.FoldCase != 0 {
+		return "", false
+	}
+	return string(re.Rune), true
+}
+
+// matchIdentity finds the first identity that a verified certificate has. The
+// error names every field that was wrong, of every identity that was allowed.
+func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
+	var expected []string
+	field, got := "", ""
+	for _, id := range ids {
+		m, err := id.matcher()
+		if err != nil {
+			return Identity{}, err
+		}
+		sanErr := m.SubjectAlternativeName.Verify(cert)
+		issuerErr := m.Issuer.Verify(cert)
+		if sanErr == nil && issuerErr == nil {
+			return id, nil
+		}
+		expected = append(expected, id.String())
+		switch {
+		case sanErr != nil && issuerErr != nil || field != "" && (field == "issuer") != (issuerErr != nil):
+			field = "subject alternative name and issuer"
+		case field == "" && sanErr != nil:
+			field = "subject alternative name"
+		case field == "":
+			field = "issuer"
+		}
+	}
+	if len(expected) == 0 {
+		return Identity{}, errors.New("identity: none was allowed")
+	}
+	switch {
+	case len(ids) == 1 && field == "subject alternative name":
+		expected[0], got = or(ids[0].SAN, "a match of "+ids[0].SANRegexp), cert.SubjectAlternativeName
+	case len(ids) == 1 && field == "issuer":
+		expected[0], got = or(ids[0].Issuer, "a match of "+ids[0].IssuerRegexp), cert.Issuer
+	default:
+		got = cert.SubjectAlternativeName + " from " + cert.Issuer
+	}
+	return Identity{}, &Error{Class: Untrusted, Step: StepIdentity, Field: field, Expected: strings.Join(expected, " or "), Got: got}
+}
+
+func or(s, otherwise string) string {
+	if s != "" {
+		return s
+	}
+	return otherwise
+}

@@ -1,0 +1,168 @@
+package verify
+
+import (
+	"bytes"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore/pkg/cryptoutils"
+	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/options"
+
+	"facerec/internal/release"
+)
+
+// TrustedRoot is the set of authorities and logs that signatures are checked
+// against: Sigstore's trusted_root.json.
+type TrustedRoot struct {
+	material *root.TrustedRoot
+	digest   release.Digest
+}
+
+// maxTrustedRoot is the largest trusted_root.json, in bytes; the public one has
+// under 10 kB.
+const maxTrustedRoot = 4 << 20
+
+// ParseTrustedRoot reads trusted_root.json, media type
+// application/vnd.dev.sigstore.trustedroot+json;version=0.1. Errors are of type
+// *[Error].
+func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
+	defer recovered(StepTrustRoot, &err)
+	if len(data) > maxTrustedRoot {
+		return nil, untrusted(StepTrustRoot, "want at most %d bytes, got %d", maxTrustedRoot, len(data))
+	}
+	material, err := root.NewTrustedRootFromJSON(data)
+	if err != nil {
+		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Err: err}
+	}
+	return &TrustedRoot{material: material, digest: release.DigestBytes(data)}, nil
+}
+
+// Digest is the SHA-256 of the file that was read.
+func (t *TrustedRoot) Digest() release.Digest { return t.digest }
+
+// PublicKey is the public half of a managed key.
+type PublicKey struct {
+	key crypto.PublicKey
+	der []byte
+}
+
+// maxPublicKey is the largest public key, in bytes of PEM.
+const maxPublicKey = 64 << 10
+
+// ParsePublicKey reads a public key from PEM (PKIX, "PUBLIC KEY"). Errors are of
+// type *[Error].
+func ParsePublicKey(data []byte) (*PublicKey, error) {
+	if len(data) > maxPublicKey {
+		return nil, untrusted(StepTrustRoot, "public key: want at most %d bytes, got %d", maxPublicKey, len(data))
+	}
+	block, rest := pem.Decode(data)
+	switch {
+	case block == nil:
+		return nil, untrusted(StepTrustRoot, "public key: is not PEM; want -----BEGIN PUBLIC KEY-----")
+	case block.Type != "PUBLIC KEY":
+		return nil, untrusted(StepTrustRoot, "public key: want a PEM block PUBLIC KEY, got %q", block.Type)
+	case len(bytes.TrimSpace(rest)) > 0:
+		return nil, untrusted(StepTrustRoot, "public key: has more behind its first PEM block; want one key and nothing else")
+	}
+	key, err := x509.ParsePKIXPublicKey(block.Bytes)
+	if err == nil {
+		err = cryptoutils.ValidatePubKey(key)
+	}
+	if err != nil {
+		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+	}
+	return &PublicKey{key: key, der: block.Bytes}, nil
+}
+
+// Fingerprint is the SHA-256 of the key's DER.
+func (k *PublicKey) Fingerprint() release.Digest { return release.DigestBytes(k.der) }
+
+// hint is how bundles usually name a key.
+func (k *PublicKey) hint() string {
+	sum := sha256.Sum256(k.der)
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
+// material makes the key what sigstore-go verifies with. The hint in a bundle
+// is not looked at: it comes from whoever wrote the bundle.
+func (k *PublicKey) material() (root.TrustedMaterial, error) {
+	first, err := signature.LoadDefaultVerifier(k.key, options.WithED25519ph())
+	if err != nil {
+		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+	}
+	v := &keyVerifier{key: k.key, ways: []signature.Verifier{first}}
+	// The same key can have been used in two ways, and signers differ in which:
+	// Ed25519 with and without hashing first; the large ECDSA curves with their
+	// own hash, or with SHA-256 by older clients.
+	switch key := k.key.(type) {
+	case ed25519.PublicKey:
+		plain, err := signature.LoadED25519Verifier(key)
+		if err != nil {
+			return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+		}
+		v.ways = append(v.ways, plain)
+	case *ecdsa.PublicKey:
+		if key.Curve == elliptic.P384() || key.Curve == elliptic.P521() {
+			old, err := signature.LoadECDSAVerifier(key, crypto.SHA256)
+			if err != nil {
+				return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+			}
+			v.ways = append(v.ways, old)
+		}
+	}
+	always := root.NewExpiringKey(v, time.Time{}, time.Time{})
+	return root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil }), nil
+}
+
+// keyVerifier accepts a signature that one of several ways accepts.
+type keyVerifier struct {
+	key  crypto.PublicKey
+	ways []signature.Verifier
+}
+
+func (v *keyVerifier) PublicKey(...signature.PublicKeyOption) (crypto.PublicKey, error) {
+	return v.key, nil
+}
+
+func (v *keyVerifier) VerifySignature(sig, message io.Reader, opts ...signature.VerifyOption) error {
+	if len(v.ways) == 1 {
+		return v.ways[0].VerifySignature(sig, message, opts...)
+	}
+	s, err := io.ReadAll(sig)
+	if err != nil {
+		return err
+	}
+	m, err := io.ReadAll(message)
+	if err != nil {
+		return err
+	}
+	var faults []error
+	for _, way := range v.ways {
+		err := way.VerifySignature(bytes.NewReader(s), bytes.NewReader(m), opts...)
+		if err == nil {
+			return nil
+		}
+		faults = append(faults, err)
+	}
+	return errors.Join(faults...)
+}
+
+// recovered turns a panic of a parser of strangers' files into a refusal: a
+// file that a library cannot cope with is not trusted.
+func recovered(step string, err *error) {
+	if r := recover(); r != nil {
+		*err = untrusted(step, "cannot be read: %s", oneLine(fmt.Sprint(r)))
+	}
+}
