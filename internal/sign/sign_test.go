@@ -196,7 +196,7 @@ func TestParseServices(t *testing.T) {
 	}
 	for name, c := range map[string]struct{ config, want string }{
 		"not JSON":     {"x", "signing configuration: "},
-		"expired":      {strings.ReplaceAll(config, "2021-01-01", "2030-01-01"), "certificate authority"},
+		"expired":      {strings.ReplaceAll(config, "2021-01-01", "2030-01-01"), "transparency log"},
 		"in the clear": {strings.ReplaceAll(config, "https://ca", "http://ca"), "want https"},
 		"huge":         {strings.Repeat(" ", maxSigningConfig+1), "want at most"},
 	} {
