@@ -1,0 +1,65 @@
+# facerec and releaser. `make help` lists the targets; everything that a target
+# needs is a dependency of it, so each can be called first on a bare machine.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+GO      ?= go
+INPUTS  := $(GO) run ./tools/inputs
+CELLS   ?=
+GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+.PHONY: demo
+demo: packages models samples releaser ## the whole chain on this machine: build, push, pack, sign, verify, run (CELLS=all for six cells)
+	$(GO) run ./tools/demo $(if $(CELLS),--cells $(CELLS))
+
+.PHONY: demo-real
+demo-real: packages models samples releaser ## the same against a real registry and a whole Sigstore on loopback
+	$(GO) run ./tools/demo --real $(if $(CELLS),--cells $(CELLS))
+
+.PHONY: releaser
+releaser: ## bin/releaser, static and reproducible
+	$(GOBUILD) -o bin/releaser ./cmd/releaser
+
+.PHONY: facerec
+facerec: packages ## bin/facerec for this machine, static, on dlib19
+	$(INPUTS) facerec --lineage dlib19 --platform $$($(GO) env GOOS)/$$($(GO) env GOARCH) --out bin/facerec
+
+.PHONY: packages
+packages: ## install what the build needs by package name (root or sudo)
+	$(INPUTS) packages
+
+.PHONY: models
+models: ## fetch the three model files, held to the hashes in models/models.lock.json
+	$(INPUTS) models
+
+.PHONY: samples
+samples: ## fetch the sample faces and compose images/unknown.jpg
+	$(INPUTS) samples
+
+.PHONY: test
+test: packages models samples ## every test that needs no foreign architecture
+	$(GO) vet ./...
+	$(INPUTS) test --lineage dlib19 --platform linux/amd64 ./internal/dlib/... ./cmd/facerec/...
+	$(GO) test ./...
+
+.PHONY: test-pure
+test-pure: ## the tests that need neither dlib nor a network
+	CGO_ENABLED=0 $(GO) test ./...
+
+.PHONY: lint
+lint: ## golangci-lint at the pinned version
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+
+.PHONY: bench
+bench: packages models samples releaser ## wall, CPU and peak memory of every step for the demo's cell
+	$(GO) run ./tools/bench
+
+.PHONY: clean
+clean: ## remove what was built; fetched models and samples stay
+	rm -rf bin build dist
