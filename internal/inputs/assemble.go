@@ -1,0 +1,325 @@
+package inputs
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"facerec/toolchain"
+)
+
+// Toolchain is a folder with everything that a static facerec of one cell is
+// compiled and linked with:
+//
+//	bin/cc, bin/c++   the compilers, wrapped (toolchain/cc.sh)
+//	include/          dlib and libjpeg
+//	lib/              libdlib.a, libjpeg.a, and our BLAS under the names go-face links
+//	MANIFEST          SHA-256 of each of these files, checked on every use
+//
+// Its name ends in a hash of what it was made from.
+type Toolchain struct {
+	Dir     string
+	Lineage string
+	Target  toolchain.Target
+	Dlib    string   // Debian version of libdlib-dev
+	Gcc     string   // compiler version, "12.2.0"
+	Drift   []string // compiler packages that are not the pinned ones, one line each
+}
+
+// recipe counts the ways in which this file puts a toolchain together.
+const recipe = "3"
+
+// Toolchain assembles the toolchain for one lineage and platform, or takes the
+// one that is there.
+func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string) (*Toolchain, error) {
+	target, err := toolchain.For(platform)
+	if err != nil {
+		return nil, err
+	}
+	if !contains(l.Lineages(), lineage) {
+		return nil, fmt.Errorf("lineage %q is not known: expected one of %s", lineage, strings.Join(l.Lineages(), ", "))
+	}
+	pins, err := l.For(lineage, target.Debian)
+	if err != nil {
+		return nil, err
+	}
+	gcc, err := findCompilers(ctx, target)
+	if err != nil {
+		return nil, err
+	}
+	t := &Toolchain{Lineage: lineage, Target: target, Gcc: gcc}
+	installed, drift := compilerDrift(ctx, l, target)
+	t.Drift = drift
+
+	h := sha256.New()
+	_, _ = fmt.Fprintln(h, recipe, lineage, platform, gcc, target.Flags, installed)
+	for _, p := range pins {
+		if p.Name == "libdlib-dev" {
+			t.Dlib = p.Version
+		}
+		_, _ = fmt.Fprintln(h, p.File, p.SHA256)
+	}
+	err = fs.WalkDir(toolchain.Files, ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		b, err := toolchain.Files.ReadFile(name)
+		_, _ = fmt.Fprintln(h, name, sum(b))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	name := lineage + "-" + strings.ReplaceAll(platform, "/", "-") + "-" + hex.EncodeToString(h.Sum(nil))[:16]
+	t.Dir, err = filepath.Abs(filepath.Join(s.Dir, "toolchains", name))
+	if err != nil {
+		return nil, err
+	}
+	return t, s.locked(func() error { return s.assemble(ctx, t, pins) })
+}
+
+// CC and CXX are what CGO's variables of these names are set to.
+func (t *Toolchain) CC() string  { return filepath.Join(t.Dir, "bin", "cc") }
+func (t *Toolchain) CXX() string { return filepath.Join(t.Dir, "bin", "c++") }
+
+func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
+	switch err := checkManifest(t.Dir); {
+	case err == nil:
+		s.say("toolchain: %s is there, %s", t.Dir, "every file's hash checked")
+		return nil
+	case !errors.Is(err, fs.ErrNotExist):
+		s.say("toolchain: %v; putting it together anew", err)
+	}
+	if err := os.RemoveAll(t.Dir); err != nil {
+		return err
+	}
+	tmp, err := s.tempDir("toolchain-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+
+	debs := filepath.Join(tmp, "debs")
+	if err := os.Mkdir(debs, 0o755); err != nil {
+		return err
+	}
+	for _, p := range pins {
+		deb, err := s.Get(ctx, p)
+		if err != nil {
+			return err
+		}
+		s.say("toolchain: unpacking %s %s (%s)", p.Name, p.Version, p.Arch)
+		if err := unpackDeb(ctx, deb, debs); err != nil {
+			return err
+		}
+	}
+	out := filepath.Join(tmp, "out")
+	if err := arrange(debs, out, t.Target); err != nil {
+		return err
+	}
+	if err := writeWrappers(out, t.Target); err != nil {
+		return err
+	}
+	s.say("toolchain: compiling the BLAS for %s", t.Target.Platform)
+	if err := buildBLAS(ctx, out, t.Target); err != nil {
+		return err
+	}
+	if err := writeManifest(out); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(t.Dir), 0o755); err != nil {
+		return err
+	}
+	if err := os.Rename(out, t.Dir); err != nil {
+		return err
+	}
+	s.say("toolchain: made %s", t.Dir)
+	return nil
+}
+
+// arrange moves headers and libraries out of the unpacked packages.
+func arrange(debs, out string, t toolchain.Target) error {
+	lib, include := filepath.Join(out, "lib"), filepath.Join(out, "include")
+	for _, d := range []string{lib, include, filepath.Join(out, "bin")} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			return err
+		}
+	}
+	moves := [][2]string{
+		{"usr/include/dlib", "include/dlib"},
+		{"usr/include/jpeglib.h", "include/jpeglib.h"},
+		{"usr/include/jmorecfg.h", "include/jmorecfg.h"},
+		{"usr/include/jerror.h", "include/jerror.h"},
+		{"usr/include/" + t.Triplet + "/jconfig.h", "include/jconfig.h"},
+		{"usr/lib/" + t.Triplet + "/libdlib.a", "lib/libdlib.a"},
+		{"usr/lib/" + t.Triplet + "/libjpeg.a", "lib/libjpeg.a"},
+	}
+	for _, m := range moves {
+		if err := os.Rename(filepath.Join(debs, m[0]), filepath.Join(out, m[1])); err != nil {
+			return fmt.Errorf("the packages are not laid out as expected: %w", err)
+		}
+	}
+	path := filepath.Join(include, "dlib", "config.h")
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	edited, err := editConfig(string(b))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(edited), 0o644)
+}
+
+// switchedOff are the parts of dlib that facerec does not use and whose
+// libraries it does not want to carry: LAPACK, and dlib's own readers of JPEG
+// and PNG (go-face brings one for JPEG).
+var switchedOff = []string{"DLIB_USE_LAPACK", "DLIB_JPEG_SUPPORT", "DLIB_PNG_SUPPORT"}
+
+// optionalOff are switched off where a newer dlib has them on.
+var optionalOff = []string{"DLIB_WEBP_SUPPORT", "DLIB_JXL_SUPPORT", "DLIB_GIF_SUPPORT", "DLIB_USE_FFTW", "DLIB_USE_FFMPEG"}
+
+// editConfig switches parts off in dlib's config.h. One that is not on where it
+// should be is an error: the file is then not the one this was written for.
+func editConfig(text string) (string, error) {
+	on := func(name string) string { return "#define " + name + "\n" }
+	for _, name := range switchedOff {
+		if !strings.Contains(text, on(name)) {
+			return "", fmt.Errorf("dlib's config.h does not define %s: look at what its new version calls it", name)
+		}
+		text = strings.ReplaceAll(text, on(name), "/* #undef "+name+" */\n")
+	}
+	for _, name := range optionalOff {
+		text = strings.ReplaceAll(text, on(name), "/* #undef "+name+" */\n")
+	}
+	if !strings.Contains(text, on("DLIB_USE_BLAS")) {
+		return "", fmt.Errorf("dlib's config.h does not define DLIB_USE_BLAS: its matrix products would be slow")
+	}
+	return text, nil
+}
+
+func writeWrappers(out string, t toolchain.Target) error {
+	script, err := toolchain.Files.ReadFile("cc.sh")
+	if err != nil {
+		return err
+	}
+	for name, compiler := range map[string]string{"cc": "gcc", "c++": "g++"} {
+		text := strings.NewReplacer("@CC@", t.Triplet+"-"+compiler, "@FLAGS@", strings.Join(t.Flags, " ")).Replace(string(script))
+		if err := os.WriteFile(filepath.Join(out, "bin", name), []byte(text), 0o755); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// buildBLAS compiles toolchain/blas into libcblas.a. go-face also asks for
+// -lblas and -llapack, in which nothing of ours is looked for: they are empty.
+func buildBLAS(ctx context.Context, out string, t toolchain.Target) error {
+	src := filepath.Join(out, "blas")
+	if err := os.Mkdir(src, 0o755); err != nil {
+		return err
+	}
+	names, err := fs.Glob(toolchain.Files, "blas/*.[ch]")
+	if err != nil {
+		return err
+	}
+	var objects []string
+	for _, name := range names {
+		b, err := toolchain.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(out, filepath.FromSlash(name)), b, 0o644); err != nil {
+			return err
+		}
+	}
+	for _, name := range names {
+		base, isC := strings.CutSuffix(strings.TrimPrefix(name, "blas/"), ".c")
+		if !isC {
+			continue
+		}
+		cmd := exec.CommandContext(ctx, filepath.Join(out, "bin", "cc"), "-std=gnu11", "-O2", "-Wall", "-Wextra", "-Werror", "-c", base+".c", "-o", base+".o")
+		cmd.Dir = src
+		if _, err := output(cmd); err != nil {
+			return err
+		}
+		objects = append(objects, filepath.Join(src, base+".o"))
+	}
+	for _, lib := range []string{"cblas", "blas", "lapack"} {
+		args := []string{"rcsD", filepath.Join(out, "lib", "lib"+lib+".a")}
+		if lib == "cblas" {
+			args = append(args, objects...)
+		}
+		if _, err := output(exec.CommandContext(ctx, t.Triplet+"-ar", args...)); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(src)
+}
+
+// findCompilers looks for the target's compilers and gives their version. The
+// error says which packages bring them.
+func findCompilers(ctx context.Context, t toolchain.Target) (string, error) {
+	for _, tool := range []string{"gcc", "g++", "ar"} {
+		if _, err := exec.LookPath(t.Triplet + "-" + tool); err != nil {
+			packages := t.Packages
+			if hostDebianArch(ctx) == t.Debian {
+				packages = []string{"gcc", "g++", "binutils"}
+			}
+			return "", fmt.Errorf("%s-%s is not installed: run `sudo apt-get install %s`, or `go run ./tools/inputs packages`", t.Triplet, tool, strings.Join(packages, " "))
+		}
+	}
+	out, err := output(exec.CommandContext(ctx, t.Triplet+"-g++", "-dumpfullversion"))
+	return strings.TrimSpace(string(out)), err
+}
+
+// writeManifest lists every file below dir with its hash, in sha256sum's form.
+func writeManifest(dir string) error {
+	lines, err := manifestOf(dir)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "MANIFEST"), []byte(lines), 0o644)
+}
+
+// checkManifest hashes every file again. fs.ErrNotExist means there is nothing.
+func checkManifest(dir string) error {
+	want, err := os.ReadFile(filepath.Join(dir, "MANIFEST"))
+	if err != nil {
+		return err
+	}
+	got, err := manifestOf(dir)
+	if err != nil {
+		return err
+	}
+	if got != string(want) {
+		return fmt.Errorf("%s was changed since it was made", dir)
+	}
+	return nil
+}
+
+func manifestOf(dir string) (string, error) {
+	var lines []string
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil || rel == "MANIFEST" {
+			return err
+		}
+		got, _, err := hashFile(path)
+		lines = append(lines, got+"  "+filepath.ToSlash(rel)+"\n")
+		return err
+	})
+	sort.Strings(lines)
+	return strings.Join(lines, ""), err
+}

@@ -1,0 +1,80 @@
+package inputs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// Get gives the path of a pinned file: from the cache, from the offline folder,
+// or fetched with apt. The file's hash has been checked when it returns.
+func (s *Store) Get(ctx context.Context, p Pin) (string, error) {
+	if path, ok := s.cached(p.SHA256); ok {
+		return path, nil
+	}
+	if s.Offline != "" {
+		from := filepath.Join(s.Offline, p.File)
+		path, err := s.takeFile(from, from, p.SHA256, p.Size, "fill the folder anew with `go run ./tools/inputs vendor DIR`")
+		if os.IsNotExist(err) {
+			return "", fmt.Errorf("%s is missing in the offline folder %s: fill it with `go run ./tools/inputs vendor DIR` where there is a network", p.File, s.Offline)
+		}
+		return path, err
+	}
+	var path string
+	err := s.fetched(ctx, p.Kind, p.Suite, p.Arch, p.Name, p.Version, func(dir string) (err error) {
+		from := filepath.Join(dir, p.File)
+		if _, err := os.Stat(from); err != nil {
+			return fmt.Errorf("%s %s of %s has no file %s: run `go run ./tools/inputs relock` and look at the difference", p.Name, p.Version, p.Suite, p.File)
+		}
+		path, err = s.takeFile(from, p.File, p.SHA256, p.Size, "the archive serves another file than the one pinned: run `go run ./tools/inputs relock` and look at the difference")
+		return err
+	})
+	return path, err
+}
+
+// fetched downloads a package into a folder that lives as long as use runs.
+func (s *Store) fetched(ctx context.Context, kind, suite, arch, name, version string, use func(dir string) error) error {
+	if arch == "" || arch == "all" {
+		arch = hostDebianArch(ctx)
+	}
+	apt, err := s.apt(suite, arch, kind == "source")
+	if err != nil {
+		return err
+	}
+	tmp, err := s.tempDir("fetch-*")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	s.say("apt: fetching %s %s (%s, %s)", name, version, suite, arch)
+	if err := apt.download(ctx, tmp, name, version); err != nil {
+		return err
+	}
+	return use(tmp)
+}
+
+// tempDir makes a folder inside the store, so that renaming out of it works.
+func (s *Store) tempDir(pattern string) (string, error) {
+	base := filepath.Join(s.Dir, "tmp")
+	if err := os.MkdirAll(base, 0o755); err != nil {
+		return "", err
+	}
+	return os.MkdirTemp(base, pattern)
+}
+
+// hostDebianArch is the machine's Debian architecture; amd64 where dpkg cannot say.
+func hostDebianArch(ctx context.Context) string {
+	out, err := exec.CommandContext(ctx, "dpkg", "--print-architecture").Output()
+	if err != nil || len(out) < 2 {
+		return "amd64"
+	}
+	return string(out[:len(out)-1])
+}
+
+// unpackDeb unpacks a stored .deb into dir, which must be there.
+func unpackDeb(ctx context.Context, deb, dir string) error {
+	_, err := output(exec.CommandContext(ctx, "dpkg-deb", "--extract", deb, dir))
+	return err
+}
