@@ -14,8 +14,8 @@ import (
 // engine is a pool of engines and what it was opened with.
 type engine struct {
 	*app.Pool
-	opts   app.EngineOptions
-	models modelReport
+	opts  app.EngineOptions
+	cache *cache // may be nil
 }
 
 // openEngine checks that there is an engine and that its models are as pinned;
@@ -32,22 +32,20 @@ func openEngine(w *world, o *options) (*engine, error) {
 		return nil, err
 	}
 	opts.ModelsDir = w.beside(o.models, "models", o.quiet)
-	models, err := w.check(opts, o.checkModels == "full")
-	if err != nil {
-		return nil, err
-	}
-	if err := models.err(opts.ModelsDir); err != nil {
+	cache := openCache(w, o.cache)
+	if err := checkModels(w.pins, opts.ModelsDir, o.checkModels == "full", cache); err != nil {
 		return nil, err
 	}
 	pool := app.NewPool(o.workers(), func() (app.Engine, error) { return w.open(opts) })
-	return &engine{pool, opts, models}, nil
+	return &engine{pool, opts, cache}, nil
 }
 
-// salt is what besides the photo decides its descriptor: the engine and its models.
+// salt is what besides the photo decides its descriptor: the engine and its
+// models, which were found to be as pinned.
 func (e *engine) salt(w *world) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n%s\n", w.dlib(), e.opts.Detector)
-	for _, m := range e.models {
+	for _, m := range w.pins.Models {
 		fmt.Fprintf(&b, "%s %s\n", m.Name, m.SHA256)
 	}
 	return b.String()
@@ -79,8 +77,8 @@ func enroll(ctx context.Context, w *world, o *options, e *engine) (*app.Enrolmen
 		Engine: e, Decoder: o.decoder(), Sizing: sizing, TakeLargest: o.takeLargest,
 		Threshold: o.threshold, Jobs: o.workers(), Salt: e.salt(w), Progress: bar.step,
 	}
-	if c := openCache(w, o.cache); c != nil {
-		en.Cache = c
+	if e.cache != nil {
+		en.Cache = e.cache
 	}
 	res, err := en.Enroll(ctx, os.DirFS(o.persons))
 	bar.done()

@@ -54,7 +54,6 @@ anything was passed over.`,
 	fs.SortFlags = false
 	o.gallery(fs)
 	o.engine(fs)
-	o.cacheFlag(fs)
 	o.answer(fs, "text", "json")
 	return cmd
 }

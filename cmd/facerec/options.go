@@ -57,12 +57,13 @@ func (o *options) modelsDir(fs *pflag.FlagSet) {
 
 func (o *options) engine(fs *pflag.FlagSet) {
 	o.modelsDir(fs)
-	fs.StringVar(&o.checkModels, "check-models", "quick", "how the models are checked before they are loaded: quick or full `(hashes)`")
-	fs.StringVar(&o.detector, "detector", "hog", "what looks for faces: `hog` (quick) or cnn (slow, finds turned faces too)")
+	fs.StringVar(&o.checkModels, "check-models", "quick", "`how` models are checked before they are loaded: quick (hashed unless they were before) or full")
+	fs.StringVar(&o.detector, "detector", "hog", "`what` looks for faces: hog (quick) or cnn (slow, finds turned faces too)")
 	fs.IntVar(&o.upsample, "upsample", 0, "double the picture's sides `N` times first, to find smaller faces")
 	fs.Int64Var(&o.maxPixels, "max-pixels", app.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
 	fs.Int64Var(&o.workPixels, "work-pixels", app.DefaultWorkPixels, "scale larger pictures down to `N` pixels to look for faces; 0: never")
 	fs.IntVarP(&o.jobs, "jobs", "j", 0, "work on `N` pictures at once; 0: one for each processor, at most 4 (each needs 50 to 100 MB)")
+	o.cacheFlag(fs)
 }
 
 func (o *options) rule(fs *pflag.FlagSet) {
@@ -72,7 +73,7 @@ func (o *options) rule(fs *pflag.FlagSet) {
 func (o *options) gallery(fs *pflag.FlagSet) {
 	fs.StringVar(&o.persons, "persons", "persons", "`folder` with a folder of photos for everybody who is to be recognised")
 	o.rule(fs)
-	fs.Float64Var(&o.margin, "margin", app.DefaultMargin, "how much further off the runner-up has to be; nearer is ambiguous")
+	fs.Float64Var(&o.margin, "margin", app.DefaultMargin, "`lead` over the runner-up below which a face is ambiguous")
 	fs.BoolVar(&o.strict, "strict", false, "fail when a photo in persons/ is passed over")
 	fs.BoolVar(&o.takeLargest, "take-largest", false, "enrol the largest of several faces in a photo, if it is clearly larger")
 }

@@ -23,7 +23,6 @@ func (o *options) recognizeFlags(fs *pflag.FlagSet, out string) {
 	fs.SortFlags = false
 	o.gallery(fs)
 	o.engine(fs)
-	o.cacheFlag(fs)
 	o.answer(fs, app.Formats...)
 	fs.BoolVar(&o.descriptors, "descriptors", false, "add the 128 numbers of every face to JSON")
 	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with 3 when somebody unknown or ambiguous was seen")
@@ -184,7 +183,7 @@ func newJob(w *world, o *options, args []string) (*job, error) {
 func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 	results := make([]*app.Result, len(j.inputs))
 	var sum app.Summary
-	var unwritten error
+	var unwritten, last error
 	bar := newProgress(j.w, j.o.quiet, "looking at pictures")
 	err := app.Ordered(ctx, j.o.workers(), len(j.inputs), func(ctx context.Context, i int) error {
 		in := j.inputs[i]
@@ -201,6 +200,9 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 		results[i] = nil // thousands of pictures must not pile up
 		sum.Add(r)
 		if r.Err != nil {
+			last = fmt.Errorf("%s: %w", app.Printable(r.Name), r.Err)
+		}
+		if r.Err != nil && len(j.inputs) > 1 {
 			bar.done()
 			j.w.complain("%s: %v", app.Printable(r.Name), r.Err)
 		}
@@ -233,7 +235,7 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 	case unwritten != nil:
 		return unwritten
 	case sum.Failed > 0 && sum.Pictures == 1:
-		return fmt.Errorf("the picture could not be looked at")
+		return last
 	case sum.Failed > 0:
 		return fmt.Errorf("%d of %d pictures could not be looked at", sum.Failed, sum.Pictures)
 	case j.o.failOnUnknown && sum.Unknown+sum.Ambiguous > 0:

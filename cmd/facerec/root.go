@@ -22,9 +22,11 @@ prints who is in it, one "Person:" line a face, and draws images/result.jpg.
 Every flag can also be set by the environment (FACEREC_MAX_PIXELS is --max-pixels)
 or in facerec.json ({"max-pixels": 5000000}); flags win over the environment, the
 environment over the file. The defaults below are the values in force.`,
-		Args:          verbArgs,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Version:                    version,
+		Args:                       verbArgs,
+		SuggestionsMinimumDistance: 2,
+		SilenceErrors:              true,
+		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			picture := w.beside(filepath.Join("images", "unknown.jpg"), filepath.Join("images", "unknown.jpg"), o.quiet)
 			if !cmd.Flags().Changed("out") {
@@ -51,6 +53,7 @@ environment over the file. The defaults below are the values in force.`,
 		showInForce(w, cmd)
 		help(cmd, args)
 	})
+	root.SetVersionTemplate("facerec {{.Version}}\n")
 	wrapArgs(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		_, err := settle(w, cmd)

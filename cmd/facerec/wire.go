@@ -13,7 +13,5 @@ func theWorld() *world {
 	w.built = func() error { return errNone }
 	w.open = func(app.EngineOptions) (app.Engine, error) { return nil, errNone }
 	w.dlib = func() string { return "" }
-	w.check = func(app.EngineOptions, bool) (modelReport, error) { return nil, nil }
-	w.checkAll = func(string) (modelReport, error) { return nil, nil }
 	return w
 }

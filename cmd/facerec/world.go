@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"facerec/internal/app"
+	"facerec/internal/models"
 )
 
 // world is everything outside that the verbs touch, so that tests can hand in
@@ -29,15 +30,14 @@ type world struct {
 	open func(app.EngineOptions) (app.Engine, error)
 	// dlib is the version of dlib that the engine is made of.
 	dlib func() string
-	// check looks at the model files that opts needs; see modelReport.
-	check func(opts app.EngineOptions, full bool) (modelReport, error)
-	// checkAll hashes every pinned model file in a folder.
-	checkAll func(dir string) (modelReport, error)
+	// pins are the models that are expected.
+	pins models.Lock
 }
 
 func newWorld() *world {
 	return &world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
+		pins:   models.Pinned(),
 		getenv: os.Getenv, now: time.Now, executable: os.Executable,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),

@@ -413,8 +413,8 @@ func doubts(samples []Sample, threshold float64) []Doubt {
 		if own >= 0 && ownDist >= threshold {
 			out = append(out, Doubt{s.Photo, "outlier", fmt.Sprintf("unlike every other photo of %s: the nearest, %s, is %.3f away, the threshold is %.3f", Printable(s.Person), Printable(samples[own].Photo), ownDist, threshold)})
 		}
-		if other >= 0 && otherDist < threshold && (own < 0 || otherDist < ownDist) {
-			out = append(out, Doubt{s.Photo, "suspect", fmt.Sprintf("nearer to %s (%.3f) than to any other photo of %s: perhaps it shows %s", Printable(samples[other].Photo), otherDist, Printable(s.Person), Printable(samples[other].Person))})
+		if other >= 0 && otherDist < threshold && (own < 0 || ownDist >= threshold) {
+			out = append(out, Doubt{s.Photo, "suspect", fmt.Sprintf("like %s (%.3f away) and unlike every other photo of %s: perhaps it shows %s", Printable(samples[other].Photo), otherDist, Printable(s.Person), Printable(samples[other].Person))})
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool {

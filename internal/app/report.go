@@ -315,7 +315,7 @@ func newCSVReport(w io.Writer, h Header) (*csvReport, error) {
 	c := &csvReport{csv.NewWriter(w), h}
 	head := []string{"file", "face", "x", "y", "width", "height"}
 	if h.Matching {
-		head = append(head, "verdict", "person", "distance", "distance_squared", "photo", "runner_up", "runner_up_distance", "margin")
+		head = append(head, "verdict", "person", "nearest", "distance", "distance_squared", "photo", "runner_up", "runner_up_distance", "margin")
 	}
 	return c, c.write(append(head, "error"))
 }
@@ -331,7 +331,7 @@ func (c *csvReport) write(row []string) error {
 func (c *csvReport) Picture(r *Result) error {
 	empty := 4
 	if c.h.Matching {
-		empty += 8
+		empty += 9
 	}
 	if r.Err != nil || len(r.Faces) == 0 {
 		row := append([]string{r.Name, "0"}, make([]string, empty+1)...)
@@ -349,9 +349,13 @@ func (c *csvReport) Picture(r *Result) error {
 			m := f.Match
 			row = append(row, m.Verdict.String())
 			if m.Best.Person == "" {
-				row = append(row, "", "", "", "")
+				row = append(row, "", "", "", "", "")
 			} else {
-				row = append(row, m.Best.Person, num(m.Best.Distance), num(m.Best.Distance*m.Best.Distance), m.Best.Photo)
+				name := ""
+				if m.Verdict == Known {
+					name = m.Best.Person
+				}
+				row = append(row, name, m.Best.Person, num(m.Best.Distance), num(m.Best.Distance*m.Best.Distance), m.Best.Photo)
 			}
 			if m.RunnerUp.Person == "" {
 				row = append(row, "", "", "")
