@@ -1,0 +1,284 @@
+package oci
+
+import (
+	"archive/tar"
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+// Limits bound what an image may cost to unpack. A zero field means its
+// default.
+type Limits struct {
+	Entries int   // in one layer; default 2,000,000
+	Bytes   int64 // of one layer, inflated; default 64 GiB
+	Ratio   int64 // inflated to compressed, beyond the first 64 MiB; default 1,000
+}
+
+func (l Limits) withDefaults() Limits {
+	if l.Entries == 0 {
+		l.Entries = 2_000_000
+	}
+	if l.Bytes == 0 {
+		l.Bytes = 64 << 30
+	}
+	if l.Ratio == 0 {
+		l.Ratio = 1_000
+	}
+	return l
+}
+
+// ratioFree is how much any layer may inflate to before its ratio counts.
+const ratioFree = 64 << 20
+
+// layerEntry is one header of a layer, its name made relative and clean.
+type layerEntry struct {
+	name    string
+	kind    byte // a tar typeflag
+	mode    uint32
+	link    string
+	size    int64
+	content tarball.Content // nil when the caller did not want it kept
+	notes   []string        // what the archive has and a tarball will not
+}
+
+// Unpacker reads layers, each distinct one once however many images share it,
+// and keeps file contents in a spool, each distinct one once.
+type Unpacker struct {
+	spool  *tarball.Spool
+	limits Limits
+
+	mu     sync.Mutex
+	layers map[layerKey]*layerRead
+}
+
+// layerKey is a layer and which part of it is kept: "" means all of it.
+type layerKey struct {
+	layer Layer
+	below string
+}
+
+type layerRead struct {
+	done    chan struct{}
+	entries []layerEntry
+	err     error
+}
+
+// NewUnpacker keeps contents in spool, which outlives it.
+func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
+	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[layerKey]*layerRead{}}
+}
+
+// read gives a layer's entries; contents only of files whose name lies below
+// the given folder.
+func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
+	key := layerKey{l, below}
+	u.mu.Lock()
+	r, known := u.layers[key]
+	if !known {
+		r = &layerRead{done: make(chan struct{})}
+		u.layers[key] = r
+	}
+	u.mu.Unlock()
+	if known {
+		select {
+		case <-r.done:
+			return r.entries, r.err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	r.entries, r.err = u.fetch(ctx, img, l, below)
+	if r.err != nil { // another image may have it from a better place
+		u.mu.Lock()
+		delete(u.layers, key)
+		u.mu.Unlock()
+	}
+	close(r.done)
+	return r.entries, r.err
+}
+
+func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
+	where := img.Ref.At(l.Digest).String()
+	rc, err := img.source.Blob(ctx, l.Descriptor)
+	if err != nil {
+		return nil, err
+	}
+	defer rc.Close()
+	packed := bufio.NewReaderSize(rc, 128<<10)
+	plain, closePlain, err := inflate(packed)
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
+	}
+	defer closePlain()
+	diff := release.NewHasher()
+	limited := &limitedReader{r: plain, left: u.limits.Bytes, where: where}
+	if l.Size > 0 {
+		limited.ratioAt = max(ratioFree, l.Size*u.limits.Ratio)
+	}
+	tee := io.TeeReader(limited, diff)
+	entries, err := u.entries(tee, where, below)
+	if err == nil { // the padding behind the archive belongs to the diff ID
+		_, err = io.Copy(io.Discard, tee)
+	}
+	if err == nil { // and bytes behind the compressed stream to the digest
+		_, err = io.Copy(io.Discard, packed)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
+	}
+	if got := diff.Digest(); got != l.DiffID {
+		return nil, &MismatchError{"diff ID of layer", where, l.DiffID.String(), got.String()}
+	}
+	return entries, nil
+}
+
+// cause prefers what the digest check says to what a decoder makes of damaged
+// bytes: a truncated layer is a wrong layer first and a bad gzip stream second.
+func cause(err error, packed io.Reader) error {
+	var mismatch *MismatchError
+	if errors.As(err, &mismatch) {
+		return mismatch
+	}
+	if _, rest := io.Copy(io.Discard, packed); errors.As(rest, &mismatch) {
+		return mismatch
+	}
+	return err
+}
+
+// inflate goes by the bytes, not by the media type: the diff ID decides in the
+// end whether it was right.
+func inflate(r *bufio.Reader) (io.Reader, func(), error) {
+	magic, err := r.Peek(4)
+	if err != nil && len(magic) == 0 {
+		return nil, nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		zr, err := gzip.NewReader(r)
+		if err != nil {
+			return nil, nil, err
+		}
+		return zr, func() { zr.Close() }, nil
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+		if err != nil {
+			return nil, nil, err
+		}
+		return zr, zr.Close, nil
+	}
+	return r, func() {}, nil
+}
+
+// limitedReader stops what inflates without end.
+type limitedReader struct {
+	r       io.Reader
+	n, left int64
+	ratioAt int64
+	where   string
+}
+
+func (l *limitedReader) Read(p []byte) (int, error) {
+	n, err := l.r.Read(p)
+	l.n += int64(n)
+	l.left -= int64(n)
+	if l.left < 0 {
+		return n, fmt.Errorf("inflates to more than the allowed number of bytes: raise --max-layer-bytes if it is meant to")
+	}
+	if l.ratioAt > 0 && l.n > l.ratioAt {
+		return n, fmt.Errorf("inflates to more than the allowed multiple of its size: raise --max-ratio if it is meant to")
+	}
+	return n, err
+}
+
+func (u *Unpacker) entries(r io.Reader, where, below string) ([]layerEntry, error) {
+	var out []layerEntry
+	tr := tar.NewReader(r)
+	for {
+		h, err := tr.Next()
+		if err == io.EOF {
+			return out, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if len(out) >= u.limits.Entries {
+			return nil, fmt.Errorf("more than %d entries, the last %q: raise --max-entries if it is meant to", u.limits.Entries, h.Name)
+		}
+		name, err := cleanName(h.Name)
+		if err != nil {
+			return nil, err
+		}
+		e := layerEntry{name: name, kind: h.Typeflag, mode: uint32(h.Mode) & 0o7777, link: h.Linkname, size: h.Size, notes: notes(h)}
+		switch h.Typeflag {
+		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
+			e.kind = tar.TypeReg
+			if below == "" || name == below || strings.HasPrefix(name, below+"/") {
+				if e.content, err = u.spool.Add(tr); err != nil {
+					return nil, fmt.Errorf("entry %q: %w", h.Name, err)
+				}
+				if e.content.Size() != h.Size {
+					return nil, fmt.Errorf("entry %q: expected %d bytes, got %d", h.Name, h.Size, e.content.Size())
+				}
+			}
+		case tar.TypeLink:
+			if e.link, err = cleanName(h.Linkname); err != nil {
+				return nil, fmt.Errorf("entry %q: link target: %w", h.Name, err)
+			}
+		case tar.TypeXGlobalHeader:
+			continue
+		}
+		out = append(out, e)
+	}
+}
+
+// notes lists what the entry has that GNU tar leaves out without being asked.
+func notes(h *tar.Header) []string {
+	var out []string
+	xattr := false
+	for k := range h.PAXRecords {
+		if strings.HasPrefix(k, "SCHILY.xattr.") {
+			xattr = true
+		}
+	}
+	if xattr {
+		out = append(out, "extended attributes")
+	}
+	if h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.realsize"] != "" || h.PAXRecords["GNU.sparse.size"] != "" {
+		out = append(out, "sparse map")
+	}
+	return out
+}
+
+// cleanName makes a layer's name relative to the root. Engines read "/a", "./a"
+// and "a" alike; a name that climbs above the root is refused.
+func cleanName(name string) (string, error) {
+	if strings.IndexByte(name, 0) >= 0 {
+		return "", fmt.Errorf("entry %q: a name must not contain NUL", name)
+	}
+	depth := 0
+	for _, part := range strings.Split(name, "/") {
+		switch part {
+		case "", ".":
+		case "..":
+			if depth--; depth < 0 {
+				return "", fmt.Errorf("entry %q escapes from the image's root: refused", name)
+			}
+		default:
+			depth++
+		}
+	}
+	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil
+}

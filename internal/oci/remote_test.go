@@ -1,0 +1,232 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"facerec/internal/release"
+)
+
+func platform(t testing.TB, s string) release.Platform {
+	t.Helper()
+	p, err := release.ParsePlatform(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestParseRef(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("0123456789abcdef", 4)
+	for _, good := range []string{
+		"localhost:5000/a/b:1.0", "127.0.0.1:5000/a", "example.com/a/b@" + digest, "example.com/a:t@" + digest,
+		"oci-layout:build/oci", "oci-layout:/abs/oci:1.0-x", "oci-layout:d@" + digest, "docker-archive:x.tar",
+	} {
+		r, err := ParseRef(good)
+		if err != nil {
+			t.Errorf("%s: %v", good, err)
+		} else if r.String() != good {
+			t.Errorf("%s came back as %s", good, r)
+		}
+	}
+	for bad, want := range map[string]string{
+		"":                               "names nothing",
+		"facerec":                        "names no registry",
+		"facerec:1.0":                    "names no registry",
+		"library/facerec":                "names no registry",
+		"example.com/Upper":              "reference",
+		"example.com/a:bad tag":          "is not a tag",
+		"example.com/a@sha256:12":        "want 64 hexadecimal digits",
+		"example.com/a@md5:12":           "want the form sha256:HEX",
+		"oci-layout:":                    "names nothing",
+		"docker-archive:":                "want docker-archive:FILE",
+		"https://example.com/a":          "reference",
+		"example.com/a@" + digest + "00": "want 64",
+	} {
+		if r, err := ParseRef(bad); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: got %v, %v; want …%s…", bad, r, err, want)
+		}
+	}
+}
+
+func FuzzParseRef(f *testing.F) {
+	f.Add("localhost:5000/a/b:1.0")
+	f.Add("oci-layout:d:t@sha256:" + strings.Repeat("0", 64))
+	f.Fuzz(func(t *testing.T, s string) {
+		r, err := ParseRef(s)
+		if err != nil {
+			return
+		}
+		if again, err := ParseRef(r.String()); err != nil || again != r {
+			t.Errorf("%q → %q → %v, %v", s, r, again, err)
+		}
+	})
+}
+
+func TestPlainHTTPOnlyWithLoopback(t *testing.T) {
+	a := Access{Insecure: []string{"mirror.lan:5000"}}
+	for host, want := range map[string]bool{
+		"127.0.0.1:5000": true, "localhost": true, "localhost:80": true, "[::1]:5000": true, "127.8.9.1": true,
+		"mirror.lan:5000": true, "mirror.lan": false, "192.168.0.1:5000": false, "10.0.0.1": false, "x.local": false, "example.com": false,
+	} {
+		if got := a.permits(host); got != want {
+			t.Errorf("permits(%s) = %v", host, got)
+		}
+	}
+	// The library itself would speak plain HTTP with these.
+	for _, host := range []string{"10.255.255.1:5000", "x.local"} {
+		g := guarded{Access{}, http.DefaultTransport}
+		req := httptest.NewRequest(http.MethodGet, "http://"+host+"/v2/", nil)
+		if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), "--insecure-registry") {
+			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+func TestUnreachableRegistry(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := l.Addr().String()
+	l.Close()
+	_, err = ReadIndex(context.Background(), mustRef(t, host+"/a:1"), Access{})
+	if err == nil || !strings.Contains(err.Error(), "cannot reach registry "+host) || strings.Contains(err.Error(), "\n") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestUnknownTagAndPlatform(t *testing.T) {
+	host := startRegistry(t)
+	pushIndex(t, host+"/a/tool:1", makeIndex(map[string]v1.Image{
+		"linux/amd64":     makeImage(t, amd64, []file{reg("app/x", "x")}),
+		"unknown/unknown": makeImage(t, v1.Platform{OS: "unknown", Architecture: "unknown"}, []file{reg("att", "x")}),
+	}))
+	ctx := context.Background()
+	if _, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:2"), Access{}); !IsNotFound(err) || !strings.Contains(err.Error(), host+"/a/tool:2") {
+		t.Errorf("unknown tag: %v", err)
+	}
+	ix, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:1"), Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = ix.Image(ctx, platform(t, "linux/arm64"))
+	if !IsNotFound(err) || !strings.Contains(err.Error(), "linux/arm64") || !strings.Contains(err.Error(), "the image has linux/amd64") || strings.Contains(err.Error(), "unknown/unknown") {
+		t.Errorf("missing platform: %v", err)
+	}
+	images, err := ix.Images(ctx)
+	if err != nil || len(images) != 1 {
+		t.Errorf("attestation was not passed over: %d, %v", len(images), err)
+	}
+}
+
+// TestTagIsResolvedOnce moves the tag between the look-up and the layers.
+func TestTagIsResolvedOnce(t *testing.T) {
+	host := startRegistry(t)
+	old := makeIndex(map[string]v1.Image{"linux/amd64": makeImage(t, amd64, []file{dir("app", 0o755), reg("app/x", "old")})})
+	pushIndex(t, host+"/tool:1", old)
+	ctx := context.Background()
+	ix, err := ReadIndex(ctx, mustRef(t, host+"/tool:1"), Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pushIndex(t, host+"/tool:1", makeIndex(map[string]v1.Image{"linux/amd64": makeImage(t, amd64, []file{dir("app", 0o755), reg("app/x", "new")})}))
+	img, err := ix.Image(ctx, platform(t, "linux/amd64"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	flat, err := NewUnpacker(newSpool(t), Limits{}).Flatten(ctx, img, "/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(t, flat.Tree); !strings.Contains(got, "old") {
+		t.Errorf("got %s", got)
+	}
+}
+
+// TestLyingRegistry serves right manifests and wrong layers.
+func TestLyingRegistry(t *testing.T) {
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	var spoil func(body []byte) []byte
+	var target string
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet || target == "" || !strings.HasSuffix(r.URL.Path, target) {
+			inner.ServeHTTP(w, r)
+			return
+		}
+		rec := httptest.NewRecorder()
+		inner.ServeHTTP(rec, r)
+		for k, v := range rec.Header() {
+			if k != "Content-Length" {
+				w.Header()[k] = v
+			}
+		}
+		w.WriteHeader(rec.Code)
+		w.Write(spoil(rec.Body.Bytes()))
+	}))
+	defer s.Close()
+	host := strings.TrimPrefix(s.URL, "http://")
+	img := makeImage(t, amd64, []file{dir("app", 0o755), reg("app/x", strings.Repeat("hello ", 1000))})
+	pushIndex(t, host+"/tool:1", makeIndex(map[string]v1.Image{"linux/amd64": img}))
+	layers, err := img.Layers()
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer, err := layers[0].Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := img.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conf, err := img.ConfigName()
+	if err != nil {
+		t.Fatal(err)
+	}
+	flip := func(b []byte) []byte { c := append([]byte(nil), b...); c[len(c)/2] ^= 1; return c }
+	for _, c := range []struct {
+		name, target string
+		spoil        func([]byte) []byte
+	}{
+		{"layer with a flipped bit", layer.String(), flip},
+		{"truncated layer", layer.String(), func(b []byte) []byte { return b[:len(b)/2] }},
+		{"empty layer", layer.String(), func(b []byte) []byte { return nil }},
+		{"longer layer", layer.String(), func(b []byte) []byte { return append(append([]byte(nil), b...), 0) }},
+		{"another gzip stream behind the layer", layer.String(), func(b []byte) []byte { return append(append([]byte(nil), b...), b...) }},
+		{"manifest with a flipped bit", manifest.String(), flip},
+		{"configuration with a flipped bit", conf.String(), flip},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			target, spoil = "", nil
+			ctx := context.Background()
+			ix, err := ReadIndex(ctx, mustRef(t, host+"/tool:1"), Access{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			target, spoil = c.target, c.spoil
+			defer func() { target = "" }()
+			img, err := ix.Image(ctx, platform(t, "linux/amd64"))
+			if err == nil {
+				_, err = NewUnpacker(newSpool(t), Limits{}).Flatten(ctx, img, "/app")
+			}
+			var m *MismatchError
+			if !errors.As(err, &m) {
+				t.Errorf("got %v, want a mismatch", err)
+			}
+			if err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("more than a line: %q", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,119 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"facerec/internal/release"
+)
+
+// maxManifest bounds a manifest or an index, as registries themselves do.
+const maxManifest = 4 << 20
+
+// Descriptor says what bytes to ask for.
+type Descriptor struct {
+	MediaType string
+	Digest    release.Digest
+	Size      int64
+}
+
+// Source is one repository or layout: manifests and blobs by digest. What it
+// returns has been checked against the digest that was asked for: Manifest
+// before it returns, Blob at the end of the stream.
+type Source interface {
+	// Resolve gives the descriptor that the reference's tag or digest names.
+	Resolve(ctx context.Context) (Descriptor, error)
+	// Manifest reads an index or manifest whole.
+	Manifest(ctx context.Context, d release.Digest) (mediaType string, raw []byte, err error)
+	// Blob opens a layer or a configuration. A stream with other bytes than
+	// the digest and size promise ends in a *MismatchError, not in io.EOF.
+	Blob(ctx context.Context, d Descriptor) (io.ReadCloser, error)
+}
+
+// MismatchError is what came instead of what a digest, size or diff ID named.
+type MismatchError struct {
+	What          string // "layer", "manifest", "diff ID of layer"…
+	Where         string // the reference
+	Expected, Got string
+}
+
+func (e *MismatchError) Error() string {
+	return fmt.Sprintf("%s of %s: expected %s, got %s: the copy there is damaged or was replaced; fetch it from another place or push it again", e.What, e.Where, e.Expected, e.Got)
+}
+
+// NotFoundError says that a reference, manifest or platform is not there.
+type NotFoundError struct {
+	What string
+	Hint string
+}
+
+func (e *NotFoundError) Error() string {
+	if e.Hint == "" {
+		return e.What + " is not there"
+	}
+	return e.What + " is not there: " + e.Hint
+}
+
+// IsNotFound says whether err is that something asked for does not exist.
+func IsNotFound(err error) bool {
+	var nf *NotFoundError
+	return errors.As(err, &nf)
+}
+
+// checked hashes what passes and compares at the end.
+type checked struct {
+	rc    io.ReadCloser
+	hash  *release.Hasher
+	want  Descriptor
+	what  string
+	where string
+}
+
+func newChecked(rc io.ReadCloser, want Descriptor, what, where string) io.ReadCloser {
+	return &checked{rc: rc, hash: release.NewHasher(), want: want, what: what, where: where}
+}
+
+func (c *checked) Read(p []byte) (int, error) {
+	n, err := c.rc.Read(p)
+	c.hash.Write(p[:n])
+	if c.want.Size >= 0 && c.hash.Size() > c.want.Size {
+		return n, &MismatchError{c.what, c.where, fmt.Sprintf("%d bytes", c.want.Size), "more"}
+	}
+	if err == io.EOF {
+		if c.want.Size >= 0 && c.hash.Size() != c.want.Size {
+			return n, &MismatchError{c.what, c.where, fmt.Sprintf("%d bytes", c.want.Size), fmt.Sprintf("%d", c.hash.Size())}
+		}
+		if got := c.hash.Digest(); got != c.want.Digest {
+			return n, &MismatchError{c.what, c.where, c.want.Digest.String(), got.String()}
+		}
+	}
+	return n, err
+}
+
+func (c *checked) Close() error { return c.rc.Close() }
+
+// digestOf turns go-containerregistry's hash into ours.
+func digestOf(h v1.Hash) (release.Digest, error) {
+	if h.Algorithm != "sha256" {
+		return release.Digest{}, fmt.Errorf("digest %s: only sha256 is supported", h)
+	}
+	return release.ParseHex(h.Hex)
+}
+
+func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
+
+// Open finds the source that a reference names.
+func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
+	switch ref.Kind {
+	case Layout:
+		return openLayout(ref)
+	case DockerArchive:
+		return openArchive(ref)
+	default:
+		return openRemote(ctx, ref, access)
+	}
+}

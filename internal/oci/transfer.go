@@ -1,0 +1,223 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/layout"
+
+	"facerec/internal/release"
+)
+
+// Pushed is one index that a registry now has.
+type Pushed struct {
+	Ref    string         `json:"ref"`
+	Digest release.Digest `json:"digest"`
+}
+
+// Push copies from a layout to a registry, manifests as the bytes they are. A
+// layout reference without tag pushes every tag; a target with a tag needs
+// exactly one source. The digest of each is asked for again afterwards.
+func Push(ctx context.Context, from, to Ref, access Access, progress func(done, total int64)) ([]Pushed, error) {
+	if from.Kind != Layout {
+		return nil, fmt.Errorf("%s: can only push from an OCI layout", from)
+	}
+	if to.Kind != Registry {
+		return nil, fmt.Errorf("%s: can only push to a registry", to)
+	}
+	if !to.Digest.IsZero() {
+		return nil, fmt.Errorf("%s: push to a tag, the digest follows from the bytes", to)
+	}
+	tags := []string{from.Tag}
+	if from.Tag == "" && from.Digest.IsZero() {
+		var err error
+		if tags, err = LayoutTags(from); err != nil {
+			return nil, err
+		}
+		if len(tags) == 0 {
+			return nil, fmt.Errorf("%s: the layout has no tags: name a digest", from)
+		}
+	}
+	if to.Tag != "" && len(tags) != 1 {
+		return nil, fmt.Errorf("%s holds %d tags, %s can take one: leave the tag out to push them all", from, len(tags), to)
+	}
+	dst, err := openRemote(ctx, to, access)
+	if err != nil {
+		return nil, err
+	}
+	var out []Pushed
+	for _, tag := range tags {
+		src := from
+		if tag != "" {
+			src = from.WithTag(tag)
+		}
+		p, err := pushOne(ctx, src, to, dst, access, progress)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, p)
+	}
+	return out, nil
+}
+
+func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access, progress func(done, total int64)) (Pushed, error) {
+	src, err := openLayout(from)
+	if err != nil {
+		return Pushed{}, err
+	}
+	top, err := src.Resolve(ctx)
+	if err != nil {
+		return Pushed{}, err
+	}
+	if err := checkComplete(ctx, src, top); err != nil {
+		return Pushed{}, err
+	}
+	tag := to.Tag
+	if tag == "" {
+		tag = from.Tag
+	}
+	if tag == "" {
+		return Pushed{}, fmt.Errorf("%s: name a tag to push it under", to)
+	}
+	path, err := layout.FromPath(from.Name)
+	if err != nil {
+		return Pushed{}, fmt.Errorf("%s: %w", from, err)
+	}
+	if mediaTypeOf(top.MediaType).IsIndex() {
+		root, err := path.ImageIndex()
+		if err != nil {
+			return Pushed{}, fmt.Errorf("%s: %w", from, err)
+		}
+		ix, err := root.ImageIndex(hashOf(top.Digest))
+		if err != nil {
+			return Pushed{}, fmt.Errorf("%s: %w", from, err)
+		}
+		if err := dst.push(ctx, tag, ix, progress); err != nil {
+			return Pushed{}, err
+		}
+	} else {
+		img, err := path.Image(hashOf(top.Digest))
+		if err != nil {
+			return Pushed{}, fmt.Errorf("%s: %w", from, err)
+		}
+		if err := dst.push(ctx, tag, img, progress); err != nil {
+			return Pushed{}, err
+		}
+	}
+	at := to.WithTag(tag)
+	check, err := openRemote(ctx, at, access)
+	if err != nil {
+		return Pushed{}, err
+	}
+	got, err := check.Resolve(ctx)
+	if err != nil {
+		return Pushed{}, err
+	}
+	if got.Digest != top.Digest {
+		return Pushed{}, &MismatchError{"index after the push", at.String(), top.Digest.String(), got.Digest.String()}
+	}
+	return Pushed{at.At(got.Digest).String(), got.Digest}, nil
+}
+
+// checkComplete reads everything below a descriptor, hashing it, before the
+// first byte goes out: a registry may accept half an image.
+func checkComplete(ctx context.Context, src Source, top Descriptor) error {
+	return visit(ctx, src, top, func(d Descriptor) error {
+		rc, err := src.Blob(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer rc.Close()
+		_, err = io.Copy(io.Discard, rc)
+		return err
+	}, nil)
+}
+
+// visit walks from an index or manifest down. blob is called for each
+// configuration and layer, manifest (may be nil) for each index and manifest
+// with its raw bytes, children before parents.
+func visit(ctx context.Context, src Source, d Descriptor, blob func(Descriptor) error, manifest func(Descriptor, []byte) error) error {
+	mediaType, raw, err := src.Manifest(ctx, d.Digest)
+	if err != nil {
+		return err
+	}
+	var below []v1.Descriptor
+	isIndex := mediaTypeOf(mediaType).IsIndex()
+	if isIndex {
+		var m v1.IndexManifest
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return fmt.Errorf("index %s: %w", d.Digest, err)
+		}
+		below = m.Manifests
+	} else {
+		var m v1.Manifest
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return fmt.Errorf("manifest %s: %w", d.Digest, err)
+		}
+		below = append([]v1.Descriptor{m.Config}, m.Layers...)
+	}
+	for _, b := range below {
+		digest, err := digestOf(b.Digest)
+		if err != nil {
+			return fmt.Errorf("below %s: %w", d.Digest, err)
+		}
+		child := Descriptor{string(b.MediaType), digest, b.Size}
+		if isIndex {
+			err = visit(ctx, src, child, blob, manifest)
+		} else {
+			err = blob(child)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if manifest != nil {
+		return manifest(Descriptor{mediaType, d.Digest, int64(len(raw))}, raw)
+	}
+	return nil
+}
+
+// Pull copies what a reference names into a new layout folder dir, manifests
+// as the bytes they are, every blob checked. The caller moves dir to its place.
+func Pull(ctx context.Context, from Ref, dir, tag string, access Access) (Pushed, error) {
+	src, err := Open(ctx, from, access)
+	if err != nil {
+		return Pushed{}, err
+	}
+	top, err := src.Resolve(ctx)
+	if err != nil {
+		return Pushed{}, err
+	}
+	w, err := newLayoutWriter(dir)
+	if err != nil {
+		return Pushed{}, err
+	}
+	seen := map[release.Digest]bool{}
+	err = visit(ctx, src, top, func(d Descriptor) error {
+		if seen[d.Digest] {
+			return nil
+		}
+		seen[d.Digest] = true
+		rc, err := src.Blob(ctx, d)
+		if err != nil {
+			return err
+		}
+		defer rc.Close()
+		_, err = w.blob(func(to io.Writer) error {
+			_, err := io.Copy(to, rc)
+			return err
+		})
+		return err
+	}, func(d Descriptor, raw []byte) error {
+		_, err := w.bytes(d.MediaType, raw)
+		return err
+	})
+	if err != nil {
+		return Pushed{}, err
+	}
+	w.top(top, tag)
+	return Pushed{from.At(top.Digest).String(), top.Digest}, w.finish()
+}
