@@ -1,0 +1,30 @@
+// Package loopback starts real servers on 127.0.0.1 for tests and for the demo:
+// a registry, and a whole Sigstore.
+//
+// It is equipment and no part of a release: nothing in the programs imports it.
+//
+// # What is real
+//
+//   - [NewRegistry]: distribution's registry, the one most registries are made of.
+//   - [NewSigstore]: Fulcio (the certificate authority, with a root and an
+//     intermediate of its own), Rekor version 2 (the transparency log, on tiles in
+//     a folder), the timestamp authority, each the released program in a process
+//     of its own.
+//   - [NewIssuer]: an OpenID Connect issuer, in process, that vouches for whomever
+//     it is told to. What Fulcio asks of it, it answers; nothing more.
+//   - A certificate transparency log, in process. Its signed certificate
+//     timestamps are as RFC 6962 wants them and Fulcio puts them into its
+//     certificates; but it keeps no tree behind them. The released logs that would
+//     (TesseraCT, Trillian) need a database or do not build from the module proxy.
+//
+// # Where it comes from
+//
+// [Tool] builds the programs once with "go install MODULE@VERSION", pinned in
+// one table, into the user's cache folder. The first time takes minutes, every
+// other none.
+//
+// # How it ends
+//
+// Everything keeps its state in the folder it was given. Close stops it; if the
+// parent dies without, the kernel stops the children (Linux).
+package loopback

@@ -1,0 +1,157 @@
+package loopback
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// pin is one program: the package that "go install" builds, and its version.
+type pin struct {
+	name, pkg, version string
+}
+
+// pins are the released programs that are used here.
+var pins = []pin{
+	{"registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"},
+	{"fulcio", "github.com/sigstore/fulcio", "v1.8.8"},
+	{"rekor-server", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "v2.3.0"},
+	{"timestamp-server", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", "v2.1.3"},
+	{"cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"},
+	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"},
+	{"crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"},
+}
+
+func pinned(name string) (pin, error) {
+	var known []string
+	for _, p := range pins {
+		if p.name == name {
+			return p, nil
+		}
+		known = append(known, p.name)
+	}
+	return pin{}, fmt.Errorf("tool %q is not known: want one of %s", name, strings.Join(known, ", "))
+}
+
+// path is where a tool lies, or would: CACHE/facerec/tools/NAME@VERSION/NAME.
+func (p pin) path() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", fmt.Errorf("tool %s: %w", p.name, err)
+	}
+	return filepath.Join(cache, "facerec", "tools", p.name+"@"+p.version, p.name), nil
+}
+
+// Built says whether a tool is in the cache already, so that Tool would return
+// at once.
+func Built(name string) bool {
+	p, err := pinned(name)
+	if err != nil {
+		return false
+	}
+	path, err := p.path()
+	if err != nil {
+		return false
+	}
+	_, err = os.Stat(path)
+	return err == nil
+}
+
+// Tool gives the path of a program, building it first if the cache does not have
+// it. Two callers at once, in one process or in several, build it once. The go
+// command is needed, and its module proxy; a tool that is half-built is never
+// left under its name.
+func Tool(ctx context.Context, name string) (string, error) {
+	p, err := pinned(name)
+	if err != nil {
+		return "", err
+	}
+	path, err := p.path()
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	dir := filepath.Dir(path)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", fmt.Errorf("tool %s: %w", name, err)
+	}
+	unlock, err := lock(filepath.Join(dir, "lock"))
+	if err != nil {
+		return "", fmt.Errorf("tool %s: %w", name, err)
+	}
+	defer unlock()
+	if _, err := os.Stat(path); err == nil {
+		return path, nil // somebody else built it while we waited
+	}
+	if err := p.build(ctx, path); err != nil {
+		return "", fmt.Errorf("tool %s: %w", name, err)
+	}
+	return path, nil
+}
+
+func (p pin) build(ctx context.Context, path string) (err error) {
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("the go command is not installed, and it is needed to build the tool")
+	}
+	tmp, err := os.MkdirTemp(filepath.Dir(path), "build-")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if rerr := os.RemoveAll(tmp); err == nil {
+			err = rerr
+		}
+	}()
+	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
+	cmd.Dir = tmp // away from any module or workspace
+	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("go install %s@%s: %w: %s", p.pkg, p.version, err, tail(string(out), 3))
+	}
+	// go install names a program after the last part of its package that is not a
+	// version.
+	built, err := filepath.Glob(filepath.Join(tmp, "*"))
+	if err != nil {
+		return err
+	}
+	if len(built) != 1 {
+		return fmt.Errorf("go install %s@%s: want one program, got %d", p.pkg, p.version, len(built))
+	}
+	return os.Rename(built[0], path)
+}
+
+// lock waits for an exclusive lock on a file that is made for it.
+func lock(name string) (unlock func(), err error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for {
+		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
+		if !errors.Is(err, unix.EINTR) {
+			break
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
+	}
+	return func() { _ = f.Close() }, nil // closing gives the lock up
+}
+
+// tail is the last lines of a text, on one line.
+func tail(text string, lines int) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	if len(all) > lines {
+		all = all[len(all)-lines:]
+	}
+	return strings.Join(all, " | ")
+}
