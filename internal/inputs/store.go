@@ -1,6 +1,7 @@
 package inputs
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -185,4 +186,12 @@ func (s *Store) locked(f func() error) (err error) {
 		}
 	}
 	return f()
+}
+
+// WriteFile writes b to path, atomically.
+func WriteFile(path string, b []byte) error { return WriteFileFrom(path, bytes.NewReader(b)) }
+
+// WriteFileFrom writes what r gives to path, atomically.
+func WriteFileFrom(path string, r io.Reader) error {
+	return writeAtomic(path, 0o644, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
 }

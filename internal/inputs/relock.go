@@ -1,0 +1,240 @@
+package inputs
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	"facerec/toolchain"
+)
+
+// Relock asks the suites what they have now and gives a lock with new pins,
+// and the differences, one line each. old is not changed. Sources are hashed
+// anew only when their version moved, for they are large.
+func (s *Store) Relock(ctx context.Context, old *Lock, root string) (*Lock, []string, error) {
+	l := *old
+	l.Pins = nil
+	before := map[string]Pin{}
+	for _, p := range old.Pins {
+		before[p.Use+" "+p.Kind+" "+p.Name+" "+p.Arch] = p
+	}
+	var diff []string
+	for _, w := range l.Wants {
+		archs := w.Arch
+		if w.Kind == "source" {
+			archs = []string{""}
+		}
+		for _, arch := range archs {
+			key := w.Use + " " + w.Kind + " " + w.Name + " " + arch
+			was, known := before[key]
+			p, err := s.pinNow(ctx, w, arch, was)
+			if err != nil {
+				return nil, nil, err
+			}
+			l.Pins = append(l.Pins, p)
+			delete(before, key)
+			what := strings.TrimSpace(w.Name + " " + arch)
+			switch {
+			case !known:
+				diff = append(diff, fmt.Sprintf("+ %s: %s, sha256 %s", what, p.Version, p.SHA256))
+			case was != p:
+				diff = append(diff, fmt.Sprintf("~ %s: %s → %s, sha256 %s → %s", what, was.Version, p.Version, was.SHA256, p.SHA256))
+			}
+		}
+	}
+	for _, p := range old.Pins {
+		if _, gone := before[p.Use+" "+p.Kind+" "+p.Name+" "+p.Arch]; gone {
+			diff = append(diff, fmt.Sprintf("- %s %s: %s", p.Name, p.Arch, p.Version))
+		}
+	}
+
+	goNow, mods, err := goFacts(ctx, root, old.Modules)
+	if err != nil {
+		return nil, nil, err
+	}
+	if goNow != l.Go {
+		diff = append(diff, fmt.Sprintf("~ go: %s → %s", l.Go, goNow))
+	}
+	for i, m := range mods {
+		if m != old.Modules[i] {
+			diff = append(diff, fmt.Sprintf("~ %s: %s %s → %s %s", m.Path, old.Modules[i].Version, old.Modules[i].Sum, m.Version, m.Sum))
+		}
+	}
+	l.Go, l.Modules = goNow, mods
+
+	host := hostDebianArch(ctx)
+	l.Compilers = nil
+	for _, t := range toolchain.Targets() {
+		c := Compiler{Platform: t.Platform, Packages: installedVersions(ctx, compilerPackages(t, host))}
+		var was *Compiler
+		for i := range old.Compilers {
+			if old.Compilers[i].Platform == t.Platform {
+				was = &old.Compilers[i]
+			}
+		}
+		missing := ""
+		for _, p := range c.Packages {
+			if p.Version == "" {
+				missing = p.Name
+			}
+		}
+		switch {
+		case missing != "" && was != nil:
+			diff = append(diff, fmt.Sprintf("= compilers for %s: kept as they were, %s is not installed", t.Platform, missing))
+			c = *was
+		case missing != "":
+			diff = append(diff, fmt.Sprintf("! compilers for %s: not pinned, %s is not installed", t.Platform, missing))
+			continue
+		case was == nil || fmt.Sprint(was.Packages) != fmt.Sprint(c.Packages):
+			diff = append(diff, fmt.Sprintf("~ compilers for %s: now %s", t.Platform, versionsText(c.Packages)))
+		}
+		l.Compilers = append(l.Compilers, c)
+	}
+	return &l, diff, nil
+}
+
+func versionsText(vs []Version) string {
+	var out []string
+	for _, v := range vs {
+		out = append(out, v.Name+" "+v.Version)
+	}
+	return strings.Join(out, ", ")
+}
+
+// pinNow downloads what the suite has, unless that is the version pinned
+// already and the store or the pin knows its hash.
+func (s *Store) pinNow(ctx context.Context, w Want, arch string, was Pin) (Pin, error) {
+	aptArch := arch
+	if arch == "" || arch == "all" {
+		aptArch = hostDebianArch(ctx)
+	}
+	apt, err := s.apt(w.Suite, aptArch, w.Kind == "source")
+	if err != nil {
+		return Pin{}, err
+	}
+	if err := apt.update(ctx); err != nil {
+		return Pin{}, err
+	}
+	version, err := apt.candidate(ctx, w.Name)
+	if err != nil {
+		return Pin{}, err
+	}
+	p := Pin{Use: w.Use, Kind: w.Kind, Suite: w.Suite, Name: w.Name, Arch: arch, Version: version, File: w.File}
+	if w.Kind == "source" && was.Version == version && was.File == w.File {
+		p.Size, p.SHA256 = was.Size, was.SHA256
+		return p, nil
+	}
+	err = s.fetched(ctx, w.Kind, w.Suite, arch, w.Name, version, func(dir string) error {
+		if p.File == "" {
+			m, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+			if err != nil || len(m) != 1 {
+				return fmt.Errorf("%s %s: expected one .deb, got %d", w.Name, version, len(m))
+			}
+			p.File = filepath.Base(m[0])
+		}
+		path := filepath.Join(dir, p.File)
+		var err error
+		if p.SHA256, p.Size, err = hashFile(path); err != nil {
+			return err
+		}
+		if w.Kind == "source" {
+			return nil
+		}
+		_, err = s.takeFile(path, p.File, p.SHA256, p.Size, "")
+		return err
+	})
+	return p, err
+}
+
+// goFacts asks the go command for its version and reads go.mod and go.sum.
+func goFacts(ctx context.Context, root string, mods []Module) (string, []Module, error) {
+	cmd := exec.CommandContext(ctx, goCommand(), "env", "GOVERSION")
+	cmd.Dir = root
+	out, err := output(cmd)
+	if err != nil {
+		return "", nil, err
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		return "", nil, err
+	}
+	gomod, err := os.ReadFile(filepath.Join(root, "go.mod"))
+	if err != nil {
+		return "", nil, err
+	}
+	var now []Module
+	for _, m := range mods {
+		n := Module{Path: m.Path}
+		for line := range strings.Lines(string(gomod)) {
+			if f := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require ")); len(f) >= 2 && f[0] == m.Path {
+				n.Version = f[1]
+			}
+		}
+		for line := range strings.Lines(string(sums)) {
+			if f := strings.Fields(line); len(f) == 3 && f[0] == m.Path && f[1] == n.Version {
+				n.Sum = f[2]
+			}
+		}
+		now = append(now, n)
+	}
+	return strings.TrimSpace(string(out)), now, nil
+}
+
+// Check compares the lock with this machine: Go, modules, compilers, and the
+// files that the store holds. It fetches nothing. Findings are one line each;
+// bad counts those that make another binary.
+func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []string, bad int, err error) {
+	goNow, mods, err := goFacts(ctx, root, l.Modules)
+	if err != nil {
+		return nil, 0, err
+	}
+	good := func(format string, args ...any) { findings = append(findings, "ok    "+fmt.Sprintf(format, args...)) }
+	wrong := func(format string, args ...any) {
+		bad++
+		findings = append(findings, "WRONG "+fmt.Sprintf(format, args...))
+	}
+	open := func(format string, args ...any) { findings = append(findings, "-     "+fmt.Sprintf(format, args...)) }
+
+	if goNow == l.Go {
+		good("go %s", goNow)
+	} else {
+		wrong("go: pinned %s, this is %s; another Go makes another binary", l.Go, goNow)
+	}
+	for i, m := range mods {
+		if m == l.Modules[i] {
+			good("module %s %s", m.Path, m.Version)
+		} else {
+			wrong("module %s: pinned %s %s, go.mod and go.sum have %s %s", m.Path, l.Modules[i].Version, l.Modules[i].Sum, m.Version, m.Sum)
+		}
+	}
+	for _, t := range toolchain.Targets() {
+		if _, err := findCompilers(ctx, t); err != nil {
+			open("compilers for %s: %v", t.Platform, err)
+			continue
+		}
+		_, drift := compilerDrift(ctx, l, t)
+		for _, d := range drift {
+			wrong("compilers for %s: %s", t.Platform, d)
+		}
+		if len(drift) == 0 {
+			good("compilers for %s", t.Platform)
+		}
+	}
+	for _, p := range l.Pins {
+		got, _, err := hashFile(s.path(p.SHA256))
+		switch {
+		case os.IsNotExist(err):
+			open("%s: not in the cache", p.File)
+		case err != nil:
+			return nil, 0, err
+		case got != p.SHA256:
+			wrong("%s: pinned sha256 %s, the cache holds %s; remove it", p.File, p.SHA256, got)
+		default:
+			good("%s", p.File)
+		}
+	}
+	return findings, bad, nil
+}
