@@ -1,0 +1,117 @@
+package tarball
+
+import (
+	"fmt"
+	"sync"
+)
+
+const (
+	// warmUp is how many bytes before its chunk a parse begins. It starts there
+	// in a made-up state, and after so many bytes is nearly always in the one
+	// that the parse of the whole stream is in too.
+	warmUp = 1024
+
+	// chunkBehind and chunkAhead are how far around a chunk its parse can see.
+	chunkBehind = maxDist + warmUp
+	chunkAhead  = searchAhead + 8
+
+	// minChunk keeps any match from reaching over a whole chunk.
+	minChunk = 1024
+)
+
+// chunkName names what the parse of a chunk depends on; see hashOf.
+type chunkName [32]byte
+
+// span is a chunk's place in a stream: it stands for [start, end), and its
+// parse sees [lo, hi).
+type span struct {
+	lo, start, end, hi int64
+}
+
+func newSpan(start, end, total int64) span {
+	return span{lo: max(0, start-chunkBehind), start: start, end: end, hi: min(total, end+chunkAhead)}
+}
+
+func (s span) name(from stream) (chunkName, error) {
+	first := int64(0)
+	if s.lo == 0 {
+		first = 1 // the very first byte of a stream is never matched
+	}
+	h, err := hashOf(from, s.lo, s.hi, s.start-s.lo, s.end-s.lo, first)
+	return chunkName(h), err
+}
+
+// chunk is a parsed chunk. Positions are indexes of buf, which holds what the
+// parse saw; toks go from enter.done() to exit.done().
+type chunk struct {
+	span
+	buf         []byte
+	enter, exit state
+	toks        []token
+
+	mu    sync.Mutex
+	seams []*seam
+}
+
+// seam is the way into a chunk from a state other than the one that its parse
+// came in by: tokens of its own, then the chunk's from index next on.
+type seam struct {
+	from state
+	toks []token
+	next int
+	exit state
+}
+
+// begin is the state in which a parse of a stream starts. Gzip's hash chains
+// end with position 0, so that the first byte is never matched: it is treated
+// as looked at, and is not inserted.
+func begin() (s state, firstInserted int) {
+	return state{pos: 1, waiting: true, length: minMatch - 1}, 1
+}
+
+// load reads what the chunk's parse sees.
+func (c *chunk) load(s stream, at span) error {
+	c.span, c.seams, c.toks = at, c.seams[:0], c.toks[:0]
+	n := int(at.hi - at.lo)
+	if cap(c.buf) < n {
+		c.buf = make([]byte, n)
+	}
+	c.buf = c.buf[:n]
+	return readFull(s, c.buf, at.lo)
+}
+
+func readFull(s stream, p []byte, off int64) error {
+	if n, err := s.ReadAt(p, off); n < len(p) {
+		return fmt.Errorf("reading %d bytes at offset %d of the archive: %w", len(p), off, err)
+	}
+	return nil
+}
+
+// parse fills in tokens and states.
+func (c *chunk) parse(m *matcher) {
+	start, end := int(c.start-c.lo), int(c.end-c.lo)
+	var s state
+	if warm := start - warmUp; c.lo == 0 && warm <= 0 {
+		var first int
+		s, first = begin()
+		m.reset(c.buf, first)
+	} else {
+		s = fresh(warm)
+		m.reset(c.buf, c.firstInserted(warm))
+	}
+	if s.pos < start {
+		// What is found on the way in is not kept: another chunk has it.
+		s, c.toks = parse(m, s, start, c.toks)
+		c.toks = c.toks[:0]
+	}
+	c.enter = s
+	c.exit, c.toks = parse(m, s, end, c.toks)
+}
+
+// firstInserted is the first position that a search from pos on can find.
+func (c *chunk) firstInserted(pos int) int {
+	if c.lo == 0 {
+		return max(1, pos-1-maxDist)
+	}
+	return max(0, pos-1-maxDist)
+}

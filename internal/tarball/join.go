@@ -1,0 +1,80 @@
+package tarball
+
+// into hands the tokens of the chunk to add, given the state s in which the
+// stream's parse arrives (positions are the chunk's), and gives the state in
+// which it leaves.
+func (c *chunk) into(m *matcher, s state, add func([]token)) state {
+	if s.plain() == c.enter.plain() {
+		add(c.toks)
+		return c.exit
+	}
+	j := c.seam(m, s)
+	add(j.toks)
+	add(c.toks[j.next:])
+	return j.exit
+}
+
+// seam finds the way into the chunk from s, or remembers it: the same content
+// in several archives is nearly always entered from the same state.
+func (c *chunk) seam(m *matcher, s state) *seam {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, j := range c.seams {
+		if j.from.plain() == s.plain() {
+			return j
+		}
+	}
+	j := &seam{from: s}
+	m.reset(c.buf, c.firstInserted(s.pos))
+	end := int(c.end - c.lo)
+	at := follower{c: c, pos: c.enter.done()}
+	for {
+		if at.meets(s) {
+			j.next, j.exit = at.index, c.exit
+			break
+		}
+		if s.pos >= end {
+			j.next, j.exit = len(c.toks), s
+			break
+		}
+		s, j.toks = step(m, c.buf, s, j.toks)
+	}
+	c.seams = append(c.seams, j)
+	return j
+}
+
+// follower walks along the chunk's tokens beside another parse.
+type follower struct {
+	c     *chunk
+	index int
+	pos   int // where token index begins
+}
+
+// meets tells whether the chunk's parse was in the state s too, or in one that
+// leads to the same tokens, and if so leaves index at the first token after
+// those that led to s.
+//
+// Tokens do not tell the whole state, but in two cases they tell enough.
+// After a match, nothing is waiting. And where s found no match at all at the
+// byte before s.pos, which is then a literal for sure, and the chunk's parse
+// also had a token begin there and made it a literal: that parse looked for a
+// match there as well, in the same bytes, and cannot have found what is not
+// there; so nothing but that literal is waiting in both.
+func (f *follower) meets(s state) bool {
+	at := s.done()
+	toks := f.c.toks
+	for f.pos < at && f.index < len(toks) {
+		f.pos += toks[f.index].length()
+		f.index++
+	}
+	if f.pos != at || f.index == len(toks) {
+		return false
+	}
+	if s.waiting {
+		return s.length < minMatch && toks[f.index].isLiteral()
+	}
+	if f.index == 0 {
+		return !f.c.enter.waiting
+	}
+	return !toks[f.index-1].isLiteral()
+}

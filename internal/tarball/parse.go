@@ -1,0 +1,91 @@
+package tarball
+
+// token is one literal or one match: 0<<… the low 16 bits are the distance (0
+// for a literal), the next 8 the literal, or the length less 3.
+type token uint32
+
+func literal(b byte) token         { return token(b) << 16 }
+func match(length, dist int) token { return token(length-minMatch)<<16 | token(dist) }
+func (t token) dist() int          { return int(t & 0xffff) }
+func (t token) isLiteral() bool    { return t&0xffff == 0 }
+func (t token) symbol() uint8      { return uint8(t >> 16) } // literal, or length less 3
+func (t token) length() int { // bytes that the token stands for
+	if t.isLiteral() {
+		return 1
+	}
+	return int(t>>16) + minMatch
+}
+
+// state is all that a parse remembers from one step to the next. The byte
+// before pos may still be undecided (waiting): gzip puts off a match by one
+// byte to see whether the next position has a longer one ("lazy evaluation").
+// Then length and dist are the match that was found there, length 2 for none.
+//
+// Tokens have been made for everything before pos, less the waiting byte.
+type state struct {
+	pos     int
+	waiting bool
+	length  int
+	dist    int
+}
+
+// fresh is the state in which a stream begins and that follows every match.
+func fresh(pos int) state { return state{pos: pos, length: minMatch - 1} }
+
+// done is the position up to which tokens have been made.
+func (s state) done() int {
+	if s.waiting {
+		return s.pos - 1
+	}
+	return s.pos
+}
+
+// shifted moves a state by n bytes, as its positions are relative.
+func (s state) shifted(n int) state {
+	s.pos += n
+	return s
+}
+
+// plain makes states that lead to the same future equal: without a match at
+// hand the distance is of no consequence.
+func (s state) plain() state {
+	if s.length < minMatch {
+		s.length, s.dist = minMatch-1, 0
+	}
+	return s
+}
+
+// parse goes on from s until pos is end or more, appending tokens to out.
+// Positions are indexes of m.buf. It must not come near the end of the
+// stream; parseTail does that.
+func parse(m *matcher, s state, end int, out []token) (state, []token) {
+	buf := m.buf
+	for s.pos < end {
+		s, out = step(m, buf, s, out)
+	}
+	return s, out
+}
+
+// step decides about one position.
+func step(m *matcher, buf []byte, s state, out []token) (state, []token) {
+	length, dist := minMatch-1, 0
+	if s.length < maxLazy {
+		if length, dist = m.search(s.pos, s.length); dist == 0 {
+			length = minMatch - 1
+		}
+	}
+	return s.advance(buf, length, dist, out)
+}
+
+// advance takes what was found at s.pos and settles the waiting byte: a match
+// that is at least as long as the new one is used; otherwise the byte becomes
+// a literal.
+func (s state) advance(buf []byte, length, dist int, out []token) (state, []token) {
+	if s.length >= minMatch && length <= s.length {
+		return fresh(s.pos - 1 + s.length), append(out, match(s.length, s.dist))
+	}
+	if s.waiting {
+		out = append(out, literal(buf[s.pos-1]))
+	}
+	return state{pos: s.pos + 1, waiting: true, length: length, dist: dist}, out
+}

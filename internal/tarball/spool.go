@@ -1,0 +1,173 @@
+package tarball
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+
+	"facerec/internal/release"
+)
+
+// spoolExtent is how much of the spool one writer takes at a time, in bytes.
+const spoolExtent = 1 << 20
+
+// Spool keeps contents in one temporary file that has no name, and the same
+// bytes only once. It is safe for concurrent use. What Add returned is valid
+// until Close.
+type Spool struct {
+	f *os.File
+
+	mu    sync.Mutex
+	end   int64
+	free  []int64 // extents of spoolExtent bytes that duplicates gave back
+	known map[release.Digest]Content
+}
+
+// NewSpool makes a spool in dir, or in the system's folder for temporary files
+// when dir is "". The file is removed at once and lives until Close, or until
+// the process ends in whatever way.
+func NewSpool(dir string) (*Spool, error) {
+	f, err := os.CreateTemp(dir, "spool-*")
+	if err != nil {
+		return nil, fmt.Errorf("making the spool: %w", err)
+	}
+	if err := os.Remove(f.Name()); err != nil {
+		return nil, errors.Join(fmt.Errorf("making the spool: %w", err), f.Close())
+	}
+	return &Spool{f: f, known: map[release.Digest]Content{}}, nil
+}
+
+// Close gives back the disk space. Contents that came from the spool cannot be
+// read any more.
+func (s *Spool) Close() error { return s.f.Close() }
+
+// Size is the number of bytes that the spool takes on disk.
+func (s *Spool) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.end
+}
+
+// buffers for reading: as large as one extent, so that what fits into one is
+// compared with what is known before any byte of it is written.
+var spoolBuffers = sync.Pool{New: func() any { b := make([]byte, spoolExtent); return &b }}
+
+// Add reads r to its end. When the bytes have been added before, what was
+// returned then is returned again. An error of r is passed on, and leaves the
+// spool as it was.
+func (s *Spool) Add(r io.Reader) (Content, error) {
+	p := spoolBuffers.Get().(*[]byte)
+	defer spoolBuffers.Put(p)
+	buf := *p
+	h := sha256.New()
+	c := &spooled{f: s.f}
+	for {
+		n, err := io.ReadFull(r, buf)
+		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+		if err != nil && !last {
+			s.giveBack(c)
+			return nil, err
+		}
+		h.Write(buf[:n])
+		if last {
+			c.digest = release.DigestOf([sha256.Size]byte(h.Sum(nil)))
+			return s.finish(c, buf[:n])
+		}
+		off := s.take()
+		c.extents = append(c.extents, off)
+		if _, err := s.f.WriteAt(buf[:n], off); err != nil {
+			s.giveBack(c)
+			return nil, fmt.Errorf("writing the spool: %w", err)
+		}
+		c.size += int64(n)
+	}
+}
+
+// finish writes the last bytes of c unless its content is known.
+func (s *Spool) finish(c *spooled, rest []byte) (Content, error) {
+	s.mu.Lock()
+	known, ok := s.known[c.digest]
+	if ok {
+		s.free = append(s.free, c.extents...)
+		s.mu.Unlock()
+		return known, nil
+	}
+	if len(c.extents) == 0 || len(rest) > 0 {
+		c.extents = append(c.extents, s.end)
+		s.end += int64(len(rest))
+	}
+	s.mu.Unlock()
+
+	off := c.extents[len(c.extents)-1]
+	if len(rest) > 0 {
+		if _, err := s.f.WriteAt(rest, off); err != nil {
+			return nil, fmt.Errorf("writing the spool: %w", err)
+		}
+	}
+	c.size += int64(len(rest))
+
+	// Only now that all is written may others be given it. When two came with
+	// the same bytes at the same time, the first wins.
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known, ok := s.known[c.digest]; ok {
+		return known, nil
+	}
+	s.known[c.digest] = c
+	return c, nil
+}
+
+// take reserves a whole extent.
+func (s *Spool) take() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n := len(s.free); n > 0 {
+		off := s.free[n-1]
+		s.free = s.free[:n-1]
+		return off
+	}
+	off := s.end
+	s.end += spoolExtent
+	return off
+}
+
+func (s *Spool) giveBack(c *spooled) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.free = append(s.free, c.extents...)
+}
+
+// spooled is a content in a spool: extents, all but the last of full size.
+type spooled struct {
+	f       *os.File
+	extents []int64
+	size    int64
+	digest  release.Digest
+}
+
+func (c *spooled) Size() int64            { return c.size }
+func (c *spooled) Digest() release.Digest { return c.digest }
+
+func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
+	if off < 0 {
+		return 0, fmt.Errorf("reading the spool at offset %d", off)
+	}
+	done := 0
+	for done < len(p) {
+		at := off + int64(done)
+		if at >= c.size {
+			return done, io.EOF
+		}
+		within := at % spoolExtent
+		n := min(int64(len(p)-done), spoolExtent-within, c.size-at)
+		k, err := c.f.ReadAt(p[done:done+int(n)], c.extents[at/spoolExtent]+within)
+		done += k
+		if int64(k) < n {
+			return done, fmt.Errorf("reading the spool: %w", err)
+		}
+	}
+	return done, nil
+}

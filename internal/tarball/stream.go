@@ -1,0 +1,275 @@
+package tarball
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sort"
+	"strings"
+)
+
+// stream is a sequence of bytes that is never stored: a whole tar archive, or
+// any content to be compressed. It can be read at any offset, and it can name
+// any range of itself without reading file content.
+type stream interface {
+	io.ReaderAt
+	size() int64
+	// describe writes to h what the bytes from lo up to hi are. Equal
+	// descriptions mean equal bytes.
+	describe(h hash.Hash, lo, hi int64) error
+	// cuts gives the offsets, in rising order, at which the stream is best
+	// cut into chunks; see plan.go.
+	cuts(c cutter) []int64
+}
+
+// tarStream is the tar archive of a tree under a prefix.
+type tarStream struct {
+	tree   Tree
+	prefix string
+	starts []int64 // of entry i's header; entry -1 (the prefix itself) begins at 0
+	first  int64   // bytes of the prefix's own header
+	end    int64   // where the two zero blocks begin
+	total  int64   // padded to whole records
+}
+
+// newTarStream lays out the archive. prefix is the name of the top directory:
+// a clean relative path, "." for the spelling "./name", or "" for no top
+// directory at all (GNU tar given the sorted names of the top).
+func newTarStream(t Tree, prefix string) (*tarStream, error) {
+	if prefix != "" {
+		if err := checkName(prefix); err != nil {
+			return nil, fmt.Errorf("prefix: %w", err)
+		}
+	}
+	s := &tarStream{tree: t, prefix: prefix, starts: make([]int64, len(t.entries))}
+	if prefix != "" {
+		s.first = headerSize(len(prefix)+1, 0)
+	}
+	off := s.first
+	for i, e := range t.entries {
+		s.starts[i] = off
+		n, l := s.lengths(e)
+		off += headerSize(n, l)
+		if e.Content != nil {
+			off += padded(e.Content.Size())
+		}
+		if off < 0 {
+			return nil, fmt.Errorf("entry %q: the archive would be larger than 2^63 bytes", e.Name)
+		}
+	}
+	s.end = off
+	s.total = (off + 2*blockSize + recordSize - 1) / recordSize * recordSize
+	return s, nil
+}
+
+// lengths of the name and the link target that entry e gets in the archive.
+func (s *tarStream) lengths(e Entry) (name, link int) {
+	name, link = len(e.Name), len(e.Link)
+	if s.prefix != "" {
+		name += len(s.prefix) + 1
+		if e.Type == Hardlink {
+			link += len(s.prefix) + 1
+		}
+	}
+	if e.Type == Dir {
+		name++
+	}
+	return name, link
+}
+
+// appendEntryHeader appends the header of entry i, or of the prefix for -1.
+func (s *tarStream) appendEntryHeader(b []byte, i int) []byte {
+	if i < 0 {
+		return appendHeader(b, s.prefix+"/", flagDir, s.tree.TopMode(), "", 0)
+	}
+	e := s.tree.entries[i]
+	name, link := e.Name, e.Link
+	if s.prefix != "" {
+		name = s.prefix + "/" + name
+		if e.Type == Hardlink {
+			link = s.prefix + "/" + link
+		}
+	}
+	switch e.Type {
+	case Dir:
+		return appendHeader(b, name+"/", flagDir, e.Mode, "", 0)
+	case Symlink:
+		return appendHeader(b, name, flagSymlink, e.Mode, link, 0)
+	case Hardlink:
+		return appendHeader(b, name, flagHardlink, e.Mode, link, 0)
+	}
+	return appendHeader(b, name, flagRegular, e.Mode, "", e.Content.Size())
+}
+
+func (s *tarStream) size() int64 { return s.total }
+
+// piece is a stretch of the stream: either literal bytes or part of a content
+// or, with neither, zeros.
+type piece struct {
+	raw     []byte
+	content Content
+	off     int64 // in content
+	n       int64
+	entry   int
+}
+
+// pieces calls f for each stretch of [lo, hi), in order.
+func (s *tarStream) pieces(lo, hi int64, f func(piece) error) error {
+	emit := func(start, n int64, p piece) error { // the stretch [start, start+n), cut to [lo, hi)
+		from, to := max(lo, start), min(hi, start+n)
+		if from >= to {
+			return nil
+		}
+		if p.raw != nil {
+			p.raw = p.raw[from-start : to-start]
+		} else {
+			p.off = from - start
+		}
+		p.n = to - from
+		return f(p)
+	}
+	var scratch []byte
+	header := func(i int, start, n int64) error {
+		if start >= hi || start+n <= lo {
+			return nil
+		}
+		scratch = s.appendEntryHeader(scratch[:0], i)
+		return emit(start, n, piece{raw: scratch, entry: i})
+	}
+	if s.first > 0 {
+		if err := header(-1, 0, s.first); err != nil {
+			return err
+		}
+	}
+	i := max(sort.Search(len(s.starts), func(i int) bool { return s.starts[i] > lo })-1, 0)
+	for ; i < len(s.starts) && s.starts[i] < hi; i++ {
+		e := &s.tree.entries[i]
+		n, l := s.lengths(*e)
+		hdr := headerSize(n, l)
+		if err := header(i, s.starts[i], hdr); err != nil {
+			return err
+		}
+		if e.Content == nil {
+			continue
+		}
+		start, size := s.starts[i]+hdr, e.Content.Size()
+		if err := emit(start, size, piece{content: e.Content, entry: i}); err != nil {
+			return err
+		}
+		if err := emit(start+size, padded(size)-size, piece{entry: i}); err != nil {
+			return err
+		}
+	}
+	return emit(s.end, s.total-s.end, piece{entry: len(s.starts)})
+}
+
+// ReadAt implements io.ReaderAt. A content that is shorter than its size is
+// an error that names the entry.
+func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
+	if off >= s.total {
+		return 0, io.EOF
+	}
+	hi := min(off+int64(len(p)), s.total)
+	done := 0
+	err := s.pieces(off, hi, func(q piece) error {
+		dst := p[done : done+int(q.n)]
+		switch {
+		case q.raw != nil:
+			copy(dst, q.raw)
+		case q.content != nil:
+			if n, err := q.content.ReadAt(dst, q.off); n < len(dst) {
+				if err == nil || errors.Is(err, io.EOF) {
+					err = io.ErrUnexpectedEOF
+				}
+				return fmt.Errorf("entry %q: reading content at offset %d: want %d bytes, got %d: %w",
+					s.tree.entries[q.entry].Name, q.off, len(dst), n, err)
+			}
+		default:
+			clear(dst)
+		}
+		done += len(dst)
+		return nil
+	})
+	if err == nil && done < len(p) {
+		err = io.EOF
+	}
+	return done, err
+}
+
+// describe implements stream: literal bytes as they are, contents by digest
+// and range, each with its length.
+func (s *tarStream) describe(h hash.Hash, lo, hi int64) error {
+	return s.pieces(lo, hi, func(q piece) error {
+		switch {
+		case q.raw != nil:
+			describeLength(h, 'r', q.n)
+			h.Write(q.raw)
+		case q.content != nil:
+			describeContent(h, q.content, q.off, q.n)
+		default:
+			describeLength(h, 'z', q.n)
+		}
+		return nil
+	})
+}
+
+func describeLength(h hash.Hash, kind byte, n int64) {
+	var b [9]byte
+	b[0] = kind
+	binary.LittleEndian.PutUint64(b[1:], uint64(n))
+	h.Write(b[:])
+}
+
+func describeContent(h hash.Hash, c Content, off, n int64) {
+	describeLength(h, 'c', n)
+	describeLength(h, 'o', off)
+	io.WriteString(h, c.Digest().String()) //nolint:errcheck // a hash does not fail
+}
+
+// rawStream is a content as it is, to be compressed without a tar around it.
+type rawStream struct{ c Content }
+
+func (s rawStream) ReadAt(p []byte, off int64) (int, error) { return s.c.ReadAt(p, off) }
+func (s rawStream) size() int64                             { return s.c.Size() }
+func (s rawStream) describe(h hash.Hash, lo, hi int64) error {
+	describeContent(h, s.c, lo, hi-lo)
+	return nil
+}
+
+// WriteTar writes the tar archive of t with every name below prefix; see the
+// package comment for what the bytes are. A prefix of "" leaves the top
+// directory out; "." spells names "./name" as GNU tar does for ".".
+func WriteTar(w io.Writer, t Tree, prefix string) error {
+	s, err := newTarStream(t, prefix)
+	if err != nil {
+		return err
+	}
+	buf := make([]byte, min(s.total, 256<<10))
+	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(s, 0, s.total)}, buf)
+	return err
+}
+
+// TarSize is the number of bytes that WriteTar will write.
+func TarSize(t Tree, prefix string) (int64, error) {
+	s, err := newTarStream(t, prefix)
+	if err != nil {
+		return 0, err
+	}
+	return s.total, nil
+}
+
+// hashOf is the name of a range of a stream.
+func hashOf(s stream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
+	h := sha256.New()
+	for _, t := range tags {
+		describeLength(h, 't', t)
+	}
+	err := s.describe(h, lo, hi)
+	return [sha256.Size]byte(h.Sum(nil)), err
+}
+
+// cleanPrefix is what a prefix looks like in an error.
+func cleanPrefix(p string) string { return strings.TrimSuffix(p, "/") }
