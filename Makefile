@@ -8,6 +8,7 @@ SHELL := /bin/bash
 GO      ?= go
 INPUTS  := $(GO) run ./tools/inputs
 CELLS   ?=
+PACKAGES ?= build
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
 
 .PHONY: help
@@ -31,8 +32,8 @@ facerec: packages ## bin/facerec for this machine, static, on dlib19
 	$(INPUTS) facerec --lineage dlib19 --platform $$($(GO) env GOOS)/$$($(GO) env GOARCH) --out bin/facerec
 
 .PHONY: packages
-packages: ## install what the build needs by package name (root or sudo)
-	$(INPUTS) packages
+packages: ## install what the build needs by package name (root or sudo); PACKAGES="build cross test" for all
+	$(INPUTS) packages $(PACKAGES)
 
 .PHONY: models
 models: ## fetch the three model files, held to the hashes in models/models.lock.json
