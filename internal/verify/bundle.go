@@ -62,6 +62,11 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 			return nil, &Error{Class: Untrusted, Step: StepLog, Field: fmt.Sprintf("entry %d", i+1), Err: err}
 		}
 	}
+	for i, ts := range pb.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps() {
+		if err := plainTimestamp(ts.GetSignedTimestamp()); err != nil {
+			return nil, &Error{Class: Untrusted, Step: StepTimestamp, Field: fmt.Sprintf("timestamp %d", i+1), Err: err}
+		}
+	}
 	return b, nil
 }
 
