@@ -44,7 +44,7 @@ func openEngine(w *world, o *options) (*engine, error) {
 // models, which were found to be as pinned.
 func (e *engine) salt(w *world) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n", w.dlib(), e.opts.Detector)
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", w.dlib(), w.engineOf, e.opts.Detector)
 	for _, m := range w.pins.Models {
 		fmt.Fprintf(&b, "%s %s\n", m.Name, m.SHA256)
 	}

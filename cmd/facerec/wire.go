@@ -1,17 +1,22 @@
 package main
 
 import (
-	"errors"
+	"fmt"
 
-	"facerec/internal/app"
+	"facerec/internal/dlib"
 )
 
-// theWorld is the real one.
+// theWorld is the real one, with dlib if the program was built with it.
 func theWorld() *world {
 	w := newWorld()
-	errNone := errors.New("built without dlib: this program cannot look at pictures; build it with make facerec, or take a released one")
-	w.built = func() error { return errNone }
-	w.open = func(app.EngineOptions) (app.Engine, error) { return nil, errNone }
-	w.dlib = func() string { return "" }
+	w.built = func() error {
+		if dlib.Version() == "" {
+			return fmt.Errorf("%w; released programs have it", dlib.ErrBuiltWithout)
+		}
+		return nil
+	}
+	w.open = dlib.Open
+	w.dlib = dlib.Version
+	w.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
 	return w
 }

@@ -30,6 +30,8 @@ type world struct {
 	open func(app.EngineOptions) (app.Engine, error)
 	// dlib is the version of dlib that the engine is made of.
 	dlib func() string
+	// engineOf tells what else the engine is made of.
+	engineOf string
 	// pins are the models that are expected.
 	pins models.Lock
 }

@@ -129,6 +129,12 @@ func (d Decoder) Decode(data []byte) (p Picture, err error) {
 	if err != nil {
 		return Picture{}, broken(f.name, err, len(data), counted.n)
 	}
+	if canvas := image.Rect(0, 0, cfg.Width, cfg.Height); f.name == "gif" && img.Bounds() != canvas && img.Bounds().In(canvas) {
+		// A GIF's first frame may cover a part of the picture only.
+		whole := image.NewRGBA(canvas)
+		draw.Draw(whole, img.Bounds(), img, img.Bounds().Min, draw.Src)
+		img = whole
+	}
 	if b := img.Bounds(); b.Dx() != cfg.Width || b.Dy() != cfg.Height {
 		return Picture{}, fmt.Errorf("broken %s: header says %d×%d pixels, got %d×%d", f.name, cfg.Width, cfg.Height, b.Dx(), b.Dy())
 	}
