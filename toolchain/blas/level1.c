@@ -5,8 +5,6 @@
 #include <stddef.h>
 #include "cblas.h"
 
-#pragma STDC FP_CONTRACT OFF
-
 void cblas_dgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta, const enum CBLAS_TRANSPOSE tb,
                  const int m, const int n, const int k, const double alpha, const double *a, const int lda,
                  const double *b, const int ldb, const double beta, double *c, const int ldc)

@@ -8,21 +8,20 @@
  *   s = 0;  for k = 0 … K-1:  s = round(s + round(op(A)[i][k] * op(B)[k][j]))
  *   C[i][j] = beta == 0 ? alpha*s : alpha*s + beta*C[i][j]
  *
- * in IEEE single precision, no fused multiply-add (-ffp-contract=off is asserted
- * by the toolchain's flags and by the pragma below). Speed comes from what does not touch that order: B is
- * packed into narrow panels that stay in the cache, several rows of C are kept
- * in registers, vectors run over columns, and wider vectors are taken where the
- * CPU has them. K is cut into blocks; C itself carries the sum from one block
- * to the next, unrounded further since it is a float all the time.
+ * in IEEE single precision, without fused multiply-add: it must be compiled with
+ * -ffp-contract=off (gcc knows no pragma for it). Speed comes from what does not
+ * touch that order: B is packed into narrow panels that stay in the cache,
+ * several rows of C are kept in registers, vectors run over columns, and wider
+ * vectors are taken where the CPU has them. K is cut into blocks; C carries the
+ * sum, a float all the time, from one block to the next.
  *
- * One exception: the vector unit of 32-bit ARM flushes subnormals (below 1.2e-38) to zero.
+ * One exception: the vector unit of 32-bit ARM flushes subnormals (below 1.2e-38)
+ * to zero.
  */
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cblas.h"
-
-#pragma STDC FP_CONTRACT OFF
 
 typedef void panel_fn(size_t kc, const float *a, size_t ras, size_t cas,
                       const float *b, float *c, size_t ldc, size_t rows);
