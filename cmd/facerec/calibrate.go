@@ -1,0 +1,80 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/app"
+)
+
+func calibrateCommand(w *world) *cobra.Command {
+	o := &options{}
+	var plot string
+	cmd := &cobra.Command{
+		Use:   "calibrate",
+		Short: "Suggest a threshold for the people in persons/",
+		Long: `Calibrate leaves out one photo of persons/ at a time and asks the rest who it shows,
+and one person at a time and asks the rest whether they know the stranger. It prints
+how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
+that goes wrong least. Thresholds are Euclidean distances; go-face's are squared.
+It wants at least two people, one of them with two photos.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+			o.inherit(cmd)
+			ctx := cmd.Context()
+			format, err := o.form("text", "json")
+			if err != nil {
+				return err
+			}
+			if _, err := o.matching(); err != nil {
+				return err
+			}
+			if plot != "" && !strings.HasSuffix(strings.ToLower(plot), ".png") {
+				return usagef("--plot %s: expected a name that ends in .png", plot)
+			}
+			pen, err := o.pen()
+			if err != nil {
+				return err
+			}
+			e, err := openEngine(w, o)
+			if err != nil {
+				return err
+			}
+			defer func() { err = e.shut(ctx, err) }()
+			res, err := enroll(ctx, w, o, e)
+			if err != nil {
+				return err
+			}
+			c, err := app.Calibrate(res.Gallery)
+			if err != nil {
+				return fmt.Errorf("%s: %w", o.persons, err)
+			}
+			write := c.WriteText
+			if format == "json" {
+				write = c.WriteJSON
+			}
+			if err := write(w.stdout); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+			if plot == "" {
+				return nil
+			}
+			img, err := pen.Plot(c)
+			if err != nil {
+				return err
+			}
+			return writeFile(plot, func(f io.Writer) error { return app.Encode(f, plot, img) })
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	o.gallery(fs)
+	o.engine(fs)
+	o.answer(fs, "text", "json")
+	fs.StringVar(&plot, "plot", "", "draw the distances into this PNG `file`")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write with")
+	return cmd
+}
