@@ -1,0 +1,186 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+type cpAnswer struct {
+	Schema  string      `json:"schema"`
+	Image   string      `json:"image"` // pinned by the manifest's digest
+	Entries []listEntry `json:"entries"`
+}
+
+func (a *app) cpVerb() *cobra.Command {
+	var platform string
+	var limits limitFlags
+	cmd := &cobra.Command{
+		Use:   "cp REF:PATH DEST",
+		Short: "Copy one file or folder out of an image and print its SHA-256",
+		Long: `Copy PATH, absolute in the image, to DEST, which must not exist; "-" writes a
+single file to standard output. REF is a registry reference, oci-layout:DIR[:TAG]
+or docker-archive:FILE. Every layer is checked against its digest and diff ID,
+and the digest of every file is printed.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			i := strings.LastIndex(args[0], ":/")
+			if i < 0 {
+				return usage("%q: want REF:PATH with an absolute PATH", args[0])
+			}
+			ref, err := oci.ParseRef(args[0][:i])
+			if err != nil {
+				return usageError(err)
+			}
+			return a.cp(cmd.Context(), ref, platform, args[0][i+1:], args[1], limits.limits())
+		},
+	}
+	cmd.Flags().StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	limits.add(cmd)
+	return cmd
+}
+
+// openImage finds the one image that a reference and a platform name.
+func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci.Image, error) {
+	index, err := oci.ReadIndex(ctx, ref, a.access())
+	if err != nil {
+		return nil, err
+	}
+	if index.Single {
+		images, err := index.Images(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return images[0], nil
+	}
+	p, err := release.ParsePlatform(platform)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	return index.Image(ctx, p)
+}
+
+func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits oci.Limits) error {
+	img, err := a.openImage(ctx, ref, platform)
+	if err != nil {
+		return err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	one, flat, err := oci.NewUnpacker(spool, limits).File(ctx, img, path)
+	if err != nil {
+		return err
+	}
+	if one != nil {
+		err = a.cpFile(*one, dest)
+		flat.Tree, _ = tarball.NewTree(nil)
+	} else {
+		err = cpTree(flat.Tree, dest)
+	}
+	if err != nil {
+		return err
+	}
+	var list []listEntry
+	if one != nil {
+		list = []listEntry{{Name: path, Type: "file", Mode: octal(one.Mode), Size: one.Content.Size(), SHA256: one.Content.Digest().Hex()}}
+	} else {
+		list = listTree(flat)
+	}
+	if a.json {
+		return a.answer(cpAnswer{"releaser.cp/v1", img.Ref.String(), list})
+	}
+	out := a.out
+	if dest == "-" {
+		out = a.errs
+	}
+	for _, e := range list {
+		if e.SHA256 != "" {
+			fmt.Fprintf(out, "%s  %s\n", e.SHA256, e.Name)
+		}
+	}
+	return nil
+}
+
+func (a *app) cpFile(e tarball.Entry, dest string) error {
+	r := io.NewSectionReader(e.Content, 0, e.Content.Size())
+	if dest == "-" {
+		_, err := io.Copy(a.out, r)
+		return err
+	}
+	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
+		return usage("%s is a folder: name the file to write", dest)
+	}
+	return writeMode(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
+		_, err := io.Copy(w, r)
+		return err
+	})
+}
+
+// cpTree writes a folder. Links are made as links and never followed: nothing
+// is written through one.
+func cpTree(t tarball.Tree, dest string) error {
+	if dest == "-" {
+		return usage("a folder cannot go to standard output: name a new folder")
+	}
+	if _, err := os.Lstat(dest); err == nil {
+		return usage("%s exists and is not replaced: name a new folder", dest)
+	}
+	return replaceDir(dest, func(string) bool { return false }, func(tmp string) error {
+		root, err := os.OpenRoot(tmp)
+		if err != nil {
+			return err
+		}
+		defer root.Close()
+		var folders []tarball.Entry
+		for _, e := range t.Entries() {
+			switch e.Type {
+			case tarball.Dir:
+				folders = append(folders, e)
+				err = root.Mkdir(e.Name, 0o700)
+			case tarball.Symlink:
+				err = root.Symlink(e.Link, e.Name)
+			case tarball.Hardlink:
+				err = root.Link(e.Link, e.Name)
+			case tarball.Regular:
+				err = cpRegular(root, e)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		for i := len(folders) - 1; i >= 0; i-- { // last, or a folder could not be filled
+			if err := os.Chmod(filepath.Join(tmp, folders[i].Name), os.FileMode(folders[i].Mode&0o777)); err != nil {
+				return err
+			}
+		}
+		return os.Chmod(tmp, os.FileMode(t.TopMode()&0o777))
+	})
+}
+
+func cpRegular(root *os.Root, e tarball.Entry) error {
+	f, err := root.OpenFile(e.Name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if _, err := io.Copy(f, io.NewSectionReader(e.Content, 0, e.Content.Size())); err != nil {
+		return err
+	}
+	if err := f.Chmod(os.FileMode(e.Mode & 0o777)); err != nil {
+		return err
+	}
+	return f.Close()
+}

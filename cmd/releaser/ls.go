@@ -1,0 +1,134 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/tarball"
+)
+
+// listEntry is one line of ls, and of cp's answer.
+type listEntry struct {
+	Name   string   `json:"name"`
+	Type   string   `json:"type"`
+	Mode   string   `json:"mode"` // octal
+	Size   int64    `json:"size,omitempty"`
+	SHA256 string   `json:"sha256,omitempty"`
+	Link   string   `json:"link,omitempty"`
+	Layer  string   `json:"layer,omitempty"` // digest of the layer it came from
+	Notes  []string `json:"notes,omitempty"` // what the layer has of it and a tarball will not
+}
+
+type lsAnswer struct {
+	Schema   string      `json:"schema"`
+	Artefact string      `json:"artefact"`
+	Entries  []listEntry `json:"entries"`
+}
+
+func octal(mode uint32) string { return fmt.Sprintf("%04o", mode) }
+
+func (a *app) lsVerb() *cobra.Command {
+	var platform, path string
+	var limits limitFlags
+	cmd := &cobra.Command{
+		Use:   "ls ARTEFACT",
+		Short: "List entries with mode, size, SHA-256 and the layer each came from",
+		Long: `List what is in a tarball (FILE.tar or FILE.tar.gz), a folder, or an image (REF:
+registry, oci-layout:DIR[:TAG], docker-archive:FILE). For images each entry
+names the layer it came from, and what the layer has of it that a tarball would
+leave out: extended attributes, sparse maps.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			what, err := classify(args[0])
+			if err != nil {
+				return err
+			}
+			answer := lsAnswer{Schema: "releaser.ls/v1", Artefact: args[0]}
+			if what.kind == anImage {
+				err = a.lsImage(cmd.Context(), &answer, what.ref, platform, path, limits.limits())
+			} else {
+				err = a.lsLocal(cmd.Context(), &answer, what)
+			}
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.answer(answer)
+			}
+			for _, e := range answer.Entries {
+				a.say("%s", e.line())
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	cmd.Flags().StringVar(&path, "path", "/", "which `FOLDER` of an image")
+	limits.add(cmd)
+	return cmd
+}
+
+func (e listEntry) line() string {
+	sum := e.SHA256
+	if sum == "" {
+		sum = "-"
+	}
+	s := fmt.Sprintf("%-8s %s %12d  %-64s  %s", e.Type, e.Mode, e.Size, sum, quoted(e.Name))
+	if e.Link != "" {
+		s += " -> " + quoted(e.Link)
+	}
+	if e.Layer != "" {
+		s += "  " + e.Layer
+	}
+	if len(e.Notes) > 0 {
+		s += "  (left out of tarballs: " + strings.Join(e.Notes, ", ") + ")"
+	}
+	return s
+}
+
+// quoted shows a name as it is where that is safe on a terminal.
+func quoted(name string) string {
+	q := fmt.Sprintf("%q", name)
+	if q[1:len(q)-1] == name {
+		return name
+	}
+	return q
+}
+
+func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platform, path string, limits oci.Limits) error {
+	img, err := a.openImage(ctx, ref, platform)
+	if err != nil {
+		return err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	flat, err := oci.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	if err != nil {
+		return err
+	}
+	answer.Artefact = img.Ref.String()
+	answer.Entries = listTree(flat)
+	return nil
+}
+
+func listTree(flat oci.Flat) []listEntry {
+	out := []listEntry{{Name: ".", Type: tarball.Dir.String(), Mode: octal(flat.Tree.TopMode())}}
+	for _, e := range flat.Tree.Entries() {
+		l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
+		if e.Type == tarball.Regular {
+			l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
+		}
+		if o, ok := flat.Origins[e.Name]; ok {
+			l.Layer, l.Notes = o.Layer.String(), o.Notes
+		}
+		out = append(out, l)
+	}
+	return out
+}

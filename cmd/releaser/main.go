@@ -1,0 +1,225 @@
+// Releaser turns images into releases that nobody has to trust.
+//
+//	releaser build     run build_cmd and assemble an image index per lineage
+//	releaser push      move images by digest into a registry
+//	releaser pack      take /app out of each platform image into tarballs
+//	releaser sign      sign checksums.txt
+//	releaser verify    check a release from the signature down to every byte
+//
+// Each verb's --help has the rest. The exit codes are the same everywhere:
+//
+//	0    done, and everything that was asked holds
+//	1    could not do it: I/O, network, build
+//	2    usage or configuration
+//	3    checked, and the bytes differ
+//	4    checked, and not trusted: signature, identity, trust root
+//	5    incomplete: nothing failed, but something that was asked could not be checked
+//	130  interrupted
+//
+// Where several apply, 4 wins over 3, and both win over 1 and 5. A skip is never a pass.
+//
+// The answer goes to standard output, as text or with --json as one document
+// whose first field is a versioned "schema". Progress and complaints go to
+// standard error. A verb that fails leaves no half-written file behind.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+)
+
+// Exit codes, see the package comment.
+const (
+	exitFailed     = 1
+	exitUsage      = 2
+	exitDiffers    = 3
+	exitUntrusted  = 4
+	exitIncomplete = 5
+	exitInterrupt  = 130
+)
+
+const exitCodesHelp = `
+Exit codes:
+  0    done, and everything that was asked holds
+  1    could not do it: I/O, network, build
+  2    usage or configuration
+  3    checked, and the bytes differ
+  4    checked, and not trusted: signature, identity, trust root
+  5    incomplete: nothing failed, but something that was asked could not be checked
+  130  interrupted
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the whole program but for the process around it.
+func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	a := &app{in: in, out: out, errs: errs}
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	err := root.ExecuteContext(ctx)
+	code := exitCode(ctx, err)
+	var coded *codedError
+	if errors.As(err, &coded) && coded.err == nil {
+		return code // the answer on standard output has said it all
+	}
+	if code == exitInterrupt {
+		fmt.Fprintln(errs, "releaser: interrupted; nothing half-written was left behind")
+		return code
+	}
+	if err != nil {
+		fmt.Fprintf(errs, "releaser: %v\n", err)
+		if code == exitUsage && !isProblems(err) {
+			fmt.Fprintf(errs, "releaser: see '%s --help'\n", commandPath(root, args))
+		}
+	}
+	return code
+}
+
+// codedError carries an exit code. Without an error of its own it means that
+// the report already said what is wrong.
+type codedError struct {
+	code int
+	err  error
+}
+
+func (e *codedError) Error() string {
+	if e.err == nil {
+		return fmt.Sprintf("exit code %d", e.code)
+	}
+	return e.err.Error()
+}
+
+func (e *codedError) Unwrap() error { return e.err }
+
+func usage(format string, args ...any) error {
+	return &codedError{exitUsage, fmt.Errorf(format, args...)}
+}
+
+func usageError(err error) error { return &codedError{exitUsage, err} }
+
+func isProblems(err error) bool {
+	var p *release.Problems
+	return errors.As(err, &p)
+}
+
+// exitCode is the one place that turns an error into a number.
+func exitCode(ctx context.Context, err error) int {
+	var coded *codedError
+	var mismatch *oci.MismatchError
+	switch {
+	case err == nil:
+		return 0
+	case ctx.Err() != nil:
+		return exitInterrupt
+	case errors.As(err, &coded):
+		return coded.code
+	case isProblems(err):
+		return exitUsage
+	case errors.As(err, &mismatch):
+		return exitDiffers
+	}
+	return exitFailed
+}
+
+func commandPath(root *cobra.Command, args []string) string {
+	if cmd, _, err := root.Find(args); err == nil {
+		return cmd.CommandPath()
+	}
+	return root.CommandPath()
+}
+
+// app is what every verb shares.
+type app struct {
+	in   io.Reader
+	out  io.Writer
+	errs io.Writer
+
+	configFile string
+	json       bool
+	quiet      bool
+	insecure   []string
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "releaser",
+		Short: "Releases nobody has to trust: reproducible images, exact tarballs, verification down to every byte",
+		Long: `Releaser builds reproducible images from config.json, takes /app out of each
+platform image by digest into tarballs that are byte for byte what
+'tar | gzip -n' writes, signs their checksums, and verifies all of it again.
+` + exitCodesHelp,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return cmd.Help()
+		},
+	}
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.configFile, "config", "config.json", "configuration `FILE`")
+	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
+	flags.StringArrayVar(&a.insecure, "insecure-registry", nil, "speak plain HTTP with `HOST[:PORT]` (loopback needs no permission)")
+	root.AddCommand(a.verbs()...)
+	wrapArgs(root)
+	for _, c := range root.Commands() {
+		if !strings.Contains(c.Long, "Exit codes:") {
+			if c.Long == "" {
+				c.Long = c.Short + "."
+			}
+			c.Long = strings.TrimRight(c.Long, "\n") + "\n" + exitCodesHelp
+		}
+		wrapArgs(c)
+	}
+	return root
+}
+
+// wrapArgs makes a wrong number of arguments a usage error.
+func wrapArgs(c *cobra.Command) {
+	check := c.Args
+	if check == nil {
+		check = cobra.NoArgs
+	}
+	c.Args = func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return usageError(err)
+		}
+		return nil
+	}
+}
+
+// access is how registries are reached in this run.
+func (a *app) access() oci.Access {
+	return oci.Access{Insecure: a.insecure, UserAgent: "releaser/" + version}
+}
+
+// note prints a line of progress.
+func (a *app) note(format string, args ...any) {
+	if !a.quiet {
+		fmt.Fprintf(a.errs, format+"\n", args...)
+	}
+}
+
+// warn prints a complaint that does not stop the run; --quiet keeps it.
+func (a *app) warn(format string, args ...any) {
+	fmt.Fprintf(a.errs, "releaser: warning: "+format+"\n", args...)
+}

@@ -1,0 +1,26 @@
+package main
+
+import (
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/cobra/doc"
+)
+
+func (a *app) manVerb() *cobra.Command {
+	var dir string
+	cmd := &cobra.Command{
+		Use:   "man",
+		Short: "Write manual pages, one a verb",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := os.MkdirAll(dir, 0o755); err != nil {
+				return explainWrite(dir, err)
+			}
+			epoch := time.Unix(0, 0).UTC() // the same pages whenever they are made
+			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Title: "RELEASER", Section: "1", Source: "releaser " + version, Date: &epoch}, dir)
+		},
+	}
+	cmd.Flags().StringVar(&dir, "out", "build/man", "`DIR` to write into")
+	return cmd
+}

@@ -1,0 +1,139 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/signal"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){
+		"releaser": func() {
+			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+			defer stop()
+			os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+		},
+	})
+}
+
+// TestScripts runs one txtar file a verb or a story. Each has a registry of its
+// own at $REGISTRY, a real one over HTTP on loopback, in this process.
+func TestScripts(t *testing.T) {
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			s := httptest.NewServer(&switchable{inner: registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))})
+			env.Defer(s.Close)
+			env.Setenv("REGISTRY", strings.TrimPrefix(s.URL, "http://"))
+			env.Setenv("HOME", env.WorkDir)
+			env.Values["server"] = s
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":    exits,
+			"flip":     flip,
+			"truncate": truncate,
+			"oneline":  oneLine,
+			"spoil":    spoil,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS… runs a program and wants exactly that exit code;
+// its output is there for stdout and stderr.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARGS…")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	got := 0
+	if err != nil {
+		m := regexp.MustCompile(`exit status ([0-9]+)`).FindStringSubmatch(err.Error())
+		if m == nil {
+			ts.Fatalf("%v", err)
+		}
+		got, err = strconv.Atoi(m[1])
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("%s exits with %d, want %d", strings.Join(args[1:], " "), got, want)
+	}
+}
+
+// flip FILE changes one bit in the middle of a file; flip FILE OFFSET there.
+func flip(ts *testscript.TestScript, neg bool, args []string) {
+	raw := []byte(ts.ReadFile(args[0]))
+	at := len(raw) / 2
+	if len(args) > 1 {
+		var err error
+		at, err = strconv.Atoi(args[1])
+		ts.Check(err)
+	}
+	raw[at] ^= 1
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o644))
+}
+
+// truncate FILE cuts a file in half.
+func truncate(ts *testscript.TestScript, neg bool, args []string) {
+	raw := ts.ReadFile(args[0])
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(raw[:len(raw)/2]), 0o644))
+}
+
+// oneLine wants the last standard error to be a single line.
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	text := strings.TrimRight(ts.ReadFile("stderr"), "\n")
+	if text == "" || strings.Contains(text, "\n") {
+		ts.Fatalf("want one line on standard error, got %q", text)
+	}
+}
+
+// spoil SUFFIX makes the registry flip a bit in what it answers for paths that
+// end so; spoil alone makes it honest again.
+func spoil(ts *testscript.TestScript, neg bool, args []string) {
+	h := ts.Value("server").(*httptest.Server).Config.Handler.(*switchable)
+	h.suffix = strings.Join(args, "")
+}
+
+// switchable is an honest registry that can be made to lie.
+type switchable struct {
+	inner  http.Handler
+	suffix string
+}
+
+func (s *switchable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.suffix == "" || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, s.suffix) {
+		s.inner.ServeHTTP(w, r)
+		return
+	}
+	rec := httptest.NewRecorder()
+	s.inner.ServeHTTP(rec, r)
+	for k, v := range rec.Header() {
+		w.Header()[k] = v
+	}
+	body := bytes.Clone(rec.Body.Bytes())
+	if len(body) > 0 {
+		body[len(body)/2] ^= 1
+	}
+	w.WriteHeader(rec.Code)
+	if _, err := w.Write(body); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+}

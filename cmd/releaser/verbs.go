@@ -1,0 +1,25 @@
+package main
+
+import "github.com/spf13/cobra"
+
+// verbs in the order of a release.
+func (a *app) verbs() []*cobra.Command {
+	cobra.EnableCommandSorting = false
+	return []*cobra.Command{
+		a.buildVerb(),
+		a.pushVerb(),
+		a.pullVerb(),
+		a.packVerb(),
+		a.keygenVerb(),
+		a.signVerb(),
+		a.verifyVerb(),
+		a.verifyBlobVerb(),
+		a.verifyBundleVerb(),
+		a.diffVerb(),
+		a.lsVerb(),
+		a.cpVerb(),
+		a.matrixVerb(),
+		a.versionVerb(),
+		a.manVerb(),
+	}
+}

@@ -1,0 +1,185 @@
+// Bench measures every step of the demo's chain, as whole processes: wall and
+// CPU seconds and peak memory, the median of some runs.
+//
+//	go run ./tools/bench [-n 3] [-cells dlib19/linux/amd64]
+//
+// It needs bin/releaser, models and samples (make releaser models samples). The
+// registry runs in this process, so a push or pull counts only its client.
+// Figures are for comparing runs on one machine; nothing is judged here.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/registry"
+
+	"facerec/internal/release"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx); err != nil {
+		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+// step is one program call that is measured.
+type step struct {
+	name string
+	dir  string
+	args []string
+}
+
+// figures are what the operating system says of one finished process.
+type figures struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes
+}
+
+func run(ctx context.Context) error {
+	n := flag.Int("n", 3, "runs of each step")
+	cells := flag.String("cells", "dlib19/linux/amd64", "which cells")
+	flag.Parse()
+	top, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	work, err := os.MkdirTemp("", "bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	host, err := serve(ctx, filepath.Join(work, "registry"))
+	if err != nil {
+		return err
+	}
+	releaser := filepath.Join(top, "bin", "releaser")
+	layout, dist, key := filepath.Join(work, "oci"), filepath.Join(work, "dist"), filepath.Join(work, "key")
+	chain := []step{
+		{"build", top, []string{releaser, "build", "-q", "--cells", *cells, "--out", layout}},
+		{"push", top, []string{releaser, "push", "-q", layout, host + "/facerec/facerec"}},
+		{"pack", top, []string{releaser, "pack", "-q", "--cells", *cells, "--registry", host, "--out", dist}},
+		{"sign", top, []string{releaser, "sign", "-q", dist, "--key", key + ".key"}},
+		{"verify", top, []string{releaser, "verify", "-q", dist, "--key", key + ".pub", "--unsafe-no-transparency-log"}},
+	}
+	if _, err := measure(ctx, step{"keygen", top, []string{releaser, "keygen", key}}); err != nil {
+		return err
+	}
+	fmt.Printf("%s, %s/%s, %d CPUs; %d runs, medians\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "STEP\tWALL s\tCPU s\tPEAK MB\t")
+	for _, s := range chain {
+		if err := median(ctx, w, *n, s); err != nil {
+			return err
+		}
+	}
+	folder, err := unpack(ctx, work, dist)
+	if err != nil {
+		return err
+	}
+	program := filepath.Join(folder, "facerec")
+	fresh := []string{"--cache", filepath.Join(work, "none")}
+	for _, s := range []step{
+		{"facerec start", folder, []string{program, "version"}},
+		{"facerec load and detect", folder, []string{program, "detect", "-q", "images/unknown.jpg"}},
+		{"facerec enrol", folder, append([]string{program, "enroll", "-q"}, fresh[:0]...)},
+		{"facerec recognise", folder, []string{program, "recognize", "-q", "images/unknown.jpg"}},
+	} {
+		if err := median(ctx, w, *n, s); err != nil {
+			return err
+		}
+	}
+	return w.Flush()
+}
+
+// serve runs the registry of go-containerregistry on loopback until ctx ends.
+func serve(ctx context.Context, dir string) (string, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	server := &http.Server{
+		Handler:           registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.Logger(log.New(io.Discard, "", 0))),
+		ReadHeaderTimeout: 10 * time.Second,
+	}
+	go server.Serve(l) //nolint:errcheck // ends with Close
+	context.AfterFunc(ctx, func() { server.Close() })
+	return l.Addr().String(), nil
+}
+
+// unpack gives the folder of the first tarball.
+func unpack(ctx context.Context, work, dist string) (string, error) {
+	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
+	if err != nil {
+		return "", err
+	}
+	record, err := release.ParseRecord(raw)
+	if err != nil {
+		return "", err
+	}
+	cell := record.Cells[0]
+	if out, err := exec.CommandContext(ctx, "tar", "-xzf", filepath.Join(dist, cell.Asset), "-C", work).CombinedOutput(); err != nil {
+		return "", fmt.Errorf("tar: %w: %s", err, out)
+	}
+	return filepath.Join(work, cell.Prefix), nil
+}
+
+func median(ctx context.Context, w io.Writer, n int, s step) error {
+	var all []figures
+	for range n {
+		f, err := measure(ctx, s)
+		if err != nil {
+			return err
+		}
+		all = append(all, f)
+	}
+	mid := func(of func(figures) int64) int64 {
+		list := make([]int64, len(all))
+		for i, f := range all {
+			list[i] = of(f)
+		}
+		slices.Sort(list)
+		return list[len(list)/2]
+	}
+	_, err := fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%d\t\n", s.name,
+		time.Duration(mid(func(f figures) int64 { return int64(f.wall) })).Seconds(),
+		time.Duration(mid(func(f figures) int64 { return int64(f.cpu) })).Seconds(),
+		mid(func(f figures) int64 { return f.peak })>>20)
+	return err
+}
+
+func measure(ctx context.Context, s step) (figures, error) {
+	cmd := exec.CommandContext(ctx, s.args[0], s.args[1:]...)
+	cmd.Dir = s.dir
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(start)
+	if err != nil {
+		return figures{}, fmt.Errorf("%s: %w: %s", s.name, err, out)
+	}
+	f := figures{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
+	if ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		f.peak = ru.Maxrss << 10 // Linux counts in KiB
+	}
+	return f, nil
+}
