@@ -51,12 +51,16 @@ typedef void panel_fn(size_t kc, const float *a, size_t ras, size_t cas,
 
 struct kernel { panel_fn *fn; size_t mr, nr; };
 
+#ifndef GEMM_WIDEST /* bytes; a test sets it to see the narrower ones */
+#define GEMM_WIDEST 64
+#endif
+
 static struct kernel choose(void)
 {
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f"))
+    if (GEMM_WIDEST >= 64 && __builtin_cpu_supports("avx512f"))
         return (struct kernel){panel_avx512, 8, 32};
-    if (__builtin_cpu_supports("avx2"))
+    if (GEMM_WIDEST >= 32 && __builtin_cpu_supports("avx2"))
         return (struct kernel){panel_avx2, 4, 16};
     return (struct kernel){panel_base, 4, 8};
 }

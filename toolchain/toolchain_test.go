@@ -1,0 +1,115 @@
+package toolchain
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// TestSgemmBits compiles the BLAS for each platform whose compiler is installed
+// and compares it with a plain loop, bit for bit; once for each width of vector
+// on amd64, under an emulator for the others.
+func TestSgemmBits(t *testing.T) {
+	for _, target := range Targets() {
+		t.Run(target.Platform, func(t *testing.T) {
+			gcc := target.Triplet + "-gcc"
+			if _, err := exec.LookPath(gcc); err != nil {
+				t.Skipf("%s is not installed", gcc)
+			}
+			native := "linux/"+runtime.GOARCH == target.Platform
+			if !native {
+				if _, err := exec.LookPath(target.Qemu); err != nil {
+					t.Skipf("%s is not installed", target.Qemu)
+				}
+				if testing.Short() {
+					t.Skip("an emulator is slow: not with -short")
+				}
+			}
+			widths := []string{""}
+			if target.Debian == "amd64" {
+				widths = []string{"", "-DGEMM_WIDEST=16", "-DGEMM_WIDEST=32"}
+			}
+			for _, width := range widths {
+				bin := compileCheck(t, gcc, append([]string{width}, target.Flags...))
+				cmd := exec.Command(bin)
+				if !native {
+					cmd = exec.Command(target.Qemu, "-cpu", target.CPU, bin)
+				}
+				out, err := cmd.CombinedOutput()
+				if err != nil || !strings.HasPrefix(string(out), "ok ") {
+					t.Errorf("%s %s: %v: %s", target.Platform, width, err, out)
+				}
+			}
+		})
+	}
+}
+
+func compileCheck(t *testing.T, gcc string, flags []string) string {
+	t.Helper()
+	dir := t.TempDir()
+	files := map[string]string{"check.c": "testdata/check.c", "sgemm.c": "blas/sgemm.c", "cblas.h": "blas/cblas.h", "gemm.h": "blas/gemm.h"}
+	for name, from := range files {
+		b, err := os.ReadFile(filepath.FromSlash(from))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := []string{"-std=gnu11", "-O2", "-static", "-o", "check", "check.c"}
+	for _, f := range flags {
+		if f != "" {
+			args = append(args, f)
+		}
+	}
+	cmd := exec.Command(gcc, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return filepath.Join(dir, "check")
+}
+
+// TestWrapper runs cc.sh with a compiler that prints its arguments.
+func TestWrapper(t *testing.T) {
+	script, err := fs.ReadFile(Files, "cc.sh")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "bin"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("@CC@", `printf '%s\n'`, "@FLAGS@", "-march=x86-64-v2").Replace(string(script))
+	cc := filepath.Join(dir, "bin", "cc")
+	if err := os.WriteFile(cc, []byte(text), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	out, err := exec.Command(cc, "-O3", "-march=native", "-mtune=native", "-Ofast", "-ffast-math", "a file.c", "").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := strings.Split(strings.TrimSuffix(string(out), "\n"), "\n")
+	here := dir + "/bin/.."
+	want := []string{"-O3", "a file.c", "", "-march=x86-64-v2", "-ffile-prefix-map=" + here + "=/toolchain", "-I" + here + "/include", "-L" + here + "/lib", "-Wl,--build-id=none"}
+	if strings.Join(got, "\n") != strings.Join(want, "\n") {
+		t.Errorf("arguments:\n%q\nexpected:\n%q", got, want)
+	}
+}
+
+func TestFor(t *testing.T) {
+	for _, target := range Targets() {
+		if got, err := For(target.Platform); err != nil || got.Triplet != target.Triplet {
+			t.Errorf("For(%q) = %v, %v", target.Platform, got, err)
+		}
+	}
+	_, err := For("linux/riscv64")
+	if err == nil || !strings.Contains(err.Error(), "linux/arm/v7") {
+		t.Errorf("For(linux/riscv64) = %v, expected an error that lists the platforms", err)
+	}
+}
