@@ -31,6 +31,9 @@ func openEngine(w *world, o *options) (*engine, error) {
 	if err := w.built(); err != nil {
 		return nil, err
 	}
+	if err := checkCPU(w.cpuLacks()); err != nil {
+		return nil, err
+	}
 	opts.ModelsDir = w.beside(o.models, "models", o.quiet)
 	cache := openCache(w, o.cache)
 	if err := checkModels(w.pins, opts.ModelsDir, o.checkModels == "full", cache); err != nil {

@@ -41,7 +41,7 @@ environment over the file. The defaults below are the values in force.`,
 	o.recognizeFlags(root.Flags(), filepath.Join("images", "result.jpg"))
 
 	root.AddCommand(
-		recognizeCommand(w), detectCommand(w), compareCommand(w), enrollCommand(w), calibrateCommand(w),
+		recognizeCommand(w), detectCommand(w), compareCommand(w), enrollCommand(w), calibrateCommand(w), doctorCommand(w),
 		modelsCommand(w), versionCommand(w),
 	)
 	root.InitDefaultCompletionCmd("completion")

@@ -24,7 +24,8 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		// facerec is the whole program over an engine that takes patches of
-		// colour for faces; FAKE_ENGINE makes it fail.
+		// colour for faces; FAKE_… make it
+		// fail, or believe that it lies elsewhere.
 		"facerec": func() { os.Exit(run(os.Args[1:], fakeWorld())) },
 		// facerec-bare is the program as it was built for the test.
 		"facerec-bare": func() { os.Exit(run(os.Args[1:], theWorld())) },
@@ -69,6 +70,10 @@ func fakeWorld() *world {
 	w := newWorld()
 	w.built = func() error { return nil }
 	w.now = func() time.Time { return time.Time{} } // every run takes no time
+	w.cpuLacks = func() []string { return strings.Fields(os.Getenv("FAKE_CPU_LACKS")) }
+	if v := os.Getenv("FAKE_EXECUTABLE"); v != "" {
+		w.executable = func() (string, error) { return v, nil }
+	}
 	w.open = func(app.EngineOptions) (app.Engine, error) {
 		if v := os.Getenv("FAKE_ENGINE"); v != "" {
 			return nil, errors.New(v)

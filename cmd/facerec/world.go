@@ -32,6 +32,8 @@ type world struct {
 	dlib func() string
 	// engineOf tells what else the engine is made of.
 	engineOf string
+	// cpuLacks lists what the processor has not but the engine needs.
+	cpuLacks func() []string
 	// pins are the models that are expected.
 	pins models.Lock
 }

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/app"
+	"facerec/internal/models"
+)
+
+// finding is one line of the doctor's report.
+type finding struct {
+	Check string `json:"check"`
+	State string `json:"state"` // "ok", "note" (nothing to worry about) or "bad"
+	Text  string `json:"text"`
+}
+
+func doctorCommand(w *world) *cobra.Command {
+	o := &options{}
+	var record string
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Look at everything that facerec needs, and say what is wrong",
+		Long: `Doctor looks at the processor, the engine, the models (hashed), persons/, where
+pictures are written, the cache and the font, and, if there is a release.json, at
+which files of the unpacked folder are as released. It exits with 5 if the models
+are not as pinned, with 1 if anything else is bad, and changes nothing.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o.inherit(cmd)
+			format, err := o.form("text", "json")
+			if err != nil {
+				return err
+			}
+			found, verdict := examine(w, o, record)
+			if err := writeFindings(w, format, found); err != nil {
+				return fmt.Errorf("standard output: %w", err)
+			}
+			return verdict
+		},
+	}
+	fs := cmd.Flags()
+	fs.SortFlags = false
+	fs.StringVar(&o.persons, "persons", "persons", "`folder` with a folder of photos for everybody who is to be recognised")
+	o.modelsDir(fs)
+	o.cacheFlag(fs)
+	o.answer(fs, "text", "json")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with")
+	fs.StringVar(&record, "release", "", "release.json `file` to compare with (beside the program, if there is one)")
+	return cmd
+}
+
+// examine makes the report, in a fixed order, and the error that stands for it.
+func examine(w *world, o *options, record string) ([]finding, error) {
+	var out []finding
+	var verdict error
+	add := func(check, state, format string, args ...any) {
+		out = append(out, finding{check, state, fmt.Sprintf(format, args...)})
+		if state == "bad" {
+			verdict = errors.New("something is bad, see above")
+		}
+	}
+
+	add("program", "ok", "facerec %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	if err := w.built(); err != nil {
+		add("engine", "bad", "%v", err)
+	} else {
+		add("engine", "ok", "dlib %s, %s", w.dlib(), w.engineOf)
+	}
+	if err := checkCPU(w.cpuLacks()); err != nil {
+		add("processor", "bad", "%v", err)
+	} else {
+		add("processor", "ok", "%s, which is what is needed", baseline)
+	}
+
+	dir := w.beside(o.models, "models", true)
+	report := models.Verify(os.DirFS(dir), w.pins)
+	bad := badModels(dir, report)
+	for _, f := range report.Files {
+		name := filepath.Join(dir, f.Model.Name)
+		if err := f.Err(); err != nil {
+			add("model", "bad", "%s: %v", app.Printable(name), err)
+		} else {
+			add("model", "ok", "%s: as pinned; %s, %s", app.Printable(name), f.Model.Licence, f.Model.NeededBy)
+		}
+	}
+
+	o.persons = w.beside(o.persons, "persons", true)
+	if n, err := folders(o.persons); err != nil {
+		add("persons", "note", "%s: %v; nobody can be recognised", app.Printable(o.persons), plain(err))
+	} else {
+		add("persons", "ok", "%s: %s; facerec enroll reports on the photos", app.Printable(o.persons), app.Plural(n, "folder"))
+	}
+	if err := writable("images"); err != nil {
+		add("output", "note", "images: %v; pictures can be written elsewhere with --out FILE", plain(err))
+	} else {
+		add("output", "ok", "images: can be written")
+	}
+	switch c := openCache(w, o.cache); {
+	case c == nil:
+		add("cache", "note", "none: every photo is looked at again each time")
+	default:
+		if err := writable(c.dir); err != nil {
+			add("cache", "note", "%s: %v; made when it is first needed, or done without", app.Printable(c.dir), plain(err))
+		} else {
+			add("cache", "ok", "%s: can be written", app.Printable(c.dir))
+		}
+	}
+	if _, err := o.pen(); err != nil {
+		add("font", "bad", "%v", err)
+	} else if o.font != "" {
+		add("font", "ok", "%s", app.Printable(o.font))
+	} else {
+		add("font", "ok", "the Go font: Latin, Greek, Cyrillic")
+	}
+	for _, f := range asReleased(w, record) {
+		add(f.Check, f.State, "%s", f.Text)
+	}
+	if bad != nil {
+		verdict = bad
+	}
+	return out, verdict
+}
+
+// asReleased compares the folder that the program lies in with release.json.
+func asReleased(w *world, record string) []finding {
+	note := func(state, format string, args ...any) []finding {
+		return []finding{{"release", state, fmt.Sprintf(format, args...)}}
+	}
+	exe, err := w.executable()
+	if err != nil {
+		return note("note", "the program does not know where it is: %v", err)
+	}
+	dir := filepath.Dir(exe)
+	explicit := record != ""
+	if !explicit {
+		record = filepath.Join(dir, "release.json")
+	}
+	data, err := os.ReadFile(record)
+	if err != nil {
+		if !explicit {
+			return note("note", "no release.json beside the program: what was changed since cannot be told; name one with --release FILE")
+		}
+		return note("bad", "%s: %v", app.Printable(record), plain(err))
+	}
+	cells, err := parseRelease(data, platform())
+	if err != nil {
+		return note("bad", "%s: %v", app.Printable(record), err)
+	}
+	// Of several lineages it is the one that this program came with.
+	cell := cells[0]
+	if sum, err := hashOf(os.DirFS(dir), filepath.Base(exe)); err == nil {
+		for _, c := range cells {
+			if c.has(filepath.Base(exe), sum) {
+				cell = c
+				break
+			}
+		}
+	}
+	changed := cell.changed(os.DirFS(dir))
+	if len(changed) == 0 {
+		return note("ok", "all %d files are as in %s", len(cell.Files), app.Printable(cell.Asset))
+	}
+	var out []finding
+	for _, line := range changed {
+		out = append(out, finding{"release", "note", app.Printable(line)})
+	}
+	return append(out, note("note", "%d of %d files are not as in %s", len(changed), len(cell.Files), app.Printable(cell.Asset))...)
+}
+
+// folders counts the folders in dir that are not hidden.
+func folders(dir string) (int, error) {
+	list, err := os.ReadDir(dir)
+	n := 0
+	for _, d := range list {
+		if d.IsDir() && !strings.HasPrefix(d.Name(), ".") {
+			n++
+		}
+	}
+	return n, err
+}
+
+// writable tries to make a file in dir, and takes it away again.
+func writable(dir string) error {
+	f, err := os.CreateTemp(dir, ".facerec-")
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+func writeFindings(w *world, format string, found []finding) error {
+	if format == "json" {
+		ok := true
+		for _, f := range found {
+			ok = ok && f.State != "bad"
+		}
+		text, err := json.MarshalIndent(struct {
+			Schema   string    `json:"schema"`
+			OK       bool      `json:"ok"`
+			Findings []finding `json:"findings"`
+		}{"facerec.doctor/v1", ok, found}, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(w.stdout, "%s\n", text)
+		return err
+	}
+	for _, f := range found {
+		if _, err := fmt.Fprintf(w.stdout, "%-4s  %-9s  %s\n", f.State, f.Check, f.Text); err != nil {
+			return err
+		}
+	}
+	return nil
+}
