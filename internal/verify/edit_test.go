@@ -2,9 +2,11 @@ package verify_test
 
 import (
 	"bytes"
+	"compress/gzip"
 	"crypto/ed25519"
 	"crypto/rand"
 	"encoding/json"
+	"io"
 	"testing"
 
 	"facerec/internal/sign"
@@ -35,4 +37,19 @@ func newEd25519(t *testing.T) *sign.Key {
 		t.Fatal(err)
 	}
 	return k
+}
+
+// storedGzip writes data as a gzip file of the least compression.
+func storedGzip(t *testing.T, w io.Writer, data []byte) {
+	t.Helper()
+	z, err := gzip.NewWriterLevel(w, gzip.NoCompression)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := z.Write(data); err != nil {
+		t.Fatal(err)
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
 }

@@ -1,0 +1,111 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+// Entries lists a tree as release.json does: the top folder first, then the
+// entries in the order of the tar stream.
+func Entries(t tarball.Tree) []release.RecordEntry {
+	out := []release.RecordEntry{{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}}
+	for _, e := range t.Entries() {
+		r := release.RecordEntry{Name: e.Name, Mode: e.Mode, Link: e.Link}
+		switch e.Type {
+		case tarball.Dir:
+			r.Type = release.EntryDir
+		case tarball.Symlink:
+			r.Type = release.EntrySymlink
+		case tarball.Hardlink:
+			r.Type = release.EntryHardlink
+		case tarball.Regular:
+			r.Type, r.Size = release.EntryFile, e.Content.Size()
+			r.SHA256 = &release.HexDigest{Digest: e.Content.Digest()}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// archiveEntries lists an archive as release.json does. What lies outside the
+// prefix keeps its name with a slash before it, which no record's entry has.
+func archiveEntries(x *tarball.Index, prefix string) []release.RecordEntry {
+	below := func(name string) string {
+		if name == prefix {
+			return "."
+		}
+		if rest, ok := strings.CutPrefix(name, prefix+"/"); ok {
+			return rest
+		}
+		return "/" + name
+	}
+	var out []release.RecordEntry
+	for _, e := range x.Entries {
+		r := release.RecordEntry{Name: below(e.Name), Type: e.Type, Mode: uint32(e.Mode), Link: e.Link}
+		switch e.Type {
+		case release.EntryHardlink:
+			r.Link = below(e.Link)
+		case release.EntryFile:
+			r.Size, r.SHA256 = e.Size, &release.HexDigest{Digest: e.Digest}
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+// maxDifferences is how many differences a step lists.
+const maxDifferences = 12
+
+// compareEntries says where got differs from expected: which entry, and which of
+// its fields. Nothing means that they are the same, in the same order.
+func compareEntries(expected, got []release.RecordEntry) []string {
+	var all []string
+	add := func(format string, args ...any) { all = append(all, oneLine(fmt.Sprintf(format, args...))) }
+	have := make(map[string]release.RecordEntry, len(got))
+	for _, e := range got {
+		if _, ok := have[e.Name]; ok {
+			add("%q: comes twice", e.Name)
+		}
+		have[e.Name] = e
+	}
+	known := make(map[string]bool, len(expected))
+	for _, e := range expected {
+		known[e.Name] = true
+		g, ok := have[e.Name]
+		if !ok {
+			add("%q: expected a %s, got nothing", e.Name, e.Type)
+			continue
+		}
+		switch {
+		case e.Type != g.Type:
+			add("%q: type: expected %s, got %s", e.Name, e.Type, g.Type)
+		case e.Link != g.Link:
+			add("%q: link: expected %q, got %q", e.Name, e.Link, g.Link)
+		case e.Size != g.Size:
+			add("%q: size: expected %d, got %d", e.Name, e.Size, g.Size)
+		case e.SHA256 != nil && e.SHA256.Digest != g.SHA256.Digest:
+			add("%q: sha256: expected %s, got %s", e.Name, e.SHA256.Hex(), g.SHA256.Hex())
+		}
+		if e.Mode != g.Mode {
+			add("%q: mode: expected %04o, got %04o", e.Name, e.Mode, g.Mode)
+		}
+	}
+	for _, g := range got {
+		if !known[g.Name] {
+			add("%q: expected nothing, got a %s", g.Name, g.Type)
+		}
+	}
+	for i := 0; len(all) == 0 && i < len(expected); i++ {
+		if expected[i].Name != got[i].Name {
+			add("order: expected %q as entry %d, got %q", expected[i].Name, i+1, got[i].Name)
+		}
+	}
+	if len(all) > maxDifferences {
+		more := len(all) - maxDifferences
+		all = append(all[:maxDifferences], fmt.Sprintf("and %d more", more))
+	}
+	return all
+}
