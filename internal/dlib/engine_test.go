@@ -1,0 +1,283 @@
+//go:build dlib
+
+package dlib
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"image"
+	"image/color"
+	"image/jpeg"
+	"math"
+	"os"
+	"path/filepath"
+	"sort"
+	"testing"
+
+	"facerec/internal/app"
+)
+
+const root = "../.."
+
+func open(t *testing.T, d app.Detector) app.Engine {
+	t.Helper()
+	dir := filepath.Join(root, "models")
+	if _, err := os.Stat(filepath.Join(dir, "dlib_face_recognition_resnet_model_v1.dat")); err != nil {
+		t.Skip("no models: run `go run ./tools/inputs models`")
+	}
+	e, err := Open(app.EngineOptions{ModelsDir: dir, Detector: d})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := e.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return e
+}
+
+func picture(t *testing.T, path string) app.Picture {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := jpeg.Decode(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return app.Picture{Image: m, JPEG: b}
+}
+
+func faces(t *testing.T, e app.Engine, p app.Picture) []app.Detection {
+	t.Helper()
+	d, err := e.Faces(context.Background(), p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func distance(a, b [128]float32) float64 {
+	var s float64
+	for i := range a {
+		d := float64(a[i]) - float64(b[i])
+		s += d * d
+	}
+	return math.Sqrt(s)
+}
+
+// enrolled gives each person's descriptors, one a photo.
+func enrolled(t *testing.T, e app.Engine) (names []string, of map[string][][128]float32) {
+	t.Helper()
+	photos, err := filepath.Glob(filepath.Join(root, "persons", "*", "*.jpg"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(photos) == 0 {
+		t.Skip("no photos: run `go run ./tools/inputs samples`")
+	}
+	of = map[string][][128]float32{}
+	for _, p := range photos {
+		d := faces(t, e, picture(t, p))
+		if len(d) != 1 {
+			t.Fatalf("%s: %d faces, expected 1", p, len(d))
+		}
+		if len(d[0].Landmarks) != 5 {
+			t.Fatalf("%s: %d landmarks, expected 5", p, len(d[0].Landmarks))
+		}
+		name := filepath.Base(filepath.Dir(p))
+		of[name] = append(of[name], d[0].Descriptor)
+	}
+	for n := range of {
+		names = append(names, n)
+	}
+	sort.Strings(names)
+	return names, of
+}
+
+// TestSamples tells four people apart and leaves the stranger a stranger, at
+// dlib's distance of 0.6. With -v it prints a hash of all descriptors' bits: it
+// must be the same on every platform of a lineage.
+func TestSamples(t *testing.T) {
+	e := open(t, app.HOG)
+	names, of := enrolled(t, e)
+	bits := sha256.New()
+	for _, n := range names {
+		for i, a := range of[n] {
+			if err := binary.Write(bits, binary.LittleEndian, a); err != nil {
+				t.Fatal(err)
+			}
+			for _, m := range names {
+				for j, b := range of[m] {
+					d := distance(a, b)
+					if n == m && d >= 0.6 || n != m && d < 0.6 {
+						t.Errorf("%s %d and %s %d are %.3f apart", n, i, m, j, d)
+					}
+				}
+			}
+		}
+	}
+	got := faces(t, e, picture(t, filepath.Join(root, "images", "unknown.jpg")))
+	want := []string{"John_Schneider", "John_Salley", "John_Simm", "", "John_Savage"}
+	if len(got) != len(want) {
+		t.Fatalf("%d faces, expected %d", len(got), len(want))
+	}
+	// Faces of one row need not begin at the same line: here, who is where counts.
+	sort.SliceStable(got, func(i, j int) bool {
+		ri, rj := got[i].Box.Min.Y/400, got[j].Box.Min.Y/400
+		return ri < rj || ri == rj && got[i].Box.Min.X < got[j].Box.Min.X
+	})
+	for i, f := range got {
+		if err := binary.Write(bits, binary.LittleEndian, f.Descriptor); err != nil {
+			t.Fatal(err)
+		}
+		best, name := 2.0, ""
+		for _, n := range names {
+			for _, d := range of[n] {
+				if x := distance(f.Descriptor, d); x < best {
+					best, name = x, n
+				}
+			}
+		}
+		t.Logf("face %d at %v: nearest %s, %.4f", i, f.Box, name, best)
+		if best >= 0.6 {
+			name = ""
+		}
+		if name != want[i] {
+			t.Errorf("face %d is %q (%.3f), expected %q", i, name, best, want[i])
+		}
+	}
+	t.Logf("dlib %s, descriptors %s", e.Info().Dlib, hex.EncodeToString(bits.Sum(nil)))
+}
+
+// TestStableOrder wants faces sorted by box, and the same on every run.
+func TestStableOrder(t *testing.T) {
+	e := open(t, app.HOG)
+	path := filepath.Join(root, "images", "unknown.jpg")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("no photos: run `go run ./tools/inputs samples`")
+	}
+	a, b := faces(t, e, picture(t, path)), faces(t, e, picture(t, path))
+	for i := range a {
+		if a[i].Box != b[i].Box || a[i].Descriptor != b[i].Descriptor {
+			t.Errorf("face %d differs from one run to the next", i)
+		}
+		if i > 0 && (a[i].Box.Min.Y < a[i-1].Box.Min.Y) {
+			t.Errorf("face %d stands above face %d", i, i-1)
+		}
+	}
+}
+
+// TestNoFace gives an empty result, not an error, whatever the kind of picture.
+func TestNoFace(t *testing.T) {
+	e := open(t, app.HOG)
+	for name, m := range map[string]image.Image{
+		"grey":      image.NewGray(image.Rect(0, 0, 200, 100)),
+		"one pixel": image.NewNRGBA(image.Rect(5, 5, 6, 6)),
+		"rgba":      image.NewRGBA(image.Rect(-3, -3, 90, 90)),
+	} {
+		if d := faces(t, e, app.Picture{Image: m}); len(d) != 0 {
+			t.Errorf("%s: %d faces, expected none", name, len(d))
+		}
+	}
+}
+
+// TestPixels wants nearly the same face from pixels as from the JPEG they came
+// from (Go's decoder interpolates colours less finely than libjpeg; the
+// distances seen are below 0.06), moved when the picture does not begin at (0,0).
+func TestPixels(t *testing.T) {
+	e := open(t, app.HOG)
+	photos, _ := filepath.Glob(filepath.Join(root, "persons", "*", "*.jpg"))
+	if len(photos) == 0 {
+		t.Skip("no photos: run `go run ./tools/inputs samples`")
+	}
+	for _, path := range photos[:4] {
+		p := picture(t, path)
+		a := faces(t, e, p)
+		b := faces(t, e, app.Picture{Image: p.Image})
+		if len(a) != 1 || len(b) != 1 {
+			t.Fatalf("%s: %d faces from bytes, %d from pixels, expected 1", path, len(a), len(b))
+		}
+		d := distance(a[0].Descriptor, b[0].Descriptor)
+		t.Logf("%s: pixels are %.4f from bytes", filepath.Base(path), d)
+		if d > 0.1 {
+			t.Errorf("%s: pixels are %.3f from bytes, expected less than 0.1", path, d)
+		}
+		moved := image.NewRGBA(p.Image.Bounds().Add(image.Pt(40, 50)))
+		for y := range p.Image.Bounds().Dy() {
+			for x := range p.Image.Bounds().Dx() {
+				moved.Set(40+x, 50+y, p.Image.At(x, y))
+			}
+		}
+		c := faces(t, e, app.Picture{Image: moved})
+		if len(c) != 1 || c[0].Box != b[0].Box.Add(image.Pt(40, 50)) || c[0].Descriptor != b[0].Descriptor {
+			t.Errorf("%s: a moved picture gives %v, expected %v moved by (40,50)", path, c[0].Box, b[0].Box)
+		}
+	}
+}
+
+// TestBrokenJPEG falls back to the pixels; without any it is an error.
+func TestBrokenJPEG(t *testing.T) {
+	e := open(t, app.HOG)
+	if _, err := e.Faces(context.Background(), app.Picture{JPEG: []byte("no JPEG")}); err == nil {
+		t.Error("no error for bytes that are no JPEG")
+	}
+	grey := image.NewGray(image.Rect(0, 0, 64, 64))
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, grey, nil); err != nil {
+		t.Fatal(err)
+	}
+	if d := faces(t, e, app.Picture{Image: grey, JPEG: b.Bytes()}); len(d) != 0 {
+		t.Errorf("%d faces in a grey square", len(d))
+	}
+}
+
+// TestClosed gives an error, and closing twice does not hurt.
+func TestClosed(t *testing.T) {
+	e := open(t, app.HOG)
+	if err := e.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := e.Faces(context.Background(), app.Picture{Image: image.NewUniform(color.White)}); err == nil {
+		t.Error("no error from a closed engine")
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	e := open(t, app.HOG)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err := e.Faces(ctx, app.Picture{Image: image.NewGray(image.Rect(0, 0, 9, 9))}); err != context.Canceled {
+		t.Errorf("%v, expected context.Canceled", err)
+	}
+}
+
+func TestMissingModels(t *testing.T) {
+	if _, err := Open(app.EngineOptions{ModelsDir: t.TempDir()}); err == nil {
+		t.Error("no error without models")
+	}
+}
+
+// BenchmarkFace measures one portrait of 150×150 pixels: HOG and descriptor.
+func BenchmarkFace(b *testing.B) {
+	photos, _ := filepath.Glob(filepath.Join(root, "persons", "*", "*.jpg"))
+	e, err := Open(app.EngineOptions{ModelsDir: filepath.Join(root, "models")})
+	if err != nil || len(photos) == 0 {
+		b.Skip("no models or photos")
+	}
+	defer func() { _ = e.Close() }()
+	data, err := os.ReadFile(photos[0])
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		if _, err := e.Faces(context.Background(), app.Picture{JPEG: data}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
