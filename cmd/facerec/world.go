@@ -41,8 +41,8 @@ type world struct {
 func newWorld() *world {
 	return &world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
-		pins:   models.Pinned(),
-		getenv: os.Getenv, now: time.Now, executable: os.Executable,
+		pins:     models.Pinned(),
+		cpuLacks: cpuLacks, getenv: os.Getenv, now: time.Now, executable: os.Executable,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}

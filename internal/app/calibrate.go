@@ -170,9 +170,9 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	p.f("%s with %s\n", people(c.People), Plural(c.Photos, "photo"))
 	p.f("same person:      %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Same.Pairs, c.Same.Min, c.Same.Max, c.Same.Mean)
 	p.f("different people: %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Different.Pairs, c.Different.Min, c.Different.Max, c.Different.Mean)
-	p.f("\nthreshold  squared  own photo not recognised  stranger let in\n")
+	p.f("\nthreshold  squared  own photo not recognised      stranger let in\n")
 	for _, e := range c.Table {
-		p.f("%9.2f  %7.4f  %s  %s\n", e.Threshold, e.Threshold*e.Threshold, share(e.FalseRejects, e.Genuine, 24), share(e.FalseAccepts, e.Strangers, 15))
+		p.f("%9.2f  %7.4f  %s  %s\n", e.Threshold, e.Threshold*e.Threshold, share(e.FalseRejects, e.Genuine, 24), share(e.FalseAccepts, e.Strangers, 19))
 	}
 	s := c.Suggested
 	p.f("\nsuggested threshold: %.3f (squared %.3f): %s\n", s.Threshold, s.Threshold*s.Threshold, c.advice())
