@@ -146,7 +146,7 @@ func (l *line) result() Result {
 // sum takes the stream's next bytes into the checksums.
 func (l *line) sum(p []byte) {
 	l.tar.Write(p)
-	l.crc = crc32.Update(l.crc, crcTable, p)
+	l.crc = crc32.Update(l.crc, crc32.IEEETable, p)
 }
 
 // failed is the first thing that went wrong.

@@ -3,7 +3,6 @@ package tarball
 import (
 	"encoding/binary"
 	"fmt"
-	"hash/crc32"
 	"strings"
 )
 
@@ -48,5 +47,3 @@ func gzipTrailer(crc uint32, size int64) []byte {
 	b := binary.LittleEndian.AppendUint32(nil, crc)
 	return binary.LittleEndian.AppendUint32(b, uint32(size))
 }
-
-var crcTable = crc32.IEEETable

@@ -8,7 +8,6 @@ import (
 	"hash"
 	"io"
 	"sort"
-	"strings"
 )
 
 // stream is a sequence of bytes that is never stored: a whole tar archive, or
@@ -270,6 +269,3 @@ func hashOf(s stream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
 	err := s.describe(h, lo, hi)
 	return [sha256.Size]byte(h.Sum(nil)), err
 }
-
-// cleanPrefix is what a prefix looks like in an error.
-func cleanPrefix(p string) string { return strings.TrimSuffix(p, "/") }

@@ -1,0 +1,226 @@
+package tarball
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"facerec/internal/release"
+	"golang.org/x/sync/errgroup"
+)
+
+// CompareJob is one archive that exists, and the tree that it is claimed to be.
+type CompareJob struct {
+	Name   string
+	Tree   Tree
+	Prefix string
+	Recipe Recipe
+	Have   io.ReaderAt // the file
+	Size   int64       // its bytes
+}
+
+// Verdict is what came of a comparison.
+type Verdict struct {
+	Name string
+	// Grade is how the file compares with what the tree makes. After
+	// CompareFast it is SameTar at best, which then says nothing about the
+	// compression.
+	Grade Grade
+	// Rebuilt is what the tree makes. CompareFast leaves File and FileSize out,
+	// and everything but TarSize where the tar streams differ.
+	Rebuilt Result
+	// Offset is the first byte of the file that differs from what the tree
+	// makes, -1 if there is none or it was not looked for.
+	Offset int64
+	// Report explains a difference: A is the file, B the tree. It is nil when
+	// the grade is Identical, and when CompareFast found the same tar stream.
+	Report *Report
+}
+
+// Compare makes every archive again, as [Pack] does, and compares the bytes
+// with the file's as they appear; nothing is written. Where a file differs,
+// both sides are indexed to say how.
+//
+// A file that differs is no error: errors are for trees and files that cannot
+// be read, recipes that are not known, limits, and a cancelled context.
+func Compare(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([]Verdict, error) {
+	pack := make([]Job, len(jobs))
+	checks := make([]*checker, len(jobs))
+	for i, j := range jobs {
+		checks[i] = &checker{have: j.Have, size: j.Size, at: -1}
+		pack[i] = Job{Name: j.Name, Tree: j.Tree, Prefix: j.Prefix, Recipe: j.Recipe, Out: checks[i]}
+	}
+	results, err := Pack(ctx, pack, o)
+	if err != nil {
+		return nil, err
+	}
+	verdicts := make([]Verdict, len(jobs))
+	for i, j := range jobs {
+		c := checks[i]
+		if c.at < 0 && c.done != j.Size {
+			c.at = c.done // the file goes on where it should end
+		}
+		v := Verdict{Name: j.Name, Rebuilt: results[i], Offset: c.at}
+		if c.at >= 0 {
+			if err := j.explain(ctx, l, &v); err != nil {
+				return nil, err
+			}
+		}
+		verdicts[i] = v
+	}
+	return verdicts, nil
+}
+
+// explain fills in the grade and the report of a file that differs.
+func (j CompareJob) explain(ctx context.Context, l Limits, v *Verdict) error {
+	tree, err := TreeSource("rebuilt", j.Tree, j.Prefix)
+	if err != nil {
+		return fmt.Errorf("%s: %w", j.Name, err)
+	}
+	r, err := DiffSources(ctx, FileSource(j.Name, j.Have, j.Size), tree, l)
+	if err != nil {
+		return err
+	}
+	// The tree's side is the tar stream. As a file it would be the rebuilt one.
+	if v.Rebuilt.FileSize > 0 {
+		r.B.File, r.B.FileSize = v.Rebuilt.File.String(), v.Rebuilt.FileSize
+	} else {
+		r.B.File, r.B.FileSize = "", 0
+	}
+	r.Grade = max(r.Grade, SameTar) // a file that is a bare tar stream is not what the recipe makes
+	v.Grade, v.Report = r.Grade, &r
+	return nil
+}
+
+// checker compares what is written to it with a file. It goes on after a
+// difference, since the digests of the whole are wanted.
+type checker struct {
+	have io.ReaderAt
+	size int64
+	done int64
+	at   int64 // the first difference, -1 for none so far
+	buf  []byte
+}
+
+func (c *checker) Write(p []byte) (int, error) {
+	if c.at < 0 {
+		if len(c.buf) < len(p) {
+			c.buf = make([]byte, len(p))
+		}
+		n, err := c.have.ReadAt(c.buf[:len(p)], c.done)
+		if n < len(p) && err != nil && !errors.Is(err, io.EOF) {
+			return 0, fmt.Errorf("reading the file to compare with at offset %d: %w", c.done, err)
+		}
+		n = int(min(int64(n), c.size-c.done))
+		if got := c.buf[:n]; n < len(p) || !bytes.Equal(got, p) {
+			i := 0
+			for i < n && got[i] == p[i] {
+				i++
+			}
+			c.at = c.done + int64(i)
+		}
+	}
+	c.done += int64(len(p))
+	return len(p), nil
+}
+
+// CompareFast inflates every file and compares the tar stream with the one
+// that the tree makes. It does not prove that the file is what the recipe
+// makes: a verdict is never better than SameTar. It is for those who only care
+// for what is unpacked.
+func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([]Verdict, error) {
+	o = o.filled()
+	verdicts := make([]Verdict, len(jobs))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(o.Workers)
+	for i, j := range jobs {
+		g.Go(func() error {
+			v, err := j.fast(gctx, o, l)
+			verdicts[i] = v
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	return verdicts, nil
+}
+
+func (j CompareJob) fast(ctx context.Context, o Options, l Limits) (Verdict, error) {
+	v := Verdict{Name: j.Name, Offset: -1, Grade: SameTar, Rebuilt: Result{Name: j.Name}}
+	s, err := newTarStream(j.Tree, j.Prefix)
+	if err != nil {
+		return v, fmt.Errorf("%s: %w", j.Name, err)
+	}
+	v.Rebuilt.TarSize = s.total
+	file := &ioErrors{r: io.NewSectionReader(j.Have, 0, j.Size)}
+	same := false
+	if in, err := newInflater(file); err == nil {
+		if v.Rebuilt.Tar, same, err = sameStream(ctx, in, s, j.Name, o); err != nil {
+			return v, fmt.Errorf("%s: %w", j.Name, err)
+		}
+		same = same && in.gz != nil && in.trailing == 0 && in.facts.Members == 1
+	}
+	if file.err != nil {
+		return v, fmt.Errorf("%s: %w", j.Name, file.err)
+	}
+	if same {
+		return v, nil
+	}
+	return v, j.explain(ctx, l, &v)
+}
+
+// sameStream compares in, to its end, with s.
+func sameStream(ctx context.Context, in io.Reader, s *tarStream, name string, o Options) (release.Digest, bool, error) {
+	const step = 256 << 10
+	got, want := make([]byte, step), make([]byte, step)
+	h := sha256.New()
+	for off := int64(0); ; {
+		if err := ctx.Err(); err != nil {
+			return release.Digest{}, false, err
+		}
+		n, errIn := io.ReadFull(in, got)
+		if int64(n) > s.total-off {
+			return release.Digest{}, false, nil
+		}
+		if err := readFull(s, want[:n], off); err != nil {
+			return release.Digest{}, false, err
+		}
+		if !bytes.Equal(got[:n], want[:n]) {
+			return release.Digest{}, false, nil
+		}
+		h.Write(want[:n])
+		off += int64(n)
+		if o.Progress != nil {
+			o.Progress(name, off, s.total)
+		}
+		if errors.Is(errIn, io.EOF) || errors.Is(errIn, io.ErrUnexpectedEOF) {
+			// A file that was cut off also ends with ErrUnexpectedEOF: only
+			// another read tells the inflater's from ReadFull's own.
+			if _, err := in.Read(got[:1]); !errors.Is(err, io.EOF) || off != s.total {
+				return release.Digest{}, false, nil
+			}
+			return release.DigestOf([sha256.Size]byte(h.Sum(nil))), true, nil
+		}
+		if errIn != nil {
+			return release.Digest{}, false, nil
+		}
+	}
+}
+
+// ioErrors keeps a reader's own error apart from what is made of it.
+type ioErrors struct {
+	r   io.Reader
+	err error
+}
+
+func (f *ioErrors) Read(p []byte) (int, error) {
+	n, err := f.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		f.err = err
+	}
+	return n, err
+}

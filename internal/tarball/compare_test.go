@@ -1,0 +1,191 @@
+package tarball
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func compareJob(tree Tree, have []byte) CompareJob {
+	return CompareJob{Name: "x", Tree: tree, Prefix: "top", Recipe: DefaultRecipe, Have: bytes.NewReader(have), Size: int64(len(have))}
+}
+
+func TestCompare(t *testing.T) {
+	tree := sampleTree(t)
+	good := packed(t, tree, "top")
+	plain := tarOf(t, tree, "top")
+	flip := func(i int) []byte { b := slices.Clone(good); b[i] ^= 4; return b }
+	cases := []struct {
+		name       string
+		have       []byte
+		full, fast Grade
+		offset     int64 // -2: up to the compressor
+	}{
+		{"identical", good, Identical, SameTar, -1},
+		{"other level", gzipped(t, plain, flate.BestCompression), SameTar, SameTar, 8},
+		{"header byte", flip(9), SameTar, SameTar, 9},
+		{"bare tar", plain, SameTar, SameTar, 0},
+		{"longer", append(slices.Clone(good), 0), SameTar, SameTar, int64(len(good))},
+		{"shorter", good[:len(good)-1], Differs, Differs, int64(len(good) - 1)},
+		{"crc", flip(len(good) - 7), Differs, Differs, int64(len(good) - 7)},
+		{"empty", nil, Differs, Differs, 0},
+		{"no archive", []byte("hello, world"), Differs, Differs, 0},
+		{"other modes", packed(t, changed(t, func(e []Entry) { find(e, "data").Mode = 0o600 }), "top"), SameContent, SameContent, -2},
+		{"other content", packed(t, changed(t, func(e []Entry) { find(e, "LICENSE").Content = BytesContent([]byte("FREE")) }), "top"), Differs, Differs, -2},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			for fast, want := range map[bool]Grade{false: c.full, true: c.fast} {
+				compare := Compare
+				if fast {
+					compare = CompareFast
+				}
+				v, err := compare(context.Background(), []CompareJob{compareJob(tree, c.have)}, Options{}, DefaultLimits())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if v[0].Grade != want {
+					t.Errorf("fast %v: got %s, want %s: %+v", fast, v[0].Grade, want, v[0].Report)
+				}
+				if !fast && c.offset != -2 && v[0].Offset != c.offset {
+					t.Errorf("first difference: got %d, want %d", v[0].Offset, c.offset)
+				}
+			}
+		})
+	}
+}
+
+func TestCompareEveryByte(t *testing.T) {
+	tree := mustTree(t, file("a", 0o644, rep("some text ", 300)), dir("d", 0o755))
+	good := packed(t, tree, "top")
+	for i := range good {
+		have := slices.Clone(good)
+		have[i] ^= byte(1 << (i % 8))
+		v, err := Compare(context.Background(), []CompareJob{compareJob(tree, have)}, Options{}, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if v[0].Grade == Identical || v[0].Offset != int64(i) || v[0].Report == nil {
+			t.Fatalf("byte %d changed: got %s at %d", i, v[0].Grade, v[0].Offset)
+		}
+	}
+}
+
+func TestRecipes(t *testing.T) {
+	for _, r := range Recipes() {
+		if got, err := ParseRecipe(string(r)); err != nil || got != r {
+			t.Errorf("ParseRecipe(%q): got %q, %v", r, got, err)
+		}
+	}
+	_, err := Pack(context.Background(), []Job{{Name: "cell", Recipe: "zstd-3"}}, Options{})
+	if err == nil || !strings.Contains(err.Error(), `cell: recipe "zstd-3" is not known; known: gnu-gzip-6`) {
+		t.Errorf("got %v, want the unknown recipe and the known ones named", err)
+	}
+}
+
+// Many archives at once, with common contents in different orders and places,
+// are what each would be alone.
+func TestPackTogetherAndAlone(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 10))
+	var contents []Content
+	for _, k := range kinds {
+		contents = append(contents, BytesContent(k.make(r, 100000+r.IntN(200000))))
+	}
+	names := []string{"a", "b", "c", "d/e", "d/f", "g", "h"}
+	var jobs []Job
+	for i := range 7 {
+		entries := []Entry{dir("d", 0o755)}
+		for _, n := range names {
+			entries = append(entries, Entry{Name: n, Type: Regular, Mode: 0o644, Content: contents[r.IntN(len(contents))]})
+		}
+		for range 200 {
+			entries = append(entries, file("small-"+rep("x", r.IntN(5))+string(rune('a'+r.IntN(26)))+"-"+string(rune('a'+len(entries)%26))+string(rune('a'+len(entries)/26)), 0o644, rep("hi ", r.IntN(800))))
+		}
+		jobs = append(jobs, Job{Name: string(rune('A' + i)), Tree: mustTree(t, entries...), Prefix: "top" + rep("p", i/3), Recipe: DefaultRecipe})
+	}
+	jobs = append(jobs, jobs[0]) // the very same twice
+	var want []Result
+	for _, j := range jobs {
+		res, err := Pack(context.Background(), []Job{j}, Options{Workers: 1, ChunkSize: 1 << 30})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, res...)
+	}
+	for _, o := range []Options{{}, {Workers: 1, ChunkSize: 4096, Window: 1}, {Workers: 8, ChunkSize: 20000, Window: 3}} {
+		got, err := Pack(context.Background(), jobs, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%+v: got %v, want %v", o, got, want)
+		}
+	}
+	// The order of jobs does not matter either.
+	slices.Reverse(jobs)
+	slices.Reverse(want)
+	got, err := Pack(context.Background(), jobs, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("reversed: got %v, want %v", got, want)
+	}
+}
+
+type badContent struct {
+	Content
+	err error
+}
+
+func (c badContent) ReadAt(p []byte, off int64) (int, error) {
+	if off > 150000 {
+		return 0, c.err
+	}
+	return c.Content.ReadAt(p, off)
+}
+
+type badWriter struct{ n int }
+
+func (w *badWriter) Write(p []byte) (int, error) {
+	if w.n -= len(p); w.n < 0 {
+		return 0, errors.New("disk full")
+	}
+	return len(p), nil
+}
+
+func TestPackFails(t *testing.T) {
+	r := rand.New(rand.NewPCG(11, 12))
+	big := BytesContent(kinds[0].make(r, 1<<20))
+	boom := errors.New("boom")
+	broken := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: badContent{big, boom}})
+	fine := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: big})
+	_, err := Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe}, {Name: "two", Tree: broken, Prefix: "p", Recipe: DefaultRecipe}}, Options{})
+	if !errors.Is(err, boom) || !strings.Contains(err.Error(), `entry "big"`) {
+		t.Errorf("content that cannot be read: got %v", err)
+	}
+	for _, room := range []int{0, 100, 500000} {
+		_, err = Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe, Out: &badWriter{room}}}, Options{})
+		if err == nil || !strings.Contains(err.Error(), "one: disk full") {
+			t.Errorf("output that cannot be written: got %v", err)
+		}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, err = Pack(ctx, []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe}}, Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: got %v", err)
+	}
+	short := mustTree(t, Entry{Name: "s", Type: Regular, Mode: 0o644, Content: shortContent{BytesContent([]byte("abc"))}})
+	if _, err = Pack(context.Background(), []Job{{Name: "one", Tree: short, Recipe: DefaultRecipe}}, Options{}); err == nil || !strings.Contains(err.Error(), `entry "s"`) {
+		t.Errorf("content shorter than its size: got %v", err)
+	}
+}
+
+type shortContent struct{ Content }
+
+func (c shortContent) Size() int64 { return c.Content.Size() + 10 }

@@ -1,0 +1,133 @@
+package tarball
+
+import (
+	"fmt"
+	"path"
+	"strings"
+)
+
+// Filter returns the part of the tree that include and exclude leave.
+//
+// Patterns are matched against whole names from the top. In an element "*"
+// stands for any bytes, "?" for one character, "[a-z]" for one of a set, and
+// "\" takes the next character as it is; an element "**" stands for any number
+// of elements, none included. So "*.txt" is about the top only and "**/*.txt"
+// about everything.
+//
+// An entry is in when include is empty, or when it or a directory above it
+// matches one of include. It is out when it or a directory above it matches
+// one of exclude: exclude wins. Directories above an entry that is in are in
+// as well, with their modes; the top always is. When the first name of a group
+// of hard links is out, the next one that is in carries the content.
+//
+// A malformed pattern is an error. One that matches nothing is not; see
+// [Tree.Matches].
+func (t Tree) Filter(include, exclude []string) (Tree, error) {
+	in, err := compile(include)
+	if err != nil {
+		return Tree{}, err
+	}
+	out, err := compile(exclude)
+	if err != nil {
+		return Tree{}, err
+	}
+	wanted := map[string]bool{} // read by key only
+	inside := map[string]bool{} // directories whose whole content is in
+	outside := map[string]bool{}
+	for _, e := range t.entries {
+		dir, nested := parent(e.Name)
+		elems := strings.Split(e.Name, "/")
+		if nested && outside[dir] || out.match(elems) {
+			outside[e.Name] = e.Type == Dir
+			continue
+		}
+		if len(in) > 0 && !(nested && inside[dir]) && !in.match(elems) {
+			continue
+		}
+		inside[e.Name] = e.Type == Dir
+		wanted[e.Name] = true
+		for nested && !wanted[dir] {
+			wanted[dir] = true
+			dir, nested = parent(dir)
+		}
+	}
+	kept := t.keep(func(e Entry) bool { return wanted[e.Name] })
+	return NewTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
+}
+
+// Matches tells whether any entry matches the pattern, so that one that is
+// misspelt can be pointed out.
+func (t Tree) Matches(pattern string) (bool, error) {
+	p, err := compile([]string{pattern})
+	if err != nil {
+		return false, err
+	}
+	for _, e := range t.entries {
+		if p.match(strings.Split(e.Name, "/")) {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// globs are patterns, split into elements.
+type globs [][]string
+
+func compile(patterns []string) (globs, error) {
+	var g globs
+	for _, p := range patterns {
+		trimmed := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
+		if trimmed == "" || trimmed[0] == '/' {
+			return nil, fmt.Errorf("pattern %q: want a path relative to the top", p)
+		}
+		elems := strings.Split(trimmed, "/")
+		for _, e := range elems {
+			if e == "" || e == "." || e == ".." {
+				return nil, fmt.Errorf("pattern %q: the element %q can match nothing", p, e)
+			}
+			if _, err := path.Match(e, ""); err != nil {
+				return nil, fmt.Errorf("pattern %q: the element %q is malformed; check its brackets and backslashes", p, e)
+			}
+		}
+		g = append(g, elems)
+	}
+	return g, nil
+}
+
+func (g globs) match(name []string) bool {
+	for _, p := range g {
+		if matchElems(p, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// matchElems goes back only to the last "**": what an earlier one took can
+// stay as it is, so that the time is at most len(p) times len(name).
+func matchElems(p, name []string) bool {
+	back, retry := -1, 0
+	i, k := 0, 0
+	for k < len(name) {
+		if i < len(p) && p[i] == "**" {
+			back, retry = i, k
+			i++
+			continue
+		}
+		if i < len(p) {
+			if ok, _ := path.Match(p[i], name[k]); ok {
+				i, k = i+1, k+1
+				continue
+			}
+		}
+		if back < 0 {
+			return false
+		}
+		retry++
+		i, k = back+1, retry
+	}
+	for i < len(p) && p[i] == "**" {
+		i++
+	}
+	return i == len(p)
+}

@@ -1,0 +1,400 @@
+package tarball
+
+import (
+	"archive/tar"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"slices"
+	"strings"
+
+	"facerec/internal/release"
+)
+
+// Index is what is known of an archive after reading it once: everything but
+// the bytes of its files.
+type Index struct {
+	Entries  []IndexEntry   `json:"entries"`       // in the archive's order
+	Tar      release.Digest `json:"tar,omitzero"`  // of the tar stream; zero if it was not read
+	TarSize  int64          `json:"tarSize"`       // bytes
+	File     release.Digest `json:"file,omitzero"` // of the file; zero if there is none
+	FileSize int64          `json:"fileSize"`
+	Gzip     *GzipFacts     `json:"gzip,omitempty"` // nil: not compressed
+	Format   string         `json:"format"`         // gnu, ustar, pax, v7, or several joined by "+"
+	Padding  int64          `json:"padding"`        // zero bytes after the last entry
+	Problems []Problem      `json:"problems,omitempty"`
+}
+
+// IndexEntry is one entry of an archive, as its header tells it.
+type IndexEntry struct {
+	Name   string         `json:"name"` // without a directory's trailing slash
+	Type   string         `json:"type"` // dir, file, symlink, hardlink, char, block, fifo, or another word
+	Mode   int64          `json:"mode"`
+	Size   int64          `json:"size"` // bytes of content
+	UID    int            `json:"uid"`
+	GID    int            `json:"gid"`
+	Uname  string         `json:"uname,omitempty"`
+	Gname  string         `json:"gname,omitempty"`
+	Mtime  string         `json:"mtime"`            // seconds since 1970, with a fraction if there is one
+	Link   string         `json:"link,omitempty"`   // target
+	Digest release.Digest `json:"digest,omitzero"`  // of a file's content
+	Device string         `json:"device,omitempty"` // major:minor
+	Extra  []string       `json:"extra,omitempty"`  // PAX records "key=value", sorted; extended attributes are among them
+
+	header [sha256.Size]byte // of the header blocks as they are
+}
+
+// Problem is something that is wrong with an archive as a whole. The index has
+// what could be read in spite of it.
+type Problem struct {
+	Kind   string `json:"kind"` // one of the Problem… constants
+	Detail string `json:"detail"`
+}
+
+// The kinds of problems.
+const (
+	ProblemTruncated = "truncated" // the file ends too early
+	ProblemCorrupt   = "corrupt"   // a checksum or the structure is wrong
+	ProblemTrailing  = "trailing"  // there is something after the end
+	ProblemMembers   = "members"   // the gzip file has more than one member
+)
+
+// Has tells whether the archive has a problem of that kind.
+func (x *Index) Has(kind string) bool {
+	return slices.ContainsFunc(x.Problems, func(p Problem) bool { return p.Kind == kind })
+}
+
+func (x *Index) problem(kind, format string, args ...any) {
+	x.Problems = append(x.Problems, Problem{kind, fmt.Sprintf(format, args...)})
+}
+
+// IndexArchive reads a tar archive, compressed with gzip or not, to its end as
+// a stream, in memory that does not depend on the sizes of files.
+//
+// An archive that is truncated, corrupt, continues after its end or has
+// several gzip members gives an index all the same, with Problems: whoever
+// trusts an index must look at them. The error is for a reader that fails and
+// for archives beyond the limits (see [ErrLimit]); it names the entry.
+func IndexArchive(r io.Reader, l Limits) (*Index, error) {
+	x := &Index{}
+	err := walk(r, l, x, nil)
+	if err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// walk reads an archive into x. visit, if not nil, gets each file's content to
+// read, whole or in part.
+func walk(r io.Reader, l Limits, x *Index, visit func(i int, content io.Reader) error) error {
+	f := &fileReader{r: r, hash: sha256.New()}
+	t := &tarReader{limits: l, file: f, hash: sha256.New()}
+	err := t.open(x)
+	if err == nil {
+		err = t.entries(x, visit)
+	}
+	if f.err != nil {
+		return f.err
+	}
+	if errors.Is(err, ErrLimit) || errors.Is(err, errStop) {
+		return err
+	}
+	if err != nil {
+		x.describe(err)
+	}
+	if err := t.rest(x); err != nil {
+		return err
+	}
+	if f.err != nil {
+		return f.err
+	}
+	x.Tar, x.TarSize = release.DigestOf([sha256.Size]byte(t.hash.Sum(nil))), t.n
+	x.File, x.FileSize = release.DigestOf([sha256.Size]byte(f.hash.Sum(nil))), f.n
+	x.resolveLinks()
+	return nil
+}
+
+// describe turns an error about the format into a problem.
+func (x *Index) describe(err error) {
+	at := "before the first entry"
+	if n := len(x.Entries); n > 0 {
+		at = "at or after entry " + Show(x.Entries[n-1].Name)
+	}
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		x.problem(ProblemTruncated, "the archive ends too early, %s", at)
+		return
+	}
+	x.problem(ProblemCorrupt, "%s: %v", at, err)
+}
+
+// tarReader counts and hashes the tar stream, and the header blocks by
+// themselves while archive/tar reads them.
+type tarReader struct {
+	limits Limits
+	file   *fileReader
+	in     *inflater
+	hash   hash.Hash
+	n      int64
+	zeros  int64 // zero bytes at the end of what was read so far
+
+	header hash.Hash // nil: not in a header
+	skip   int64     // padding that comes before the header
+}
+
+func (t *tarReader) Read(p []byte) (int, error) {
+	n, err := t.in.Read(p)
+	t.hash.Write(p[:n])
+	t.n += int64(n)
+	t.countZeros(p[:n])
+	if t.header != nil {
+		k := min(int64(n), t.skip)
+		t.skip -= k
+		t.header.Write(p[k:n])
+	}
+	if err != nil && !errors.Is(err, io.EOF) && t.in.gz == nil {
+		return n, err
+	}
+	if l := t.limits; l.Total > 0 && t.n > l.Total {
+		return n, l.over("bytes of the tar stream", t.n, l.Total)
+	} else if l.Ratio > 0 && t.n > l.RatioFrom && t.n/l.Ratio > t.file.n {
+		return n, l.over(fmt.Sprintf("bytes of tar for each of the %d bytes of the file", t.file.n), t.n/max(t.file.n, 1), l.Ratio)
+	}
+	return n, err
+}
+
+func (t *tarReader) countZeros(p []byte) {
+	n := len(p)
+	for n > 0 && p[n-1] == 0 {
+		n--
+	}
+	if n > 0 {
+		t.zeros = 0
+	}
+	t.zeros += int64(len(p) - n)
+}
+
+func (t *tarReader) open(x *Index) (err error) {
+	if t.in, err = newInflater(t.file); err != nil {
+		return err
+	}
+	x.Gzip = t.in.facts
+	return nil
+}
+
+// entries reads all entries.
+func (t *tarReader) entries(x *Index, visit func(int, io.Reader) error) error {
+	tr := tar.NewReader(t)
+	formats := map[string]bool{}
+	pad := int64(0)
+	h := sha256.New()
+	buf := make([]byte, 128<<10)
+	for {
+		h.Reset()
+		t.header, t.skip = h, pad
+		before := t.n
+		hdr, err := tr.Next()
+		t.header = nil
+		if errors.Is(err, io.EOF) {
+			if t.n-before < pad+2*blockSize {
+				x.problem(ProblemTruncated, "the two zero blocks at the end are missing")
+			}
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		e := entryOf(hdr)
+		e.header = [sha256.Size]byte(h.Sum(nil))
+		if f := formatOf(hdr); !formats[f] {
+			formats[f] = true
+			x.Format = joinFormats(x.Format, f)
+		}
+		if err := t.check(x, &e); err != nil {
+			return err
+		}
+		x.Entries = append(x.Entries, e)
+		start := t.n
+		if e.Size > 0 && hdr.Typeflag != tar.TypeSymlink && hdr.Typeflag != tar.TypeLink {
+			c := sha256.New()
+			body := io.TeeReader(tr, c)
+			if visit != nil {
+				if err := visit(len(x.Entries)-1, body); err != nil {
+					return err
+				}
+			}
+			if _, err := io.CopyBuffer(struct{ io.Writer }{io.Discard}, struct{ io.Reader }{body}, buf); err != nil {
+				return err
+			}
+			x.Entries[len(x.Entries)-1].Digest = release.DigestOf([sha256.Size]byte(c.Sum(nil)))
+		} else if e.Type == Regular.String() {
+			x.Entries[len(x.Entries)-1].Digest = release.DigestBytes(nil)
+		}
+		pad = padded(t.n-start) - (t.n - start)
+		t.zeros = 0
+	}
+}
+
+// check holds an entry against the limits.
+func (t *tarReader) check(x *Index, e *IndexEntry) error {
+	l := t.limits
+	switch {
+	case l.Entries > 0 && len(x.Entries) >= l.Entries:
+		return fmt.Errorf("entry %s: %w", Show(e.Name), l.over("entries", int64(len(x.Entries)+1), int64(l.Entries)))
+	case l.EntrySize > 0 && e.Size > l.EntrySize:
+		return fmt.Errorf("entry %s: %w", Show(e.Name), l.over("bytes of the file", e.Size, l.EntrySize))
+	case l.Name > 0 && max(len(e.Name), len(e.Link)) > l.Name:
+		return fmt.Errorf("entry %s…: %w", Show(e.Name[:min(len(e.Name), 80)]), l.over("bytes of its name or link target", int64(max(len(e.Name), len(e.Link))), int64(l.Name)))
+	}
+	return nil
+}
+
+// rest reads what is left of the stream and of the file, for their digests.
+func (t *tarReader) rest(x *Index) error {
+	if t.in != nil {
+		before, whole := t.n-t.zeros, len(x.Problems) == 0
+		_, err := io.Copy(io.Discard, t)
+		if errors.Is(err, ErrLimit) {
+			return err
+		}
+		x.Padding = t.zeros
+		switch {
+		case err != nil && whole:
+			x.describe(err)
+		case whole && t.n-t.zeros > before:
+			x.problem(ProblemTrailing, "after the end of the tar archive come %d bytes that are not zero blocks", t.n-t.zeros-before)
+		}
+		if t.in.facts != nil && t.in.facts.Members > 1 {
+			x.problem(ProblemMembers, "the gzip file has %d members, want 1", t.in.facts.Members)
+		}
+		if t.in.trailing > 0 {
+			x.problem(ProblemTrailing, "after the end of the gzip stream come %d more bytes", t.in.trailing)
+		}
+		_, err = io.Copy(io.Discard, t.in.in)
+		if err != nil && t.file.err == nil {
+			return err
+		}
+	}
+	_, err := io.Copy(io.Discard, t.file)
+	return err
+}
+
+// resolveLinks gives each hard link the digest and size of what it links to.
+func (x *Index) resolveLinks() {
+	at := map[string]int{}
+	for i := range x.Entries {
+		e := &x.Entries[i]
+		if e.Type == Hardlink.String() {
+			if k, ok := at[e.Link]; ok {
+				e.Digest = x.Entries[k].Digest
+			}
+		}
+		at[e.Name] = i
+	}
+}
+
+func entryOf(h *tar.Header) IndexEntry {
+	e := IndexEntry{
+		Name: h.Name, Type: typeOf(h.Typeflag), Mode: h.Mode, Size: h.Size,
+		UID: h.Uid, GID: h.Gid, Uname: h.Uname, Gname: h.Gname, Link: h.Linkname,
+		Mtime: fmt.Sprint(h.ModTime.Unix()),
+	}
+	if n := h.ModTime.Nanosecond(); n != 0 {
+		e.Mtime = strings.TrimRight(fmt.Sprintf("%d.%09d", h.ModTime.Unix(), n), "0")
+	}
+	if e.Type == Dir.String() && len(e.Name) > 1 {
+		e.Name = strings.TrimSuffix(e.Name, "/")
+	}
+	if e.Type == "char" || e.Type == "block" {
+		e.Device = fmt.Sprintf("%d:%d", h.Devmajor, h.Devminor)
+	}
+	for k, v := range h.PAXRecords {
+		e.Extra = append(e.Extra, k+"="+v)
+	}
+	slices.Sort(e.Extra)
+	return e
+}
+
+func typeOf(flag byte) string {
+	switch flag {
+	case tar.TypeReg, 0, tar.TypeCont:
+		return Regular.String()
+	case tar.TypeLink:
+		return Hardlink.String()
+	case tar.TypeSymlink:
+		return Symlink.String()
+	case tar.TypeDir:
+		return Dir.String()
+	case tar.TypeChar:
+		return "char"
+	case tar.TypeBlock:
+		return "block"
+	case tar.TypeFifo:
+		return "fifo"
+	case tar.TypeGNUSparse:
+		return "sparse file"
+	case tar.TypeXGlobalHeader:
+		return "pax globals"
+	}
+	return fmt.Sprintf("type %q", flag)
+}
+
+func formatOf(h *tar.Header) string {
+	switch {
+	case h.Format&tar.FormatPAX != 0:
+		return "pax"
+	case h.Format&tar.FormatGNU != 0:
+		return "gnu"
+	case h.Format&tar.FormatUSTAR != 0:
+		return "ustar"
+	}
+	return "v7"
+}
+
+func joinFormats(list, f string) string {
+	if list == "" {
+		return f
+	}
+	all := append(strings.Split(list, "+"), f)
+	slices.Sort(all)
+	return strings.Join(all, "+")
+}
+
+// IndexTree is the index of the archive that [WriteTar] would write. No file
+// content is read: the digests are the contents' own, and Tar and File stay
+// zero.
+func IndexTree(t Tree, prefix string) (*Index, error) {
+	s, err := newTarStream(t, prefix)
+	if err != nil {
+		return nil, err
+	}
+	x := &Index{TarSize: s.total, Padding: s.total - s.end, Format: "gnu"}
+	var b []byte
+	first := 0
+	if prefix != "" {
+		first = -1
+	}
+	for i := first; i < len(t.entries); i++ {
+		b = s.appendEntryHeader(b[:0], i)
+		e := IndexEntry{Mtime: "0", header: sha256.Sum256(b)}
+		if i < 0 {
+			e.Name, e.Type, e.Mode = prefix, Dir.String(), int64(t.TopMode())
+		} else {
+			f := &t.entries[i]
+			e.Name, e.Type, e.Mode, e.Link = f.Name, f.Type.String(), int64(f.Mode), f.Link
+			if f.Content != nil {
+				e.Size, e.Digest = f.Content.Size(), f.Content.Digest()
+			}
+			if prefix != "" {
+				e.Name = prefix + "/" + e.Name
+				if f.Type == Hardlink {
+					e.Link = prefix + "/" + e.Link
+				}
+			}
+		}
+		x.Entries = append(x.Entries, e)
+	}
+	x.resolveLinks()
+	return x, nil
+}

@@ -1,0 +1,57 @@
+package tarball
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+)
+
+// WriteText writes a report for people: the grade, the causes, and one line
+// for each field of each entry that differs, for limit entries at most (0 for
+// all). The lines of entries begin with "-" for only in A, "+" for only in B,
+// "~" for changed.
+func WriteText(w io.Writer, r Report, limit int) error {
+	b := bufio.NewWriter(w)
+	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) } // errors stay with b
+	switch {
+	case r.A.Name != "" && r.B.Name != "":
+		line("%s: a %s, b %s", r.Grade, r.A.Name, r.B.Name)
+	default:
+		line("%s", r.Grade)
+	}
+	for _, c := range r.Causes {
+		line("  cause %s: %s", c.Kind, c.Detail)
+	}
+	for i, e := range r.Entries {
+		if limit > 0 && i == limit {
+			line("  … and %d more entries", len(r.Entries)-i)
+			break
+		}
+		switch e.Change {
+		case "only in a":
+			line("- %s", e.Name)
+		case "only in b":
+			line("+ %s", e.Name)
+		default:
+			for _, f := range e.Fields {
+				line("~ %s: %s", e.Name, f)
+			}
+		}
+	}
+	return b.Flush()
+}
+
+// String gives one line: the field and both values.
+func (f FieldDiff) String() string {
+	if f.Field == "content" && f.Offset != nil {
+		return fmt.Sprintf("content differs from offset %d on", *f.Offset)
+	}
+	return fmt.Sprintf("%s %s, %s", f.Field, orNone(f.A), orNone(f.B))
+}
+
+func orNone(s string) string {
+	if s == "" {
+		return "none"
+	}
+	return s
+}
