@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"runtime"
 	"strings"
 
@@ -28,6 +29,8 @@ type lsAnswer struct {
 	Schema   string      `json:"schema"`
 	Artefact string      `json:"artefact"`
 	Entries  []listEntry `json:"entries"`
+
+	Problems []tarball.Problem `json:"problems,omitempty"`
 }
 
 func octal(mode uint32) string { return fmt.Sprintf("%04o", mode) }
@@ -131,4 +134,45 @@ func listTree(flat oci.Flat) []listEntry {
 		out = append(out, l)
 	}
 	return out
+}
+
+// lsLocal lists an archive or a folder.
+func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) error {
+	if what.kind == aFolder {
+		spool, err := tarball.NewSpool("")
+		if err != nil {
+			return err
+		}
+		defer spool.Close()
+		tree, err := oci.ReadFolder(spool, what.path)
+		if err != nil {
+			return err
+		}
+		answer.Entries = listTree(oci.Flat{Tree: tree})
+		return nil
+	}
+	f, err := os.Open(what.path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	if err != nil {
+		return fmt.Errorf("%s: %w", what.path, err)
+	}
+	for _, e := range index.Entries {
+		l := listEntry{Name: e.Name, Type: e.Type, Mode: octal(uint32(e.Mode)), Size: e.Size, Link: e.Link}
+		if !e.Digest.IsZero() {
+			l.SHA256 = e.Digest.Hex()
+		}
+		answer.Entries = append(answer.Entries, l)
+	}
+	for _, p := range index.Problems {
+		a.warn("%s: %s: %s", what.path, p.Kind, p.Detail)
+	}
+	if index.Has(tarball.ProblemTruncated) || index.Has(tarball.ProblemCorrupt) {
+		answer.Problems = index.Problems
+		return fmt.Errorf("%s cannot be listed whole: fetch it again", what.path)
+	}
+	return nil
 }

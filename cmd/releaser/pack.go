@@ -15,6 +15,7 @@ import (
 	"facerec/internal/release"
 	"facerec/internal/sign"
 	"facerec/internal/tarball"
+	"facerec/internal/verify"
 )
 
 func (a *app) packVerb() *cobra.Command {
@@ -139,8 +140,7 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
 		}
-		tree := flat.Tree // PENDING Filter
-		tree, err = tree.Add(extra...)
+		tree, err := selectTree(flat.Tree, c.config.Extract.Include, c.config.Extract.Exclude, extra)
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
 		}
@@ -151,7 +151,7 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 			IndexDigest: index.Digest, ManifestDigest: img.Digest,
 			Path: c.config.Extract.Path, Prefix: c.config.Prefix(c.version, cell),
 			Include: c.config.Extract.Include, Exclude: c.config.Extract.Exclude,
-			Recipe: c.config.Recipe, Entries: recordEntries(tree),
+			Recipe: c.config.Recipe, Entries: verify.Entries(tree),
 		}})
 	}
 	return out, nil
@@ -190,27 +190,6 @@ func writeTarballs(ctx context.Context, dir string, cells []packed, jobs int) (e
 		rc.FileSHA256, rc.FileSize = release.HexDigest{Digest: r.File}, r.FileSize
 	}
 	return nil
-}
-
-func recordEntries(t tarball.Tree) []release.RecordEntry {
-	out := []release.RecordEntry{{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}}
-	for _, e := range t.Entries() {
-		r := release.RecordEntry{Name: e.Name, Mode: e.Mode, Link: e.Link}
-		switch e.Type {
-		case tarball.Dir:
-			r.Type = release.EntryDir
-		case tarball.Symlink:
-			r.Type = release.EntrySymlink
-		case tarball.Hardlink:
-			r.Type = release.EntryHardlink
-		case tarball.Regular:
-			r.Type, r.Size = release.EntryFile, e.Content.Size()
-			sum := release.HexDigest{Digest: e.Content.Digest()}
-			r.SHA256 = &sum
-		}
-		out = append(out, r)
-	}
-	return out
 }
 
 func newRecord(c *chosen, cells []packed) release.Record {

@@ -1,7 +1,6 @@
 package oci
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -290,12 +289,7 @@ func (b *Build) entry(file, name string, mode *uint32) (tarball.Entry, error) {
 		link, err := os.Readlink(file)
 		return tarball.Entry{Name: name, Type: tarball.Symlink, Mode: 0o777, Link: link}, err
 	case fi.Mode().IsRegular():
-		f, err := os.Open(file)
-		if err != nil {
-			return tarball.Entry{}, err
-		}
-		defer f.Close()
-		content, err := b.Spool.Add(f)
+		content, err := spoolFile(b.Spool, file)
 		if err != nil {
 			return tarball.Entry{}, err
 		}
@@ -315,13 +309,9 @@ func (b *Build) entry(file, name string, mode *uint32) (tarball.Entry, error) {
 func ExtraFiles(spool *tarball.Spool, root string, files []release.ExtraFile) ([]tarball.Entry, error) {
 	var out []tarball.Entry
 	for _, f := range files {
-		raw, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(f.Src)))
+		content, err := spoolFile(spool, filepath.Join(root, filepath.FromSlash(f.Src)))
 		if err != nil {
 			return nil, fmt.Errorf("extract.files: %w", err)
-		}
-		content, err := spool.Add(bytes.NewReader(raw))
-		if err != nil {
-			return nil, err
 		}
 		out = append(out, tarball.Entry{Name: f.Dest, Type: tarball.Regular, Mode: f.Mode, Content: content})
 	}

@@ -236,41 +236,54 @@ type Flat struct {
 // below the wanted folder turned out to have its bytes elsewhere.
 var errContentNeeded = errors.New("content was not kept")
 
-// Flatten reads the layers of an image and gives what lies at root, an absolute
-// path. Every layer's digest, size and diff ID is checked.
+// Flatten reads the layers of an image and gives what lies in the folder root,
+// an absolute path. Every layer's digest, size and diff ID is checked.
 func (u *Unpacker) Flatten(ctx context.Context, img *Image, root string) (Flat, error) {
-	below := strings.Trim(path.Clean("/"+root), "/")
-	flat, err := u.flatten(ctx, img, root, below)
-	if errors.Is(err, errContentNeeded) {
-		flat, err = u.flatten(ctx, img, root, "")
+	file, flat, err := u.File(ctx, img, root)
+	if err == nil && file != nil {
+		err = fmt.Errorf("%s in %s is a file: want a folder", root, img.Ref)
 	}
 	return flat, err
 }
 
-func (u *Unpacker) flatten(ctx context.Context, img *Image, root, below string) (Flat, error) {
+// File is Flatten for a path that may also be a file: then the entry is not
+// nil, and the tree is empty.
+func (u *Unpacker) File(ctx context.Context, img *Image, name string) (*tarball.Entry, Flat, error) {
+	below := strings.Trim(path.Clean("/"+name), "/")
+	file, flat, err := u.flatten(ctx, img, name, below)
+	if errors.Is(err, errContentNeeded) {
+		file, flat, err = u.flatten(ctx, img, name, "")
+	}
+	return file, flat, err
+}
+
+func (u *Unpacker) flatten(ctx context.Context, img *Image, root, below string) (*tarball.Entry, Flat, error) {
 	fs := newFilesystem()
 	for i, l := range img.Layers {
 		entries, err := u.read(ctx, img, l, below)
 		if err != nil {
-			return Flat{}, err
+			return nil, Flat{}, err
 		}
 		if err := fs.apply(i, entries); err != nil {
-			return Flat{}, fmt.Errorf("layer %s: %w", img.Ref.At(l.Digest), err)
+			return nil, Flat{}, fmt.Errorf("layer %s: %w", img.Ref.At(l.Digest), err)
 		}
 	}
 	top, err := fs.lookup(root, 0, false)
 	if err != nil {
-		return Flat{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
+		return nil, Flat{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
 	if top == nil {
-		return Flat{}, &NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list what is there with: releaser ls " + img.Ref.String()}
+		return nil, Flat{}, &NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list what is there with: releaser ls " + img.Ref.String()}
 	}
 	c := collector{image: img, first: map[*inode]string{}, flat: Flat{Origins: map[string]Origin{}}}
 	if err := c.collect(".", top); err != nil {
-		return Flat{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
+		return nil, Flat{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
+	}
+	if top.kind != tar.TypeDir {
+		return &c.entries[0], c.flat, nil
 	}
 	c.flat.Tree, err = tarball.NewTree(c.entries)
-	return c.flat, err
+	return nil, c.flat, err
 }
 
 type collector struct {

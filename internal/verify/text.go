@@ -13,7 +13,7 @@ func (r Report) Text() string {
 	for _, s := range r.Steps {
 		b.WriteString(s.Text())
 	}
-	b.WriteString(r.verdict())
+	b.WriteString(r.Summary())
 	return b.String()
 }
 
@@ -36,7 +36,8 @@ func (s Step) Text() string {
 	return b.String()
 }
 
-func (r Report) verdict() string {
+// Summary is the end of Text: the first broken link of each cell, and the verdict.
+func (r Report) Summary() string {
 	var b strings.Builder
 	cells := len(r.Cells())
 	for _, gap := range r.Unchecked {

@@ -13,9 +13,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log"
-	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -26,8 +23,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/registry"
-
+	"facerec/internal/loopback"
 	"facerec/internal/release"
 )
 
@@ -66,10 +62,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	defer os.RemoveAll(work)
-	host, err := serve(ctx, filepath.Join(work, "registry"))
+	registry, err := loopback.NewInProcess(filepath.Join(work, "registry"), "")
 	if err != nil {
 		return err
 	}
+	defer registry.Close()
+	host := registry.Addr
 	releaser := filepath.Join(top, "bin", "releaser")
 	layout, dist, key := filepath.Join(work, "oci"), filepath.Join(work, "dist"), filepath.Join(work, "key")
 	chain := []step{
@@ -107,24 +105,6 @@ func run(ctx context.Context) error {
 		}
 	}
 	return w.Flush()
-}
-
-// serve runs the registry of go-containerregistry on loopback until ctx ends.
-func serve(ctx context.Context, dir string) (string, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return "", err
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	server := &http.Server{
-		Handler:           registry.New(registry.WithBlobHandler(registry.NewDiskBlobHandler(dir)), registry.Logger(log.New(io.Discard, "", 0))),
-		ReadHeaderTimeout: 10 * time.Second,
-	}
-	go server.Serve(l) //nolint:errcheck // ends with Close
-	context.AfterFunc(ctx, func() { server.Close() })
-	return l.Addr().String(), nil
 }
 
 // unpack gives the folder of the first tarball.

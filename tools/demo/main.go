@@ -162,20 +162,23 @@ func (d *demo) verify(dist string) (map[string]string, error) {
 		return nil, fmt.Errorf("releaser verify --json: %w", err)
 	}
 	var report struct {
-		Cells []struct {
-			Cell    string `json:"cell"`
-			Verdict string `json:"verdict"`
-		} `json:"cells"`
+		Steps []struct {
+			Cell   string `json:"cell"`
+			Status string `json:"status"`
+			Grade  string `json:"grade"`
+		} `json:"steps"`
 	}
 	if err := json.Unmarshal(out, &report); err != nil {
 		return nil, fmt.Errorf("releaser verify --json: %w", err)
 	}
 	verdicts := map[string]string{}
-	for _, c := range report.Cells {
-		verdicts[c.Cell] = c.Verdict
+	for _, s := range report.Steps {
+		if s.Cell != "" && s.Grade != "" {
+			verdicts[s.Cell] = s.Grade
+		}
 	}
 	if len(verdicts) == 0 {
-		return nil, errors.New("releaser verify --json named no cell")
+		return nil, errors.New("releaser verify --json graded no cell")
 	}
 	return verdicts, nil
 }

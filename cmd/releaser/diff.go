@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/tarball"
+)
+
+type diffAnswer struct {
+	Schema string `json:"schema"`
+	tarball.Report
+}
+
+func (a *app) diffVerb() *cobra.Command {
+	var platform, path, prefix string
+	var most int
+	var limits limitFlags
+	cmd := &cobra.Command{
+		Use:   "diff A B",
+		Short: "Say which entry differs, in which field, and why",
+		Long: `Compare two tarballs, folders or images, in any mixture. Both are read as
+streams. For each differing entry the field is named (mode, type, size, link,
+owner, time, content with its first differing offset); above that the cause,
+where it can be told: another compressor or level, a umask, another order,
+owners or times, another top folder, a truncated file.
+
+An image is what --path of --platform looks like in a container, under --prefix.
+
+Exit code 0 if both are the same, 3 if they differ.`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			spool, err := tarball.NewSpool("")
+			if err != nil {
+				return err
+			}
+			defer spool.Close()
+			var sides [2]tarball.Source
+			for i, arg := range args {
+				what, err := classify(arg)
+				if err != nil {
+					return err
+				}
+				src, done, err := a.source(cmd.Context(), what, arg, spool, platform, path, prefix, limits.limits())
+				if err != nil {
+					return err
+				}
+				defer done()
+				sides[i] = src
+			}
+			report, err := tarball.DiffSources(cmd.Context(), sides[0], sides[1], tarball.DefaultLimits())
+			if err != nil {
+				return err
+			}
+			if a.json {
+				err = a.answer(diffAnswer{"releaser.diff/v1", report})
+			} else {
+				err = tarball.WriteText(a.out, report, most)
+			}
+			if err == nil && report.Grade != tarball.Identical {
+				err = &codedError{code: exitDiffers}
+			}
+			return err
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	fl.StringVar(&path, "path", "/app", "which `FOLDER` of an image")
+	fl.StringVar(&prefix, "prefix", "", "top `FOLDER` to give to folders and images")
+	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
+	limits.add(cmd)
+	return cmd
+}
+
+// source opens one side of a comparison.
+func (a *app) source(ctx context.Context, what artefact, name string, spool *tarball.Spool, platform, path, prefix string, limits oci.Limits) (tarball.Source, func(), error) {
+	nothing := func() {}
+	switch what.kind {
+	case anArchive:
+		f, err := os.Open(what.path)
+		if err != nil {
+			return tarball.Source{}, nil, err
+		}
+		fi, err := f.Stat()
+		if err != nil {
+			f.Close()
+			return tarball.Source{}, nil, err
+		}
+		return tarball.FileSource(name, f, fi.Size()), func() { f.Close() }, nil
+	case aFolder:
+		tree, err := oci.ReadFolder(spool, what.path)
+		if err != nil {
+			return tarball.Source{}, nil, fmt.Errorf("%s: %w", name, err)
+		}
+		src, err := tarball.TreeSource(name, tree, prefix)
+		return src, nothing, err
+	}
+	img, err := a.openImage(ctx, what.ref, platform)
+	if err != nil {
+		return tarball.Source{}, nil, err
+	}
+	flat, err := oci.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	if err != nil {
+		return tarball.Source{}, nil, err
+	}
+	src, err := tarball.TreeSource(name, flat.Tree, prefix)
+	return src, nothing, err
+}

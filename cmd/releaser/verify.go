@@ -1,0 +1,163 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/tarball"
+	"facerec/internal/verify"
+)
+
+type verifyFlags struct {
+	trust   trustFlags
+	limits  limitFlags
+	image   string
+	cells   string
+	offline bool
+	jobs    int
+}
+
+func (a *app) verifyVerb() *cobra.Command {
+	var f verifyFlags
+	cmd := &cobra.Command{
+		Use:   "verify DIST",
+		Short: "Verify a release from the signature down to every byte",
+		Long: `Walk the chain, for every cell, and go on after a failure:
+
+  bundle        checksums.txt is signed by whom you expect
+  checksums     every file is as signed
+  release.json  says which image each tarball came out of
+  index         the image's index, by digest, has the platform's manifest
+  image         manifest and layers are as their digests say
+  rebuilt       the folder, packed again, is the tarball, byte for byte
+
+The signer is the identity in config.json, unless --certificate-identity and
+--certificate-oidc-issuer, or --key, say otherwise; it is never taken from the
+release. Images come from where release.json says, always by digest; --image
+names another place: a repository or oci-layout:DIR. With --offline no network
+is touched: then only a layout can be compared with, and without one the report
+is incomplete (exit 5).`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verify(cmd.Context(), args[0], f)
+		},
+	}
+	f.trust.add(cmd)
+	f.limits.add(cmd)
+	fl := cmd.Flags()
+	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
+	fl.StringVar(&f.cells, "cells", "all", "which `CELLS`: all, or LINEAGE/OS/ARCH[/VARIANT], joined by commas")
+	fl.BoolVar(&f.offline, "offline", false, "touch no network")
+	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
+	return cmd
+}
+
+func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
+	if fi, err := os.Stat(dist); err != nil || !fi.IsDir() {
+		return usage("%s is no folder: name the folder that has checksums.txt", dist)
+	}
+	var fallback []verify.Identity
+	if !f.trust.given() {
+		var err error
+		if fallback, err = a.configuredIdentity(dist); err != nil {
+			return err
+		}
+	}
+	policy, err := f.trust.policy(fallback...)
+	if err != nil {
+		return a.untrusted(err)
+	}
+	a.note("verify: expecting %s", expected(policy))
+	in := verify.Input{Dist: os.DirFS(dist), Policy: policy, Pack: tarball.Options{Workers: f.jobs}}
+	if f.cells != "" && f.cells != "all" {
+		in.Cells = strings.Split(f.cells, ",")
+	}
+	if !a.json {
+		in.Progress = func(s verify.Step) { a.say("%s", s.Text()) }
+	}
+	done, err := a.chooseImages(&in, f)
+	if err != nil {
+		return err
+	}
+	defer done()
+	report, err := verify.Release(ctx, in)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		raw, err := report.JSON()
+		if err != nil {
+			return err
+		}
+		a.out.Write(raw) //nolint:errcheck // as every other print
+	} else {
+		a.say("%s", strings.TrimRight(report.Summary(), "\n"))
+	}
+	if report.ExitCode != 0 {
+		return &codedError{code: report.ExitCode}
+	}
+	return nil
+}
+
+// untrusted gives an unusable trust root its exit code.
+func (a *app) untrusted(err error) error {
+	var e *verify.Error
+	if errors.As(err, &e) {
+		return &codedError{e.Class.ExitCode(), err}
+	}
+	return err
+}
+
+// chooseImages decides where images come from.
+func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
+	var instead *oci.Ref
+	if f.image != "" {
+		ref, err := oci.ParseRef(f.image)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		if ref.Kind == oci.DockerArchive {
+			return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
+		}
+		instead = &ref
+	}
+	if f.offline && (instead == nil || instead.Kind != oci.Layout) {
+		in.NoImages = "--offline, and no --image oci-layout:DIR to compare with"
+		return func() {}, nil
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, err
+	}
+	extra, err := a.extraFiles(spool)
+	if err != nil {
+		spool.Close()
+		return nil, err
+	}
+	in.Images = &images{
+		access: a.access(), instead: instead, extra: extra,
+		unpacker: oci.NewUnpacker(spool, f.limits.limits()), indexes: map[oci.Ref]*oci.Index{},
+	}
+	return func() { spool.Close() }, nil
+}
+
+// extraFiles are those that the configuration adds to tarballs, if there is a
+// configuration.
+func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
+	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	return oci.ExtraFiles(spool, c.root, c.config.Extract.Files)
+}
+
+
