@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -44,7 +45,10 @@ type Policy struct {
 // Artifact is what was signed.
 type Artifact struct {
 	data   io.Reader
-	digest release.Digest
+	digest release.Digest // SHA-256, if it is known
+
+	algorithm string // of sum; "" with data
+	sum       []byte
 }
 
 // Data is an artifact by its bytes. They are read once.
@@ -52,7 +56,30 @@ func Data(r io.Reader) Artifact { return Artifact{data: r} }
 
 // Digest is an artifact by its SHA-256 alone. A signature that is over another
 // hash, or over the bytes themselves (plain Ed25519), cannot be checked so.
-func Digest(d release.Digest) Artifact { return Artifact{digest: d} }
+func Digest(d release.Digest) Artifact {
+	sum := d.Bytes()
+	return Artifact{digest: d, algorithm: "sha256", sum: sum[:]}
+}
+
+// ParseDigest reads an artifact by its digest: "sha256:HEX", "sha384:HEX" or
+// "sha512:HEX". The longer ones serve attestations about npm packages, which
+// name their subjects so.
+func ParseDigest(s string) (Artifact, error) {
+	algorithm, digits, _ := strings.Cut(s, ":")
+	sizes := map[string]int{"sha256": 32, "sha384": 48, "sha512": 64}
+	size, ok := sizes[algorithm]
+	if !ok {
+		return Artifact{}, fmt.Errorf("digest %q: want the form sha256:HEX, sha384:HEX or sha512:HEX", s)
+	}
+	sum, err := hex.DecodeString(digits)
+	if err != nil || len(sum) != size || strings.ToLower(digits) != digits {
+		return Artifact{}, fmt.Errorf("digest %q: want %d lower-case hexadecimal digits after %s:", s, 2*size, algorithm)
+	}
+	if algorithm == "sha256" {
+		return Digest(release.DigestOf([32]byte(sum))), nil
+	}
+	return Artifact{algorithm: algorithm, sum: sum}, nil
+}
 
 // Signature is what was proven about a signature, and by what.
 type Signature struct {
@@ -330,8 +357,7 @@ func (w *hashWatch) Read(p []byte) (int, error) {
 
 func (w *hashWatch) option() sgverify.ArtifactPolicyOption {
 	if w.a.data == nil {
-		sum := w.a.digest.Bytes()
-		return sgverify.WithArtifactDigest("sha256", sum[:])
+		return sgverify.WithArtifactDigest(w.a.algorithm, w.a.sum)
 	}
 	return sgverify.WithArtifact(w)
 }
@@ -344,6 +370,8 @@ func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs 
 			return "", "", false
 		}
 		actual = w.hash.Digest()
+	} else if actual.IsZero() {
+		return "", "", false
 	}
 	if m := b.GetMessageSignature(); m != nil {
 		d := m.GetMessageDigest()

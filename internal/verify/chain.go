@@ -110,6 +110,7 @@ func failure(cell, link, subject string, err error) Step {
 		if e.Err == nil && e.Expected+e.Got != "" {
 			s.Detail = strings.Trim(e.Step+": "+e.Field, ": ") // expected and got have lines of their own
 		}
+		s.Detail = strings.TrimPrefix(s.Detail, link+": ")
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"encoding/json"
 	"slices"
 
@@ -86,9 +87,15 @@ type Report struct {
 // severity is the order in which classes decide; see the package comment.
 var severity = []Class{Untrusted, Differs, Failed, Incomplete}
 
-// finish fills in the verdict.
+// finish puts the steps of each cell together, in the order in which cells and
+// steps were met, and fills in the verdict.
 func (r *Report) finish() {
 	r.Schema = ReportSchema
+	place := map[string]int{"": -1}
+	for i, cell := range r.Cells() {
+		place[cell] = i
+	}
+	slices.SortStableFunc(r.Steps, func(a, b Step) int { return cmp.Compare(place[a.Cell], place[b.Cell]) })
 	for _, class := range severity {
 		if slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Class != nil && *s.Class == class }) {
 			r.Verified, r.Verdict, r.ExitCode = false, class.String(), class.ExitCode()
