@@ -1,6 +1,6 @@
 // Package toolchain holds what turns Debian's compilers into the compilers of
-// this project: the baseline of each platform, the wrapper script, and the
-// sources of a small BLAS with one answer. internal/inputs puts them together;
+// this project: the baseline of each platform, the wrapper script, the
+// sources of a small BLAS with one answer, and one function of dlib. internal/inputs puts them together;
 // README.md says why each flag is there.
 package toolchain
 
@@ -10,9 +10,9 @@ import (
 	"strings"
 )
 
-// Files are the wrapper cc.sh and blas/*.[ch].
+// Files are the wrapper cc.sh, blas/*.[ch] and dlib/*.cc.
 //
-//go:embed cc.sh blas/*.c blas/*.h
+//go:embed cc.sh blas/*.c blas/*.h dlib/*.cc
 var Files embed.FS
 
 // Target is how one platform is compiled for.
@@ -42,7 +42,7 @@ var targets = []Target{
 	},
 	{
 		Platform: "linux/arm64", Debian: "arm64", Triplet: "aarch64-linux-gnu",
-		Flags:    append([]string{"-march=armv8-a", "-mno-outline-atomics"}, strict...),
+		Flags:    append([]string{"-march=armv8-a", "-mno-outline-atomics", "-Wno-psabi"}, strict...),
 		Go:       []string{"GOOS=linux", "GOARCH=arm64", "GOARM64=v8.0"},
 		Qemu:     "qemu-aarch64-static",
 		CPU:      "cortex-a53",
@@ -50,7 +50,7 @@ var targets = []Target{
 	},
 	{
 		Platform: "linux/arm/v7", Debian: "armhf", Triplet: "arm-linux-gnueabihf",
-		Flags:    append([]string{"-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard"}, strict...),
+		Flags:    append([]string{"-march=armv7-a", "-mfpu=neon", "-mfloat-abi=hard", "-Wno-psabi"}, strict...),
 		Go:       []string{"GOOS=linux", "GOARCH=arm", "GOARM=7"},
 		Qemu:     "qemu-arm-static",
 		CPU:      "cortex-a8",

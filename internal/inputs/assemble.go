@@ -35,7 +35,7 @@ type Toolchain struct {
 }
 
 // recipe counts the ways in which this file puts a toolchain together.
-const recipe = "3"
+const recipe = "4"
 
 // Toolchain assembles the toolchain for one lineage and platform, or takes the
 // one that is there.
@@ -130,6 +130,9 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
 	}
 	s.say("toolchain: compiling the BLAS for %s", t.Target.Platform)
 	if err := buildBLAS(ctx, out, t.Target); err != nil {
+		return err
+	}
+	if err := replaceAffine(ctx, out, t.Target); err != nil {
 		return err
 	}
 	if err := writeManifest(out); err != nil {
@@ -265,10 +268,57 @@ func buildBLAS(ctx context.Context, out string, t toolchain.Target) error {
 	return os.RemoveAll(src)
 }
 
+// affine is what toolchain/dlib/affine.cc defines, as the linker knows it.
+const affine = "_ZN4dlib3cpu21affine_transform_convERNS_6tensorERKS1_S4_S4_"
+
+// replaceAffine compiles toolchain/dlib/affine.cc into libdlib.a, in place of
+// Debian's function, which keeps its code under another name.
+func replaceAffine(ctx context.Context, out string, t toolchain.Target) error {
+	work := filepath.Join(out, "work")
+	if err := os.Mkdir(work, 0o755); err != nil {
+		return err
+	}
+	const member = "cpu_dlib.cpp.o"
+	lib := filepath.Join("..", "lib", "libdlib.a")
+	source, err := toolchain.Files.ReadFile("dlib/affine.cc")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, "affine.cc"), source, 0o644); err != nil {
+		return err
+	}
+	run := func(name string, args ...string) ([]byte, error) {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir = work
+		return output(cmd)
+	}
+	if _, err := run(t.Triplet+"-ar", "x", lib, member); err != nil {
+		return err
+	}
+	symbols, err := run(t.Triplet+"-nm", "--defined-only", member)
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(string(symbols), " T "+affine+"\n") {
+		return fmt.Errorf("libdlib.a's %s does not define %s: look at what its new version calls dlib::cpu::affine_transform_conv", member, affine)
+	}
+	steps := [][]string{
+		{t.Triplet + "-objcopy", "--redefine-sym", affine + "=" + affine + "_debian", member},
+		{filepath.Join(out, "bin", "c++"), "-std=gnu++17", "-O3", "-DNDEBUG", "-c", "affine.cc", "-o", "affine.o"},
+		{t.Triplet + "-ar", "rcsD", lib, member, "affine.o"},
+	}
+	for _, s := range steps {
+		if _, err := run(s[0], s[1:]...); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(work)
+}
+
 // findCompilers looks for the target's compilers and gives their version. The
 // error says which packages bring them.
 func findCompilers(ctx context.Context, t toolchain.Target) (string, error) {
-	for _, tool := range []string{"gcc", "g++", "ar"} {
+	for _, tool := range []string{"gcc", "g++", "ar", "nm", "objcopy"} {
 		if _, err := exec.LookPath(t.Triplet + "-" + tool); err != nil {
 			packages := t.Packages
 			if hostDebianArch(ctx) == t.Debian {

@@ -137,7 +137,7 @@ func parseDeb822(text string) []source {
 				uris:     strings.Fields(fields["uris"]),
 				suites:   strings.Fields(fields["suites"]),
 				comps:    strings.Fields(fields["components"]),
-				signedBy: strings.TrimSpace(fields["signed-by"]),
+				signedBy: strings.TrimRight(fields["signed-by"], " "),
 				trusted:  strings.TrimSpace(fields["trusted"]),
 			})
 		}
@@ -170,7 +170,12 @@ func parseDeb822(text string) []source {
 func (e source) render(kind, suite string) string {
 	text := fmt.Sprintf("Types: %s\nURIs: %s\nSuites: %s\nComponents: main\n", kind, strings.Join(e.uris, " "), suite)
 	if e.signedBy != "" {
-		text += "Signed-By: " + e.signedBy + "\n"
+		// A path follows on the same line, a key in place on lines of its own.
+		if !strings.HasPrefix(e.signedBy, "\n") {
+			text += "Signed-By: " + e.signedBy + "\n"
+		} else {
+			text += "Signed-By:" + e.signedBy + "\n"
+		}
 	}
 	if e.trusted != "" {
 		text += "Trusted: " + e.trusted + "\n"

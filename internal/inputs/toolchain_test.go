@@ -1,0 +1,191 @@
+package inputs
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"facerec/toolchain"
+)
+
+func TestEditConfig(t *testing.T) {
+	const config = "#define LAPACK_FORCE_UNDERSCORE\n#define DLIB_JPEG_SUPPORT\n/* #undef DLIB_WEBP_SUPPORT */\n#define DLIB_PNG_SUPPORT\n#define DLIB_USE_BLAS\n#define DLIB_USE_LAPACK\n#define DLIB_USE_FFMPEG\n"
+	got, err := editConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "#define LAPACK_FORCE_UNDERSCORE\n/* #undef DLIB_JPEG_SUPPORT */\n/* #undef DLIB_WEBP_SUPPORT */\n/* #undef DLIB_PNG_SUPPORT */\n#define DLIB_USE_BLAS\n/* #undef DLIB_USE_LAPACK */\n/* #undef DLIB_USE_FFMPEG */\n"
+	if got != want {
+		t.Errorf("got\n%s\nexpected\n%s", got, want)
+	}
+	for _, name := range append([]string{"DLIB_USE_BLAS"}, switchedOff...) {
+		if _, err := editConfig(strings.ReplaceAll(config, "#define "+name+"\n", "")); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+}
+
+func TestManifest(t *testing.T) {
+	dir := t.TempDir()
+	if err := checkManifest(dir); !os.IsNotExist(err) {
+		t.Errorf("nothing there: %v", err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "lib"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "lib", "a")
+	write := func(text string) {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("one")
+	if err := writeManifest(dir); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkManifest(dir); err != nil {
+		t.Error(err)
+	}
+	write("two")
+	if err := checkManifest(dir); err == nil {
+		t.Error("a changed file is not noticed")
+	}
+	write("one")
+	if err := os.WriteFile(filepath.Join(dir, "extra"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := checkManifest(dir); err == nil {
+		t.Error("a file too many is not noticed")
+	}
+}
+
+func TestParsePackages(t *testing.T) {
+	text, err := os.ReadFile("../../packages.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	build, err := ParsePackages(string(text), []string{"build"})
+	if err != nil || !contains(build, "g++") || contains(build, "qemu-user-static") {
+		t.Errorf("build: %v, %v", build, err)
+	}
+	got, err := ParsePackages("# x\n[a]\none # why\n\ntwo\n[b]\none\nthree\n", []string{"a", "b"})
+	if want := []string{"one", "two", "three"}; err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%v, %v, expected %v", got, err, want)
+	}
+	for name, bad := range map[string]string{"no section": "one\n[a]\n", "two a line": "[a]\none two\n", "unknown": "[b]\n"} {
+		if _, err := ParsePackages(bad, []string{"a"}); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// TestEnv wants nothing of the caller's environment that could change a build.
+func TestEnv(t *testing.T) {
+	for _, k := range []string{"CGO_CFLAGS", "CGO_LDFLAGS", "CC", "GOFLAGS", "GOAMD64", "CPATH", "LIBRARY_PATH", "GOEXPERIMENT"} {
+		t.Setenv(k, "-from-outside")
+	}
+	target, err := toolchain.For("linux/arm/v7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	env := (&Toolchain{Dir: "/t", Target: target}).Env()
+	for _, kv := range env {
+		if strings.Contains(kv, "-from-outside") {
+			t.Errorf("%s gets through", kv)
+		}
+	}
+	for _, want := range []string{"CC=/t/bin/cc", "CXX=/t/bin/c++", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=1", "GOFLAGS="} {
+		if !contains(env, want) {
+			t.Errorf("no %s", want)
+		}
+	}
+}
+
+// elfFile makes the smallest ELF that CheckBinary looks into.
+func elfFile(t *testing.T, machine elf.Machine, interp bool, tail string) string {
+	t.Helper()
+	var b bytes.Buffer
+	h := elf.Header64{Type: uint16(elf.ET_EXEC), Machine: uint16(machine), Version: 1, Phoff: 64, Ehsize: 64, Phentsize: 56, Phnum: 1, Shentsize: 64}
+	copy(h.Ident[:], "\x7fELF\x02\x01\x01")
+	p := elf.Prog64{Type: uint32(elf.PT_LOAD)}
+	if interp {
+		p.Type = uint32(elf.PT_INTERP)
+	}
+	for _, v := range []any{h, p} {
+		if err := binary.Write(&b, binary.LittleEndian, v); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.WriteString(tail)
+	path := filepath.Join(t.TempDir(), "program")
+	if err := os.WriteFile(path, b.Bytes(), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestCheckBinary(t *testing.T) {
+	amd64, err := toolchain.For("linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	script := filepath.Join(t.TempDir(), "script")
+	if err := os.WriteFile(script, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct{ name, path, want string }{
+		{"good", elfFile(t, elf.EM_X86_64, false, "text"), ""},
+		{"interpreter", elfFile(t, elf.EM_X86_64, true, ""), "not static"},
+		{"machine", elfFile(t, elf.EM_AARCH64, false, ""), "EM_X86_64"},
+		{"path", elfFile(t, elf.EM_X86_64, false, "see /home/builder/src/x.h"), "/home/builder/"},
+		{"script", script, "not an ELF"},
+	}
+	for _, tt := range tests {
+		err := CheckBinary(tt.path, amd64, []string{"/home/builder/"})
+		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
+			t.Errorf("%s: %v, expected %q", tt.name, err, tt.want)
+		}
+	}
+}
+
+// TestBuiltBinaries looks at the programs that were built: FACEREC_BINARIES
+// lists PLATFORM=PATH, separated by blanks; without it, bin/facerec as built
+// for the machine.
+func TestBuiltBinaries(t *testing.T) {
+	list := os.Getenv("FACEREC_BINARIES")
+	if list == "" {
+		const host = "../../bin/facerec"
+		if _, err := os.Stat(host); err != nil {
+			t.Skip("bin/facerec is not built: run `make facerec`")
+		}
+		f, err := elf.Open(host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		platform := map[elf.Machine]string{elf.EM_X86_64: "linux/amd64", elf.EM_AARCH64: "linux/arm64", elf.EM_ARM: "linux/arm/v7"}[f.Machine]
+		if err := f.Close(); err != nil {
+			t.Fatal(err)
+		}
+		list = platform + "=" + host
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for entry := range strings.FieldsSeq(list) {
+		platform, path, _ := strings.Cut(entry, "=")
+		target, err := toolchain.For(platform)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if err := CheckBinary(path, target, []string{root + "/", os.Getenv("HOME") + "/"}); err != nil {
+			t.Error(err)
+		}
+	}
+}
