@@ -79,7 +79,7 @@ func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
 		in.Cells = strings.Split(f.cells, ",")
 	}
 	if !a.json {
-		in.Progress = func(s verify.Step) { a.say("%s", s.Text()) }
+		in.Progress = func(s verify.Step) { a.say("%s", strings.TrimRight(s.Text(), "\n")) }
 	}
 	done, err := a.chooseImages(&in, f)
 	if err != nil {
@@ -159,5 +159,3 @@ func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
 	}
 	return oci.ExtraFiles(spool, c.root, c.config.Extract.Files)
 }
-
-
