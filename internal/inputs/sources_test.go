@@ -1,7 +1,6 @@
 package inputs
 
 import (
-	"strings"
 	"testing"
 )
 
