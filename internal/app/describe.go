@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"math"
 	"sort"
+	"strings"
 
 	"golang.org/x/image/draw"
 )
@@ -65,12 +67,15 @@ func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detect
 		draw.BiLinear.Scale(scaled, scaled.Rect, p.Image, b, draw.Src, nil)
 		q = Picture{Image: scaled}
 	}
+	if w < minSide || h < minSide {
+		q = Picture{Image: enlarge(q.Image)}
+	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
 	found, err := e.Faces(ctx, q)
 	if err != nil {
-		return nil, err
+		return nil, inOneLine(err)
 	}
 	out := append([]Detection(nil), found...)
 	for i := range out {
@@ -85,6 +90,38 @@ func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detect
 	}
 	sortDetections(out)
 	return out, nil
+}
+
+// minSide is the least that an engine is shown: dlib's networks refuse pictures
+// that are smaller than their windows, and no face of fewer pixels is ever found.
+const minSide = 64
+
+// enlarge lays a tiny picture into the corner of a grey one, in which
+// everything keeps its place.
+func enlarge(img image.Image) image.Image {
+	b := img.Bounds()
+	out := image.NewRGBA(image.Rect(0, 0, max(minSide, b.Dx()), max(minSide, b.Dy())))
+	draw.Draw(out, out.Rect, image.NewUniform(color.Gray{0x80}), image.Point{}, draw.Src)
+	draw.Draw(out, b.Sub(b.Min), img, b.Min, draw.Src)
+	return out
+}
+
+// lineError is an error whose text was brought into one line.
+type lineError struct {
+	error
+	text string
+}
+
+func (e lineError) Error() string { return e.text }
+func (e lineError) Unwrap() error { return e.error }
+
+// inOneLine folds the paragraphs that dlib's assertions write.
+func inOneLine(err error) error {
+	text := strings.Join(strings.Fields(err.Error()), " ")
+	if text == err.Error() {
+		return err
+	}
+	return lineError{err, text}
 }
 
 // scaleBack turns a detection in a picture of sw by sh into one in w by h.

@@ -15,7 +15,6 @@ import (
 var (
 	red   = color.RGBA{230, 20, 20, 255}
 	green = color.RGBA{20, 220, 20, 255}
-	blue  = color.RGBA{20, 20, 230, 255}
 )
 
 func patch(x, y, side int, c color.RGBA) apptest.Patch {
@@ -123,5 +122,30 @@ func TestSizingCheck(t *testing.T) {
 	}
 	if err := (app.Sizing{Upsample: 3, WorkPixels: app.DefaultWorkPixels}).Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// A tiny picture is shown on a larger one, and nothing moves.
+func TestDescribeTiny(t *testing.T) {
+	img := apptest.Paint(30, 20, patch(5, 6, 10, red))
+	e := &fixed{}
+	if _, err := app.Describe(context.Background(), e, app.Picture{Image: img, JPEG: []byte{1}}, app.Sizing{}); err != nil {
+		t.Fatal(err)
+	}
+	if e.saw.JPEG != nil || e.saw.Image.Bounds() != image.Rect(0, 0, 64, 64) {
+		t.Errorf("the engine saw %v", e.saw.Image.Bounds())
+	}
+	got, err := app.Describe(context.Background(), &apptest.Engine{}, app.Picture{Image: img}, app.Sizing{})
+	if err != nil || len(got) != 1 || got[0].Box != image.Rect(5, 6, 15, 16) {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// An engine that complains in paragraphs is quoted in one line.
+func TestDescribeOneLine(t *testing.T) {
+	boom := errors.New("\n\nError detected at line 7.\n  Windows must be small.\n")
+	_, err := app.Describe(context.Background(), &fixed{err: boom}, app.Picture{Image: apptest.Paint(100, 100)}, app.Sizing{})
+	if !errors.Is(err, boom) || err.Error() != "Error detected at line 7. Windows must be small." {
+		t.Errorf("got %q", err)
 	}
 }

@@ -76,7 +76,7 @@ func colorOf(v Verdict) color.RGBA {
 func (p *Pen) Annotate(img image.Image, faces []Face) (*image.RGBA, error) {
 	out := copyRGBA(img)
 	w, h := out.Rect.Dx(), out.Rect.Dy()
-	line := max(1, min(w, h)/250)
+	line := max(1, min(w, h)/200)
 	// All boxes first, so that no box crosses a label.
 	for i := range faces {
 		box := faces[i].Box.Sub(img.Bounds().Min)
@@ -118,7 +118,7 @@ const (
 // that can be had, and returns the plate.
 func (p *Pen) label(dst *image.RGBA, box image.Rectangle, text string, bg color.RGBA, line int, taken []image.Rectangle) (image.Rectangle, error) {
 	w, h := dst.Rect.Dx(), dst.Rect.Dy()
-	size := min(maxLetter, max(minLetter, box.Dx()/7, min(w, h)/60))
+	size := min(maxLetter, max(minLetter, box.Dx()/9, min(w, h)/60))
 	face, width, err := p.fit(text, size, w-4*line)
 	if err != nil {
 		return image.Rectangle{}, err

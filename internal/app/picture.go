@@ -111,7 +111,7 @@ func (d Decoder) Decode(data []byte) (p Picture, err error) {
 	}()
 	cfg, err := f.decodeConfig(bytes.NewReader(data))
 	if err != nil {
-		return Picture{}, broken(f.name, err, len(data), -1)
+		return Picture{}, broken(f.name, err, data, -1)
 	}
 	limit := d.MaxPixels
 	if limit <= 0 {
@@ -127,7 +127,7 @@ func (d Decoder) Decode(data []byte) (p Picture, err error) {
 	counted := &counter{r: bytes.NewReader(data)}
 	img, err := f.decode(counted)
 	if err != nil {
-		return Picture{}, broken(f.name, err, len(data), counted.n)
+		return Picture{}, broken(f.name, err, data, counted.n)
 	}
 	if canvas := image.Rect(0, 0, cfg.Width, cfg.Height); f.name == "gif" && img.Bounds() != canvas && img.Bounds().In(canvas) {
 		// A GIF's first frame may cover a part of the picture only.
@@ -167,12 +167,18 @@ func notPicture(data []byte) error {
 }
 
 // broken explains a decoder's error; n is how many bytes it had read, or -1.
-func broken(format string, err error, size, n int) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		return fmt.Errorf("broken %s: it ends too early, after %d bytes; copy the file again", format, size)
+func broken(format string, err error, data []byte, n int) error {
+	cut := errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF)
+	// A JPEG that was read to its last byte and has no end marker there was
+	// cut, whatever its decoder made of the last bits.
+	if format == "jpeg" && n == len(data) && !bytes.Contains(data[max(0, n-64):], []byte("\xff\xd9")) {
+		cut = true
 	}
-	if n >= 0 && n < size {
-		return fmt.Errorf("broken %s: %v, before byte %d of %d", format, err, n, size)
+	switch {
+	case cut:
+		return fmt.Errorf("broken %s: it ends too early, after %d bytes; copy the file again", format, len(data))
+	case n >= 0 && n < len(data):
+		return fmt.Errorf("broken %s: %v, before byte %d of %d", format, err, n, len(data))
 	}
 	return fmt.Errorf("broken %s: %v", format, err)
 }
