@@ -78,9 +78,9 @@ func start(ctx context.Context, dir, name string, ready func(context.Context) er
 func (c *child) await(ctx context.Context, ready func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
-	last := errors.New("it was never asked")
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
-		if last = ready(ctx); last == nil {
+		last := ready(ctx)
+		if last == nil {
 			return nil
 		}
 		select {

@@ -73,7 +73,7 @@ func ParseDigest(s string) (Artifact, error) {
 	}
 	sum, err := hex.DecodeString(digits)
 	if err != nil || len(sum) != size || strings.ToLower(digits) != digits {
-		return Artifact{}, fmt.Errorf("digest %q: want %d lower-case hexadecimal digits after %s:", s, 2*size, algorithm)
+		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d lower-case hexadecimal digits", s, algorithm, 2*size)
 	}
 	if algorithm == "sha256" {
 		return Digest(release.DigestOf([32]byte(sum))), nil

@@ -158,7 +158,7 @@ func literal(re *syntax.Regexp) (string, bool) {
 // error names every field that was wrong, of every identity that was allowed.
 func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
 	var expected []string
-	field, got := "", ""
+	field := ""
 	for _, id := range ids {
 		m, err := id.matcher()
 		if err != nil {
@@ -182,13 +182,12 @@ func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
 	if len(expected) == 0 {
 		return Identity{}, errors.New("identity: none was allowed")
 	}
+	got := cert.SubjectAlternativeName + " from " + cert.Issuer
 	switch {
 	case len(ids) == 1 && field == "subject alternative name":
 		expected[0], got = or(ids[0].SAN, "a match of "+ids[0].SANRegexp), cert.SubjectAlternativeName
 	case len(ids) == 1 && field == "issuer":
 		expected[0], got = or(ids[0].Issuer, "a match of "+ids[0].IssuerRegexp), cert.Issuer
-	default:
-		got = cert.SubjectAlternativeName + " from " + cert.Issuer
 	}
 	return Identity{}, &Error{Class: Untrusted, Step: StepIdentity, Field: field, Expected: strings.Join(expected, " or "), Got: got}
 }

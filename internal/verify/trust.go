@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
-	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
@@ -77,13 +76,14 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, untrusted(StepTrustRoot, "public key: has more behind its first PEM block; want one key and nothing else")
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
-	if err == nil {
-		err = cryptoutils.ValidatePubKey(key)
-	}
 	if err != nil {
 		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
 	}
-	return &PublicKey{key: key, der: block.Bytes}, nil
+	k := &PublicKey{key: key, der: block.Bytes}
+	if _, err := k.material(); err != nil { // a kind or size that nothing can be verified with
+		return nil, err
+	}
+	return k, nil
 }
 
 // Fingerprint is the SHA-256 of the key's DER.
