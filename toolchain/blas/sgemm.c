@@ -55,10 +55,11 @@ struct kernel { panel_fn *fn; size_t mr, nr; };
 #define GEMM_WIDEST 64
 #endif
 
-static struct kernel choose(void)
+/* A panel twice as wide as the matrix would be half zeros. */
+static struct kernel choose(size_t n)
 {
     __builtin_cpu_init();
-    if (GEMM_WIDEST >= 64 && __builtin_cpu_supports("avx512f"))
+    if (GEMM_WIDEST >= 64 && n > 16 && __builtin_cpu_supports("avx512f"))
         return (struct kernel){panel_avx512, 8, 32};
     if (GEMM_WIDEST >= 32 && __builtin_cpu_supports("avx2"))
         return (struct kernel){panel_avx2, 4, 16};
@@ -88,8 +89,9 @@ static struct kernel choose(void)
 
 struct kernel { panel_fn *fn; size_t mr, nr; };
 
-static struct kernel choose(void)
+static struct kernel choose(size_t n)
 {
+    (void)n;
 #if defined(__aarch64__)
     return (struct kernel){panel_base, 8, 8};
 #else
@@ -142,7 +144,7 @@ static void pack(struct view b, size_t kc, size_t nc, size_t nr, float *out)
 /* sums += a*b, all row-major or strided, sums with row stride lds. */
 static int accumulate(size_t m, size_t n, size_t kk, struct view a, struct view b, float *sums, size_t lds)
 {
-    struct kernel ker = choose();
+    struct kernel ker = choose(n);
     size_t kcap = kk < KC ? kk : KC, ncap = n < NC ? n : NC;
     ncap = (ncap + ker.nr - 1) / ker.nr * ker.nr;
     void *mem;
