@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -16,6 +18,9 @@ import (
 func badModels(dir string, r models.Report) error {
 	if r.OK() {
 		return nil
+	}
+	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+		return modelsError{fmt.Errorf("%s: there is no such folder, expected the model files in it; run facerec in the unpacked folder, or name the right one with --models DIR", dir)}
 	}
 	return modelsError{fmt.Errorf("%s: %s; unpack the release again, or name the right folder with --models DIR", dir, r.Problems())}
 }

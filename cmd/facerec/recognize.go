@@ -193,6 +193,9 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 			return nil
 		}
 		r, err := j.recognizer.Recognize(ctx, in.name, data)
+		if j.o.out == "" && j.o.crops == "" {
+			r.Image = nil // nobody will draw on it
+		}
 		results[i] = &r
 		return err
 	}, func(i int) error {

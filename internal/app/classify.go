@@ -7,12 +7,13 @@ import (
 )
 
 // DefaultThreshold is the Euclidean distance below which two faces are taken
-// for the same person: the figure of dlib's own example for this network.
+// for the same person: the figure of dlib's own example for this network; the
+// package comment has others.
 const DefaultThreshold = 0.6
 
 // DefaultMargin is how much further off the runner-up has to be for a verdict
-// of known, as a Euclidean distance.
-const DefaultMargin = 0.02
+// of known, as a Euclidean distance; the package comment has the figures.
+const DefaultMargin = 0.05
 
 // Descriptor is the embedding of one face.
 type Descriptor = [128]float32

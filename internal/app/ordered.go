@@ -3,7 +3,7 @@ package app
 import "context"
 
 // Ordered calls work(0) to work(n-1), up to jobs at a time, and done(i) for
-// each in order, from the calling goroutine. No more than 2×jobs results wait
+// each in order, from the calling goroutine. No more than jobs results wait
 // for their turn, so that memory stays bounded whatever n is. The first error,
 // of work in the order of i or of done, ends it: whatever is under way gets a
 // context that is done, and Ordered returns when all of it has come back.
@@ -11,7 +11,7 @@ func Ordered(ctx context.Context, jobs, n int, work func(ctx context.Context, i 
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	jobs = max(1, min(jobs, n))
-	results := make(chan chan error, 2*jobs)
+	results := make(chan chan error, jobs)
 	tokens := make(chan struct{}, jobs)
 	go func() {
 		defer close(results)
