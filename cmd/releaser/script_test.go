@@ -51,6 +51,9 @@ func TestScripts(t *testing.T) {
 			"truncate": truncate,
 			"oneline":  oneLine,
 			"spoil":    spoil,
+			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
+				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
+			},
 		},
 	})
 }

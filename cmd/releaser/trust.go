@@ -14,10 +14,10 @@ import (
 
 // trustFlags say who may have signed, and by what that is judged.
 type trustFlags struct {
-	root, key                 string
-	san, sanPattern           []string
-	issuer, issuerPattern     string
-	looseRegexp, noLog, quiet bool
+	root, key             string
+	san, sanPattern       []string
+	issuer, issuerPattern string
+	looseRegexp, noLog    bool
 }
 
 func (f *trustFlags) add(cmd *cobra.Command) {
