@@ -379,6 +379,18 @@ func TestReportGolden(t *testing.T) {
 		hide := strings.NewReplacer(c.s.policy.Key.Fingerprint().Hex(), "(key)")
 		golden(t, "report-"+c.name+".txt", []byte(hide.Replace(r.Text())))
 		golden(t, "report-"+c.name+".json", []byte(hide.Replace(string(doc))))
+		golden(t, "report-"+c.name+".md", []byte(hide.Replace(r.Markdown())))
+		golden(t, "report-"+c.name+".github", []byte(hide.Replace(r.Annotations())))
+		sarif, err := r.SARIF()
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "report-"+c.name+".sarif", []byte(hide.Replace(string(sarif))))
+		page, err := r.HTML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden(t, "report-"+c.name+".html", []byte(hide.Replace(string(page))))
 	}
 }
 

@@ -1,0 +1,108 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Annotations is the report as workflow commands of GitHub Actions: an error for
+// each broken link, a warning for each that could not be looked at, to be
+// printed on stdout. It is empty if all holds.
+func (r Report) Annotations() string {
+	var b strings.Builder
+	for _, s := range r.Steps {
+		command := ""
+		switch s.Status {
+		case Fail:
+			command = "error"
+		case Skip:
+			command = "warning"
+		default:
+			continue
+		}
+		fmt.Fprintf(&b, "::%s title=%s::%s\n", command, commandProperty(or(s.Cell, "release")+": "+s.Link), commandData(s.Subject+": "+s.explain()))
+	}
+	return b.String()
+}
+
+// explain is why a step did not pass, on one line.
+func (s Step) explain() string {
+	why := s.Detail
+	if s.Expected != "" || s.Got != "" {
+		why += fmt.Sprintf(" (expected %s, got %s)", s.Expected, s.Got)
+	}
+	if len(s.Differences) > 0 {
+		why += "; " + strings.Join(s.Differences, "; ")
+	}
+	return why
+}
+
+// commandData escapes the text of a workflow command, as the runner undoes it.
+func commandData(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+}
+
+// commandProperty escapes a property of a workflow command.
+func commandProperty(s string) string {
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A", ":", "%3A", ",", "%2C").Replace(s)
+}
+
+// Markdown is the report as a step summary: the verdict, a table of the cells,
+// and what is broken.
+func (r Report) Markdown() string {
+	var b strings.Builder
+	verdict := "Verified"
+	if !r.Verified {
+		verdict = "Not verified: " + r.Verdict
+	}
+	fmt.Fprintf(&b, "### %s\n\n", verdict)
+	if r.Project != "" {
+		fmt.Fprintf(&b, "%s %s", markdownText(r.Project), markdownText(string(r.Version)))
+		if r.Signature != nil {
+			fmt.Fprintf(&b, ", %s", markdownText(r.Signature.Text()))
+		}
+		b.WriteString("\n\n")
+	}
+	for _, gap := range r.Unchecked {
+		fmt.Fprintf(&b, "Note: %s, as asked.\n\n", markdownText(gap))
+	}
+	links := []string{LinkPromise, LinkTarball, LinkContents, LinkIndex, LinkImage, LinkRebuilt}
+	b.WriteString("| cell | " + strings.Join(links, " | ") + " |\n|---|" + strings.Repeat("---|", len(links)) + "\n")
+	for _, cell := range r.Cells() {
+		b.WriteString("| " + markdownText(cell))
+		for _, link := range links {
+			b.WriteString(" | " + r.mark(cell, link))
+		}
+		b.WriteString(" |\n")
+	}
+	for i, s := range r.Broken() {
+		if i == 0 {
+			b.WriteString("\nFirst broken links:\n\n")
+		}
+		fmt.Fprintf(&b, "- %s, %s: %s\n", markdownText(or(s.Cell, "release")), s.Link, markdownText(s.explain()))
+	}
+	return b.String()
+}
+
+// mark is how a link of a cell ended, in one word.
+func (r Report) mark(cell, link string) string {
+	for _, s := range r.Steps {
+		if s.Cell == cell && s.Link == link {
+			switch s.Status {
+			case Pass:
+				return "ok"
+			case Fail:
+				return "**" + or(string(s.Grade), s.Class.String()) + "**"
+			case Skip:
+				return "skipped"
+			}
+		}
+	}
+	return ""
+}
+
+// markdownText keeps text from being taken for markup or for the end of a table's
+// cell.
+func markdownText(s string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "|", `\|`, "`", "\\`", "*", `\*`, "_", `\_`, "[", `\[`, "]", `\]`, "\n", " ").Replace(s)
+}

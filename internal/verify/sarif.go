@@ -1,0 +1,114 @@
+package verify
+
+import "encoding/json"
+
+// sarifRules are the links of the chain as SARIF rules, in the chain's order.
+var sarifRules = []struct{ id, text string }{
+	{LinkBundle, "checksums.txt is signed by whom the caller expects"},
+	{LinkChecksums, "checksums.txt can be read"},
+	{LinkRecord, "release.json is as signed and can be read"},
+	{LinkFile, "every file that checksums.txt names is as signed"},
+	{LinkFolder, "nothing else in the folder looks like a part of the release"},
+	{LinkPromise, "release.json and checksums.txt agree on each tarball"},
+	{LinkTarball, "each tarball is as signed"},
+	{LinkContents, "each tarball holds what release.json says"},
+	{LinkIndex, "the image index has the platform's manifest"},
+	{LinkImage, "manifest and layers are as their digests say"},
+	{LinkRebuilt, "the image's folder, packed again, is the tarball"},
+}
+
+type (
+	sarifText struct {
+		Text string `json:"text"`
+	}
+	sarifRule struct {
+		ID               string    `json:"id"`
+		ShortDescription sarifText `json:"shortDescription"`
+	}
+	sarifArtifact struct {
+		URI string `json:"uri"`
+	}
+	sarifPhysical struct {
+		ArtifactLocation sarifArtifact `json:"artifactLocation"`
+	}
+	sarifLogical struct {
+		FullyQualifiedName string `json:"fullyQualifiedName"`
+	}
+	sarifLocation struct {
+		PhysicalLocation *sarifPhysical `json:"physicalLocation,omitempty"`
+		LogicalLocations []sarifLogical `json:"logicalLocations,omitempty"`
+	}
+	sarifResult struct {
+		RuleID    string          `json:"ruleId"`
+		RuleIndex int             `json:"ruleIndex"`
+		Kind      string          `json:"kind"`
+		Level     string          `json:"level"`
+		Message   sarifText       `json:"message"`
+		Locations []sarifLocation `json:"locations"`
+	}
+	sarifDriver struct {
+		Name  string      `json:"name"`
+		Rules []sarifRule `json:"rules"`
+	}
+	sarifTool struct {
+		Driver sarifDriver `json:"driver"`
+	}
+	sarifInvocation struct {
+		ExecutionSuccessful bool `json:"executionSuccessful"`
+		ExitCode            int  `json:"exitCode"`
+	}
+	sarifRun struct {
+		Tool        sarifTool         `json:"tool"`
+		Invocations []sarifInvocation `json:"invocations"`
+		Results     []sarifResult     `json:"results"`
+	}
+	sarifLog struct {
+		Version string     `json:"version"`
+		Schema  string     `json:"$schema"`
+		Runs    []sarifRun `json:"runs"`
+	}
+)
+
+// SARIF is the report as a log of the Static Analysis Results Interchange Format,
+// version 2.1.0 (OASIS), with a line feed at its end. Every step is a result:
+// "pass", "fail" with level error, or "open" with level none for what could not
+// be looked at.
+func (r Report) SARIF() ([]byte, error) {
+	run := sarifRun{
+		Tool: sarifTool{sarifDriver{Name: "releaser"}},
+		// Whether the tool ran, not whether what it looked at was good.
+		Invocations: []sarifInvocation{{ExecutionSuccessful: r.ExitCode != Failed.ExitCode(), ExitCode: r.ExitCode}},
+		Results:     []sarifResult{},
+	}
+	index := map[string]int{}
+	for i, rule := range sarifRules {
+		index[rule.id] = i
+		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{rule.id, sarifText{rule.text}})
+	}
+	for _, s := range r.Steps {
+		result := sarifResult{RuleID: s.Link, RuleIndex: index[s.Link], Kind: "pass", Level: "none", Message: sarifText{s.Subject + ": " + s.explain()}}
+		switch s.Status {
+		case Fail:
+			result.Kind, result.Level = "fail", "error"
+		case Skip:
+			result.Kind = "open"
+		case Pass:
+		}
+		where := sarifLocation{}
+		if s.Link != LinkIndex && s.Link != LinkImage {
+			where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(s.Subject)}}
+		} else {
+			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Subject})
+		}
+		if s.Cell != "" {
+			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Cell})
+		}
+		result.Locations = []sarifLocation{where}
+		run.Results = append(run.Results, result)
+	}
+	b, err := json.MarshalIndent(sarifLog{"2.1.0", "https://json.schemastore.org/sarif-2.1.0.json", []sarifRun{run}}, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
