@@ -11,14 +11,12 @@ import (
 func (r Report) Annotations() string {
 	var b strings.Builder
 	for _, s := range r.Steps {
-		command := ""
-		switch s.Status {
-		case Fail:
-			command = "error"
-		case Skip:
-			command = "warning"
-		default:
+		if s.Status == Pass {
 			continue
+		}
+		command := "error"
+		if s.Status == Skip {
+			command = "warning"
 		}
 		fmt.Fprintf(&b, "::%s title=%s::%s\n", command, commandProperty(or(s.Cell, "release")+": "+s.Link), commandData(s.Subject+": "+s.explain()))
 	}
