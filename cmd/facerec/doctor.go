@@ -103,15 +103,12 @@ func examine(w *world, o *options, record string) ([]finding, error) {
 	} else {
 		add("output", "ok", "images: can be written")
 	}
-	switch c := openCache(w, o.cache); {
-	case c == nil:
+	if c := openCache(w, o.cache); c == nil {
 		add("cache", "note", "none: every photo is looked at again each time")
-	default:
-		if err := writable(c.dir); err != nil {
-			add("cache", "note", "%s: %v; made when it is first needed, or done without", app.Printable(c.dir), plain(err))
-		} else {
-			add("cache", "ok", "%s: can be written", app.Printable(c.dir))
-		}
+	} else if err := writable(c.dir); err != nil {
+		add("cache", "note", "%s: %v; made when it is first needed, or done without", app.Printable(c.dir), plain(err))
+	} else {
+		add("cache", "ok", "%s: can be written", app.Printable(c.dir))
 	}
 	if _, err := o.pen(); err != nil {
 		add("font", "bad", "%v", err)

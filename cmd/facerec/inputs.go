@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -24,7 +25,7 @@ func fileInput(name string) input {
 		if err != nil {
 			return nil, plain(err)
 		}
-		defer f.Close() //nolint:errcheck // read only
+		defer f.Close() // read only
 		if fi, err := f.Stat(); err == nil && fi.IsDir() {
 			return nil, fmt.Errorf("is a folder, expected a picture")
 		}
@@ -36,7 +37,8 @@ func fileInput(name string) input {
 // plain is an I/O error without the name of the file, which every line begins
 // with already.
 func plain(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
 		return pe.Err
 	}
 	return err

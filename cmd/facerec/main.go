@@ -115,7 +115,7 @@ func run(args []string, w *world) int {
 		w.complain("%v", err)
 	}
 	if code == 2 {
-		fmt.Fprintln(w.stderr, "facerec: see facerec --help") //nolint:errcheck // nowhere to say so
+		fmt.Fprintln(w.stderr, "facerec: see facerec --help")
 	}
 	return code
 }

@@ -19,7 +19,7 @@ func (p *progress) step(done, total int) {
 	switch {
 	case p.quiet || total < 2:
 	case p.w.errTerminal:
-		fmt.Fprintf(p.w.stderr, "\r\x1b[Kfacerec: %s %d/%d", p.what, done, total) //nolint:errcheck // nowhere to say so
+		fmt.Fprintf(p.w.stderr, "\r\x1b[Kfacerec: %s %d/%d", p.what, done, total)
 		p.drawn = true
 	case done%100 == 0:
 		p.w.complain("%s %d/%d", p.what, done, total)
@@ -29,7 +29,7 @@ func (p *progress) step(done, total int) {
 // done takes the line away; anything that writes in between calls it too.
 func (p *progress) done() {
 	if p.drawn {
-		fmt.Fprint(p.w.stderr, "\r\x1b[K") //nolint:errcheck // nowhere to say so
+		fmt.Fprint(p.w.stderr, "\r\x1b[K")
 		p.drawn = false
 	}
 }

@@ -121,7 +121,7 @@ type foundReport struct {
 
 func (f *foundReport) Picture(r *app.Result) error {
 	if r.Err != nil {
-		return nil // told on standard error
+		return nil //nolint:nilerr // told on standard error
 	}
 	return app.WriteFound(f.w, r)
 }
@@ -190,7 +190,7 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 		data, err := in.read()
 		if err != nil {
 			results[i] = &app.Result{Name: in.name, Err: err}
-			return nil
+			return nil //nolint:nilerr // it is the picture's, and went into the result
 		}
 		r, err := j.recognizer.Recognize(ctx, in.name, data)
 		if j.o.out == "" && j.o.crops == "" {
@@ -261,7 +261,7 @@ func noFace(pictures int, name string) error {
 // draw writes the annotated picture and the crops of one result.
 func (j *job) draw(r *app.Result) error {
 	if r.Err != nil || r.Image == nil {
-		return nil
+		return nil //nolint:nilerr // told by the report
 	}
 	if j.o.out != "" {
 		img, err := j.pen.Annotate(r.Image, r.Faces)

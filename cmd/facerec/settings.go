@@ -113,7 +113,7 @@ func parseConfig(data []byte) (map[string]string, error) {
 	for d.More() {
 		t, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %v", line(), err)
+			return nil, fmt.Errorf("line %d: %w", line(), err)
 		}
 		key := t.(string) // the decoder lets nothing else stand here
 		if _, ok := out[key]; ok {
@@ -121,7 +121,7 @@ func parseConfig(data []byte) (map[string]string, error) {
 		}
 		v, err := d.Token()
 		if err != nil {
-			return nil, fmt.Errorf("line %d: %v", line(), err)
+			return nil, fmt.Errorf("line %d: %w", line(), err)
 		}
 		switch v := v.(type) {
 		case string, bool, json.Number:
@@ -131,7 +131,7 @@ func parseConfig(data []byte) (map[string]string, error) {
 		}
 	}
 	if _, err := d.Token(); err != nil {
-		return nil, fmt.Errorf("line %d: %v", line(), err)
+		return nil, fmt.Errorf("line %d: %w", line(), err)
 	}
 	if d.More() {
 		return nil, fmt.Errorf("line %d: something follows the object", line())

@@ -51,7 +51,7 @@ func newWorld() *world {
 // complain writes one line to standard error.
 func (w *world) complain(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
-	fmt.Fprintf(w.stderr, "facerec: %s\n", strings.TrimRight(text, "\n")) //nolint:errcheck // nowhere to say so
+	fmt.Fprintf(w.stderr, "facerec: %s\n", strings.TrimRight(text, "\n"))
 }
 
 // color reports whether a stream that may be a terminal gets colours

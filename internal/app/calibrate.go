@@ -251,7 +251,7 @@ func (p *Pen) Plot(c *Calibration) (*image.RGBA, error) {
 	if err != nil {
 		return nil, fmt.Errorf("font: %w", err)
 	}
-	defer face.Close() //nolint:errcheck // holds nothing that could fail
+	defer face.Close()
 	write := func(x, y int, c color.Color, s string) {
 		d := font.Drawer{Dst: out, Src: image.NewUniform(c), Face: face, Dot: fixed.P(x, y)}
 		d.DrawString(s)

@@ -41,10 +41,10 @@ func NewPen(ttf []byte) (*Pen, error) {
 		// A collection holds several; the first is the regular one.
 		c, cerr := opentype.ParseCollection(ttf)
 		if cerr != nil {
-			return nil, fmt.Errorf("not a font that can be used: %v; expected TrueType or OpenType", err)
+			return nil, fmt.Errorf("not a font that can be used: %w; expected TrueType or OpenType", err)
 		}
 		if f, err = c.Font(0); err != nil {
-			return nil, fmt.Errorf("not a font that can be used: %v", err)
+			return nil, fmt.Errorf("not a font that can be used: %w", err)
 		}
 	}
 	return &Pen{font: f}, nil
@@ -123,7 +123,7 @@ func (p *Pen) label(dst *image.RGBA, box image.Rectangle, text string, bg color.
 	if err != nil {
 		return image.Rectangle{}, err
 	}
-	defer face.Close() //nolint:errcheck // holds nothing that could fail
+	defer face.Close()
 	if width > w-4*line {
 		text, width = shorten(face, text, w-4*line)
 	}

@@ -258,7 +258,7 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 			return nil
 		case err != nil:
 			p.Outcome, p.Reason = Broken, "passed over: "+err.Error()
-			return nil
+			return nil //nolint:nilerr // it is the photo's, and went into p
 		}
 		found, err = Describe(ctx, en.Engine, pic, en.Sizing)
 		if err != nil {
@@ -284,10 +284,10 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 
 // decide chooses the face that stands for the person.
 func (p *Photo) decide(takeLargest bool) {
-	switch n := len(p.Faces); {
-	case n == 0:
+	switch n := len(p.Faces); n {
+	case 0:
 		p.Outcome, p.Reason = NoFace, "passed over: no face found; take a photo from the front with a face at least 80 pixels high, or try --upsample 1"
-	case n == 1:
+	case 1:
 		p.Outcome, p.Taken = Used, 0
 	default:
 		i, clear := largest(p.Faces)
@@ -441,7 +441,7 @@ func ReadPicture(fsys fs.FS, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close() //nolint:errcheck // read only
+	defer f.Close() // read only
 	return ReadPictureFrom(f)
 }
 

@@ -178,9 +178,9 @@ func broken(format string, err error, data []byte, n int) error {
 	case cut:
 		return fmt.Errorf("broken %s: it ends too early, after %d bytes; copy the file again", format, len(data))
 	case n >= 0 && n < len(data):
-		return fmt.Errorf("broken %s: %v, before byte %d of %d", format, err, n, len(data))
+		return fmt.Errorf("broken %s: %w, before byte %d of %d", format, err, n, len(data))
 	}
-	return fmt.Errorf("broken %s: %v", format, err)
+	return fmt.Errorf("broken %s: %w", format, err)
 }
 
 // counter counts what a decoder has read.

@@ -56,7 +56,7 @@ func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte) (R
 	pic, err := r.Decoder.Decode(data)
 	if err != nil {
 		res.Err = err
-		return res, nil
+		return res, nil //nolint:nilerr // it is the picture's, and went into res
 	}
 	found, err := Describe(ctx, r.Engine, pic, r.Sizing)
 	if err != nil {
