@@ -83,7 +83,7 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	return t, s.locked(func() error { return s.assemble(ctx, t, pins) })
+	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, pins) })
 }
 
 // CC and CXX are what CGO's variables of these names are set to.

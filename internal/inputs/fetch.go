@@ -49,7 +49,7 @@ func (s *Store) fetched(ctx context.Context, kind, suite, arch, name, version st
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	s.say("apt: fetching %s %s (%s, %s)", name, version, suite, arch)
-	if err := apt.download(ctx, tmp, name, version); err != nil {
+	if err := s.locked("apt", func() error { return apt.download(ctx, tmp, name, version) }); err != nil {
 		return err
 	}
 	return use(tmp)

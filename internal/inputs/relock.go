@@ -115,7 +115,7 @@ func (s *Store) pinNow(ctx context.Context, w Want, arch string, was Pin) (Pin, 
 	if err != nil {
 		return Pin{}, err
 	}
-	if err := apt.update(ctx); err != nil {
+	if err := s.locked("apt", func() error { return apt.update(ctx) }); err != nil {
 		return Pin{}, err
 	}
 	version, err := apt.candidate(ctx, w.Name)

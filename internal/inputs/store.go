@@ -165,13 +165,14 @@ func copyTo(path, from string, mode fs.FileMode) error {
 	})
 }
 
-// locked runs f while holding the store's lock, so that two builds at once do
-// not fetch or assemble the same thing twice.
-func (s *Store) locked(f func() error) (err error) {
+// locked runs f while holding the store's lock of that name, so that two builds
+// at once do not fetch or assemble the same thing twice. Locks are taken in the
+// order toolchains, apt.
+func (s *Store) locked(name string, f func() error) (err error) {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(filepath.Join(s.Dir, "lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	lock, err := os.OpenFile(filepath.Join(s.Dir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return err
 	}

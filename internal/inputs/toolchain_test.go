@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 
 	"facerec/toolchain"
@@ -187,5 +188,37 @@ func TestBuiltBinaries(t *testing.T) {
 		if err := CheckBinary(path, target, []string{root + "/", os.Getenv("HOME") + "/"}); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestLocked wants one holder of a lock at a time, and another lock to be free.
+func TestLocked(t *testing.T) {
+	s := &Store{Dir: t.TempDir()}
+	var wg sync.WaitGroup
+	inside, most := 0, 0
+	var mu sync.Mutex
+	for range 8 {
+		wg.Go(func() {
+			err := s.locked("a", func() error {
+				mu.Lock()
+				inside++
+				most = max(most, inside)
+				mu.Unlock()
+				if err := s.locked("b", func() error { return nil }); err != nil {
+					return err
+				}
+				mu.Lock()
+				inside--
+				mu.Unlock()
+				return nil
+			})
+			if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if most != 1 {
+		t.Errorf("%d held the lock at once", most)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 
 	"facerec/internal/inputs"
 	locked "facerec/internal/models"
@@ -77,10 +78,18 @@ func samples(c *call, args []string) error {
 	return c.store.Samples(c.ctx, s, pins[0], *persons, *images)
 }
 
+// hostPlatform is the platform that this machine runs.
+func hostPlatform() string {
+	if runtime.GOARCH == "arm" {
+		return "linux/arm/v7"
+	}
+	return "linux/" + runtime.GOARCH
+}
+
 // cell adds the flags that choose one, and gives its toolchain after parsing.
 func (c *call) cell(args []string) (*inputs.Toolchain, error) {
 	lineage := c.flags.String("lineage", "dlib19", "which dlib: dlib19 or dlib20")
-	platform := c.flags.String("platform", "linux/amd64", "linux/amd64, linux/arm64 or linux/arm/v7")
+	platform := c.flags.String("platform", hostPlatform(), "linux/amd64, linux/arm64 or linux/arm/v7")
 	if err := c.parse(args); err != nil {
 		return nil, err
 	}
