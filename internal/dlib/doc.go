@@ -32,6 +32,3 @@ const GoFace = "v0.0.0-20210630145111-0c14797b4d0e"
 
 // BLAS names the matrix library that the toolchain links.
 const BLAS = "facerec sgemm, fixed summation order"
-
-// lineage is set by the linker.
-var lineage string

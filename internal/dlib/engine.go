@@ -19,6 +19,9 @@ import (
 	"facerec/internal/app"
 )
 
+// lineage is set by the linker.
+var lineage string
+
 // Version is dlib's, "19.24.0".
 func Version() string {
 	return fmt.Sprintf("%d.%d.%d", int(C.dlib_major), int(C.dlib_minor), int(C.dlib_patch))

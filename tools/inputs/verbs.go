@@ -151,7 +151,7 @@ func test(c *call, args []string) error {
 		return err
 	}
 	if c.flags.NArg() == 0 {
-		return usageError{fmt.Errorf("test: no packages given, such as ./internal/dlib/...")}
+		return usageError{fmt.Errorf("test: no packages given (./internal/dlib/... is one way to name some)")}
 	}
 	cmd := t.TestCommand(c.ctx, c.flags.Args())
 	cmd.Stdout, cmd.Stderr = c.stdout, c.stderr
