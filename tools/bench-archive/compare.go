@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+)
+
+// figures are what one run of a command came to.
+type figures struct {
+	wall, cpu     float64 // seconds
+	peak          float64 // MB, of the largest process
+	pulled, wrote float64 // MB
+}
+
+// buildScript is what people write today. $1 is the image, $2 where to work.
+const buildScript = `set -eu
+while read -r tag platform prefix asset; do
+  mkdir -p "$2/work/$asset/$prefix"
+  "$CRANE" export --insecure --platform "$platform" "$1:$tag" - | tar -x -C "$2/work/$asset" app
+  rmdir "$2/work/$asset/$prefix"; mv "$2/work/$asset/app" "$2/work/$asset/$prefix"
+  tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$2/work/$asset" -cf - "$prefix" | gzip -n >"$2/$asset"
+done
+cd "$2"; sha256sum *.gz >checksums.txt
+`
+
+// verifyScript makes the tarballs again and compares with those in $3.
+const verifyScript = `set -eu
+(cd "$3"; sha256sum --quiet --check --strict checksums.txt)
+while read -r tag platform prefix asset; do
+  mkdir -p "$2/work/$asset/$prefix"
+  "$CRANE" export --insecure --platform "$platform" "$1:$tag" - | tar -x -C "$2/work/$asset" app
+  rmdir "$2/work/$asset/$prefix"; mv "$2/work/$asset/app" "$2/work/$asset/$prefix"
+  tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner -C "$2/work/$asset" -cf - "$prefix" | gzip -n | cmp - "$3/$asset"
+done
+`
+
+// machine says on what all of this ran.
+func (b *bench) machine() {
+	cpu := "unknown CPU"
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, ok := strings.CutPrefix(line, "model name"); ok {
+				cpu = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+				break
+			}
+		}
+	}
+	fmt.Printf("%s, %d cores (%s), %s\n", runtime.Version(), runtime.NumCPU(), cpu, time.Now().UTC().Format("2006-01-02"))
+	for _, tool := range []string{"tar", "gzip"} {
+		if out, err := exec.Command(tool, "--version").Output(); err == nil {
+			line, _, _ := strings.Cut(string(out), "\n")
+			fmt.Println(line)
+		}
+	}
+}
+
+func (b *bench) compare(name string, p project) error {
+	image := b.meter.Addr + "/" + name
+	dist := filepath.Join(p.dir, "dist")
+	key := filepath.Join(p.dir, "key")
+	conf := filepath.Join(p.dir, "config.json")
+	theirs := filepath.Join(p.dir, "theirs")
+	pack := []string{b.releaser, "pack", "-q", "--config", conf, "--image", image, "--out", dist}
+	shell := func(script string, extra ...string) []string {
+		return append([]string{"sh", "-c", script, "sh", image, theirs}, extra...)
+	}
+	build, err := b.pair(p, theirs, pack, shell(buildScript))
+	if err != nil {
+		return err
+	}
+	// The same files, or the comparison is of nothing.
+	for _, cell := range p.cells {
+		asset := strings.Fields(cell)[3]
+		if err := same(filepath.Join(dist, asset), filepath.Join(theirs, asset)); err != nil {
+			return err
+		}
+	}
+	if _, err := b.measure([]string{b.releaser, "keygen", key}, nil); err != nil {
+		return err
+	}
+	if _, err := b.measure([]string{b.releaser, "sign", "-q", "--config", conf, dist, "--key", key + ".key"}, nil); err != nil {
+		return err
+	}
+	verify := []string{b.releaser, "verify", "-q", "--config", conf, dist, "--key", key + ".pub", "--unsafe-no-transparency-log"}
+	exact, err := b.pair(p, theirs, verify, shell(verifyScript, dist))
+	if err != nil {
+		return err
+	}
+	fast, err := exact, nil // PENDING
+	if err != nil {
+		return err
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "\tCPU s\tWALL s\tPEAK MB\tPULLED MB\tWROTE MB\t")
+	for _, row := range []struct {
+		name string
+		p    paired
+	}{{"build", build}, {"verify, exact rebuild", exact}, {"verify --fast", fast}} {
+		row.p.print(w, row.name)
+	}
+	return w.Flush()
+}
+
+// paired are the medians of two commands run in turn.
+type paired struct{ ours, theirs figures }
+
+func (p paired) print(w *tabwriter.Writer, name string) {
+	for _, row := range []struct {
+		who string
+		f   figures
+	}{{"incumbent", p.theirs}, {"ours", p.ours}} {
+		fmt.Fprintf(w, "%s, %s\t%.2f\t%.2f\t%.0f\t%.1f\t%.1f\t\n", name, row.who, row.f.cpu, row.f.wall, row.f.peak, row.f.pulled, row.f.wrote)
+	}
+	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, p.theirs.cpu/p.ours.cpu, p.theirs.wall/p.ours.wall,
+		p.theirs.peak/p.ours.peak, p.theirs.pulled/max(p.ours.pulled, 0.01), p.theirs.wrote/max(p.ours.wrote, 0.01))
+}
+
+// pair runs two commands in turn.
+func (b *bench) pair(p project, scratch string, ours, theirs []string) (paired, error) {
+	var a, z []figures
+	for range b.o.runs {
+		f, err := b.measure(ours, nil)
+		if err != nil {
+			return paired{}, err
+		}
+		a = append(a, f)
+		if err := os.RemoveAll(scratch); err != nil {
+			return paired{}, err
+		}
+		if err := os.MkdirAll(scratch, 0o755); err != nil {
+			return paired{}, err
+		}
+		if f, err = b.measure(theirs, []byte(strings.Join(p.cells, "\n")+"\n")); err != nil {
+			return paired{}, err
+		}
+		z = append(z, f)
+	}
+	return paired{median(a), median(z)}, nil
+}
+
+func (b *bench) measure(args []string, in []byte) (figures, error) {
+	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "CRANE="+b.crane)
+	cmd.Stdin = bytes.NewReader(in)
+	b.meter.reset()
+	start := time.Now()
+	out, err := cmd.CombinedOutput()
+	wall := time.Since(start)
+	if err != nil {
+		return figures{}, fmt.Errorf("%s: %w: %s", strings.Join(args[:2], " "), err, out)
+	}
+	f := figures{wall: wall.Seconds(), pulled: b.meter.megabytes()}
+	f.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
+	if ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
+		f.peak = float64(ru.Maxrss) / 1024
+		f.wrote = float64(ru.Oublock) * 512 / 1e6
+	}
+	return f, nil
+}
+
+func median(all []figures) figures {
+	mid := func(of func(figures) float64) float64 {
+		list := make([]float64, len(all))
+		for i, f := range all {
+			list[i] = of(f)
+		}
+		slices.Sort(list)
+		return list[len(list)/2]
+	}
+	return figures{
+		wall: mid(func(f figures) float64 { return f.wall }), cpu: mid(func(f figures) float64 { return f.cpu }),
+		peak: mid(func(f figures) float64 { return f.peak }), pulled: mid(func(f figures) float64 { return f.pulled }),
+		wrote: mid(func(f figures) float64 { return f.wrote }),
+	}
+}
+
+func same(a, z string) error {
+	if out, err := exec.Command("cmp", a, z).CombinedOutput(); err != nil {
+		return fmt.Errorf("ours and the incumbent's are not the same file: %s", out)
+	}
+	return nil
+}
+
+func normalFloats(n int, seed uint64) []byte {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	out := make([]byte, 0, 4*n)
+	for range n {
+		out = binary.LittleEndian.AppendUint32(out, math.Float32bits(float32(rng.NormFloat64()*0.05)))
+	}
+	return out
+}

@@ -1,0 +1,66 @@
+package main
+
+import (
+	"io"
+	"net"
+	"sync/atomic"
+)
+
+// meter passes connections on to a registry and counts what comes back.
+type meter struct {
+	Addr   string
+	listen net.Listener
+	to     string
+	n      atomic.Int64
+}
+
+func newMeter(to string) (*meter, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	m := &meter{Addr: l.Addr().String(), listen: l, to: to}
+	go m.serve()
+	return m, nil
+}
+
+func (m *meter) serve() {
+	for {
+		c, err := m.listen.Accept()
+		if err != nil {
+			return
+		}
+		go m.pass(c)
+	}
+}
+
+func (m *meter) pass(c net.Conn) {
+	defer c.Close()
+	up, err := net.Dial("tcp", m.to)
+	if err != nil {
+		return
+	}
+	defer up.Close()
+	go func() {
+		_, _ = io.Copy(up, c)
+		_ = up.(*net.TCPConn).CloseWrite()
+	}()
+	_, _ = io.Copy(counter{c, &m.n}, up)
+}
+
+type counter struct {
+	io.Writer
+	n *atomic.Int64
+}
+
+func (c counter) Write(p []byte) (int, error) {
+	n, err := c.Writer.Write(p)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+func (m *meter) reset() { m.n.Store(0) }
+
+func (m *meter) megabytes() float64 { return float64(m.n.Load()) / 1e6 }
+
+func (m *meter) Close() { _ = m.listen.Close() }
