@@ -78,16 +78,23 @@ func (t *Toolchain) Build(ctx context.Context, p Program) (err error) {
 	return os.Rename(bin, out)
 }
 
-// TestCommand is `go test` with the toolchain, run in an emulator where the
-// machine is of another architecture.
-func (t *Toolchain) TestCommand(ctx context.Context, args []string) *exec.Cmd {
+// TestCommand is `go test` with the toolchain. A machine of another architecture
+// runs the tests in an emulator, as the baseline's CPU; so does this one when a
+// CPU model of the emulator is given.
+func (t *Toolchain) TestCommand(ctx context.Context, cpu string, args []string) (*exec.Cmd, error) {
 	all := []string{"test", "-tags=" + goTags, "-ldflags=" + t.ldflags(nil)}
-	if !runsHere(t.Target.Go) {
-		all = append(all, "-exec="+t.Target.Qemu+" -cpu "+t.Target.CPU)
+	if cpu == "" && !runsHere(t.Target.Go) {
+		cpu = t.Target.CPU
+	}
+	if cpu != "" {
+		if _, err := exec.LookPath(t.Target.Qemu); err != nil {
+			return nil, fmt.Errorf("%s is not installed: run `sudo apt-get install qemu-user-static`, or `go run ./tools/inputs packages cross`", t.Target.Qemu)
+		}
+		all = append(all, "-exec="+t.Target.Qemu+" -cpu "+cpu)
 	}
 	cmd := exec.CommandContext(ctx, goCommand(), append(all, args...)...)
 	cmd.Env = t.Env()
-	return cmd
+	return cmd, nil
 }
 
 func runsHere(env []string) bool { return contains(env, "GOARCH="+runtime.GOARCH) }

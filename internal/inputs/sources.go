@@ -29,7 +29,7 @@ var debianSuites = map[string]bool{
 // proxies and keys stay as its owner set them up. Mirror overrides the address.
 func (s *Store) archive() (source, error) {
 	if s.Mirror != "" {
-		return source{uris: []string{s.Mirror}}, nil
+		return source{uris: []string{s.Mirror}, trusted: s.trusted}, nil
 	}
 	var all []source
 	var looked []string

@@ -20,6 +20,8 @@ type Store struct {
 	Offline string   // folder to take files from by name; when set, nothing is fetched
 	Mirror  string   // base of Debian's archive; empty means the machine's own
 	Say     Progress // may be nil
+
+	trusted string // "yes" takes the mirror unsigned; only tests do
 }
 
 // DefaultDir is $XDG_CACHE_HOME/facerec/inputs, or the same below ~/.cache.

@@ -146,6 +146,7 @@ func facerec(c *call, args []string) error {
 }
 
 func test(c *call, args []string) error {
+	cpu := c.flags.String("cpu", "", "run in an emulator, as this CPU model of it (for another architecture: the baseline's)")
 	t, err := c.cell(args)
 	if err != nil {
 		return err
@@ -153,7 +154,10 @@ func test(c *call, args []string) error {
 	if c.flags.NArg() == 0 {
 		return usageError{fmt.Errorf("test: no packages given (./internal/dlib/... is one way to name some)")}
 	}
-	cmd := t.TestCommand(c.ctx, c.flags.Args())
+	cmd, err := t.TestCommand(c.ctx, *cpu, c.flags.Args())
+	if err != nil {
+		return err
+	}
 	cmd.Stdout, cmd.Stderr = c.stdout, c.stderr
 	return cmd.Run()
 }
