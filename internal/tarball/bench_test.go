@@ -131,3 +131,28 @@ func BenchmarkSixCells(b *testing.B) {
 	b.ReportMetric(float64(cpu.Seconds())/float64(b.N), "cpu-s/op")
 	b.ReportMetric(float64(total)/1e6/cpu.Seconds(), "MB/cpu-s")
 }
+
+// BenchmarkParse is the parse of one chunk alone.
+func BenchmarkParse(b *testing.B) {
+	for _, name := range []string{"model", "floats", "elf", "text", "random"} {
+		data, ok := benchData(b, 4<<20)[name]
+		if !ok {
+			continue
+		}
+		b.Run(name, func(b *testing.B) {
+			var c chunk
+			s := rawStream{BytesContent(data)}
+			at := newSpan(1<<20, 1<<20+256<<10, int64(len(data)))
+			if err := c.load(s, at); err != nil {
+				b.Fatal(err)
+			}
+			m := new(matcher)
+			start := cpuTime(b, syscall.RUSAGE_SELF)
+			for b.Loop() {
+				c.toks = c.toks[:0]
+				c.parse(m)
+			}
+			perSecond(b, 256<<10, cpuTime(b, syscall.RUSAGE_SELF)-start)
+		})
+	}
+}

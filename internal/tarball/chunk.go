@@ -94,10 +94,10 @@ func (c *chunk) parse(m *matcher) {
 	if warm := start - warmUp; c.lo == 0 && warm <= 0 {
 		var first int
 		s, first = begin()
-		m.reset(c.buf, first)
+		m.reset(c.buf, first, end)
 	} else {
 		s = fresh(warm)
-		m.reset(c.buf, c.firstInserted(warm))
+		m.reset(c.buf, c.firstInserted(warm), end)
 	}
 	if s.pos < start {
 		// What is found on the way in is not kept: another chunk has it.

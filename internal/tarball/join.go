@@ -25,8 +25,8 @@ func (c *chunk) seam(m *matcher, s state) *seam {
 		}
 	}
 	j := &seam{from: s}
-	m.reset(c.buf, c.firstInserted(s.pos))
 	end := int(c.end - c.lo)
+	m.reset(c.buf, c.firstInserted(s.pos), end)
 	at := follower{c: c, pos: c.enter.done()}
 	for {
 		if at.meets(s) {

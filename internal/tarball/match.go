@@ -45,24 +45,40 @@ const (
 // turn. Only when no match of four bytes is found, and one of three would
 // do, is gzip's own chain walked, within the 4,096 bytes where that counts.
 //
+// All positions are inserted, whether a match covers them or not, so what a
+// search at p finds at the heads of its chains is the same whenever p is
+// inserted: it is kept in p's own link. Insertion therefore runs ahead of the
+// search, in a loop without a branch that depends on the data.
+//
 // Positions are indexes of buf. Nothing here depends on where in a stream buf
 // lies; that position 0 of a stream is never matched is up to the caller, who
 // does not insert it.
 type matcher struct {
-	buf  []byte // must go on for searchAhead bytes after any position searched
-	next int    // the first position that has not been inserted
+	buf   []byte // must go on for searchAhead bytes after any position searched
+	next  int    // the first position that has not been inserted
+	limit int    // from here on buf may still change: no position is inserted before its turn
 
 	count [1 << hashBits]uint16 // insertions into each bucket, modulo 2^16
-	rank  [windowSize]uint16    // count after a position's own insertion
 	head  [1 << hashBits]int32  // newest position in a bucket
-	prev  [windowSize]int32     // the one before a position in its bucket
 	wide  [1 << wideBits]int32  // newest position of each hash of four bytes
-	prevW [windowSize]int32     // the one before
+	links [windowSize]link      // of the last 32 KiB of positions
 }
 
-// reset makes ready for buf, with nothing inserted before position from.
-func (m *matcher) reset(buf []byte, from int) {
-	m.buf, m.next = buf, from
+// link is what was known of a position when it was inserted.
+type link struct {
+	prev  int32  // the one before in its bucket
+	prevW int32  // the one before with the same hash of four bytes
+	rank  uint16 // its bucket's count, itself included
+}
+
+// insertAhead is how far insertion may run ahead: a link must not be taken
+// over while a distance of 32,506 still reaches it.
+const insertAhead = 192
+
+// reset makes ready for buf, with nothing inserted before position from. What
+// is in buf before limit must not change any more.
+func (m *matcher) reset(buf []byte, from, limit int) {
+	m.buf, m.next, m.limit = buf, from, limit
 	for i := range m.head {
 		m.head[i] = neverSeen
 	}
@@ -88,39 +104,26 @@ func (m *matcher) insertTo(p int) {
 	for q := m.next; q < p; q++ {
 		v := binary.LittleEndian.Uint32(buf[q:])
 		b, w := bucketOf(v), wideOf(v)
-		s := q & windowMask
 		m.count[b]++
-		m.rank[s] = m.count[b]
-		m.prev[s] = m.head[b]
-		m.head[b] = int32(q)
-		m.prevW[s] = m.wide[w]
-		m.wide[w] = int32(q)
+		m.links[q&windowMask] = link{m.head[b], m.wide[w], m.count[b]}
+		m.head[b], m.wide[w] = int32(q), int32(q)
 	}
 	m.next = p
 }
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
 // does when have is the length of the match that it found one position before.
-// It gives length and distance, or have and 0 when there is none. Everything
-// before p, and p itself, is inserted afterwards.
+// It gives length and distance, or have and 0 when there is none.
 //
 // The length may go beyond the end of the stream, into whatever buf has there,
 // just as gzip's does.
 func (m *matcher) search(p, have int) (length, dist int) {
-	m.insertTo(p)
-	buf := m.buf
-	v := binary.LittleEndian.Uint32(buf[p:])
-	b, w := bucketOf(v), wideOf(v)
-	count := m.count[b]
-	newest, c := int(m.head[b]), int(m.wide[w])
-	s := p & windowMask
-	m.count[b] = count + 1
-	m.rank[s] = count + 1
-	m.prev[s] = int32(newest)
-	m.head[b] = int32(p)
-	m.prevW[s] = int32(c)
-	m.wide[w] = int32(p)
-	m.next = p + 1
+	if p >= m.next {
+		m.insertTo(p + 1)
+		m.insertTo(min(p+insertAhead, m.limit))
+	}
+	l := &m.links[p&windowMask]
+	newest, c := int(l.prev), int(l.prevW)
 
 	// Gzip's chain ends before a distance of 32,506, except that the newest
 	// position of the bucket may be exactly that far away.
@@ -132,6 +135,8 @@ func (m *matcher) search(p, have int) (length, dist int) {
 		far = newest
 	}
 
+	buf, count := m.buf, l.rank-1
+	v := binary.LittleEndian.Uint32(buf[p:])
 	chain := uint16(maxChain)
 	if have >= goodLength {
 		chain = maxChain / 4
@@ -139,7 +144,7 @@ func (m *matcher) search(p, have int) (length, dist int) {
 	best := have
 	for c >= far {
 		if binary.LittleEndian.Uint32(buf[c:]) == v {
-			if count-m.rank[c&windowMask] >= chain {
+			if count-m.links[c&windowMask].rank >= chain {
 				break // gzip's walk ends before it comes to this one
 			}
 			if best < 4 || binary.LittleEndian.Uint32(buf[c+best-3:]) == binary.LittleEndian.Uint32(buf[p+best-3:]) {
@@ -151,7 +156,7 @@ func (m *matcher) search(p, have int) (length, dist int) {
 				}
 			}
 		}
-		c = int(m.prevW[c&windowMask])
+		c = int(m.links[c&windowMask].prevW)
 	}
 	if best > 2 {
 		return best, dist
@@ -163,7 +168,7 @@ func (m *matcher) search(p, have int) (length, dist int) {
 		if (binary.LittleEndian.Uint32(buf[c:])^v)<<8 == 0 {
 			return minMatch, p - c
 		}
-		c = int(m.prev[c&windowMask])
+		c = int(m.links[c&windowMask].prev)
 	}
 	return have, 0
 }

@@ -185,7 +185,7 @@ func (l *line) finish(w *worker) error {
 		if lo == 0 {
 			first = max(1, first)
 		}
-		w.m.reset(w.buf, first)
+		w.m.reset(w.buf, first, n-lookahead)
 		w.toks = t.parse(&w.m, s, w.toks[:0])
 		l.def.add(w.toks)
 	}

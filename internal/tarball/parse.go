@@ -61,7 +61,18 @@ func (s state) plain() state {
 func parse(m *matcher, s state, end int, out []token) (state, []token) {
 	buf := m.buf
 	for s.pos < end {
-		s, out = step(m, buf, s, out)
+		if !s.waiting || s.length >= minMatch {
+			s, out = step(m, buf, s, out)
+			continue
+		}
+		// The same as step, for the many positions in a row without any match.
+		pos, length, dist := s.pos, 0, 0
+		for pos < end && dist == 0 {
+			length, dist = m.search(pos, minMatch-1)
+			out = append(out, literal(buf[pos-1]))
+			pos++
+		}
+		s = state{pos: pos, waiting: true, length: length, dist: dist}
 	}
 	return s, out
 }
