@@ -26,13 +26,14 @@ var rooms = map[string][]string{
 	"internal/dlib":       {"internal/app"},
 	"toolchain":           {},
 	"internal/inputs":     {"internal/models", "models", "toolchain"},
+	"internal/measure":    {},
 	"internal/loopback":   {},
 	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sign", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/dlib", "internal/models", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
 	"tools/demo":          {"internal/release", "internal/loopback"},
-	"tools/bench":         {"internal/release", "internal/loopback"},
-	"tools/bench-archive": {"internal/loopback"},
+	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
+	"tools/bench-archive": {"internal/loopback", "internal/measure"},
 }
 
 // only names the sole importers of what must stay behind one door.

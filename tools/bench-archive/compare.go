@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
@@ -12,16 +11,16 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"facerec/internal/measure"
 )
 
-// figures are what one run of a command came to.
+// figures are what one run of a command came to, and what it pulled.
 type figures struct {
-	wall, cpu     float64 // seconds
-	peak          float64 // MB, of the largest process
-	pulled, wrote float64 // MB
+	measure.Figures
+	pulled float64 // MB
 }
 
 // buildScript is what people write today. $1 is the image, $2 where to work.
@@ -121,10 +120,10 @@ func (p paired) print(w *tabwriter.Writer, name string) {
 		who string
 		f   figures
 	}{{"incumbent", p.theirs}, {"ours", p.ours}} {
-		fmt.Fprintf(w, "%s, %s\t%.2f\t%.2f\t%.0f\t%.1f\t%.1f\t\n", name, row.who, row.f.cpu, row.f.wall, row.f.peak, row.f.pulled, row.f.wrote)
+		fmt.Fprintf(w, "%s, %s\t%.2f\t%.2f\t%.0f\t%.1f\t%.1f\t\n", name, row.who, row.f.CPU, row.f.Wall, row.f.Peak, row.f.pulled, row.f.Wrote)
 	}
-	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, p.theirs.cpu/p.ours.cpu, p.theirs.wall/p.ours.wall,
-		p.theirs.peak/p.ours.peak, p.theirs.pulled/max(p.ours.pulled, 0.01), p.theirs.wrote/max(p.ours.wrote, 0.01))
+	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, p.theirs.CPU/p.ours.CPU, p.theirs.Wall/p.ours.Wall,
+		p.theirs.Peak/p.ours.Peak, p.theirs.pulled/max(p.ours.pulled, 0.01), p.theirs.Wrote/max(p.ours.Wrote, 0.01))
 }
 
 // pair runs two commands in turn.
@@ -151,39 +150,20 @@ func (b *bench) pair(p project, scratch string, ours, theirs []string) (paired, 
 }
 
 func (b *bench) measure(args []string, in []byte) (figures, error) {
-	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
-	cmd.Env = append(os.Environ(), "CRANE="+b.crane)
-	cmd.Stdin = bytes.NewReader(in)
 	b.meter.reset()
-	start := time.Now()
-	out, err := cmd.CombinedOutput()
-	wall := time.Since(start)
-	if err != nil {
-		return figures{}, fmt.Errorf("%s: %w: %s", strings.Join(args[:2], " "), err, out)
-	}
-	f := figures{wall: wall.Seconds(), pulled: b.meter.megabytes()}
-	f.cpu = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
-	if ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		f.peak = float64(ru.Maxrss) / 1024
-		f.wrote = float64(ru.Oublock) * 512 / 1e6
-	}
-	return f, nil
+	f, err := measure.Run(b.ctx, measure.Command{Args: args, Env: []string{"CRANE=" + b.crane}, Stdin: in})
+	return figures{f, b.meter.megabytes()}, err
 }
 
 func median(all []figures) figures {
-	mid := func(of func(figures) float64) float64 {
-		list := make([]float64, len(all))
-		for i, f := range all {
-			list[i] = of(f)
-		}
-		slices.Sort(list)
-		return list[len(list)/2]
+	var runs []measure.Figures
+	var pulled []float64
+	for _, f := range all {
+		runs = append(runs, f.Figures)
+		pulled = append(pulled, f.pulled)
 	}
-	return figures{
-		wall: mid(func(f figures) float64 { return f.wall }), cpu: mid(func(f figures) float64 { return f.cpu }),
-		peak: mid(func(f figures) float64 { return f.peak }), pulled: mid(func(f figures) float64 { return f.pulled }),
-		wrote: mid(func(f figures) float64 { return f.wrote }),
-	}
+	slices.Sort(pulled)
+	return figures{measure.Median(runs), pulled[len(pulled)/2]}
 }
 
 func same(a, z string) error {

@@ -35,9 +35,11 @@ import (
 	"syscall"
 
 	"facerec/internal/loopback"
+	"facerec/internal/measure"
 )
 
 func main() {
+	measure.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {

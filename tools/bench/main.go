@@ -18,16 +18,16 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"syscall"
 	"text/tabwriter"
-	"time"
 
 	"facerec/internal/loopback"
+	"facerec/internal/measure"
 	"facerec/internal/release"
 )
 
 func main() {
+	measure.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	if err := run(ctx); err != nil {
@@ -41,12 +41,6 @@ type step struct {
 	name string
 	dir  string
 	args []string
-}
-
-// figures are what the operating system says of one finished process.
-type figures struct {
-	wall, cpu time.Duration
-	peak      int64 // bytes
 }
 
 func run(ctx context.Context) error {
@@ -77,7 +71,7 @@ func run(ctx context.Context) error {
 		{"sign", top, []string{releaser, "sign", "-q", dist, "--key", key + ".key"}},
 		{"verify", top, []string{releaser, "verify", "-q", dist, "--key", key + ".pub", "--unsafe-no-transparency-log"}},
 	}
-	if _, err := measure(ctx, step{"keygen", top, []string{releaser, "keygen", key}}); err != nil {
+	if _, err := measure.Run(ctx, measure.Command{Args: []string{releaser, "keygen", key}}); err != nil {
 		return err
 	}
 	fmt.Printf("%s, %s/%s, %d CPUs; %d runs, medians\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
@@ -93,12 +87,12 @@ func run(ctx context.Context) error {
 		return err
 	}
 	program := filepath.Join(folder, "facerec")
-	fresh := []string{"--cache", filepath.Join(work, "none")}
 	for _, s := range []step{
 		{"facerec start", folder, []string{program, "version"}},
-		{"facerec load and detect", folder, []string{program, "detect", "-q", "images/unknown.jpg"}},
-		{"facerec enrol", folder, append([]string{program, "enroll", "-q"}, fresh[:0]...)},
-		{"facerec recognise", folder, []string{program, "recognize", "-q", "images/unknown.jpg"}},
+		{"facerec load, detect 1 picture", folder, []string{program, "detect", "-q", "images/unknown.jpg"}},
+		{"facerec enrol 16 photos, no cache", folder, []string{program, "enroll", "-q", "--cache", "off"}},
+		{"facerec recognise, no cache", folder, []string{program, "recognize", "-q", "--cache", "off", "images/unknown.jpg"}},
+		{"facerec recognise, warm cache", folder, []string{program, "recognize", "-q", "--cache", filepath.Join(work, "cache"), "images/unknown.jpg"}},
 	} {
 		if err := median(ctx, w, *n, s); err != nil {
 			return err
@@ -125,41 +119,15 @@ func unpack(ctx context.Context, work, dist string) (string, error) {
 }
 
 func median(ctx context.Context, w io.Writer, n int, s step) error {
-	var all []figures
+	var all []measure.Figures
 	for range n {
-		f, err := measure(ctx, s)
+		f, err := measure.Run(ctx, measure.Command{Args: s.args, Dir: s.dir})
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", s.name, err)
 		}
 		all = append(all, f)
 	}
-	mid := func(of func(figures) int64) int64 {
-		list := make([]int64, len(all))
-		for i, f := range all {
-			list[i] = of(f)
-		}
-		slices.Sort(list)
-		return list[len(list)/2]
-	}
-	_, err := fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%d\t\n", s.name,
-		time.Duration(mid(func(f figures) int64 { return int64(f.wall) })).Seconds(),
-		time.Duration(mid(func(f figures) int64 { return int64(f.cpu) })).Seconds(),
-		mid(func(f figures) int64 { return f.peak })>>20)
+	f := measure.Median(all)
+	_, err := fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.0f\t\n", s.name, f.Wall, f.CPU, f.Peak)
 	return err
-}
-
-func measure(ctx context.Context, s step) (figures, error) {
-	cmd := exec.CommandContext(ctx, s.args[0], s.args[1:]...)
-	cmd.Dir = s.dir
-	start := time.Now()
-	out, err := cmd.CombinedOutput()
-	wall := time.Since(start)
-	if err != nil {
-		return figures{}, fmt.Errorf("%s: %w: %s", s.name, err, out)
-	}
-	f := figures{wall: wall, cpu: cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()}
-	if ru, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage); ok {
-		f.peak = ru.Maxrss << 10 // Linux counts in KiB
-	}
-	return f, nil
 }
