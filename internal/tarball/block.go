@@ -32,7 +32,8 @@ type deflater struct {
 	distLengths [distances]uint8
 	litCodes    [litLens]code
 	distCodes   [distances]code
-	lenWords    [256]uint32 // length codes with their extra bits: bits<<5 | count
+	litWords    [256]uint32 // codes of literals: bits<<5 | count
+	lenWords    [256]uint32 // codes of lengths less 3, with their extra bits
 }
 
 func newDeflater(out *bitWriter, src io.ReaderAt) *deflater {
@@ -175,10 +176,13 @@ func (d *deflater) encode(lit, dist []code) {
 		extra := uint32(n) - uint32(lengthBase[s])
 		d.lenWords[n] = (uint32(c.bits)|extra<<c.n)<<5 | uint32(c.n+lengthExtra[s])
 	}
+	for b := range d.litWords {
+		d.litWords[b] = uint32(lit[b].bits)<<5 | uint32(lit[b].n)
+	}
 	for rest := d.tokens; len(rest) > 0; {
 		// A token is 48 bits at most: this many fit into what bitWriter spares.
 		n := min(len(rest), askEvery)
-		d.encodeSome(lit, dist, rest[:n])
+		d.encodeSome(dist, rest[:n])
 		rest = rest[n:]
 	}
 	d.out.put(uint32(lit[endOfBlock].bits), uint(lit[endOfBlock].n))
@@ -187,44 +191,50 @@ func (d *deflater) encode(lit, dist []code) {
 // spareBits is what encodeSome may write beyond bitBuffer, in bytes.
 const spareBits = askEvery*6 + 16
 
-func (d *deflater) encodeSome(lit, dist []code, tokens []token) {
+func (d *deflater) encodeSome(dist []code, tokens []token) {
 	w := d.out
 	buf := w.buf[:cap(w.buf)]
 	at, acc, n := len(w.buf), w.bits, w.n
-	for _, t := range tokens {
-		// Here n is below 32: a literal always fits, and so does a match when
-		// whole bytes are first moved out.
-		if t.isLiteral() {
-			c := lit[uint8(t>>16)]
-			acc |= uint64(c.bits) << (n & 63)
-			n += uint(c.n)
-		} else {
-			if n >= 16 {
-				binary.LittleEndian.PutUint64(buf[at:], acc)
-				at += int(n >> 3)
-				acc >>= n &^ 7
-				n &= 7
-			}
-			l := d.lenWords[uint8(t>>16)]
-			acc |= uint64(l>>5) << (n & 63)
-			n += uint(l & 31)
-			s := distSymbol(t.dist())
-			c := dist[s]
-			extra := uint64(t.dist() - 1 - int(distBase[s]))
-			acc |= (uint64(c.bits) | extra<<(c.n&63)) << (n & 63)
-			n += uint(c.n) + uint(distExtra[s])
-		}
-		if n >= 32 {
-			binary.LittleEndian.PutUint64(buf[at:], acc)
-			at += int(n >> 3)
-			acc >>= n &^ 7 & 63
-			n &= 7
-		}
-	}
+	// Whole bytes are moved out without asking whether there are many: that
+	// is cheaper than a branch nobody can predict.
 	binary.LittleEndian.PutUint64(buf[at:], acc)
 	at += int(n >> 3)
-	acc >>= n &^ 7
+	acc >>= n &^ 7 & 63
 	n &= 7
+	for len(tokens) > 0 {
+		// Here n is 7 at most, so that three literals fit, or one match.
+		if len(tokens) >= 3 && (tokens[0]|tokens[1]|tokens[2])&0xffff == 0 {
+			x, y, z := d.litWords[uint8(tokens[0]>>16)], d.litWords[uint8(tokens[1]>>16)], d.litWords[uint8(tokens[2]>>16)]
+			acc |= uint64(x>>5) << (n & 63)
+			n += uint(x & 31)
+			acc |= uint64(y>>5) << (n & 63)
+			n += uint(y & 31)
+			acc |= uint64(z>>5) << (n & 63)
+			n += uint(z & 31)
+			tokens = tokens[3:]
+		} else {
+			t := tokens[0]
+			tokens = tokens[1:]
+			if t.isLiteral() {
+				x := d.litWords[uint8(t>>16)]
+				acc |= uint64(x>>5) << (n & 63)
+				n += uint(x & 31)
+			} else {
+				x := d.lenWords[uint8(t>>16)]
+				acc |= uint64(x>>5) << (n & 63)
+				n += uint(x & 31)
+				s := distSymbol(t.dist())
+				c := dist[s]
+				extra := uint64(t.dist() - 1 - int(distBase[s]))
+				acc |= (uint64(c.bits) | extra<<(c.n&63)) << (n & 63)
+				n += uint(c.n) + uint(distExtra[s])
+			}
+		}
+		binary.LittleEndian.PutUint64(buf[at:], acc)
+		at += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
+	}
 	w.buf, w.bits, w.n = buf[:at], acc, n
 	w.flushFull()
 }

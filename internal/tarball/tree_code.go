@@ -21,21 +21,20 @@ const maxNodes = 2*litLens + 1
 func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 	n := len(c.freq)
 	var (
-		freq  [maxNodes]uint16
-		depth [maxNodes]uint8
-		dad   [maxNodes]uint16
-		long  [maxNodes]uint8
-		heap  [maxNodes]int // heap[1 … size] is the heap; from sorted on, nodes by rising frequency
-		size  int
+		key  [maxNodes]uint32 // frequency and, in the low 8 bits, height: ties go to the flatter tree
+		dad  [maxNodes]uint16
+		long [maxNodes]uint8
+		heap [maxNodes]uint16 // heap[1 … size] is the heap; from sorted on, nodes by rising frequency
+		size int
 	)
 	sorted := maxNodes
 	c.top, c.dynBits, c.fixedBits = -1, 0, 0
-	copy(freq[:], c.freq)
 	clear(c.lengths)
 	for s, f := range c.freq {
 		if f != 0 {
 			size++
-			heap[size] = s
+			heap[size] = uint16(s)
+			key[s] = uint32(f) << 8
 			c.top = s
 		}
 	}
@@ -48,24 +47,21 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 			s = c.top
 		}
 		size++
-		heap[size] = s
-		freq[s], c.freq[s] = 1, 1
+		heap[size] = uint16(s)
+		key[s], c.freq[s] = 1<<8, 1
 		c.dynBits--
 		if fixed != nil {
 			c.fixedBits -= int(fixed[s])
 		}
 	}
 
-	less := func(a, b int) bool {
-		return freq[a] < freq[b] || freq[a] == freq[b] && depth[a] <= depth[b]
-	}
 	sift := func(k int) {
 		v := heap[k]
 		for j := 2 * k; j <= size; j *= 2 {
-			if j < size && less(heap[j+1], heap[j]) {
+			if j < size && key[heap[j+1]] <= key[heap[j]] {
 				j++
 			}
-			if less(v, heap[j]) {
+			if key[v] <= key[heap[j]] {
 				break
 			}
 			heap[k] = heap[j]
@@ -85,10 +81,9 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		b := heap[1]
 		heap[sorted-1], heap[sorted-2] = a, b
 		sorted -= 2
-		freq[node] = freq[a] + freq[b]
-		depth[node] = max(depth[a], depth[b]) + 1
+		key[node] = key[a]&^0xff + key[b]&^0xff + max(key[a]&0xff, key[b]&0xff) + 1
 		dad[a], dad[b] = uint16(node), uint16(node)
-		heap[1] = node
+		heap[1] = uint16(node)
 		node++
 		sift(1)
 		if size < 2 {
@@ -109,7 +104,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 			over++
 		}
 		long[s] = uint8(l)
-		if s < n {
+		if int(s) < n {
 			count[l]++
 		}
 	}
@@ -129,7 +124,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		for l := limit; l > 0; l-- {
 			for k := count[l]; k > 0; {
 				h--
-				if s := heap[h]; s < n {
+				if s := heap[h]; int(s) < n {
 					long[s] = uint8(l)
 					k--
 				}
@@ -137,7 +132,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		}
 	}
 	for s := range c.top + 1 {
-		if freq[s] == 0 {
+		if key[s] == 0 {
 			continue
 		}
 		c.lengths[s] = long[s]
@@ -145,9 +140,9 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		if s >= first {
 			x = int(extra[s-first])
 		}
-		c.dynBits += int(freq[s]) * (int(long[s]) + x)
+		c.dynBits += int(c.freq[s]) * (int(long[s]) + x)
 		if fixed != nil {
-			c.fixedBits += int(freq[s]) * (int(fixed[s]) + x)
+			c.fixedBits += int(c.freq[s]) * (int(fixed[s]) + x)
 		}
 	}
 }
