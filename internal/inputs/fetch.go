@@ -3,9 +3,11 @@ package inputs
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"time"
 )
 
 // Get gives the path of a pinned file: from the cache, from the offline folder,
@@ -49,10 +51,51 @@ func (s *Store) fetched(ctx context.Context, kind, suite, arch, name, version st
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
 	s.say("apt: fetching %s %s (%s, %s)", name, version, suite, arch)
-	if err := s.locked("apt", func() error { return apt.download(ctx, tmp, name, version) }); err != nil {
+	stop := s.watch(tmp, name)
+	err = s.locked("apt", func() error { return apt.download(ctx, tmp, name, version) })
+	stop()
+	if err != nil {
 		return err
 	}
 	return use(tmp)
+}
+
+// watch says every few seconds how much of a download has arrived in dir,
+// until the function it gives is called.
+func (s *Store) watch(dir, name string) (stop func()) {
+	done := make(chan struct{})
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(3 * time.Second)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+				s.say("apt: %s: %d MB so far", name, sizeBelow(dir)>>20)
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
+}
+
+// sizeBelow sums up the files below dir, in bytes; what vanishes meanwhile
+// does not count.
+func sizeBelow(dir string) (n int64) {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			if info, err := d.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		return nil
+	})
+	return n
 }
 
 // tempDir makes a folder inside the store, so that renaming out of it works.
