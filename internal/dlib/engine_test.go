@@ -14,7 +14,9 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
+	"strings"
 	"testing"
 
 	"facerec/internal/app"
@@ -254,6 +256,30 @@ func TestCanceled(t *testing.T) {
 	cancel()
 	if _, err := e.Faces(ctx, app.Picture{Image: image.NewGray(image.Rect(0, 0, 9, 9))}); err != context.Canceled {
 		t.Errorf("%v, expected context.Canceled", err)
+	}
+}
+
+// TestInfo wants the lineage's name to be that of the dlib inside.
+func TestInfo(t *testing.T) {
+	i := open(t, app.HOG).Info()
+	if i.Lineage == "" || !strings.HasPrefix("dlib"+i.Dlib, i.Lineage+".") || i.GoFace == "" || i.BLAS == "" {
+		t.Errorf("%+v", i)
+	}
+}
+
+// TestCNN finds the face in the sample picture's corner with the other detector.
+func TestCNN(t *testing.T) {
+	if testing.Short() || runtime.GOARCH != "amd64" {
+		t.Skip("the CNN detector takes seconds: not with -short, nor in an emulator")
+	}
+	e := open(t, app.CNN)
+	path := filepath.Join(root, "images", "unknown.jpg")
+	if _, err := os.Stat(path); err != nil {
+		t.Skip("no photos: run `go run ./tools/inputs samples`")
+	}
+	corner := picture(t, path).Image.(*image.YCbCr).SubImage(image.Rect(20, 20, 400, 400))
+	if d := faces(t, e, app.Picture{Image: corner}); len(d) != 1 || !d[0].Box.In(corner.Bounds()) {
+		t.Errorf("%d faces, expected 1", len(d))
 	}
 }
 
