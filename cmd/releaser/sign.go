@@ -55,7 +55,7 @@ is never left behind.`,
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
-	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against")
+	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the public-good root in this program)")
 	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
 	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
 	return cmd
@@ -147,7 +147,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 		}
 	}
 	// The public half is known here; a file is wanted only from verifiers.
-	policy, err := f.trust.policyFor(s.Key, fallback)
+	policy, err := a.policyFor(&f.trust, s.Key, fallback)
 	if err != nil {
 		return s, nil, err
 	}
@@ -161,26 +161,18 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 }
 
 // policyFor is policy with the public half of a private key, if there is one.
-func (f *trustFlags) policyFor(key *sign.Key, fallback []verify.Identity) (verify.Policy, error) {
+func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Identity) (verify.Policy, error) {
 	if key == nil {
-		return f.policy(fallback...)
+		return a.policy(f, fallback...)
 	}
 	public, err := verify.ParsePublicKey(key.PublicPEM())
 	if err != nil {
 		return verify.Policy{}, err
 	}
 	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
-	if f.root == "" {
-		if !f.noLog {
-			return p, usage("--signing-config needs --trusted-root FILE, to verify what the services give")
-		}
-		return p, nil
+	if f.root != "" || !f.noLog {
+		p.Root, err = a.trustedRoot(f.root)
 	}
-	raw, err := readNamed("trusted root", f.root)
-	if err != nil {
-		return p, err
-	}
-	p.Root, err = verify.ParseTrustedRoot(raw)
 	return p, err
 }
 

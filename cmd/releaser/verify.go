@@ -20,7 +20,9 @@ type verifyFlags struct {
 	image   string
 	cells   string
 	offline bool
+	fast    bool
 	jobs    int
+	report  reportFlags
 }
 
 func (a *app) verifyVerb() *cobra.Command {
@@ -42,7 +44,16 @@ The signer is the identity in config.json, unless --certificate-identity and
 release. Images come from where release.json says, always by digest; --image
 names another place: a repository or oci-layout:DIR. With --offline no network
 is touched: then only a layout can be compared with, and without one the report
-is incomplete (exit 5).`,
+is incomplete (exit 5).
+
+The answer is text with a line a step, or with --format one document: json,
+sarif (2.1.0) or html (one page that needs nothing else). --output puts that
+document into a file, and standard output has the text. In a GitHub Actions job
+every broken link is annotated and the step summary has the table.
+
+--fast compares the tar stream inside each tarball with the image and does not
+compress it again: what is unpacked is proven, that its compression is what the
+recipe makes is not, and the report says so.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), args[0], f)
@@ -54,6 +65,8 @@ is incomplete (exit 5).`,
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	fl.StringVar(&f.cells, "cells", "all", "which `CELLS`: all, or LINEAGE/OS/ARCH[/VARIANT], joined by commas")
 	fl.BoolVar(&f.offline, "offline", false, "touch no network")
+	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
+	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
 	return cmd
 }
@@ -62,23 +75,26 @@ func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
 	if fi, err := os.Stat(dist); err != nil || !fi.IsDir() {
 		return usage("%s is no folder: name the folder that has checksums.txt", dist)
 	}
+	live, err := f.report.check(a.json)
+	if err != nil {
+		return err
+	}
 	var fallback []verify.Identity
 	if !f.trust.given() {
-		var err error
 		if fallback, err = a.configuredIdentity(dist); err != nil {
 			return err
 		}
 	}
-	policy, err := f.trust.policy(fallback...)
+	policy, err := a.policy(&f.trust, fallback...)
 	if err != nil {
 		return a.untrusted(err)
 	}
 	a.note("verify: expecting %s", expected(policy))
-	in := verify.Input{Dist: os.DirFS(dist), Policy: policy, Pack: tarball.Options{Workers: f.jobs}}
+	in := verify.Input{Dist: os.DirFS(dist), Policy: policy, Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast}
 	if f.cells != "" && f.cells != "all" {
 		in.Cells = strings.Split(f.cells, ",")
 	}
-	if !a.json {
+	if live {
 		in.Progress = func(s verify.Step) { a.say("%s", strings.TrimRight(s.Text(), "\n")) }
 	}
 	done, err := a.chooseImages(&in, f)
@@ -90,19 +106,7 @@ func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	if a.json {
-		raw, err := report.JSON()
-		if err != nil {
-			return err
-		}
-		a.out.Write(raw) //nolint:errcheck // as every other print
-	} else {
-		a.say("%s", strings.TrimRight(report.Summary(), "\n"))
-	}
-	if report.ExitCode != 0 {
-		return &codedError{code: report.ExitCode}
-	}
-	return nil
+	return a.deliver(report, f.report)
 }
 
 // untrusted gives an unusable trust root its exit code.

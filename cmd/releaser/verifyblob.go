@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
@@ -33,10 +32,11 @@ func (a *app) blobVerb(name, short string, hidden bool) *cobra.Command {
 	var f trustFlags
 	var bundle string
 	cmd := &cobra.Command{
-		Use:    name + " --bundle BUNDLE FILE|sha256:HEX",
+		Use:    name + " --bundle BUNDLE FILE|DIGEST",
 		Short:  short,
 		Hidden: hidden,
-		Long: short + `. The artifact is a file, or sha256: and its digest.
+		Long: short + `. The artifact is a file, or its digest: sha256:HEX,
+sha384:HEX or sha512:HEX.
 
 The policy is fixed and never chosen from the bundle: an entry in a transparency
 log, a signed time, and for certificates their own log entry, all by the trusted
@@ -46,7 +46,7 @@ root; then the exact identity or key.`,
 			if bundle == "" {
 				return usage("no bundle: give --bundle FILE")
 			}
-			policy, err := f.policy()
+			policy, err := a.policy(&f)
 			if err != nil {
 				return a.blobVerdict(nil, err)
 			}
@@ -71,10 +71,12 @@ root; then the exact identity or key.`,
 	return cmd
 }
 
+// openArtifact takes what looks like a digest for one, unless a file is called so.
 func openArtifact(arg string) (verify.Artifact, func(), error) {
-	if strings.HasPrefix(arg, "sha256:") {
-		if d, err := release.ParseDigest(arg); err == nil {
-			return verify.Digest(d), func() {}, nil
+	algorithm, _, isDigest := strings.Cut(arg, ":")
+	if isDigest && (algorithm == "sha256" || algorithm == "sha384" || algorithm == "sha512") {
+		if d, err := verify.ParseDigest(arg); err == nil {
+			return d, func() {}, nil
 		} else if _, statErr := os.Stat(arg); statErr != nil {
 			return verify.Artifact{}, nil, usageError(err)
 		}

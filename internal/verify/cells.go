@@ -42,6 +42,10 @@ func (w *walk) cells(ctx context.Context) {
 		}
 		all = append(all, w.lookAt(ctx, c))
 	}
+	if w.in.Fast {
+		w.compareFast(ctx, all)
+		return
+	}
 	w.rebuild(ctx, all)
 }
 

@@ -45,6 +45,11 @@ type Input struct {
 	// means all of them. What is not asked for is not in the report.
 	Cells []string
 
+	// Fast compares tar streams and does not make their compression again: a
+	// cell then ends in [SameTar] at best, which passes, and the report says what
+	// was not proven.
+	Fast bool
+
 	// Progress, if not nil, is called with each step as it ends.
 	Progress func(Step)
 
@@ -66,6 +71,9 @@ func Release(ctx context.Context, in Input) (Report, error) {
 	w.cells(ctx)
 	if ctx.Err() != nil {
 		return Report{}, context.Cause(ctx)
+	}
+	if in.Fast {
+		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
 	}
 	w.report.finish()
 	return w.report, nil

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"facerec/internal/verify"
+)
+
+// reportFlags say in which form a report comes, and where it goes.
+type reportFlags struct{ format, output string }
+
+func (f *reportFlags) add(fl *pflag.FlagSet) {
+	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, sarif or html")
+	fl.StringVar(&f.output, "output", "", "write the report to `FILE`, and the text to standard output")
+}
+
+// check settles the form; json is --json. It says whether standard output gets
+// the text, line by line as it comes.
+func (f *reportFlags) check(json bool) (live bool, err error) {
+	if json {
+		if f.format != "text" && f.format != "json" {
+			return false, usage("--json and --format %s exclude each other", f.format)
+		}
+		f.format = "json"
+	}
+	if !strings.Contains(" text json sarif html ", " "+f.format+" ") {
+		return false, usage("--format %q: want text, json, sarif or html", f.format)
+	}
+	return f.format == "text" || f.output != "", nil
+}
+
+// deliver puts a report where it was asked for and ends with its exit code. The
+// steps have been printed already where standard output gets the text.
+func (a *app) deliver(r verify.Report, f reportFlags) error {
+	document, err := render(r, f.format)
+	if err != nil {
+		return err
+	}
+	annotations := a.errs // where it does not spoil a document
+	switch {
+	case f.output != "":
+		if err := writeBytes(f.output, document); err != nil {
+			return err
+		}
+		a.note("verify: the report is in %s", f.output)
+		fallthrough
+	case f.format == "text":
+		annotations = a.out
+		a.say("%s", strings.TrimRight(r.Summary(), "\n"))
+	default:
+		a.out.Write(document) //nolint:errcheck // as every other print
+	}
+	if err := a.tellActions(r, annotations); err != nil {
+		return err
+	}
+	if r.ExitCode != 0 {
+		return &codedError{code: r.ExitCode}
+	}
+	return nil
+}
+
+func render(r verify.Report, format string) ([]byte, error) {
+	switch format {
+	case "json":
+		return r.JSON()
+	case "sarif":
+		return r.SARIF()
+	case "html":
+		return r.HTML()
+	}
+	return []byte(r.Text()), nil
+}
+
+// tellActions annotates a job of GitHub Actions and adds to its step summary.
+// The runner reads workflow commands from standard output and standard error
+// alike.
+func (a *app) tellActions(r verify.Report, annotations io.Writer) (err error) {
+	if os.Getenv("GITHUB_ACTIONS") != "true" {
+		return nil
+	}
+	fmt.Fprint(annotations, r.Annotations())
+	path := os.Getenv("GITHUB_STEP_SUMMARY")
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return fmt.Errorf("step summary: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	_, err = f.WriteString(r.Markdown())
+	return err
+}
