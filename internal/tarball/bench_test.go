@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
@@ -39,7 +38,8 @@ func benchData(b *testing.B, n int) map[string][]byte {
 			data[k.name] = k.make(r, n)
 		}
 	}
-	exe, err := os.ReadFile(filepath.Join(runtime.GOROOT(), "bin", "gofmt"))
+	// A program of some megabytes: this one.
+	exe, err := os.ReadFile("/proc/self/exe")
 	if err == nil {
 		data["elf"] = exe
 	}
@@ -155,4 +155,22 @@ func BenchmarkParse(b *testing.B) {
 			perSecond(b, 256<<10, cpuTime(b, syscall.RUSAGE_SELF)-start)
 		})
 	}
+}
+
+// BenchmarkCompareFast inflates and compares one archive of weights.
+func BenchmarkCompareFast(b *testing.B) {
+	tree := mustTree(b, Entry{Name: "w", Type: Regular, Mode: 0o644, Content: BytesContent(benchData(b, 16<<20)["floats"])})
+	have := packed(b, tree, "top")
+	size, err := TarSize(tree, "top")
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := cpuTime(b, syscall.RUSAGE_SELF)
+	for b.Loop() {
+		v, err := CompareFast(context.Background(), []CompareJob{compareJob(tree, have)}, Options{}, DefaultLimits())
+		if err != nil || v[0].Grade != SameTar {
+			b.Fatal(err, v)
+		}
+	}
+	perSecond(b, int(size), cpuTime(b, syscall.RUSAGE_SELF)-start)
 }

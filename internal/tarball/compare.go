@@ -197,17 +197,15 @@ func sameStream(ctx context.Context, in io.Reader, s *tarStream, name string, o 
 		if o.Progress != nil {
 			o.Progress(name, off, s.total)
 		}
-		if errors.Is(errIn, io.EOF) || errors.Is(errIn, io.ErrUnexpectedEOF) {
-			// A file that was cut off also ends with ErrUnexpectedEOF: only
-			// another read tells the inflater's from ReadFull's own.
-			if _, err := in.Read(got[:1]); !errors.Is(err, io.EOF) || off != s.total {
-				return release.Digest{}, false, nil
-			}
-			return release.DigestOf([sha256.Size]byte(h.Sum(nil))), true, nil
+		if errIn == nil {
+			continue
 		}
-		if errIn != nil {
+		// A file that was cut off also ends with ErrUnexpectedEOF: only
+		// another read tells the inflater's from ReadFull's own.
+		if _, err := in.Read(got[:1]); !errors.Is(err, io.EOF) || off != s.total {
 			return release.Digest{}, false, nil
 		}
+		return release.DigestOf([sha256.Size]byte(h.Sum(nil))), true, nil
 	}
 }
 

@@ -41,7 +41,7 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 			outside[e.Name] = e.Type == Dir
 			continue
 		}
-		if len(in) > 0 && !(nested && inside[dir]) && !in.match(elems) {
+		if below := nested && inside[dir]; len(in) > 0 && !below && !in.match(elems) {
 			continue
 		}
 		inside[e.Name] = e.Type == Dir

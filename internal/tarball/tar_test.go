@@ -20,7 +20,7 @@ func realTar(t testing.TB, tree Tree, prefix string) []byte {
 	dir := t.TempDir()
 	unpack(t, tree, filepath.Join(dir, prefix))
 	// Folders that cannot be written to could not be removed again.
-	defer filepath.WalkDir(dir, func(p string, d fs.DirEntry, _ error) error { //nolint:errcheck // only tidying up
+	defer filepath.WalkDir(dir, func(p string, d fs.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
 			return os.Chmod(p, 0o700)
 		}
