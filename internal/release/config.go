@@ -34,7 +34,12 @@ type Config struct {
 	Asset     string // pattern of a tarball's name
 	Recipe    string
 	Identity  Identity
-	Epoch     int64 // seconds since 1970
+	Epoch     int64    // seconds since 1970
+	Inputs    []string // lock files of what a build is made from, for the SBOM
+
+	// DeclaresPlatforms says that platforms stands in the file, so that it
+	// promises what an artifact has to run on.
+	DeclaresPlatforms bool
 }
 
 // Item is one file or folder that goes into the image: Src below the folder of
@@ -44,6 +49,44 @@ type Item struct {
 	Src, Dest string
 	Mode      *uint32 // of files; nil: 0755 where the owner may execute it, else 0644
 	Layer     string  // items of one layer name share a layer
+	Binary    string  // one of the Binary constants: which programs an artifact may have in it
+}
+
+// What the programs among an artifact may be.
+const (
+	BinaryDefault = ""        // static where the configuration promises a platform, else anything
+	BinaryStatic  = "static"  // for the cell's platform, statically linked
+	BinaryDynamic = "dynamic" // for the cell's platform
+	BinaryAny     = "any"     // for whatever platform
+)
+
+// WantedBinary says what the programs in an artifact must be: BinaryStatic,
+// BinaryDynamic or BinaryAny.
+//
+// A configuration that declares platforms, and an entrypoint in any, promise a
+// program that runs in the image of its cell, which has no dynamic linker of
+// its own: static. What an r10edocker config.json ships may be for any system.
+func (c *Config) WantedBinary(it Item) string {
+	switch {
+	case it.Binary != BinaryDefault:
+		return it.Binary
+	case c.DeclaresPlatforms, c.startsIn(it.Dest):
+		return BinaryStatic
+	}
+	return BinaryAny
+}
+
+// startsIn says whether the entrypoint is dest or lies below it.
+func (c *Config) startsIn(dest string) bool {
+	if len(c.Image.Entrypoint) == 0 {
+		return false
+	}
+	program := c.Image.Entrypoint[0]
+	if !path.IsAbs(program) {
+		program = path.Join("/", c.Image.Workdir, program)
+	}
+	program = path.Clean(program)
+	return program == dest || strings.HasPrefix(program, dest+"/")
 }
 
 // ImageConfig is what the image's configuration says.
@@ -146,7 +189,7 @@ func (d *decoder) config(root node) *Config {
 			}
 		}},
 		field{"lineages", func(n node, p string) { c.Lineages = d.lineages(n, p) }},
-		field{"platforms", func(n node, p string) { c.Platforms = d.platforms(n, p) }},
+		field{"platforms", func(n node, p string) { c.Platforms, c.DeclaresPlatforms = d.platforms(n, p), true }},
 		field{"image", func(n node, p string) { c.Image = d.image(n, p) }},
 		field{"extract", func(n node, p string) { c.Extract = d.extract(n, p) }},
 		field{"asset", func(n node, p string) { c.Asset = d.pattern(n, p, placeholders) }},
@@ -163,6 +206,15 @@ func (d *decoder) config(root node) *Config {
 				d.complain(n.offset, p, "want whole seconds since 1970, got %s", kind(n))
 			}
 			c.Epoch = v
+		}},
+		field{"inputs", func(n node, p string) {
+			d.list(n, p, func(n node, p string) {
+				src := d.source(n, p)
+				if strings.ContainsAny(src, "{}") {
+					d.complain(n.offset, p, "must not have placeholders, got %q", src)
+				}
+				c.Inputs = append(c.Inputs, src)
+			})
 		}},
 	)
 	if _, isObject := root.value.([]member); isObject {
@@ -255,7 +307,15 @@ func (d *decoder) items(n node, p, layer string, dests map[string]string) []Item
 				m := d.mode(n, p)
 				it.Mode = &m
 			}},
-			field{"layer", func(n node, p string) { it.Layer = d.name(n, p) }})
+			field{"layer", func(n node, p string) { it.Layer = d.name(n, p) }},
+			field{"binary", func(n node, p string) {
+				it.Binary, _ = d.text(n, p)
+				switch it.Binary {
+				case BinaryStatic, BinaryDynamic, BinaryAny:
+				default:
+					d.complain(n.offset, p, "want \"static\", \"dynamic\" or \"any\", got %q", it.Binary)
+				}
+			}})
 		d.required(n, p, present, "src", "dest")
 		out = append(out, it)
 	})

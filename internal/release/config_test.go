@@ -80,6 +80,10 @@ func TestParseProblems(t *testing.T) {
 		{"mode", `"dest": "/app/tool"`, `"dest": "/app/tool", "mode": "rwx"`, "want an octal mode"},
 		{"null", `"make"`, `null`, "want a string, got null"},
 		{"not UTF-8", `"make"`, "\"m\xffke\"", "not valid UTF-8"},
+		{"binary", `"dest": "/app/tool"`, `"dest": "/app/tool", "binary": "shared"`, `want "static", "dynamic" or "any", got "shared"`},
+		{"absolute inputs", `"build_cmd"`, `"inputs": ["/etc/lock.json"], "build_cmd"`, `inputs[0]: "/etc/lock.json" is absolute`},
+		{"inputs with placeholder", `"build_cmd"`, `"inputs": ["{arch}.json"], "build_cmd"`, "must not have placeholders"},
+		{"inputs no list", `"build_cmd"`, `"inputs": "lock.json", "build_cmd"`, "want a list"},
 		{"epoch", `"build_cmd"`, `"epoch": 1.5, "build_cmd"`, "want whole seconds"},
 	}
 	for _, c := range cases {
@@ -212,4 +216,29 @@ func FuzzParse(f *testing.F) {
 		}
 		c.ExpectedIdentity("1.0.0")
 	})
+}
+
+// A program must run where the configuration says it will, and only there.
+func TestWantedBinary(t *testing.T) {
+	for _, c := range []struct{ name, more, item, want string }{
+		{"as r10edocker has it", ``, ``, BinaryAny},
+		{"platforms", `"platforms": ["linux/amd64"],`, ``, BinaryStatic},
+		{"platforms, any", `"platforms": ["linux/amd64"],`, `, "binary": "any"`, BinaryAny},
+		{"platforms, dynamic", `"platforms": ["linux/amd64"],`, `, "binary": "dynamic"`, BinaryDynamic},
+		{"static", ``, `, "binary": "static"`, BinaryStatic},
+		{"entrypoint", `"image": {"entrypoint": ["/app/tool", "-v"]},`, ``, BinaryStatic},
+		{"relative entrypoint", `"image": {"entrypoint": ["./tool"]},`, ``, BinaryStatic},
+		{"entrypoint elsewhere", `"image": {"entrypoint": ["/app/toolbox"]},`, ``, BinaryAny},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			conf, err := Parse("c", []byte(`{"project_name": "p", "build_cmd": "make",`+c.more+
+				`"artifacts": [{"src": "tool", "dest": "/app/tool"`+c.item+`}]}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := conf.WantedBinary(conf.Artifacts[0]); got != c.want {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
 }
