@@ -39,7 +39,7 @@ It wants at least two people, one of them with two photos.`,
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(w, o)
+			e, err := openEngine(ctx, w, o)
 			if err != nil {
 				return err
 			}

@@ -31,7 +31,7 @@ anybody's of B.`,
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(w, o)
+			e, err := openEngine(ctx, w, o)
 			if err != nil {
 				return err
 			}

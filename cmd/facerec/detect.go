@@ -27,7 +27,7 @@ func detectCommand(w *world) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(w, o)
+			e, err := openEngine(ctx, w, o)
 			if err != nil {
 				return err
 			}

@@ -80,7 +80,7 @@ func examine(w *world, o *options, record string) ([]finding, error) {
 		add("processor", "ok", "%s, which is what is needed", baseline)
 	}
 
-	dir := w.beside(o.models, "models", true)
+	dir := o.modelsInForce(w, true)
 	report := models.Verify(os.DirFS(dir), w.pins)
 	bad := badModels(dir, report)
 	for _, f := range report.Files {

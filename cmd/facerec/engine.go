@@ -18,9 +18,9 @@ type engine struct {
 	cache *cache // may be nil
 }
 
-// openEngine checks that there is an engine and that its models are as pinned;
-// they are loaded when they are first needed.
-func openEngine(w *world, o *options) (*engine, error) {
+// openEngine checks that there is an engine and that its models are as pinned,
+// or makes them so in the models cache; they are loaded when they are first needed.
+func openEngine(ctx context.Context, w *world, o *options) (*engine, error) {
 	opts, err := o.engineOptions()
 	if err != nil {
 		return nil, err
@@ -34,9 +34,8 @@ func openEngine(w *world, o *options) (*engine, error) {
 	if err := checkCPU(w.cpuLacks()); err != nil {
 		return nil, err
 	}
-	opts.ModelsDir = w.beside(o.models, "models", o.quiet)
 	cache := openCache(w, o.cache)
-	if err := checkModels(w.pins, opts.ModelsDir, o.checkModels == "full", cache); err != nil {
+	if opts.ModelsDir, err = readyModels(ctx, w, o, cache); err != nil {
 		return nil, err
 	}
 	pool := app.NewPool(o.workers(), func() (app.Engine, error) { return w.open(opts) })

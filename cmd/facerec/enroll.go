@@ -28,7 +28,7 @@ anything was passed over.`,
 			if _, err := o.matching(); err != nil {
 				return err
 			}
-			e, err := openEngine(w, o)
+			e, err := openEngine(ctx, w, o)
 			if err != nil {
 				return err
 			}

@@ -57,9 +57,9 @@ func checkModels(lock models.Lock, dir string, full bool, c *cache) error {
 func modelsCommand(w *world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "Check the model files",
+		Short: "Check the model files, or put them right",
 		Args:  cobra.NoArgs,
-		RunE:  func(*cobra.Command, []string) error { return usagef("models: expected verify") },
+		RunE:  func(*cobra.Command, []string) error { return usagef("models: expected verify or heal") },
 	}
 	o := &options{}
 	verify := &cobra.Command{
@@ -75,7 +75,7 @@ pinned in models.lock.json, and exits with 5 if one is missing or differs.`,
 	}
 	o.modelsDir(verify.Flags())
 	o.answer(verify.Flags(), "text", "json")
-	cmd.AddCommand(verify)
+	cmd.AddCommand(verify, healCommand(w))
 	return cmd
 }
 
@@ -88,7 +88,7 @@ func verifyModels(w *world, o *options) error {
 	if err != nil {
 		return err
 	}
-	dir := w.beside(o.models, "models", o.quiet)
+	dir := o.modelsInForce(w, o.quiet)
 	report := models.Verify(os.DirFS(dir), w.pins)
 	verdict := badModels(dir, report)
 	if format == "json" {

@@ -21,6 +21,7 @@ type options struct {
 
 	// for the engine
 	models      string
+	modelsCache string
 	checkModels string
 	detector    string
 	upsample    int
@@ -53,6 +54,7 @@ func (o *options) everyVerb(fs *pflag.FlagSet) {
 
 func (o *options) modelsDir(fs *pflag.FlagSet) {
 	fs.StringVar(&o.models, "models", "models", "`folder` of the model files; beside the program if there is none here")
+	fs.StringVar(&o.modelsCache, "models-cache", "", "`folder`, such as a mounted volume, that keeps models of its own: they are loaded from there, and put right from --models first")
 }
 
 func (o *options) engine(fs *pflag.FlagSet) {
@@ -94,7 +96,7 @@ func (o *options) engineOptions() (app.EngineOptions, error) {
 	if err != nil {
 		return app.EngineOptions{}, usagef("--detector: %w", err)
 	}
-	return app.EngineOptions{ModelsDir: o.models, Detector: d}, nil
+	return app.EngineOptions{Detector: d}, nil
 }
 
 func (o *options) sizing() (app.Sizing, error) {

@@ -79,7 +79,7 @@ func recognize(ctx context.Context, w *world, o *options, args []string, legacy 
 	if err != nil {
 		return err
 	}
-	e, err := openEngine(w, o)
+	e, err := openEngine(ctx, w, o)
 	if err != nil {
 		return err
 	}

@@ -42,7 +42,7 @@ environment over the file. The defaults below are the values in force.`,
 
 	root.AddCommand(
 		recognizeCommand(w), detectCommand(w), compareCommand(w), enrollCommand(w), calibrateCommand(w), doctorCommand(w),
-		modelsCommand(w), versionCommand(w),
+		modelsCommand(w), entrypointCommand(w), versionCommand(w),
 	)
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()

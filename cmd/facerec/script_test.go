@@ -80,7 +80,13 @@ func fakeWorld() *world {
 		}
 		return &apptest.Engine{}, nil
 	}
-	w.dlib = func() string { return "0.0" }
+	w.dlib = func() string {
+		if os.Getenv("FAKE_STATUS") != "" {
+			status, _ := os.ReadFile("/proc/self/status")
+			return "0.0\n" + string(status)
+		}
+		return "0.0"
+	}
 	w.pins = models.Lock{Models: []models.Model{{
 		Name: "fake.dat", Size: int64(len(fakeModel)), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(fakeModel))), Licence: "CC0-1.0",
 	}}}

@@ -24,6 +24,9 @@ type world struct {
 	outTerminal, errTerminal bool
 	executable               func() (string, error)
 
+	// exec replaces this process by the program, with other arguments.
+	exec func(args, env []string) error
+
 	// built says why there is no engine in this program, or nil.
 	built func() error
 	// open loads an engine and its models.
@@ -42,7 +45,7 @@ func newWorld() *world {
 	return &world{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		pins:     models.Pinned(),
-		cpuLacks: cpuLacks, getenv: os.Getenv, now: time.Now, executable: os.Executable,
+		cpuLacks: cpuLacks, getenv: os.Getenv, exec: execSelf, now: time.Now, executable: os.Executable,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 	}
