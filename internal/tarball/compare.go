@@ -151,6 +151,9 @@ func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([
 
 func (j CompareJob) fast(ctx context.Context, o Options, l Limits) (Verdict, error) {
 	v := Verdict{Name: j.Name, Offset: -1, Grade: SameTar, Rebuilt: Result{Name: j.Name}}
+	if _, err := ParseRecipe(string(j.Recipe)); err != nil {
+		return v, fmt.Errorf("%s: %w", j.Name, err)
+	}
 	s, err := newTarStream(j.Tree, j.Prefix)
 	if err != nil {
 		return v, fmt.Errorf("%s: %w", j.Name, err)

@@ -263,7 +263,13 @@ func TestDiffLocatesOutOfOrder(t *testing.T) {
 }
 
 func TestIndexTreeIsTheArchives(t *testing.T) {
-	tree := sampleTree(t)
+	indexTreeIsTheArchives(t, sampleTree(t))
+	indexTreeIsTheArchives(t, mustTree(t, file("last", 0o644, "a file at the end")))
+	indexTreeIsTheArchives(t, mustTree(t))
+}
+
+func indexTreeIsTheArchives(t *testing.T, tree Tree) {
+	t.Helper()
 	x, err := IndexTree(tree, "top")
 	if err != nil {
 		t.Fatal(err)

@@ -25,11 +25,12 @@
 //
 //   - tree.go, filter.go, content.go, spool.go: what is archived
 //   - header.go, stream.go: GNU tar's headers and the virtual tar stream
-//   - match.go, parse.go: GNU gzip's choice of matches
+//   - match.go, parse.go, tail.go: GNU gzip's choice of matches
 //   - chunk.go, join.go: parsing pieces on their own, and putting them together
-//   - block.go, tree_code.go, bits.go: where blocks end, which code each gets
+//   - block.go, tree_code.go, codes.go, bits.go: where blocks end, and their codes
 //   - recipe.go, plan.go, pack.go, compare.go: the pipeline
-//   - index.go, diff.go, report.go: reading archives and explaining differences
+//   - inflate.go, limits.go, index.go: reading archives
+//   - source.go, diff.go, report.go: explaining differences
 //
 // # Why a chunk can be parsed on its own
 //
@@ -39,7 +40,7 @@
 // stay together. Chunks start a little early, from a made-up state, and have
 // nearly always fallen in with the true parse when the chunk proper begins;
 // where they have not, the few tokens up to the meeting point are made again.
-// Only the end of the stream depends on absolute positions; parse.go tells how.
+// Only the end of the stream depends on absolute positions; tail.go tells how.
 //
 // # Sources
 //

@@ -139,6 +139,8 @@ type tarReader struct {
 	n      int64
 	zeros  int64 // zero bytes at the end of what was read so far
 
+	lastPad int64 // bytes that fill up the last file's last block
+
 	header hash.Hash // nil: not in a header
 	skip   int64     // padding that comes before the header
 }
@@ -200,6 +202,7 @@ func (t *tarReader) entries(x *Index, visit func(int, io.Reader) error) error {
 			if t.n-before < pad+2*blockSize {
 				x.problem(ProblemTruncated, "the two zero blocks at the end are missing")
 			}
+			t.lastPad = pad
 			return nil
 		}
 		if err != nil {
@@ -258,7 +261,7 @@ func (t *tarReader) rest(x *Index) error {
 		if errors.Is(err, ErrLimit) {
 			return err
 		}
-		x.Padding = t.zeros
+		x.Padding = max(0, t.zeros-t.lastPad)
 		switch {
 		case err != nil && whole:
 			x.describe(err)

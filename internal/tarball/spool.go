@@ -114,6 +114,7 @@ func (s *Spool) finish(c *spooled, rest []byte) (Content, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if known, ok := s.known[c.digest]; ok {
+		s.free = append(s.free, c.extents[:c.size/spoolExtent]...) // the last may be smaller
 		return known, nil
 	}
 	s.known[c.digest] = c
