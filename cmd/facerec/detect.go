@@ -34,10 +34,11 @@ func detectCommand(w *world) *cobra.Command {
 			defer func() { err = e.shut(ctx, err) }()
 			job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: job.sizing}
 			out := bufio.NewWriter(w.stdout)
-			if job.report, err = app.NewReporter(format, out, o.header(w, e.opts, app.Rule{}, nil)); err != nil {
+			h := o.header(w, e.opts, app.Rule{}, nil)
+			if job.report, err = app.NewReporter(format, out, h); err != nil {
 				return usageError{err}
 			}
-			return job.run(ctx, out)
+			return job.finish(ctx, out, h)
 		},
 	}
 	fs := cmd.Flags()

@@ -44,6 +44,7 @@ type options struct {
 	failOnUnknown bool
 	out           string
 	crops         string
+	report        string
 	font          string
 }
 
@@ -88,6 +89,7 @@ func (o *options) answer(fs *pflag.FlagSet, formats ...string) {
 func (o *options) outputs(fs *pflag.FlagSet, out string) {
 	fs.StringVarP(&o.out, "out", "o", out, "draw the faces into this `file` (.jpg or .png), or for several pictures into this folder; '' draws nothing")
 	fs.StringVar(&o.crops, "crops", "", "cut the faces out into this `folder`")
+	fs.StringVar(&o.report, "report", "", "write a contact sheet of all pictures, one HTML page, into this `file`")
 	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with (the Go font: Latin, Greek, Cyrillic)")
 }
 

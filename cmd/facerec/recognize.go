@@ -95,7 +95,7 @@ func recognize(ctx context.Context, w *world, o *options, args []string, legacy 
 	} else if job.report, err = app.NewReporter(format, out, o.header(w, e.opts, rule, people.Gallery)); err != nil {
 		return usageError{err}
 	}
-	return job.run(ctx, out)
+	return job.finish(ctx, out, o.header(w, e.opts, rule, people.Gallery))
 }
 
 // header is what a report begins with; a nil gallery is detect's.
@@ -144,6 +144,8 @@ type job struct {
 	outIsDir   bool
 	recognizer *app.Recognizer
 	report     app.Reporter
+	sheet      app.Reporter    // the contact sheet, or nil
+	finished   bool            // every picture was looked at or passed over, and the answer given
 	names      map[string]bool // files written, so that none is written twice
 }
 
@@ -175,8 +177,39 @@ func newJob(w *world, o *options, args []string) (*job, error) {
 			return nil, usagef("--out %s: is a file, expected a folder for %d pictures", o.out, len(j.inputs))
 		}
 	}
+	if o.report != "" {
+		if fi, err := os.Stat(o.report); err == nil && fi.IsDir() {
+			return nil, usagef("--report %s: is a folder, expected the name of an HTML file to write", o.report)
+		}
+	}
 	j.pen, err = o.pen()
 	return j, err
+}
+
+// finish runs the job, within the contact sheet if one was asked for. A run
+// that was broken off leaves none.
+func (j *job) finish(ctx context.Context, out *bufio.Writer, h app.Header) error {
+	if j.o.report == "" {
+		return j.run(ctx, out)
+	}
+	var verdict error
+	brokenOff := errors.New("broken off")
+	err := writeFile(j.o.report, func(w io.Writer) (err error) {
+		if j.sheet, err = app.NewSheet(w, h, j.pen); err != nil {
+			return err
+		}
+		if verdict = j.run(ctx, out); !j.finished {
+			return brokenOff
+		}
+		return nil
+	})
+	if errors.Is(err, brokenOff) {
+		return verdict
+	}
+	if err != nil {
+		return err
+	}
+	return verdict
 }
 
 // run looks at the pictures and writes what was asked for, in order.
@@ -193,7 +226,7 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 			return nil //nolint:nilerr // it is the picture's, and went into the result
 		}
 		r, err := j.recognizer.Recognize(ctx, in.name, data)
-		if j.o.out == "" && j.o.crops == "" {
+		if j.o.out == "" && j.o.crops == "" && j.sheet == nil {
 			r.Image = nil // nobody will draw on it
 		}
 		results[i] = &r
@@ -215,6 +248,11 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 		if err := j.draw(r); err != nil && unwritten == nil {
 			unwritten = err
 		}
+		if j.sheet != nil {
+			if err := j.sheet.Picture(r); err != nil {
+				return writeHint(j.o.report, err)
+			}
+		}
 		if j.w.outTerminal {
 			bar.done()
 			if err := out.Flush(); err != nil {
@@ -234,6 +272,12 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("standard output: %w", err)
 	}
+	if j.sheet != nil {
+		if err := j.sheet.End(sum); err != nil {
+			return writeHint(j.o.report, err)
+		}
+	}
+	j.finished = true
 	switch {
 	case unwritten != nil:
 		return unwritten
