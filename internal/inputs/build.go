@@ -47,7 +47,7 @@ func (t *Toolchain) Env() []string {
 		env = append(env, kv)
 	}
 	env = append(env, t.Target.Go...)
-	return append(env, "CGO_ENABLED=1", "CC="+t.CC(), "CXX="+t.CXX(),
+	return append(env, "CGO_ENABLED=1", "CC="+quoted(t.CC()), "CXX="+quoted(t.CXX()),
 		"CGO_CFLAGS=-O2", "CGO_CXXFLAGS=-O2", "CGO_LDFLAGS=-O2", "GOWORK=off", "GOFLAGS=", "GOTOOLCHAIN=local", "LC_ALL=C.UTF-8")
 }
 
@@ -111,4 +111,18 @@ func machinePaths(t *Toolchain) []string {
 		}
 	}
 	return paths
+}
+
+// quoted writes a path as go reads it from CC: a list of words at blanks, in
+// which a word may stand in single or double quotes, with no way to escape one.
+// A path with both kinds of quotes and a blank cannot be written; go then says
+// which compiler it did not find.
+func quoted(path string) string {
+	switch {
+	case !strings.ContainsAny(path, " \t\n\r'\""):
+		return path
+	case strings.Contains(path, "'"):
+		return `"` + path + `"`
+	}
+	return "'" + path + "'"
 }

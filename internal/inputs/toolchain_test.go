@@ -222,3 +222,13 @@ func TestLocked(t *testing.T) {
 		t.Errorf("%d held the lock at once", most)
 	}
 }
+
+func TestQuoted(t *testing.T) {
+	for in, want := range map[string]string{
+		"/t/cc": "/t/cc", "/a b/cc": "'/a b/cc'", "/somebody else's/cc": `"/somebody else's/cc"`, `/a "b"/cc`: `'/a "b"/cc'`,
+	} {
+		if got := quoted(in); got != want {
+			t.Errorf("quoted(%s) = %s, want %s", in, got, want)
+		}
+	}
+}
