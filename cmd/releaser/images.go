@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"facerec/internal/oci"
@@ -29,7 +30,7 @@ func (i *images) index(ctx context.Context, image string, digest release.Digest)
 		ref, err = *i.instead, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w; say where the images are with --image", err)
 	}
 	ref = ref.At(digest)
 	i.mu.Lock()

@@ -147,7 +147,7 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 		a.note("pack: %s: %s of %s, %d entries", cell, c.config.Extract.Path, img.Ref, len(tree.Entries()))
 		out = append(out, packed{cell: cell, image: img, tag: at, tree: tree, record: release.RecordCell{
 			Lineage: cell.Lineage.Name, Platform: cell.Platform,
-			Asset: c.config.AssetName(c.version, cell), Image: at.String(),
+			Asset: c.config.AssetName(c.version, cell), Image: c.recorded(at),
 			IndexDigest: index.Digest, ManifestDigest: img.Digest,
 			Path: c.config.Extract.Path, Prefix: c.config.Prefix(c.version, cell),
 			Include: c.config.Extract.Include, Exclude: c.config.Extract.Exclude,
@@ -268,4 +268,14 @@ type packDocument struct {
 
 func packAnswer(out string, r release.Record) packDocument {
 	return packDocument{Schema: "releaser.pack/v1", Out: out, Record: &r}
+}
+
+// recorded is how release.json names an image. A layout's path is a matter of
+// this machine: then the repository stands there as config.json has it, and
+// whoever verifies says where to look.
+func (c *chosen) recorded(at oci.Ref) string {
+	if at.Kind == oci.Registry {
+		return at.String()
+	}
+	return c.config.Image.Repository + ":" + at.Tag
 }
