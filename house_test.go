@@ -31,6 +31,7 @@ var rooms = map[string][]string{
 	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sign", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/dlib", "internal/models", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
+	"tools/container":     {"internal/inputs", "internal/release"},
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
 	"tools/bench-archive": {"internal/loopback", "internal/measure"},

@@ -1,0 +1,325 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"facerec/internal/inputs"
+	"facerec/internal/release"
+)
+
+// suite is the Debian whose compilers inputs.lock.json pins.
+const suite = "bookworm"
+
+// Names of the two local images that stand in for the Dockerfile's defaults.
+const (
+	baseImage = "localhost/facerec-base"
+	goImage   = "localhost/facerec-go"
+)
+
+// builder is one run of image.
+type builder struct {
+	ctx    context.Context
+	config *release.Config
+	cell   release.Cell
+	cache  string // root file system, buildah's state, the builder's own cache
+	out    string
+}
+
+func image(ctx context.Context, config *release.Config, args []string) error {
+	flags := flag.NewFlagSet("container image", flag.ContinueOnError)
+	name := flags.String("cell", "dlib19/linux/amd64", "LINEAGE/OS/ARCH[/VARIANT]")
+	out := flags.String("out", "build/image", "folder for the image and what it is compared with")
+	if err := flags.Parse(args); err != nil {
+		return usageError{err}
+	}
+	if flags.NArg() > 0 {
+		return usageError{fmt.Errorf("image: unexpected %q", flags.Arg(0))}
+	}
+	cell, err := oneCell(config, *name)
+	if err != nil {
+		return usageError{err}
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return err
+	}
+	b := &builder{ctx: ctx, config: config, cell: cell, cache: filepath.Join(cache, "facerec", "container"), out: *out}
+	if err := b.tools(); err != nil {
+		return err
+	}
+	for _, dir := range []string{b.out, filepath.Join(b.cache, "cache")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func() error{b.snapshot, b.base, b.golang, b.dockerfile, b.host, b.compare} {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "container: "+format+"\n", args...) }
+
+// source is a copy of the repository, so that both builds read the same files
+// even while somebody edits, and neither reads what the other made.
+func (b *builder) source() string { return filepath.Join(b.out, "source") }
+
+// beside are the folders that a copy does without: git's and what was built.
+var beside = []string{".git", "bin", "build", "dist"}
+
+func (b *builder) snapshot() error {
+	if err := os.RemoveAll(b.source()); err != nil {
+		return err
+	}
+	if err := folder(b.source()); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		return err
+	}
+	for _, e := range entries {
+		if slices.Contains(beside, e.Name()) {
+			continue
+		}
+		if err := layItem(e.Name(), filepath.Join(b.source(), e.Name()), nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tools installs what packages.txt names for this, and says why not if it can't.
+func (b *builder) tools() error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("%w: buildah and mmdebstrap need Linux, this is %s", errSkipped, runtime.GOOS)
+	}
+	if os.Getuid() != 0 {
+		return fmt.Errorf("%w: making a root file system and building in a chroot need root", errSkipped)
+	}
+	err := b.show("go", "run", "./tools/inputs", "packages", "container")
+	for _, tool := range []string{"buildah", "mmdebstrap"} {
+		if _, lerr := exec.LookPath(tool); lerr != nil {
+			return fmt.Errorf("%w: %s is not installed and could not be: %w", errSkipped, tool, errors.Join(err, lerr))
+		}
+	}
+	return nil
+}
+
+// show runs a command, its output passed on to standard error.
+func (b *builder) show(args ...string) error {
+	say("$ %s", strings.Join(args, " "))
+	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%s: %w", filepath.Base(args[0]), err)
+	}
+	return nil
+}
+
+// answer runs a command quietly and gives its standard output.
+func (b *builder) answer(args ...string) (string, error) {
+	var complaint bytes.Buffer
+	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
+	cmd.Stderr = &complaint
+	out, err := cmd.Output()
+	if err != nil {
+		return "", fmt.Errorf("%s: %w: %s", strings.Join(args, " "), err, strings.TrimSpace(complaint.String()))
+	}
+	return strings.TrimSpace(string(out)), nil
+}
+
+// buildah is a call with storage of our own: nothing of the machine's is touched.
+func (b *builder) buildah(args ...string) []string {
+	return append([]string{"buildah",
+		"--root", filepath.Join(b.cache, "storage"), "--runroot", filepath.Join(b.cache, "run"), "--storage-driver", "overlay"}, args...)
+}
+
+// base makes the root file system once for each entry of apt's sources.
+func (b *builder) base() error {
+	store := &inputs.Store{Say: say}
+	sources, err := store.DebianSources(suite)
+	if err != nil {
+		return err
+	}
+	sum := sha256.Sum256([]byte(sources))
+	name := filepath.Join(b.cache, "base-"+hex.EncodeToString(sum[:6]))
+	tarball := name + ".tar"
+	if _, err := os.Stat(tarball); err != nil {
+		if err := os.WriteFile(name+".sources", []byte(sources), 0o644); err != nil {
+			return err
+		}
+		tmp := name + ".part.tar"
+		defer func() { _ = os.Remove(tmp) }()
+		if err := b.show("env", "SOURCE_DATE_EPOCH=0", "mmdebstrap", "--quiet", "--variant=minbase", "--mode=root", suite, tmp, name+".sources"); err != nil {
+			return err
+		}
+		if err := os.Rename(tmp, tarball); err != nil {
+			return err
+		}
+	}
+	say("base: %s", tarball)
+	return b.local(baseImage, tarball, "/")
+}
+
+// golang makes an image of the Go that runs this, in /usr/local/go.
+func (b *builder) golang() error {
+	root, err := b.answer("go", "env", "GOROOT")
+	if err != nil {
+		return err
+	}
+	return b.local(goImage, root, "/usr/local/go")
+}
+
+// local makes an image of one tarball or folder, unless it has been made
+// from the same one: the label says from what.
+func (b *builder) local(name, from, dest string) error {
+	mark := from
+	if fi, err := os.Stat(filepath.Join(from, "VERSION")); err == nil {
+		mark += fmt.Sprint(" ", fi.ModTime().Unix())
+	} else if fi, err := os.Stat(from); err == nil {
+		mark += fmt.Sprint(" ", fi.ModTime().Unix())
+	}
+	if have, err := b.answer(b.buildah("inspect", "--type", "image", "--format", `{{index .OCIv1.Config.Labels "made-from"}}`, name)...); err == nil && have == mark {
+		return nil
+	}
+	say("making the local image %s from %s", name, from)
+	c, err := b.answer(b.buildah("from", "scratch")...)
+	if err != nil {
+		return err
+	}
+	defer func() { _, _ = b.answer(b.buildah("rm", c)...) }()
+	for _, step := range [][]string{
+		{"add", "--quiet", c, from, dest},
+		{"config", "--label", "made-from=" + mark, c},
+		{"commit", "--quiet", "--timestamp", "0", c, name},
+	} {
+		if _, err := b.answer(b.buildah(step...)...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *builder) tag() string {
+	return b.cell.Lineage.Name + "-" + strings.ReplaceAll(b.cell.Platform.String(), "/", "-")
+}
+
+func (b *builder) layout() string { return filepath.Join(b.out, "oci-"+b.tag()) }
+
+// dockerfile builds it and leaves the image as an OCI layout. Go modules come
+// from this machine's module cache, in its own format for proxies, so that the
+// chroot needs neither certificates nor settings of this machine for them.
+func (b *builder) dockerfile() error {
+	modules, err := b.answer("go", "env", "GOMODCACHE")
+	if err != nil {
+		return err
+	}
+	if err := b.show("go", "mod", "download", "github.com/Kagami/go-face"); err != nil {
+		return err
+	}
+	name := "localhost/facerec:" + b.tag()
+	err = b.show(b.buildah("bud", "--isolation", "chroot", "--layers", "--timestamp", "0", "--pull-never",
+		"--build-arg", "BASE="+baseImage, "--build-arg", "GO="+goImage,
+		"--build-arg", "LINEAGE="+b.cell.Lineage.Name, "--build-arg", "PLATFORM="+b.cell.Platform.String(),
+		"--build-arg", "GOPROXY=file:///modules",
+		"--volume", filepath.Join(modules, "cache", "download")+":/modules:ro",
+		"--volume", filepath.Join(b.cache, "cache")+":/cache",
+		"--ignorefile", filepath.Join(b.source(), ".dockerignore"), "--file", filepath.Join(b.source(), "Dockerfile"), "--tag", name, b.source())...)
+	if err != nil {
+		return err
+	}
+	if err := os.RemoveAll(b.layout()); err != nil {
+		return err
+	}
+	return b.show(b.buildah("push", "--quiet", name, "oci:"+b.layout()+":"+b.tag())...)
+}
+
+func (b *builder) staged() string { return filepath.Join(b.out, "app-"+b.tag()) }
+
+// host builds the same cell here, as config.json says.
+func (b *builder) host() error {
+	for _, line := range []string{"go run ./tools/inputs models", "go run ./tools/inputs samples", b.config.BuildCmd} {
+		say("$ cd %s && RELEASER_LINEAGE=%s RELEASER_PLATFORM=%s sh -c '%s'", b.source(), b.cell.Lineage.Name, b.cell.Platform, line)
+		cmd := exec.CommandContext(b.ctx, "sh", "-c", line)
+		cmd.Dir = b.source()
+		cmd.Env = append(os.Environ(), "RELEASER_LINEAGE="+b.cell.Lineage.Name, "RELEASER_PLATFORM="+b.cell.Platform.String())
+		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("%s: %w", line, err)
+		}
+	}
+	if err := os.RemoveAll(b.staged()); err != nil {
+		return err
+	}
+	return lay(b.config, b.cell, b.source(), b.staged())
+}
+
+// compare says whether both are the same: every entry of /app, and what the
+// image is configured to run.
+func (b *builder) compare() error {
+	err := b.show("bin/releaser", "diff", "--path", b.config.Extract.Path, "--platform", b.cell.Platform.String(),
+		filepath.Join(b.staged(), b.config.Extract.Path), "oci-layout:"+b.layout())
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() == 3 {
+		return fmt.Errorf("%w: see above for the entries", errDiffers)
+	}
+	if err != nil {
+		return err
+	}
+	raw, err := b.answer(b.buildah("inspect", "--type", "image", "localhost/facerec:"+b.tag())...)
+	if err != nil {
+		return err
+	}
+	var inspected struct {
+		OCIv1 struct {
+			Architecture string `json:"architecture"`
+			Variant      string `json:"variant"`
+			OS           string `json:"os"`
+			Config       struct {
+				User       string
+				WorkingDir string
+				Entrypoint []string
+			} `json:"config"`
+		}
+	}
+	if err := json.Unmarshal([]byte(raw), &inspected); err != nil {
+		return fmt.Errorf("buildah inspect: %w", err)
+	}
+	got := inspected.OCIv1
+	im := b.config.Image
+	p := b.cell.Platform
+	for _, c := range []struct{ what, want, got string }{
+		{"os", p.OS, got.OS},
+		{"architecture", p.Arch, got.Architecture},
+		{"variant", p.Variant, got.Variant},
+		{"user", im.User, got.Config.User},
+		{"workdir", im.Workdir, got.Config.WorkingDir},
+		{"entrypoint", strings.Join(im.Entrypoint, " "), strings.Join(got.Config.Entrypoint, " ")},
+	} {
+		if c.want != c.got {
+			return fmt.Errorf("%w: %s: config.json says %q, the image %q", errDiffers, c.what, c.want, c.got)
+		}
+	}
+	sums, err := b.answer("sha256sum", filepath.Join(b.staged(), im.Entrypoint[0]))
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%s: the Dockerfile's image and this machine's build have the same %s, %s %s\n", b.cell, b.config.Extract.Path, im.Entrypoint[0], strings.Fields(sums)[0])
+	return nil
+}

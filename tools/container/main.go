@@ -1,0 +1,84 @@
+// Container builds the Dockerfile for real, without a daemon and without an
+// image from anywhere, and compares what came out with what this machine builds.
+//
+//	go run ./tools/container image [--cell dlib19/linux/amd64] [--out build/image]
+//	go run ./tools/container stage --cell CELL DIR
+//
+// image makes a Debian root file system with mmdebstrap from the machine's own
+// package source, turns it and the machine's Go into two local images, builds
+// the Dockerfile on them with buildah (chroot isolation), builds the same cell
+// on this machine, and compares both folders /app entry by entry, byte by byte,
+// and the image's configuration with config.json. It leaves the image as an OCI
+// layout in --out. State of buildah, the root file system and the builder's
+// caches are kept in $XDG_CACHE_HOME/facerec/container.
+//
+// stage lays a cell's image out in a folder; the Dockerfile calls it.
+//
+// Exit codes: 0 both are the same · 1 could not do it · 2 usage · 3 something
+// differs · 5 not checked, because buildah or mmdebstrap are not to be had ·
+// 130 interrupted.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"facerec/internal/release"
+)
+
+type usageError struct{ error }
+
+var (
+	errDiffers = errors.New("the Dockerfile's image is not what this machine builds")
+	errSkipped = errors.New("skipped")
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	interrupted := ctx.Err() != nil
+	stop()
+	os.Exit(code(err, interrupted))
+}
+
+func code(err error, interrupted bool) int {
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "container: %v\n", err)
+	var usage usageError
+	switch {
+	case interrupted:
+		return 130
+	case errors.As(err, &usage):
+		return 2
+	case errors.Is(err, errDiffers):
+		return 3
+	case errors.Is(err, errSkipped):
+		return 5
+	}
+	return 1
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) == 0 || (args[0] != "image" && args[0] != "stage") {
+		return usageError{errors.New("expected a verb: image, or stage --cell CELL DIR")}
+	}
+	raw, err := os.ReadFile("config.json")
+	if err != nil {
+		return fmt.Errorf("run this in the repository's top folder: %w", err)
+	}
+	config, err := release.Parse("config.json", raw)
+	if err != nil {
+		return err
+	}
+	if args[0] == "stage" {
+		return stage(config, args[1:], os.Stderr)
+	}
+	return image(ctx, config, args[1:])
+}
