@@ -31,6 +31,7 @@ type inode struct {
 	mode     uint32
 	link     string
 	size     int64
+	owner    owner
 	content  tarball.Content
 	children map[string]*dirent // of a directory
 	layer    int                // that wrote the content
@@ -123,7 +124,7 @@ func (fs *filesystem) apply(layer int, entries []layerEntry) error {
 func (fs *filesystem) add(layer int, e layerEntry) error {
 	if e.name == "" { // the root itself
 		if e.kind == tar.TypeDir {
-			fs.root.mode = e.mode
+			fs.root.mode, fs.root.owner = e.mode, e.owner
 		}
 		return nil
 	}
@@ -143,11 +144,11 @@ func (fs *filesystem) add(layer int, e layerEntry) error {
 	switch e.kind {
 	case tar.TypeDir:
 		if old != nil && old.kind == tar.TypeDir {
-			old.mode, old.from, old.notes = e.mode, layer, e.notes
+			old.mode, old.owner, old.from, old.notes = e.mode, e.owner, layer, e.notes
 			return nil
 		}
 		n := newDirectory(e.mode)
-		n.layer, n.notes = layer, e.notes
+		n.layer, n.owner, n.notes = layer, e.owner, e.notes
 		parent.children[base] = &dirent{n, layer}
 	case tar.TypeLink:
 		target, err := fs.lookupNoFollow(e.link)
@@ -163,7 +164,7 @@ func (fs *filesystem) add(layer int, e layerEntry) error {
 		parent.children[base] = &dirent{target.inode, layer}
 	default:
 		parent.children[base] = &dirent{&inode{
-			kind: e.kind, mode: e.mode, link: e.link, size: e.size, content: e.content, layer: layer, notes: e.notes,
+			kind: e.kind, mode: e.mode, link: e.link, size: e.size, owner: e.owner, content: e.content, layer: layer, notes: e.notes,
 		}, layer}
 	}
 	return nil

@@ -50,8 +50,15 @@ type layerEntry struct {
 	mode    uint32
 	link    string
 	size    int64
+	owner   owner
 	content tarball.Content // nil when the caller did not want it kept
 	notes   []string        // what the archive has and a tarball will not
+}
+
+// owner is whose a file is. Tarballs leave it out; an engine does not.
+type owner struct {
+	uid, gid     int
+	uname, gname string
 }
 
 // Unpacker reads layers, each distinct one once however many images share it,
@@ -221,7 +228,8 @@ func (u *Unpacker) entries(r io.Reader, where, below string) ([]layerEntry, erro
 		if err != nil {
 			return nil, err
 		}
-		e := layerEntry{name: name, kind: h.Typeflag, mode: uint32(h.Mode) & 0o7777, link: h.Linkname, size: h.Size, notes: notes(h)}
+		e := layerEntry{name: name, kind: h.Typeflag, mode: uint32(h.Mode) & 0o7777, link: h.Linkname, size: h.Size,
+			owner: owner{h.Uid, h.Gid, h.Uname, h.Gname}, notes: notes(h)}
 		switch h.Typeflag {
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
 			e.kind = tar.TypeReg

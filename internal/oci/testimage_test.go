@@ -32,6 +32,8 @@ type file struct {
 	kind             byte
 	mode             int64
 	pax              map[string]string
+	uid              int
+	uname            string
 }
 
 func dir(name string, mode int64) file { return file{name: name, kind: tar.TypeDir, mode: mode} }
@@ -47,7 +49,7 @@ func layerTar(t testing.TB, files ...file) []byte {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for _, f := range files {
-		h := &tar.Header{Name: f.name, Typeflag: f.kind, Mode: f.mode, Linkname: f.link, Size: int64(len(f.body)), PAXRecords: f.pax}
+		h := &tar.Header{Name: f.name, Typeflag: f.kind, Mode: f.mode, Linkname: f.link, Size: int64(len(f.body)), PAXRecords: f.pax, Uid: f.uid, Uname: f.uname}
 		if f.kind != tar.TypeReg {
 			h.Size = 0
 		}
