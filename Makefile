@@ -8,7 +8,7 @@ SHELL := /bin/bash
 GO      ?= go
 INPUTS  := $(GO) run ./tools/inputs
 CELLS   ?=
-PACKAGES ?= build
+PACKAGES ?= build $(if $(CELLS),cross)
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
 
 .PHONY: help
@@ -29,7 +29,7 @@ releaser: ## bin/releaser, static and reproducible
 
 .PHONY: facerec
 facerec: packages ## bin/facerec for this machine, static, on dlib19
-	$(INPUTS) facerec --lineage dlib19 --platform $$($(GO) env GOOS)/$$($(GO) env GOARCH) --out bin/facerec
+	$(INPUTS) facerec --lineage dlib19 --out bin/facerec
 
 .PHONY: packages
 packages: ## install what the build needs by package name (root or sudo); PACKAGES="build cross test" for all
@@ -60,6 +60,22 @@ lint: ## golangci-lint at the pinned version
 .PHONY: bench
 bench: packages models samples releaser ## wall, CPU and peak memory of every step for the demo's cell
 	$(GO) run ./tools/bench
+
+.PHONY: bench-archive
+bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum: CPU, wall, memory, bytes
+	$(GO) run ./tools/bench-archive
+
+.PHONY: reprotest
+reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
+	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS))
+
+.PHONY: relock
+relock: ## renew pins that a suite has moved past, and show the difference
+	$(INPUTS) relock
+
+.PHONY: vendor-inputs
+vendor-inputs: ## fill vendor-inputs/ for builds without network
+	$(INPUTS) vendor vendor-inputs
 
 .PHONY: clean
 clean: ## remove what was built; fetched models and samples stay

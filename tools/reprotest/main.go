@@ -78,7 +78,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	raw, err := os.ReadFile(filepath.Join(*project, "config.json"))
+	return twice(ctx, releaser, *project, *cells, *dir)
+}
+
+// twice builds a project two times below dir and compares.
+func twice(ctx context.Context, releaser, project, cells, dir string) error {
+	raw, err := os.ReadFile(filepath.Join(project, "config.json"))
 	if err != nil {
 		return err
 	}
@@ -86,14 +91,14 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	chosen, err := config.Select(*cells)
+	chosen, err := config.Select(cells)
 	if err != nil {
 		return err
 	}
-	t := &test{ctx: ctx, releaser: releaser, project: *project, config: config, cells: chosen}
-	first, second := t.circumstances(*dir)
+	t := &test{ctx: ctx, releaser: releaser, project: project, config: config, cells: chosen}
+	first, second := t.circumstances(dir)
 	// The checkouts must be reachable for whoever builds in them.
-	if err := errors.Join(os.MkdirAll(*dir, 0o755), os.Chmod(*dir, 0o755)); err != nil {
+	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
 		return err
 	}
 	for _, c := range []*circumstances{first, second} {

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// The test of the test: a build that lets something in must be caught, and one
+// that does not must pass.
+func TestTwice(t *testing.T) {
+	for _, name := range []string{"git", "sh"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skipf("%s is not installed", name)
+		}
+	}
+	// Not t.TempDir: its parents are closed to the second build's user.
+	dir, err := os.MkdirTemp("", "reprotest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	releaser := filepath.Join(dir, "releaser")
+	build := exec.Command("go", "build", "-o", releaser, "facerec/cmd/releaser")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for _, c := range []struct {
+		name, cmd string
+		differs   bool
+	}{
+		{"reproducible", "echo hello >out", false},
+		{"a timestamp", "date +%s%N >out", true},
+		{"the folder", "pwd >out", true},
+		{"the time zone", "date -d @0 +%H:%M >out", true},
+		{"the umask", "umask >out", true},
+		{"the user", "id -u >out", os.Getuid() == 0},
+		{"the host name", "cat /proc/sys/kernel/hostname >out", os.Getuid() == 0},
+		{"the locale", "echo $LC_ALL >out", true},
+		{"a file's mode beyond the owner's x", "echo x >out; chmod 664 out", false},
+		{"a file's time", "echo x >out; touch -d @12345 out", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			project := filepath.Join(dir, filepath.Base(t.Name()))
+			if err := os.MkdirAll(project, 0o755); err != nil {
+				t.Fatal(err)
+			}
+			config := `{"project_name": "x", "version": "1.0.0", "build_cmd": "` + c.cmd + `", "artifacts": [{"src": "out", "dest": "/app/out", "mode": "0755"}]}`
+			if err := os.WriteFile(filepath.Join(project, "config.json"), []byte(config), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			err := twice(context.Background(), releaser, project, "all", filepath.Join(dir, "work-"+filepath.Base(t.Name())))
+			switch {
+			case c.differs && !errors.Is(err, errDiffers):
+				t.Errorf("got %v, want that it differs", err)
+			case !c.differs && err != nil:
+				t.Error(err)
+			}
+		})
+	}
+}
