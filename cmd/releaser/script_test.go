@@ -21,13 +21,21 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){
+	testscript.Main(tidy{m}, map[string]func(){
 		"releaser": func() {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 		},
 	})
+}
+
+// tidy stops what tests shared once all have ended.
+type tidy struct{ *testing.M }
+
+func (m tidy) Run() int {
+	defer stopSigning()
+	return m.M.Run()
 }
 
 // TestScripts runs one txtar file a verb or a story. Each has a registry of its

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -21,37 +22,42 @@ import (
 // signFlags say with what to sign.
 type signFlags struct {
 	key, token, services string
+	images               []string
 	trust                trustFlags
 }
 
 type signAnswer struct {
-	Schema string           `json:"schema"`
-	Bundle string           `json:"bundle"`
-	Signed verify.Signature `json:"signature"`
+	Schema string            `json:"schema"`
+	Bundle string            `json:"bundle,omitempty"`
+	Signed *verify.Signature `json:"signature,omitempty"`
+	Images []signedImage     `json:"images,omitempty"`
 }
 
 func (a *app) signVerb() *cobra.Command {
 	var f signFlags
 	cmd := &cobra.Command{
-		Use:   "sign DIST",
-		Short: "Sign checksums.txt: write checksums.txt.sigstore.json beside it",
+		Use:   "sign [DIST] [--image REF]…",
+		Short: "Sign checksums.txt, images, or both",
 		Long: `Sign DIST/checksums.txt and write the Sigstore bundle (version 0.3) beside it.
+Sign the image of each --image REF, its index and every manifest in it, as cosign
+does since version 3, and put the bundles beside them in the registry.
 
 Keyless, the default: an OIDC identity token from --identity-token, from
 SIGSTORE_ID_TOKEN, or from GitHub Actions; a short-lived certificate, log and
 timestamp from the services in --signing-config. With --key the private key
 signs; log and timestamp are added where --signing-config names them.
 
-Every file that checksums.txt names is hashed first. The finished bundle is
-verified against --trusted-root and the expected identity (--certificate-…, or
-that of config.json) before it is written: a signature that nobody could verify
-is never left behind.`,
-		Args: cobra.ExactArgs(1),
+Every file that checksums.txt names is hashed first, and a tag is resolved once.
+Each finished bundle is verified against --trusted-root and the expected identity
+(--certificate-…, or that of config.json), and only when all are made is the
+first one written: a signature that nobody could verify is never left behind.`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.sign(cmd.Context(), args[0], f)
+			return a.sign(cmd.Context(), strings.Join(args, ""), f)
 		},
 	}
 	fl := cmd.Flags()
+	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
@@ -61,28 +67,72 @@ is never left behind.`,
 	return cmd
 }
 
+// sign makes every signature before it leaves the first one anywhere.
 func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
-	sums, err := readSums(dist)
+	if dist == "" && len(f.images) == 0 {
+		return usage("nothing to sign: name the folder of a release, or an image with --image REF")
+	}
+	var sums []byte
+	var err error
+	if dist != "" {
+		if sums, err = readSums(dist); err != nil {
+			return err
+		}
+	}
+	images, err := a.imagesToSign(ctx, f.images)
 	if err != nil {
 		return err
 	}
-	signer, signed, err := a.signer(ctx, dist, f)
+	signer, policy, err := a.signer(ctx, dist, f)
 	if err != nil {
 		return err
 	}
-	bundle, err := sign.Checksums(ctx, sums, signer)
-	if err != nil {
-		return err
+	answer := signAnswer{Schema: "releaser.sign/v1"}
+	var bundle []byte
+	if dist != "" {
+		answer.Signed = new(verify.Signature)
+		signer.Verify = func(bundle, data []byte) (err error) {
+			*answer.Signed, err = verify.Blob(bundle, verify.Data(bytes.NewReader(data)), policy)
+			return err
+		}
+		if bundle, err = sign.Checksums(ctx, sums, signer); err != nil {
+			return err
+		}
 	}
-	path := filepath.Join(dist, sign.BundleFile)
-	if err := writeBytes(path, bundle); err != nil {
-		return err
+	for i := range images {
+		if err := a.signImage(ctx, &images[i], signer, policy); err != nil {
+			return err
+		}
 	}
+	for i := range images {
+		if err := a.attachSignature(ctx, &images[i]); err != nil {
+			return err
+		}
+	}
+	answer.Images = images
+	if dist != "" {
+		answer.Bundle = filepath.Join(dist, sign.BundleFile)
+		if err := writeBytes(answer.Bundle, bundle); err != nil {
+			return err
+		}
+	}
+	return a.saySigned(answer)
+}
+
+func (a *app) saySigned(answer signAnswer) error {
 	if a.json {
-		return a.answer(signAnswer{"releaser.sign/v1", path, *signed})
+		return a.answer(answer)
 	}
-	a.say("%s  signed by %s", path, signed.Who())
-	for _, gap := range signed.Unchecked {
+	var gaps []string
+	for _, i := range answer.Images {
+		a.say("%s  %s  signed by %s", i.Ref, i.Platform, i.Signed.Who())
+		gaps = i.Signed.Unchecked
+	}
+	if answer.Signed != nil {
+		a.say("%s  signed by %s", answer.Bundle, answer.Signed.Who())
+		gaps = answer.Signed.Unchecked
+	}
+	for _, gap := range gaps {
 		a.warn("%s", gap)
 	}
 	return nil
@@ -115,49 +165,42 @@ func readSums(dist string) ([]byte, error) {
 	return raw, nil
 }
 
-// signer prepares what signs and, in the returned Signature, what the bundle
-// then proved.
-func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer, *verify.Signature, error) {
+// signer prepares what signs, and the policy that its signatures must satisfy.
+func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer, verify.Policy, error) {
 	var s sign.Signer
+	var none verify.Policy
 	var err error
 	if f.services != "" {
 		raw, err := readNamed("signing configuration", f.services)
 		if err != nil {
-			return s, nil, err
+			return s, none, err
 		}
 		if s.Services, err = sign.ParseServices(raw, time.Now()); err != nil {
-			return s, nil, fmt.Errorf("%s: %w", f.services, err)
+			return s, none, fmt.Errorf("%s: %w", f.services, err)
 		}
 	}
 	var fallback []verify.Identity
 	if f.key != "" {
 		if s.Key, err = readPrivateKey(f.key); err != nil {
-			return s, nil, err
+			return s, none, err
 		}
 		f.trust.noLog = f.services == ""
 	} else {
 		if f.services == "" {
-			return s, nil, usage("keyless signing needs --signing-config FILE, which names the Sigstore services; or sign with --key FILE")
+			return s, none, usage("keyless signing needs --signing-config FILE, which names the Sigstore services; or sign with --key FILE")
 		}
 		if s.Token, err = a.identityToken(ctx, f.token); err != nil {
-			return s, nil, err
+			return s, none, err
 		}
-		if fallback, err = a.configuredIdentity(dist); err != nil {
-			return s, nil, err
+		if !f.trust.given() {
+			if fallback, err = a.configuredIdentity(dist); err != nil {
+				return s, none, err
+			}
 		}
 	}
 	// The public half is known here; a file is wanted only from verifiers.
 	policy, err := a.policyFor(&f.trust, s.Key, fallback)
-	if err != nil {
-		return s, nil, err
-	}
-	signed := new(verify.Signature)
-	s.Verify = func(bundle, data []byte) error {
-		got, err := verify.Blob(bundle, verify.Data(bytes.NewReader(data)), policy)
-		*signed = got
-		return err
-	}
-	return s, signed, nil
+	return s, policy, err
 }
 
 // policyFor is policy with the public half of a private key, if there is one.

@@ -15,6 +15,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.verifyVerb(),
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),
+		a.verifyImageVerb(),
 		a.diffVerb(),
 		a.lsVerb(),
 		a.cpVerb(),

@@ -42,6 +42,18 @@ type Policy struct {
 	UnsafeNoTransparencyLog bool
 }
 
+// expected names whom the policy expects, one entry for each.
+func (p Policy) expected() []string {
+	var out []string
+	for _, id := range p.Identities {
+		out = append(out, id.String())
+	}
+	if p.Key != nil {
+		out = append(out, "key "+p.Key.Fingerprint().String())
+	}
+	return out
+}
+
 // Artifact is what was signed.
 type Artifact struct {
 	data   io.Reader

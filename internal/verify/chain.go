@@ -61,12 +61,7 @@ type Input struct {
 func Release(ctx context.Context, in Input) (Report, error) {
 	w := &walk{in: in}
 	w.in.Policy.ExactHint = true
-	for _, id := range in.Policy.Identities {
-		w.report.Expected = append(w.report.Expected, id.String())
-	}
-	if in.Policy.Key != nil {
-		w.report.Expected = append(w.report.Expected, "key "+in.Policy.Key.Fingerprint().String())
-	}
+	w.report.Expected = in.Policy.expected()
 	w.release()
 	w.cells(ctx)
 	if ctx.Err() != nil {

@@ -55,14 +55,18 @@ func (r Report) Summary() string {
 		}
 		fmt.Fprintf(&b, "%s: first broken link is %s: %s\n", or(s.Cell, "release"), s.Link, what)
 	}
-	says := map[string]string{
+	fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
+	return b.String()
+}
+
+// verdictText is a class for people.
+func verdictText(verdict string) string {
+	return map[string]string{
 		Untrusted.String():  "not trusted",
 		Differs.String():    "differs",
 		Failed.String():     "could not be checked",
 		Incomplete.String(): "incomplete: nothing failed, but not everything could be checked",
-	}[r.Verdict]
-	fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", says, r.ExitCode)
-	return b.String()
+	}[verdict]
 }
 
 func plural(n int, what string) string {

@@ -1,0 +1,78 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+	"facerec/internal/sign"
+	"facerec/internal/verify"
+)
+
+// signedImage is an index or a manifest that was signed, or is to be.
+type signedImage struct {
+	Ref      string           `json:"ref"` // by digest
+	Platform string           `json:"platform"`
+	Beside   release.Digest   `json:"beside"` // the manifest that holds the bundle
+	Signed   verify.Signature `json:"signature"`
+
+	at     oci.Ref
+	bundle []byte
+}
+
+// imagesToSign resolves references, each to its index and every manifest in it.
+func (a *app) imagesToSign(ctx context.Context, names []string) ([]signedImage, error) {
+	var out []signedImage
+	for _, name := range names {
+		ref, err := oci.ParseRef(name)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		if ref.Kind != oci.Registry {
+			return nil, usage("--image %s: signatures are put beside images in a registry: push it first", name)
+		}
+		ix, err := oci.ReadIndex(ctx, ref, a.access())
+		if err != nil {
+			return nil, err
+		}
+		top := signedImage{at: ix.Ref, Platform: "index"}
+		if ix.Single {
+			top.Platform = ix.Manifests[0].Platform
+		}
+		out = append(out, top)
+		for _, m := range ix.Manifests {
+			if !ix.Single && m.Platform != "unknown/unknown" {
+				out = append(out, signedImage{at: ix.Ref.At(m.Digest), Platform: m.Platform})
+			}
+		}
+	}
+	for i := range out {
+		out[i].Ref = out[i].at.String()
+	}
+	return out, nil
+}
+
+// signImage makes the bundle and verifies it as verify-image does.
+func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, policy verify.Policy) (err error) {
+	a.note("sign: %s", i.Ref)
+	s.Verify = func(bundle, _ []byte) error {
+		report := verify.Image(verify.ImageInput{Ref: i.Ref, Policy: policy, Subjects: []verify.Subject{{
+			Digest: i.at.Digest, Attached: []verify.Attached{{Place: "new", MediaType: sign.BundleMediaType, Data: bundle}},
+		}}})
+		r := report.Subjects[0]
+		if !report.Verified {
+			return fmt.Errorf("%s, expected %s, got %s", r.Detail, r.Expected, r.Got)
+		}
+		i.Signed = r.Signatures[0].Signature
+		return nil
+	}
+	i.bundle, err = sign.Image(ctx, i.at.Digest, s)
+	return err
+}
+
+// attachSignature puts the bundle beside the image.
+func (a *app) attachSignature(ctx context.Context, i *signedImage) (err error) {
+	i.Beside, err = oci.Attach(ctx, i.at, i.bundle, sign.BundleMediaType, sign.ImageAnnotations(sign.PredicateImage), a.access())
+	return err
+}

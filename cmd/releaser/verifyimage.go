@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+	"facerec/internal/verify"
+)
+
+type imageFlags struct {
+	trust        trustFlags
+	attestations []string
+	everyone     bool
+}
+
+func (a *app) verifyImageVerb() *cobra.Command {
+	var f imageFlags
+	cmd := &cobra.Command{
+		Use:   "verify-image REF",
+		Short: "Verify the signatures and attestations that stand beside an image",
+		Long: `Verify the signatures of an image, as cosign makes them: in the referrers of its
+digest, under the tag that stands in for them, and under the .sig and .att tags
+of older versions. REF is REGISTRY/REPOSITORY[:TAG][@DIGEST] or
+oci-layout:DIR[:TAG][@DIGEST]; a tag is resolved once.
+
+One good signature by whom you expect is enough; what does not hold is listed
+with its reason. An index must be signed itself; the manifests in it are then
+named by their digests, and with --all-platforms each must have a signature of
+its own. An attestation is no signature: --attestation-type asks for one besides,
+about the image, or else about each of its platforms. TYPE is spdx, spdxjson,
+cyclonedx, slsaprovenance, slsaprovenance02, slsaprovenance1, vuln, openvex,
+link, or the URI of a predicate type.
+
+The policy is that of verify-blob. The signer is the identity in config.json,
+unless --certificate-identity and --certificate-oidc-issuer, or --key, say
+otherwise.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.verifyImage(cmd.Context(), args[0], f)
+		},
+	}
+	f.trust.add(cmd)
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.attestations, "attestation-type", nil, "ask for an attestation of this `TYPE` besides; may be given several times")
+	fl.BoolVar(&f.everyone, "all-platforms", false, "ask for a signature of each platform's manifest, not of the index alone")
+	return cmd
+}
+
+func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
+	ref, err := oci.ParseRef(arg)
+	if err != nil {
+		return usageError(err)
+	}
+	in := verify.ImageInput{EveryPlatform: f.everyone}
+	for _, name := range f.attestations {
+		t, err := verify.ParseAttestationType(name)
+		if err != nil {
+			return usageError(err)
+		}
+		in.Attestations = append(in.Attestations, t)
+	}
+	var fallback []verify.Identity
+	if !f.trust.given() {
+		if fallback, err = a.configuredIdentity("."); err != nil {
+			return err
+		}
+	}
+	if in.Policy, err = a.policy(&f.trust, fallback...); err != nil {
+		return a.untrusted(err)
+	}
+	a.note("verify-image: expecting %s", expected(in.Policy))
+	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
+		return err
+	}
+	report := verify.Image(in)
+	if a.json {
+		raw, err := report.JSON()
+		if err != nil {
+			return err
+		}
+		a.out.Write(raw) //nolint:errcheck // as every other print
+	} else {
+		a.say("%s", strings.TrimRight(report.Text(), "\n"))
+	}
+	if report.ExitCode != 0 {
+		return &codedError{code: report.ExitCode}
+	}
+	return nil
+}
+
+// subjects reads what stands beside an image and beside each manifest in it. It
+// gives the reference pinned to its digest.
+func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Subject, error) {
+	ix, err := oci.ReadIndex(ctx, ref, a.access())
+	if err != nil {
+		return "", nil, err
+	}
+	all := []verify.Subject{{Digest: ix.Digest}}
+	if !ix.Single {
+		for _, m := range ix.Manifests {
+			if m.Platform != "unknown/unknown" { // what builders put beside images
+				all = append(all, verify.Subject{Digest: m.Digest, Platform: m.Platform})
+			}
+		}
+	}
+	for i := range all {
+		a.note("verify-image: %s", all[i].Digest)
+		if err := a.beside(ctx, ix.Ref, &all[i]); err != nil {
+			return "", nil, err
+		}
+	}
+	return ix.Ref.String(), all, nil
+}
+
+// beside reads what stands beside one digest.
+func (a *app) beside(ctx context.Context, at oci.Ref, s *verify.Subject) error {
+	found, problems, err := oci.Attachments(ctx, at, s.Digest, a.access())
+	if err != nil {
+		return err
+	}
+	s.Problems = problems
+	read := map[release.Digest]verify.Attached{}
+	for _, att := range found {
+		for _, l := range att.Layers {
+			if !verify.Attachable(l.MediaType) {
+				continue
+			}
+			one, ok := read[l.Digest]
+			if !ok {
+				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
+				read[l.Digest] = one
+			}
+			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
+			s.Attached = append(s.Attached, one)
+		}
+	}
+	return ctx.Err()
+}

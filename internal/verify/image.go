@@ -1,0 +1,287 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"facerec/internal/release"
+)
+
+// ImageSchema is the first field of an image report's JSON form.
+const ImageSchema = "releaser.verify-image/v1"
+
+// Attached is a layer of something that stands beside an image and may be a
+// signature or an attestation.
+type Attached struct {
+	Place       string // where it was found, for people
+	MediaType   string // of the layer; see Attachable
+	Annotations map[string]string
+	Data        []byte // as its digest says
+	Err         error  // why it could not be read; Data is then empty
+}
+
+var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
+
+// Attachable says whether a layer of a media type can be a signature or an
+// attestation: a bundle, a payload of simple signing, or a DSSE envelope.
+func Attachable(mediaType string) bool {
+	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
+}
+
+// Subject is an index or a manifest, and what stands beside it.
+type Subject struct {
+	Digest   release.Digest
+	Platform string // of a manifest in an index; "" for what the reference names
+	Attached []Attached
+	Problems []error // places that could not be looked at
+}
+
+// ImageInput is an image to be verified.
+type ImageInput struct {
+	Ref      string    // for the report
+	Subjects []Subject // what the reference names, then the manifests in it; at least one
+	Policy   Policy
+
+	// EveryPlatform asks for a signature of every manifest. Without, the index's
+	// is enough, for it names the manifests by their digests.
+	EveryPlatform bool
+
+	// Attestations are asked for besides the signature. Each must be about what
+	// the reference names, or else about every manifest in it.
+	Attestations []AttestationType
+}
+
+// Proven is a signature or attestation that holds, and where it stands.
+type Proven struct {
+	Place string `json:"place"`
+	Signature
+}
+
+// Refused is one that does not hold.
+type Refused struct {
+	Place string `json:"place"`
+	Why   string `json:"why"`
+}
+
+// SubjectReport is what was found beside an index or a manifest.
+type SubjectReport struct {
+	Digest   release.Digest `json:"digest"`
+	Platform string         `json:"platform,omitempty"`
+	Status   Status         `json:"status"`
+	Class    *Class         `json:"class,omitempty"`
+	Detail   string         `json:"detail"`
+	Field    string         `json:"field,omitempty"`
+	Expected string         `json:"expected,omitempty"`
+	Got      string         `json:"got,omitempty"`
+
+	Signatures   []Proven  `json:"signatures"`
+	Attestations []Proven  `json:"attestations"`
+	Refused      []Refused `json:"refused"`
+}
+
+// ImageReport is what a verification of an image came to.
+type ImageReport struct {
+	Schema    string          `json:"schema"`
+	Verified  bool            `json:"verified"`
+	Verdict   string          `json:"verdict"` // "verified", or the class that decided
+	ExitCode  int             `json:"exit_code"`
+	Ref       string          `json:"ref"`
+	Expected  []string        `json:"expected_signers"`
+	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
+	Subjects  []SubjectReport `json:"subjects"`
+}
+
+// Image checks the signatures and attestations of an image. Everything beside it
+// is looked at, whatever else was found: one that holds is enough, and those that
+// do not are listed with the reason, for anybody who may write to a repository
+// can put things beside an image.
+//
+// A signature is a statement of predicate type [PredicateSign] or a payload of
+// simple signing, about the digest itself. An attestation is none: that somebody
+// described an image does not say that they vouch for it.
+func Image(in ImageInput) ImageReport {
+	r := ImageReport{Schema: ImageSchema, Ref: in.Ref, Expected: in.Policy.expected(), Subjects: []SubjectReport{}}
+	if len(in.Subjects) == 0 {
+		r.Verdict, r.ExitCode = Incomplete.String(), Incomplete.ExitCode()
+		return r
+	}
+	for i, s := range in.Subjects {
+		sr := in.look(s)
+		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 && r.Subjects[0].Status == Pass {
+			sr.Status, sr.Class, sr.Field, sr.Expected, sr.Got = Pass, nil, "", "", ""
+			sr.Detail = "named by the signed index; no signature of its own"
+		}
+		r.Subjects = append(r.Subjects, sr)
+	}
+	for _, t := range in.Attestations {
+		attested(r.Subjects, t)
+	}
+	r.finish()
+	return r
+}
+
+// look verifies all that stands beside one manifest.
+func (in ImageInput) look(s Subject) SubjectReport {
+	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refused{}}
+	var closest *Error // the refusal that got furthest
+	for _, a := range s.Attached {
+		if !Attachable(a.MediaType) {
+			continue
+		}
+		sig, signs, err := in.Policy.attached(a, s.Digest)
+		place := oneLine(a.Place)
+		switch {
+		case err != nil:
+			r.Refused = append(r.Refused, Refused{place, oneLine(err.Error())})
+			var e *Error
+			if errors.As(err, &e) && (closest == nil || slices.Index(steps, e.Step) > slices.Index(steps, closest.Step)) {
+				closest = e
+			}
+		case signs:
+			r.Signatures = append(r.Signatures, Proven{place, sig})
+		default:
+			r.Attestations = append(r.Attestations, Proven{place, sig})
+		}
+	}
+	for _, p := range s.Problems {
+		r.Refused = append(r.Refused, Refused{"registry", oneLine(p.Error())})
+	}
+	switch {
+	case len(r.Signatures) > 0:
+		r.Status, r.Detail = Pass, r.Signatures[0].Text()
+	case len(s.Problems) > 0:
+		r.fail(fmt.Errorf("no signature was found, and not every place could be looked at: %w", s.Problems[0]))
+	case closest != nil:
+		r.fail(closest)
+	case len(r.Attestations) > 0:
+		r.fail(&Error{Class: Untrusted, Step: StepSignature, Field: "predicate type", Expected: PredicateSign, Got: r.Attestations[0].PredicateType + ", which describes the image and does not sign it"})
+	default:
+		r.fail(&Error{Class: Untrusted, Step: StepSignature, Expected: "one beside the image", Got: "none"})
+	}
+	return r
+}
+
+// steps in the order in which they are taken.
+var steps = []string{StepTrustRoot, StepBundle, StepLog, StepTimestamp, StepCertificate, StepSCT, StepSignature, StepIdentity}
+
+func (r *SubjectReport) fail(err error) {
+	s := failure("", "", "", err)
+	r.Status, r.Class, r.Detail, r.Field, r.Expected, r.Got = Fail, s.Class, s.Detail, s.Field, s.Expected, s.Got
+}
+
+// attached verifies one layer over a manifest's digest, and says whether it is a
+// signature of it.
+func (p Policy) attached(a Attached, image release.Digest) (s Signature, signs bool, err error) {
+	if a.Err != nil {
+		return Signature{}, false, a.Err
+	}
+	switch a.MediaType {
+	case mediaSimpleSigning:
+		bundle, err := bundleOfSignature(a.Data, a.Annotations)
+		if err != nil {
+			return Signature{}, false, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		}
+		s, err := Blob(bundle, Data(bytes.NewReader(a.Data)), p)
+		if err != nil {
+			return Signature{}, false, err
+		}
+		s.MediaType = a.MediaType // the bundle was made here
+		return s, true, signsImage(a.Data, image)
+	case mediaEnvelope:
+		bundle, err := bundleOfEnvelope(a.Data, a.Annotations)
+		if err != nil {
+			return Signature{}, false, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		}
+		s, err := Blob(bundle, Digest(image), p)
+		s.MediaType = a.MediaType
+		return s, s.PredicateType == PredicateSign, err
+	}
+	s, err = Blob(a.Data, Digest(image), p)
+	if err == nil && s.Form != "dsse" {
+		// A signature over the bytes of a manifest as of any file: its signer need
+		// not have known that it is an image.
+		err = &Error{Class: Untrusted, Step: StepSignature, Field: "content", Expected: "a statement about the image", Got: "a signature over a file"}
+	}
+	return s, s.PredicateType == PredicateSign, err
+}
+
+// attested holds the image to one kind of attestation.
+func attested(all []SubjectReport, t AttestationType) {
+	has := func(r SubjectReport) bool {
+		return slices.ContainsFunc(r.Attestations, func(p Proven) bool { return t.matches(p.PredicateType) })
+	}
+	if has(all[0]) || len(all) > 1 && !slices.ContainsFunc(all[1:], func(r SubjectReport) bool { return !has(r) }) {
+		return
+	}
+	r := &all[0]
+	if r.Status == Fail {
+		return // it says already why the image is not trusted
+	}
+	var got []string
+	for _, p := range r.Attestations {
+		got = append(got, p.PredicateType)
+	}
+	r.fail(&Error{Class: Untrusted, Step: "attestation", Field: t.Name, Expected: strings.Join(t.Predicates, " or "), Got: or(strings.Join(got, ", "), "none")})
+}
+
+func (r *ImageReport) finish() {
+	if len(r.Subjects[0].Signatures) > 0 {
+		r.Unchecked = r.Subjects[0].Signatures[0].Unchecked
+	}
+	for _, class := range severity {
+		if slices.ContainsFunc(r.Subjects, func(s SubjectReport) bool { return s.Class != nil && *s.Class == class }) {
+			r.Verified, r.Verdict, r.ExitCode = false, class.String(), class.ExitCode()
+			return
+		}
+	}
+	r.Verified, r.Verdict = true, "verified"
+}
+
+// JSON is the report as one document with a line feed at its end.
+func (r ImageReport) JSON() ([]byte, error) {
+	b, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	return append(b, '\n'), nil
+}
+
+// Text is the report for people: a line for each manifest, below it what else
+// was found and what was expected, and a verdict at the end.
+func (r ImageReport) Text() string {
+	var b strings.Builder
+	for _, s := range r.Subjects {
+		word := map[Status]string{Pass: "ok", Fail: "FAIL"}[s.Status]
+		fmt.Fprintf(&b, "%-4s  %-15s  %s: %s\n", word, or(s.Platform, "image"), s.Digest, s.Detail)
+		if s.Expected != "" || s.Got != "" {
+			fmt.Fprintf(&b, "      expected %s\n      got      %s\n", s.Expected, s.Got)
+		}
+		for i, p := range s.Signatures {
+			fmt.Fprintf(&b, "      signature at %s", p.Place)
+			if i > 0 {
+				fmt.Fprintf(&b, ", %s", p.Text())
+			}
+			b.WriteByte('\n')
+		}
+		for _, p := range s.Attestations {
+			fmt.Fprintf(&b, "      attestation %s at %s, %s\n", oneLine(p.PredicateType), p.Place, p.Text())
+		}
+		for _, x := range s.Refused {
+			fmt.Fprintf(&b, "      refused: %s: %s\n", x.Place, x.Why)
+		}
+	}
+	for _, gap := range r.Unchecked {
+		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+	}
+	if r.Verified {
+		fmt.Fprintf(&b, "verified: %s, signed by %s\n", r.Ref, r.Subjects[0].Signatures[0].Who())
+	} else {
+		fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
+	}
+	return b.String()
+}
