@@ -88,10 +88,10 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 		}
 		fi, err := f.Stat()
 		if err != nil {
-			f.Close()
+			_ = f.Close()
 			return tarball.Source{}, nil, err
 		}
-		return tarball.FileSource(name, f, fi.Size()), func() { f.Close() }, nil
+		return tarball.FileSource(name, f, fi.Size()), func() { _ = f.Close() }, nil
 	case aFolder:
 		tree, err := oci.ReadFolder(spool, what.path)
 		if err != nil {

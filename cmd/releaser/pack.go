@@ -164,7 +164,7 @@ func writeTarballs(ctx context.Context, dir string, cells []packed, jobs int) (e
 	defer func() {
 		for _, f := range files {
 			if f != nil {
-				f.Close() // again, after finishFile: the error was looked at there
+				_ = f.Close() // again, after finishFile: the error was looked at there
 			}
 		}
 	}()

@@ -85,7 +85,7 @@ func openArtifact(arg string) (verify.Artifact, func(), error) {
 	if err != nil {
 		return verify.Artifact{}, nil, err
 	}
-	return verify.Data(f), func() { f.Close() }, nil
+	return verify.Data(f), func() { _ = f.Close() }, nil
 }
 
 func (a *app) blobVerdict(signed *verify.Signature, err error) error {

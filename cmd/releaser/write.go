@@ -30,8 +30,8 @@ func writeMode(path string, mode fs.FileMode, write func(io.Writer) error) (err 
 	}
 	defer func() {
 		if err != nil {
-			f.Close()
-			os.Remove(f.Name())
+			_ = f.Close()
+			_ = os.Remove(f.Name())
 			err = explainWrite(path, err)
 		}
 	}()

@@ -43,7 +43,7 @@ func Init() {
 }
 
 func starter() int {
-	os.Unsetenv(marker)
+	_ = os.Unsetenv(marker)
 	signal.Ignore(os.Interrupt) // the command ends itself, and then this ends
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -91,7 +91,7 @@ func Run(ctx context.Context, c Command) (Figures, error) {
 	cmd.Stdin = bytes.NewReader(c.Stdin)
 	cmd.ExtraFiles = []*os.File{w}
 	out, err := cmd.CombinedOutput()
-	w.Close()
+	_ = w.Close()
 	if err != nil {
 		return Figures{}, fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:min(2, len(c.Args))], " "), err, out)
 	}

@@ -31,7 +31,7 @@ func ReadFolder(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 		if !ok {
 			return fmt.Errorf("entry %q: this system does not tell modes as tar needs them", rel)
 		}
-		e := tarball.Entry{Name: filepath.ToSlash(rel), Mode: uint32(st.Mode) & 0o7777}
+		e := tarball.Entry{Name: filepath.ToSlash(rel), Mode: st.Mode & 0o7777}
 		switch {
 		case fi.IsDir():
 			e.Type = tarball.Dir

@@ -87,7 +87,11 @@ func TestPlainHTTPOnlyWithLoopback(t *testing.T) {
 	for _, host := range []string{"10.255.255.1:5000", "x.local"} {
 		g := guarded{Access{}, http.DefaultTransport}
 		req := httptest.NewRequest(http.MethodGet, "http://"+host+"/v2/", nil)
-		if _, err := g.RoundTrip(req); err == nil || !strings.Contains(err.Error(), "--insecure-registry") {
+		resp, err := g.RoundTrip(req)
+		if err == nil {
+			resp.Body.Close()
+		}
+		if err == nil || !strings.Contains(err.Error(), "--insecure-registry") {
 			t.Errorf("%s: %v", host, err)
 		}
 	}

@@ -2,6 +2,7 @@ package release
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path"
 	"regexp"
@@ -141,7 +142,11 @@ func Parse(file string, data []byte) (*Config, error) {
 	}
 	root, err := parseJSON(data)
 	if err != nil {
-		d.problems = append(d.problems, err.(*Problem))
+		var p *Problem
+		if !errors.As(err, &p) {
+			p = &Problem{Line: 1, Column: 1, Message: err.Error()}
+		}
+		d.problems = append(d.problems, p)
 		return fail()
 	}
 	c := d.config(root)

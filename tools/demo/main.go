@@ -216,7 +216,7 @@ func (d *demo) recognise(dist string, cell release.RecordCell) (recognised, erro
 	program.Dir = folder
 	program.Stderr = os.Stderr
 	out, err := program.Output()
-	os.Stdout.Write(out)
+	_, _ = os.Stdout.Write(out)
 	if err != nil {
 		return recognised{}, fmt.Errorf("facerec: %w", err)
 	}
@@ -255,7 +255,7 @@ func (d *demo) table(record release.Record, verdicts map[string]string, runs []r
 	for _, c := range record.Cells {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", c.Asset, short(c.ManifestDigest.Hex()), short(c.TarSHA256.Hex()), short(c.FileSHA256.Hex()), d.services.what, verdicts[c.String()])
 	}
-	w.Flush()
+	_ = w.Flush()
 	fmt.Println()
 	for _, r := range runs {
 		fmt.Printf("%s recognised: %s\n", r.cell, strings.Join(r.names, ", "))
