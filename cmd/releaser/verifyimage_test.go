@@ -390,6 +390,85 @@ func TestImagesSignedByCosign2(t *testing.T) {
 	s.verify(t, 4, platform, noLog, "critical.image.docker-manifest-digest", "expected "+platform.Digest.String(), "got      "+image.Digest.String())
 }
 
+// TestKeylessImagesOfCosign2 has the real cosign 2 sign and attest with a
+// certificate, in a log of version 1, with and without a timestamp.
+func TestKeylessImagesOfCosign2(t *testing.T) {
+	needTools(t, "cosign-v2")
+	s := newSigning(t)
+	api, err := loopback.NewInProcess(t.TempDir(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer api.Close()
+	image := s.push(t, api.Addr, "old")
+	services := []string{"--yes", "--fulcio-url", s.Fulcio, "--rekor-url", s.OldRekor, "--insecure-skip-verify", "--identity-token", s.token(t)}
+	s.cosign(t, "cosign-v2", with(append([]string{"sign"}, services...), image.String())...)
+	s.verify(t, 0, image, s.keyless(), ".sig", "entry 0 of "+s.OldRekor, "by the transparency log")
+	other := s.keyless()
+	other[3] = "bob@example.com"
+	s.verify(t, 4, image, other, "expected bob@example.com", "got      "+signerMail)
+
+	s.cosign(t, "cosign-v2", with(append([]string{"attest", "--type", "spdxjson", "--predicate", "sbom.json"}, services...), image.String())...)
+	s.verify(t, 0, image, with(s.keyless(), "--attestation-type", "spdxjson"), "attestation https://spdx.dev/Document at tag sha256-")
+
+	// What the log signed is what holds the time of signing in place.
+	base := "http://" + strings.Replace(image.Name, "/", "/v2/", 1) + "/manifests/sha256-" + image.Digest.Hex() + ".sig"
+	good := get(t, base)
+	for _, field := range []string{"integratedTime", "logIndex", "SignedEntryTimestamp", "body"} {
+		bad := spoilEntry(t, good, field)
+		send(t, http.MethodPut, base, "application/vnd.oci.image.manifest.v1+json", bad)
+		s.verify(t, 4, image, s.keyless(), "FAIL  image", "refused: tag sha256-")
+	}
+	send(t, http.MethodPut, base, "application/vnd.oci.image.manifest.v1+json", good)
+
+	stamped := s.push(t, api.Addr, "stamped")
+	s.cosign(t, "cosign-v2", with(append([]string{"sign", "--timestamp-server-url", s.Timestamper}, services...), stamped.String())...)
+	s.verify(t, 0, stamped, s.keyless(), "by the timestamp authority", "by the transparency log")
+}
+
+// spoilEntry changes one field of the log entry in a manifest's annotations.
+func spoilEntry(t *testing.T, manifest []byte, field string) []byte {
+	t.Helper()
+	var m map[string]any
+	if err := json.Unmarshal(manifest, &m); err != nil {
+		t.Fatal(err)
+	}
+	annotations := m["layers"].([]any)[0].(map[string]any)["annotations"].(map[string]any)
+	var entry map[string]any
+	dec := json.NewDecoder(strings.NewReader(annotations["dev.sigstore.cosign/bundle"].(string)))
+	dec.UseNumber()
+	if err := dec.Decode(&entry); err != nil {
+		t.Fatal(err)
+	}
+	at := entry
+	if field != "SignedEntryTimestamp" {
+		at = entry["Payload"].(map[string]any)
+	}
+	switch v := at[field].(type) {
+	case json.Number:
+		at[field] = json.Number("1" + v.String())
+	case string:
+		middle := len(v)/2 - 1 // a letter of base64 for another
+		letter := "A"
+		if v[middle] == 'A' {
+			letter = "B"
+		}
+		at[field] = v[:middle] + letter + v[middle+1:]
+	default:
+		t.Fatalf("no field %s in %s", field, annotations["dev.sigstore.cosign/bundle"])
+	}
+	text, err := json.Marshal(entry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	annotations["dev.sigstore.cosign/bundle"] = string(text)
+	out, err := json.Marshal(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
 // TestReportOfAnImage holds the document to its schema's name and the exit code.
 func TestReportOfAnImage(t *testing.T) {
 	r := verify.Image(verify.ImageInput{Ref: "127.0.0.1:1/tool", Subjects: []verify.Subject{{Digest: release.DigestBytes(nil)}}})

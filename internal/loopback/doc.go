@@ -16,6 +16,9 @@
 //     timestamps are as RFC 6962 wants them and Fulcio puts them into its
 //     certificates; but it keeps no tree behind them. The released logs that would
 //     (TesseraCT, Trillian) need a database or do not build from the module proxy.
+//   - A log of version 1 of Rekor's interface, in process: entries are read by
+//     Rekor's own code and signed as RFC 8785 and the log's clients want it; there
+//     is no tree behind it either, for the released server needs a database.
 //
 // # Where it comes from
 //

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -28,6 +29,7 @@ type Sigstore struct {
 
 	Fulcio      string // base URL
 	Rekor       string // base URL of the log, version 2 of its interface
+	OldRekor    string // base URL of another, version 1, for signers of old
 	Timestamper string // full URL for timestamp queries
 
 	TrustedRoot   string // path of trusted_root.json
@@ -88,6 +90,13 @@ func (s *Sigstore) start(ctx context.Context, dir string) error {
 	}
 	s.closers = append(s.closers, certificates.close)
 
+	old, err := newOldLog()
+	if err != nil {
+		return err
+	}
+	s.closers = append(s.closers, old.close)
+	s.OldRekor = old.url
+
 	chain, err := s.startFulcio(ctx, dir, programs["fulcio"], certificates.url)
 	if err != nil {
 		return err
@@ -100,7 +109,7 @@ func (s *Sigstore) start(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.writeTrustedRoot(chain, timestampers, logKey, certificates); err != nil {
+	if err := s.writeTrustedRoot(chain, timestampers, logKey, old, certificates); err != nil {
 		return err
 	}
 	return s.writeSigningConfig()
@@ -209,7 +218,7 @@ func fetchChain(ctx context.Context, url string) ([]*x509.Certificate, error) {
 	return chain, err
 }
 
-func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25519.PublicKey, certificates *ctLog) error {
+func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25519.PublicKey, old *oldLog, certificates *ctLog) error {
 	from := time.Now().Add(-time.Hour)
 	_, logID, err := note.KeyHash(logHost, logKey)
 	if err != nil {
@@ -221,6 +230,9 @@ func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25
 			BaseURL: url, ID: id, ValidityPeriodStart: from, HashFunc: crypto.SHA256, PublicKey: key, SignatureHashFunc: crypto.SHA256,
 		}}
 	}
+	oldID := old.id()
+	rekor := logs(s.Rekor, logID, logKey)
+	maps.Copy(rekor, logs(old.url, oldID[:], old.key.Public()))
 	tr, err := root.NewTrustedRoot(root.TrustedRootMediaType01,
 		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{
 			Root: fulcio[len(fulcio)-1], Intermediates: fulcio[:len(fulcio)-1], ValidityPeriodStart: from, URI: s.Fulcio,
@@ -229,7 +241,7 @@ func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{
 			Leaf: tsa[0], Intermediates: tsa[1 : len(tsa)-1], Root: tsa[len(tsa)-1], ValidityPeriodStart: from, URI: s.Timestamper,
 		}},
-		logs(s.Rekor, logID, logKey))
+		rekor)
 	if err != nil {
 		return err
 	}
