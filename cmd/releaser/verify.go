@@ -141,14 +141,14 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
 	}
 	extra, err := a.extraFiles(spool)
 	if err != nil {
-		_ = _ = spool.Close()
+		_ = spool.Close()
 		return nil, err
 	}
 	in.Images = &images{
 		access: a.access(), instead: instead, extra: extra,
 		unpacker: oci.NewUnpacker(spool, f.limits.limits()), indexes: map[oci.Ref]*oci.Index{},
 	}
-	return func() { _ = _ = spool.Close() }, nil
+	return func() { _ = spool.Close() }, nil
 }
 
 // extraFiles are those that the configuration adds to tarballs, if there is a
