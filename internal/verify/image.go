@@ -112,9 +112,8 @@ func Image(in ImageInput) ImageReport {
 	}
 	for i, s := range in.Subjects {
 		sr := in.look(s)
-		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 && r.Subjects[0].Status == Pass {
-			sr.Status, sr.Class, sr.Field, sr.Expected, sr.Got = Pass, nil, "", "", ""
-			sr.Detail = "named by the signed index; no signature of its own"
+		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 {
+			sr.restOn(r.Subjects[0])
 		}
 		r.Subjects = append(r.Subjects, sr)
 	}
@@ -123,6 +122,16 @@ func Image(in ImageInput) ImageReport {
 	}
 	r.finish()
 	return r
+}
+
+// restOn is for a manifest that needs no signature of its own: it is as good as
+// the index that names it, which has its own line.
+func (r *SubjectReport) restOn(index SubjectReport) {
+	r.Class, r.Field, r.Expected, r.Got = nil, "", "", ""
+	r.Status, r.Detail = Pass, "named by the signed index; no signature of its own"
+	if index.Status != Pass {
+		r.Status, r.Detail = Skip, "no signature of its own; not asked for"
+	}
 }
 
 // look verifies all that stands beside one manifest.
@@ -256,7 +265,7 @@ func (r ImageReport) JSON() ([]byte, error) {
 func (r ImageReport) Text() string {
 	var b strings.Builder
 	for _, s := range r.Subjects {
-		word := map[Status]string{Pass: "ok", Fail: "FAIL"}[s.Status]
+		word := map[Status]string{Pass: "ok", Fail: "FAIL", Skip: "skip"}[s.Status]
 		fmt.Fprintf(&b, "%-4s  %-15s  %s: %s\n", word, or(s.Platform, "image"), s.Digest, s.Detail)
 		if s.Expected != "" || s.Got != "" {
 			fmt.Fprintf(&b, "      expected %s\n      got      %s\n", s.Expected, s.Got)
