@@ -35,6 +35,7 @@ var rooms = map[string][]string{
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
 	"tools/bench-archive": {"internal/loopback", "internal/measure"},
+	"tools/bench-facerec": {"internal/measure"},
 }
 
 // only names the sole importers of what must stay behind one door.
