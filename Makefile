@@ -80,3 +80,7 @@ vendor-inputs: ## fill vendor-inputs/ for builds without network
 .PHONY: clean
 clean: ## remove what was built; fetched models and samples stay
 	rm -rf bin build dist
+
+.PHONY: bench-facerec
+bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
+	$(GO) run ./tools/bench-facerec
