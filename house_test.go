@@ -34,6 +34,7 @@ var rooms = map[string][]string{
 	"tools/container":     {"internal/inputs", "internal/release"},
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
+	"tools/reprotest":     {"internal/release"},
 	"tools/bench-archive": {"internal/loopback", "internal/measure"},
 	"tools/bench-facerec": {"internal/measure"},
 }

@@ -25,10 +25,13 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"text/tabwriter"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"facerec/internal/release"
 )
@@ -126,13 +129,24 @@ func (d *demo) chain() error {
 	if err != nil {
 		return err
 	}
-	var runs []recognised
-	for _, cell := range record.Cells {
-		r, err := d.recognise(dist, cell)
-		if err != nil {
-			return fmt.Errorf("cell %s: %w", cell, err)
-		}
-		runs = append(runs, r)
+	// Emulated programs take a minute of CPU each: as many at once as there are
+	// cores, and a cell that fails does not stop the others.
+	runs := make([]recognised, len(record.Cells))
+	failed := make([]error, len(record.Cells))
+	var group errgroup.Group
+	group.SetLimit(runtime.NumCPU())
+	for i, cell := range record.Cells {
+		group.Go(func() error {
+			var err error
+			if runs[i], err = d.recognise(dist, cell); err != nil {
+				failed[i] = fmt.Errorf("cell %s: %w", cell, err)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // the errors are in failed
+	if err := errors.Join(failed...); err != nil {
+		return err
 	}
 	d.table(record, verdicts, runs, time.Since(started))
 	return nil
@@ -201,12 +215,11 @@ func (d *demo) recognise(dist string, cell release.RecordCell) (recognised, erro
 		return recognised{}, err
 	}
 	tar := exec.CommandContext(d.ctx, "tar", "-xzf", filepath.Join(dist, cell.Asset), "-C", where)
-	fmt.Printf("$ %s\n", strings.Join(tar.Args, " "))
+	said := fmt.Sprintf("$ %s\n", strings.Join(tar.Args, " "))
 	if out, err := tar.CombinedOutput(); err != nil {
 		return recognised{}, fmt.Errorf("tar: %w: %s", err, out)
 	}
 	folder := filepath.Join(where, cell.Prefix)
-	fmt.Printf("$ (cd %s && ./facerec)\n", folder)
 	args, err := runner(cell.Platform)
 	if err != nil {
 		return recognised{}, err
@@ -216,7 +229,8 @@ func (d *demo) recognise(dist string, cell release.RecordCell) (recognised, erro
 	program.Dir = folder
 	program.Stderr = os.Stderr
 	out, err := program.Output()
-	_, _ = os.Stdout.Write(out)
+	// In one piece: other cells print at the same time.
+	fmt.Printf("%s$ (cd %s && %s)\n%s", said, folder, strings.Join(args, " "), out)
 	if err != nil {
 		return recognised{}, fmt.Errorf("facerec: %w", err)
 	}
@@ -238,7 +252,7 @@ func (d *demo) recognise(dist string, cell release.RecordCell) (recognised, erro
 // runner is what a foreign platform's programs are run with.
 func runner(p release.Platform) ([]string, error) {
 	emulator := map[string]string{"arm64": "qemu-aarch64-static", "arm": "qemu-arm-static"}[p.Arch]
-	if hostArch == p.Arch || emulator == "" {
+	if runtime.GOARCH == p.Arch || emulator == "" {
 		return nil, nil
 	}
 	path, err := exec.LookPath(emulator)

@@ -4,12 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"runtime"
 
 	"facerec/internal/loopback"
 )
-
-const hostArch = runtime.GOARCH
 
 // preferredAddr keeps release.json the same from run to run: it names the
 // registry.
