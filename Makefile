@@ -81,6 +81,18 @@ vendor-inputs: ## fill vendor-inputs/ for builds without network
 clean: ## remove what was built; fetched models and samples stay
 	rm -rf bin build dist
 
+# Containers: docs/containers.md says which of the two ways is for what.
+
+.PHONY: image
+image: releaser ## build the Dockerfile with buildah and compare it with this machine's build (CELLS=one cell)
+	$(GO) run ./tools/container image $(if $(CELLS),--cell $(CELLS))
+
+.PHONY: test-image
+test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)
+	$(INPUTS) packages engine
+	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
+	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
+
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
 	$(GO) run ./tools/bench-facerec

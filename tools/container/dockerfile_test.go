@@ -1,0 +1,158 @@
+package main
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"facerec/internal/inputs"
+	"facerec/internal/release"
+)
+
+// instruction is one of the Dockerfile's, continuation lines joined.
+type instruction struct{ stage, word, rest string }
+
+func readDockerfile(t *testing.T) []instruction {
+	t.Helper()
+	text, err := os.ReadFile("../../Dockerfile")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []instruction
+	stage := "global"
+	joined := regexp.MustCompile(`\\\n\s*`).ReplaceAllString(regexp.MustCompile(`(?m)^#.*\n`).ReplaceAllString(string(text), ""), " ")
+	for line := range strings.Lines(joined) {
+		word, rest, ok := strings.Cut(strings.TrimSpace(line), " ")
+		if !ok {
+			continue
+		}
+		if word == "FROM" {
+			stage = "final"
+			if _, name, named := strings.Cut(rest, " AS "); named {
+				stage = name
+			}
+		}
+		out = append(out, instruction{stage, word, strings.TrimSpace(rest)})
+	}
+	return out
+}
+
+func find(all []instruction, stage, word string) []string {
+	var out []string
+	for _, i := range all {
+		if i.stage == stage && i.word == word {
+			out = append(out, i.rest)
+		}
+	}
+	return out
+}
+
+// TestDockerfileSaysWhatConfigSays keeps the last stage and the defaults in step
+// with config.json and the lock file.
+func TestDockerfileSaysWhatConfigSays(t *testing.T) {
+	raw, err := os.ReadFile("../../config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := release.Parse("config.json", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock, err := inputs.ReadLock("../../inputs.lock.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := readDockerfile(t)
+	entrypoint, err := json.Marshal(config.Image.Entrypoint)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ stage, word, want string }{
+		{"final", "FROM", "--platform=${PLATFORM} scratch"},
+		{"final", "USER", config.Image.User},
+		{"final", "WORKDIR", config.Image.Workdir},
+		{"final", "ENTRYPOINT", string(entrypoint)},
+		{"global", "ARG", "GO=golang:" + strings.TrimPrefix(lock.Go, "go") + "-" + suite},
+		{"global", "ARG", "BASE=debian:" + suite + "-slim"},
+		{"global", "ARG", "PLATFORM=linux/amd64"},
+		{"final", "ARG", "LINEAGE=dlib19"},
+		{"builder", "ARG", "LINEAGE=dlib19"},
+	} {
+		if got := find(file, c.stage, c.word); !slices.Contains(got, c.want) {
+			t.Errorf("stage %s: want %s %s, got %q", c.stage, c.word, c.want, got)
+		}
+	}
+	cell, err := oneCell(config, "dlib19/linux/amd64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := strings.Join(find(file, "final", "LABEL"), " ")
+	labels = strings.NewReplacer("$LINEAGE", cell.Lineage.Name, "$PLATFORM", cell.Platform.String()).Replace(labels)
+	for _, l := range config.Labels(config.Version, cell) {
+		// The version is a release's, and this image is none.
+		if l.Key != "org.opencontainers.image.version" && !strings.Contains(labels, l.Key+`="`+l.Value+`"`) {
+			t.Errorf("want the label %s=%q, got %s", l.Key, l.Value, labels)
+		}
+	}
+}
+
+// TestContextHasWhatIsCopied holds COPY against .dockerignore, and what is
+// copied before the models are fetched against what tools/inputs is made of.
+func TestContextHasWhatIsCopied(t *testing.T) {
+	text, err := os.ReadFile("../../.dockerignore")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var allowed []string
+	for line := range strings.Lines(string(text)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "!"); ok {
+			allowed = append(allowed, name)
+			if _, err := os.Stat("../../" + name); err != nil {
+				t.Errorf(".dockerignore allows what is not there: %v", err)
+			}
+		}
+	}
+	in := func(name string, list []string) bool {
+		return slices.ContainsFunc(list, func(a string) bool { return name == a || strings.HasPrefix(name+"/", a+"/") })
+	}
+	var copied []string
+	for _, i := range readDockerfile(t) {
+		if i.stage != "builder" {
+			continue
+		}
+		if i.word == "RUN" && strings.Contains(i.rest, "tools/inputs models") {
+			break
+		}
+		if f := strings.Fields(i.rest); i.word == "COPY" && !strings.HasPrefix(f[0], "--") {
+			copied = append(copied, f[:len(f)-1]...)
+		}
+	}
+	for _, name := range copied {
+		if !in(name, allowed) && !slices.ContainsFunc(allowed, func(a string) bool { return path.Dir(a) == name }) {
+			t.Errorf("COPY %s: .dockerignore keeps it out of the context", name)
+		}
+	}
+	for _, pkg := range []string{"./tools/inputs", "./tools/container", "./cmd/facerec"} {
+		cmd := exec.Command("go", "list", "-deps", "-tags", "dlib", "-f", "{{.ImportPath}}", pkg)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("go list: %v", err)
+		}
+		for _, dep := range strings.Fields(string(out)) {
+			dir, ours := strings.CutPrefix(dep, "facerec/")
+			switch {
+			case !ours:
+			case !in(dir, allowed) && dir != "models":
+				t.Errorf("%s needs %s, and .dockerignore keeps it out of the context", pkg, dir)
+			case pkg == "./tools/inputs" && !in(dir, copied):
+				t.Errorf("%s needs %s, and the Dockerfile copies it too late for fetching models", pkg, dir)
+			}
+		}
+	}
+}
