@@ -37,6 +37,18 @@
 // the signature vouches for is the file, so a file that no longer comes out of
 // its image is a broken link, in whatever grade.
 //
+// [Input.Fast] leaves the compression out: tar streams are compared, the best
+// grade is then [SameTar], which passes, and the report says what was not proven.
+//
+// # An image
+//
+// [Image] checks what stands beside an image in its repository: bundles, and what
+// cosign up to version 2 kept in annotations, which is put into bundles of version
+// 0.1 first, so that one policy holds for all. A signature is a statement whose
+// predicate type is [PredicateSign], or a payload of simple signing; of the
+// latter the signature is checked before the digest in it is read. Everything else
+// that is signed describes the image and does not vouch for it.
+//
 // # Exit codes
 //
 // [Report.ExitCode] is 0 if every step of every cell passed. Otherwise the worst
