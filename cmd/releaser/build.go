@@ -1,10 +1,16 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
+	"strings"
+	"sync"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -17,6 +23,7 @@ func (a *app) buildVerb() *cobra.Command {
 	var f cellFlags
 	var out string
 	var noRun bool
+	var jobs int
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Run build_cmd for the chosen cells and assemble one image index per lineage",
@@ -32,37 +39,136 @@ in its environment, then assemble one reproducible image index per lineage
 into an OCI layout, tagged VERSION and the lineage's suffix. No container
 engine is needed. The same inputs give the same digests on any machine: only
 names, contents and the owner's execute bit of files count, not their times,
-owners or the umask.`,
+owners or the umask.
+
+Cells are built at the same time, --jobs of them, and every line of their output
+begins with the cell. Cells whose artifacts lie in the same place are built one
+after the other. A cell that fails does not stop the others: all that failed are
+named at the end, and the layout is only written when none did.
+
+Every artifact must be there afterwards. Where config.json declares platforms,
+and in an artifact that has the entrypoint, every program (ELF) must be for the
+cell's platform and statically linked, unless the artifact says otherwise with
+"binary": "dynamic" or "any". Other artifacts, such as programs for several
+systems in one image, are taken as they are.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if jobs < 0 {
+				return usage("--jobs %d: want a positive number, or 0 for all cores", jobs)
+			}
 			c, err := a.choose(f)
 			if err != nil {
 				return err
 			}
+			// Asked before hours of building, not after.
+			if err := checkReplaceable(out, oci.IsLayoutFile); err != nil {
+				return err
+			}
+			spool, err := tarball.NewSpool("")
+			if err != nil {
+				return err
+			}
+			defer spool.Close()
+			b := &oci.Build{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
 			if !noRun {
-				if err := a.runBuilds(cmd, c); err != nil {
+				if err := a.runBuilds(cmd.Context(), c, b, jobs); err != nil {
 					return err
 				}
 			}
-			return a.buildLayout(cmd, c, out)
+			return a.buildLayout(cmd.Context(), b, out)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an older layout there is replaced")
 	cmd.Flags().BoolVar(&noRun, "no-run", false, "do not run build_cmd: assemble what is there")
+	cmd.Flags().IntVar(&jobs, "jobs", 0, "build `N` cells at the same time (default: as many as cores)")
 	return cmd
 }
 
-// runBuilds is the only place of the program that runs a command.
-func (a *app) runBuilds(cmd *cobra.Command, c *chosen) error {
-	for _, cell := range c.cells {
-		a.note("build: %s: %s", cell, c.config.BuildCmd)
-		sh := exec.CommandContext(cmd.Context(), "/bin/sh", "-c", c.config.BuildCmd)
-		sh.Dir = c.root
-		sh.Env = append(os.Environ(), buildEnvironment(c, cell)...)
-		sh.Stdout, sh.Stderr = a.errs, a.errs
-		if err := sh.Run(); err != nil {
-			return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, c.config.BuildCmd)
+// runBuilds builds all cells, whatever becomes of each.
+func (a *app) runBuilds(ctx context.Context, c *chosen, b *oci.Build, jobs int) error {
+	if jobs == 0 {
+		jobs = runtime.NumCPU()
+	}
+	if shared := b.SharedArtifact(); shared != "" && jobs > 1 && len(c.cells) > 1 {
+		a.note("build: one cell after the other, as they all make %s", shared)
+		jobs = 1
+	}
+	failed := make([]error, len(c.cells))
+	free := make(chan struct{}, jobs)
+	var terminal sync.Mutex // one line at a time
+	var wg sync.WaitGroup
+	for i, cell := range c.cells {
+		free <- struct{}{}
+		if ctx.Err() != nil {
+			break
 		}
+		wg.Go(func() {
+			defer func() { <-free }()
+			failed[i] = a.runBuild(ctx, c, cell, &terminal)
+			if failed[i] == nil {
+				if err := b.Take(cell); err != nil {
+					failed[i] = fmt.Errorf("cell %s: %w", cell, err)
+				}
+			}
+			terminal.Lock()
+			defer terminal.Unlock()
+			switch {
+			case ctx.Err() != nil:
+			case failed[i] == nil:
+				a.note("build: %s is done", cell)
+			case len(c.cells) > 1:
+				fmt.Fprintf(a.errs, "releaser: %v\n", failed[i])
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return failures(c.cells, failed)
+}
+
+// failures names every cell that failed. What is wrong with each has been said,
+// unless there is only one cell.
+func failures(cells []release.Cell, failed []error) error {
+	if len(cells) == 1 {
+		return failed[0]
+	}
+	var names []string
+	for i, err := range failed {
+		if err != nil {
+			names = append(names, cells[i].String())
+		}
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%d of %d cells failed, and no layout was written: %s", len(names), len(cells), strings.Join(names, ", "))
+}
+
+// waitForPipes is how long a command that has ended, or was told to, may keep
+// its output open through a process that it left behind.
+const waitForPipes = 10 * time.Second
+
+// runBuild is the only place of the program that runs a command.
+func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, terminal *sync.Mutex) error {
+	terminal.Lock()
+	a.note("build: %s: %s", cell, oneLineOf(c.config.BuildCmd))
+	terminal.Unlock()
+	sh := exec.CommandContext(ctx, "/bin/sh", "-c", c.config.BuildCmd)
+	sh.Dir = c.root
+	sh.Env = append(os.Environ(), buildEnvironment(c, cell)...)
+	output := newCellOutput(a.errs, terminal, cell.String(), a.quiet)
+	sh.Stdout, sh.Stderr = output.stream(), output.stream()
+	sh.WaitDelay = waitForPipes
+	endWithChildren(sh)
+	err := sh.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it ended well; a daemon that it started lives on
+	}
+	output.finish(err != nil)
+	if err != nil {
+		return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, oneLineOf(c.config.BuildCmd))
 	}
 	return nil
 }
@@ -94,16 +200,10 @@ type builtCell struct {
 	Layers   []release.Digest `json:"layer_digests"`
 }
 
-func (a *app) buildLayout(cmd *cobra.Command, c *chosen, out string) error {
-	spool, err := tarball.NewSpool("")
-	if err != nil {
-		return err
-	}
-	defer spool.Close()
-	b := oci.Build{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
+func (a *app) buildLayout(ctx context.Context, b *oci.Build, out string) error {
 	var built []oci.BuiltCell
-	err = replaceDir(out, oci.IsLayoutFile, func(tmp string) (err error) {
-		built, err = b.Layout(cmd.Context(), tmp)
+	err := replaceDir(out, oci.IsLayoutFile, func(tmp string) (err error) {
+		built, err = b.Layout(ctx, tmp)
 		return err
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -58,13 +59,21 @@ func (s *archiveSource) Manifest(_ context.Context, d release.Digest) (string, [
 }
 
 func (s *archiveSource) Blob(_ context.Context, d Descriptor) (io.ReadCloser, error) {
+	where := d.Digest.String() + " in " + s.ref.String()
+	if conf, err := s.image.ConfigName(); err == nil && conf == hashOf(d.Digest) { // the library knows layers only
+		raw, err := s.image.RawConfigFile()
+		if err != nil {
+			return nil, fmt.Errorf("configuration %s: %w", where, err)
+		}
+		return newChecked(io.NopCloser(bytes.NewReader(raw)), d, "configuration", where), nil
+	}
 	l, err := s.image.LayerByDigest(hashOf(d.Digest))
 	if err != nil {
-		return nil, fmt.Errorf("blob %s in %s: %w", d.Digest, s.ref, err)
+		return nil, fmt.Errorf("blob %s: %w", where, err)
 	}
 	rc, err := l.Compressed()
 	if err != nil {
 		return nil, err
 	}
-	return newChecked(rc, d, "blob", d.Digest.String()+" in "+s.ref.String()), nil
+	return newChecked(rc, d, "blob", where), nil
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -32,6 +33,9 @@ type Build struct {
 	Cells   []release.Cell
 	Root    string         // folder of config.json
 	Spool   *tarball.Spool // for file contents
+
+	mu    sync.Mutex
+	taken map[release.Cell]map[string][]tarball.Entry // by dest, see Take
 }
 
 // layerRecipe compresses layers. It never changes: images of released versions
@@ -183,7 +187,7 @@ func (b *Build) layerTrees(cell release.Cell) ([]namedTree, error) {
 		if _, known := entries[it.Layer]; !known {
 			order = append(order, it.Layer)
 		}
-		more, err := b.item(it, cell)
+		more, err := b.entriesOf(it, cell)
 		if err != nil {
 			return nil, err
 		}
@@ -245,11 +249,9 @@ func (e *MissingArtefactError) Error() string {
 func (b *Build) item(it release.Item, cell release.Cell) ([]tarball.Entry, error) {
 	src := it.Source(b.Version, cell)
 	full := filepath.Join(b.Root, filepath.FromSlash(src))
-	kind := "extern_data"
-	for _, a := range b.Config.Artifacts {
-		if a.Dest == it.Dest {
-			kind = "artifact"
-		}
+	kind, want := "extern_data", release.BinaryAny
+	if b.isArtifact(it) {
+		kind, want = "artifact", b.Config.WantedBinary(it)
 	}
 	if _, err := os.Lstat(full); err != nil {
 		return nil, &MissingArtefactError{src, kind}
@@ -268,6 +270,11 @@ func (b *Build) item(it release.Item, cell release.Cell) ([]tarball.Entry, error
 		e, err := b.entry(p, name, it.Mode)
 		if err != nil {
 			return fmt.Errorf("%s %s: %w", kind, path.Join(src, filepath.ToSlash(rel)), err)
+		}
+		if e.Type == tarball.Regular {
+			if err := checkBinary(e.Content, e.Content.Size(), path.Join(src, filepath.ToSlash(rel)), cell.Platform, want); err != nil {
+				return err
+			}
 		}
 		out = append(out, e)
 		return nil

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
 	"strings"
 
 	"facerec/internal/tarball"
@@ -55,14 +56,23 @@ var keyInProgram = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( B
 
 // buildTraces are paths of the machine that built a program: of its users and
 // of its temporary files, and of a Go module cache wherever it lies (a program
-// built with -trimpath names modules without it). "/tmp" is also a name that
-// programs use: only what lies in a folder of it, or is a source file, counts.
+// built with -trimpath names modules without it).
+//
+// A name that goes on to the left ("example.org/pkg/root/x.go") is another
+// path. But Go packs the strings of a program without anything between them,
+// so the folders that compilers keep in a home count wherever they stand.
+// "/tmp" is also a name that programs use: only what lies in a folder of it, or
+// is a source file, counts.
 var buildTraces = []trace{
-	{literal: "/root/", near: regexp.MustCompile(`^/root/[A-Za-z0-9._+@~-]+`), before: regexp.MustCompile(`(/self|/proc/%[a-z]+)$`), what: "a path of the build machine"},
-	{literal: "/home/", near: regexp.MustCompile(`^/home/[A-Za-z0-9._+@~-]+/`), what: "a path of the build machine"},
-	{literal: "/tmp/", near: regexp.MustCompile(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), before: regexp.MustCompile(`[A-Za-z0-9._-]$`), what: "a path of the build machine"},
+	{literal: "/root/", near: regexp.MustCompile(`^/root/[A-Za-z0-9._+@~-]+`), before: nameBefore, what: "a path of the build machine"},
+	{literal: "/root/go/", what: "a path of the build machine"},
+	{literal: "/root/.", near: regexp.MustCompile(`^/root/\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), what: "a path of the build machine"},
+	{literal: "/home/", near: regexp.MustCompile(`^/home/[A-Za-z0-9._+@~-]+/`), before: nameBefore, what: "a path of the build machine"},
+	{literal: "/tmp/", near: regexp.MustCompile(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), before: nameBefore, what: "a path of the build machine"},
 	{literal: "/pkg/mod/", near: regexp.MustCompile(`^/pkg/mod/[A-Za-z0-9._!-]+[/@]`), what: "a path of a Go module cache"},
 }
+
+var nameBefore = regexp.MustCompile(`[A-Za-z0-9._~-]$`)
 
 // hit is one trace found.
 type hit struct {
@@ -96,7 +106,11 @@ func scan(r io.Reader, traces []trace) ([]hit, error) {
 			end -= scanOverlap
 		}
 		for _, t := range traces {
-			hits = append(hits, t.find(buf, from, end, base)...)
+			for _, h := range t.find(buf, from, end, base) {
+				if !slices.ContainsFunc(hits, func(o hit) bool { return o.at == h.at }) {
+					hits = append(hits, h)
+				}
+			}
 		}
 		if last || len(hits) >= maxHits {
 			return hits[:min(len(hits), maxHits)], nil

@@ -12,8 +12,10 @@ import (
 	"strings"
 	"testing"
 
+	ggname "github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	ggtarball "github.com/google/go-containerregistry/pkg/v1/tarball"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -344,6 +346,10 @@ func TestTraces(t *testing.T) {
 		{"ghp_short", false, 0, 0},
 		{"\x00/root/go/src/x.go\x00", true, 0, 1},
 		{"/proc/self/root/etc", true, 0, 0},
+		{"example.org/pkg/root/x.go", true, 0, 0},
+		{"example.org/home/user/x.go", true, 0, 0},
+		{"textbefore/root/go/src/x.go", true, 0, 1},
+		{"textbefore/root/.cache/go-build/x", true, 0, 1},
 		{"/home/\x00", true, 0, 0},
 		{"\x00/tmp\x00/tmp/\x00/var/tmp/x/y", true, 0, 0},
 		{"\x00/tmp/go-build1/b001/x.o", true, 0, 1},
@@ -416,3 +422,27 @@ func TestPathsInCompressedSections(t *testing.T) {
 }
 
 func bytesOf(s string) tarball.Content { return tarball.BytesContent([]byte(s)) }
+
+// What `docker save` writes can be checked too.
+func TestCheckDockerArchive(t *testing.T) {
+	img := runImage(t, amd64, nil, []file{dir("app/", 0o755), exe("app/tool", goodTool), reg("app/.env", "x")})
+	name := filepath.Join(t.TempDir(), "image.tar")
+	tag, err := ggname.NewTag("example.org/tool:1.0.0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ggtarball.WriteToFile(name, tag, img); err != nil {
+		t.Fatal(err)
+	}
+	index, err := ReadIndex(context.Background(), mustRef(t, "docker-archive:"+name), Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := NewUnpacker(newSpool(t), Limits{}).Check(context.Background(), index, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := broken(r); len(got) != 1 || got[0] != "secrets fail: /app/.env: an environment file" {
+		t.Errorf("got %q", got)
+	}
+}

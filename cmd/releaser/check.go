@@ -1,0 +1,304 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"go/build"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+type checkFlags struct {
+	version, lineage string
+	platforms        []string
+	allow            []string
+	paths            []string
+	maxImage         int64
+	maxFiles         int64
+	limits           limitFlags
+}
+
+// checkAnswer is what check --json prints.
+type checkAnswer struct {
+	Schema  string            `json:"schema"`
+	Verdict oci.CheckStatus   `json:"verdict"` // ok, fail, skip: the worst of all
+	Images  []oci.CheckReport `json:"images"`
+}
+
+func (a *app) checkVerb() *cobra.Command {
+	var f checkFlags
+	cmd := &cobra.Command{
+		Use:   "check IMAGE",
+		Short: "Check what an image is made of: programs, modes, users, labels, secrets, sizes",
+		Long: `Hold every platform manifest of IMAGE to these rules, one line a rule:
+
+  platforms       each that config.json has is there, once, and no other
+  manifest        manifest and configuration are as their digests say
+  layers          every layer has its digest, size and diff ID, and can be unpacked
+  created         the image's time is the epoch of config.json
+  config          user, workdir, entrypoint, cmd and env are as in config.json
+  labels          are as config.json says for this version and lineage
+  contents        what config.json puts into the image is there, in its mode
+  user            is a number, and not root
+  entrypoint      is in the image, and that user may execute it
+  set-id          no file is set-user-id or set-group-id
+  world-writable  nothing is but sticky folders
+  owners          are numbers, not names that mean another user elsewhere
+  devices         there are no devices and no named pipes
+  machine         every program is for the platform
+  static          no program asks for an interpreter or for libraries
+  build-id        no program carries one
+  build-paths     no program names a folder of the machine that built it:
+                  /root/…, /home/…, /tmp/…, a Go module cache, --build-path
+  secrets         no layer has private keys, access keys, repositories or
+                  files of credentials, not even one that a later layer deletes
+  size            --max-image-bytes and --max-file-bytes are kept
+
+IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG] or docker-archive:FILE;
+a layout without a tag has all its tags checked. Rules that compare with
+config.json are left out when there is none: --config names another, --config=
+none. Version and lineage follow from the tag, or from --version and --lineage.
+
+--allow CHECK=PATTERN lets a rule be broken knowingly, for example
+--allow set-id=/usr/bin/sudo or --allow 'machine=/app/other/**'; what it let
+through is said in the answer.
+
+Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.check(cmd.Context(), args[0], f, cmd.Flags().Changed("config"))
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.version, "version", "", "`VERSION` that the labels must show (default: from the tag)")
+	fl.StringVar(&f.lineage, "lineage", "", "`LINEAGE` that the labels must show (default: from the tag)")
+	fl.StringSliceVar(&f.platforms, "platform", nil, "check this `PLATFORM` only; can be repeated (default: all)")
+	fl.StringArrayVar(&f.allow, "allow", nil, "let `CHECK[=PATTERN]` be broken; can be repeated")
+	fl.StringArrayVar(&f.paths, "build-path", nil, "another `FOLDER` of the build machine that no program may name")
+	fl.Int64Var(&f.maxImage, "max-image-bytes", 2<<30, "most `BYTES` of all layers as stored (0: no limit)")
+	fl.Int64Var(&f.maxFiles, "max-file-bytes", 8<<30, "most `BYTES` of all files as unpacked (0: no limit)")
+	f.limits.add(cmd)
+	return cmd
+}
+
+func (a *app) check(ctx context.Context, image string, f checkFlags, configNamed bool) error {
+	refs, err := imagesToCheck(image)
+	if err != nil {
+		return err
+	}
+	o, err := a.checkOptions(f, configNamed)
+	if err != nil {
+		return err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return err
+	}
+	defer spool.Close()
+	unpacker := oci.NewUnpacker(spool, f.limits.limits())
+	answer := checkAnswer{Schema: "releaser.check/v1", Verdict: oci.CheckOK}
+	for _, ref := range refs {
+		index, err := oci.ReadIndex(ctx, ref, a.access())
+		if err != nil {
+			return err
+		}
+		if err := o.promise(index.Tag, f); err != nil {
+			return err
+		}
+		report, err := unpacker.Check(ctx, index, o.CheckOptions)
+		if err != nil {
+			return err
+		}
+		answer.Images = append(answer.Images, report)
+		if w := report.Worst(); w == oci.CheckFail || answer.Verdict == oci.CheckOK {
+			answer.Verdict = w
+		}
+	}
+	return a.deliverChecks(answer)
+}
+
+// imagesToCheck gives the one image that is meant, or all of a layout.
+func imagesToCheck(image string) ([]oci.Ref, error) {
+	if fi, err := os.Stat(image); err == nil && fi.IsDir() {
+		image = "oci-layout:" + image
+	}
+	ref, err := oci.ParseRef(image)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	if ref.Kind != oci.Layout || ref.Tag != "" || !ref.Digest.IsZero() {
+		return []oci.Ref{ref}, nil
+	}
+	tags, err := oci.LayoutTags(ref)
+	if err != nil {
+		return nil, err
+	}
+	if len(tags) == 0 {
+		return []oci.Ref{ref}, nil
+	}
+	var out []oci.Ref
+	for _, t := range slices.Compact(tags) {
+		out = append(out, ref.WithTag(t))
+	}
+	return out, nil
+}
+
+// checkPromise is what an image is held to; version and lineage differ from
+// image to image.
+type checkPromise struct{ oci.CheckOptions }
+
+func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error) {
+	o := &checkPromise{oci.CheckOptions{Platforms: f.platforms, Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
+	for _, s := range f.allow {
+		allowance, err := oci.ParseAllowance(s)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		o.Allow = append(o.Allow, allowance)
+	}
+	for _, p := range f.paths {
+		if !filepath.IsAbs(p) || filepath.Clean(p) == "/" {
+			return nil, usage("--build-path %q: want an absolute path below /", p)
+		}
+	}
+	// This machine may be the one that built: its own Go folder counts too.
+	for _, p := range filepath.SplitList(build.Default.GOPATH) {
+		if filepath.IsAbs(p) && strings.Count(filepath.Clean(p), "/") > 1 {
+			o.Paths = append(o.Paths, filepath.Clean(p))
+		}
+	}
+	if f.version != "" {
+		v, err := release.ParseVersion(f.version)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		o.Version = v
+	}
+	if _, err := os.Stat(a.configFile); a.configFile == "" || err != nil && !configNamed {
+		if f.lineage != "" || f.version != "" {
+			return nil, usage("--version and --lineage are compared with a configuration, and there is none: name it with --config")
+		}
+		a.note("check: without a config.json labels, times and contents are compared with nothing")
+		return o, nil
+	}
+	c, err := a.load()
+	if err != nil {
+		return nil, err
+	}
+	o.Config = c.config
+	if f.lineage != "" && o.lineage(f.lineage) == nil {
+		var names []string
+		for _, l := range o.Config.Lineages {
+			names = append(names, l.Name)
+		}
+		return nil, usage("lineage %q is not in %s: want one of %s", f.lineage, a.configFile, strings.Join(names, ", "))
+	}
+	return o, nil
+}
+
+func (o *checkPromise) lineage(name string) *release.Lineage {
+	for i, l := range o.Config.Lineages {
+		if l.Name == name {
+			return &o.Config.Lineages[i]
+		}
+	}
+	return nil
+}
+
+// promise finds version and lineage. Flags win; then the tag tells, the longest
+// suffix first, as "-dlib19" could also end a pre-release's name.
+func (o *checkPromise) promise(tag string, f checkFlags) error {
+	if o.Config == nil {
+		return nil
+	}
+	o.Lineage, o.Unknown = nil, ""
+	version := release.Version("")
+	if f.version != "" {
+		v, err := release.ParseVersion(f.version)
+		if err != nil {
+			return usageError(err)
+		}
+		version = v
+	}
+	lineages := slices.Clone(o.Config.Lineages)
+	slices.SortStableFunc(lineages, func(a, b release.Lineage) int { return cmp.Compare(len(b.Suffix), len(a.Suffix)) })
+	for _, l := range lineages {
+		bare, fits := strings.CutSuffix(tag, l.Suffix)
+		if f.lineage != "" && l.Name != f.lineage || tag == "" || !fits {
+			continue
+		}
+		v, err := release.ParseVersion(bare)
+		if err != nil || string(v) != bare || version != "" && v != version {
+			continue
+		}
+		o.Version, o.Lineage = v, o.lineage(l.Name)
+		return nil
+	}
+	o.Version = version
+	if version == "" {
+		o.Version = o.Config.Version
+	}
+	switch {
+	case o.Version == "":
+		o.Unknown = "which version this is cannot be told: give --version, or a tag"
+	case f.lineage != "":
+		o.Lineage = o.lineage(f.lineage)
+	case len(lineages) == 1:
+		o.Lineage = &o.Config.Lineages[0]
+	default:
+		o.Unknown = "which lineage this is cannot be told: give --lineage, or a tag"
+	}
+	return nil
+}
+
+func (a *app) deliverChecks(answer checkAnswer) error {
+	if a.json {
+		if err := a.answer(answer); err != nil {
+			return err
+		}
+	} else {
+		for _, r := range answer.Images {
+			a.say("%s", r.Image)
+			a.sayChecks("image", r.Checks)
+			for _, p := range r.Platforms {
+				a.sayChecks(p.Platform, p.Checks)
+			}
+		}
+	}
+	switch answer.Verdict {
+	case oci.CheckFail:
+		return &codedError{code: exitDiffers}
+	case oci.CheckSkip:
+		return &codedError{code: exitIncomplete}
+	}
+	return nil
+}
+
+func (a *app) sayChecks(of string, checks []oci.CheckResult) {
+	for _, c := range checks {
+		status := string(c.Status)
+		if c.Status == oci.CheckFail {
+			status = "FAIL"
+		}
+		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Check, oneLineOf(c.Detail)), " "))
+	}
+}
+
+// oneLineOf keeps what an image says about itself on its line.
+func oneLineOf(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return ' '
+		}
+		return r
+	}, s)
+}
