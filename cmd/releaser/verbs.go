@@ -9,6 +9,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.buildVerb(),
 		a.pushVerb(),
 		a.pullVerb(),
+		a.checkVerb(),
 		a.packVerb(),
 		a.keygenVerb(),
 		a.signVerb(),
