@@ -82,7 +82,7 @@ func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
 	var fallback []verify.Identity
 	if !f.trust.given() {
 		if fallback, err = a.configuredIdentity(dist); err != nil {
-			return err
+			return a.untrusted(err)
 		}
 	}
 	policy, err := a.policy(&f.trust, fallback...)

@@ -35,9 +35,9 @@ about the image, or else about each of its platforms. TYPE is spdx, spdxjson,
 cyclonedx, slsaprovenance, slsaprovenance02, slsaprovenance1, vuln, openvex,
 link, or the URI of a predicate type.
 
-The policy is that of verify-blob. The signer is the identity in config.json,
-unless --certificate-identity and --certificate-oidc-issuer, or --key, say
-otherwise.`,
+The policy is that of verify-blob. The signer is the identity in config.json, for
+the version that the tag names, unless --certificate-identity and
+--certificate-oidc-issuer, or --key, say otherwise.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verifyImage(cmd.Context(), args[0], f)
@@ -65,7 +65,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	}
 	var fallback []verify.Identity
 	if !f.trust.given() {
-		if fallback, err = a.configuredIdentity("."); err != nil {
+		if fallback, err = a.imageIdentity(ref.Tag); err != nil {
 			return err
 		}
 	}
