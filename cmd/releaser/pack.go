@@ -25,12 +25,13 @@ func (a *app) packVerb() *cobra.Command {
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "pack",
-		Short: "Take each cell's folder out of its platform image and write the tarballs, checksums.txt and release.json",
+		Short: "Take each cell's folder out of its platform image and write tarballs, SBOMs, checksums.txt and release.json",
 		Long: `For every chosen cell resolve tag, index and platform manifest digest once, take
 extract.path out of that digest, and write the asset as the exact bytes of
 'tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner |
-gzip -n'. Then write checksums.txt, which covers everything but itself and its
-bundle, and release.json, which says for every cell what it was made of.
+gzip -n'. Then write an SPDX 2.3 SBOM for each tarball, release.json, which says
+for every cell what it was made of, and checksums.txt, which covers everything
+but itself and its bundle.
 
 Images come from image.repository below --registry, or from --image, which may
 be a repository (REGISTRY/NAME) or oci-layout:DIR. The tag is the version and
@@ -83,6 +84,10 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	if _, err := tarball.ParseRecipe(c.config.Recipe); err != nil {
 		return usage("%s: recipe: %v", a.configFile, err)
 	}
+	locks, err := a.readLocks(c)
+	if err != nil {
+		return err
+	}
 	spool, err := tarball.NewSpool("")
 	if err != nil {
 		return err
@@ -95,6 +100,9 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	var record release.Record
 	err = replaceDir(out, isReleaseFile, func(tmp string) error {
 		if err := writeTarballs(ctx, tmp, cells, jobs); err != nil {
+			return err
+		}
+		if err := writeSBOMs(tmp, c, cells, locks); err != nil {
 			return err
 		}
 		record = newRecord(c, cells)

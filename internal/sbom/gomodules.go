@@ -1,0 +1,67 @@
+package sbom
+
+import (
+	"bytes"
+	"debug/buildinfo"
+	"io"
+	"runtime/debug"
+	"strings"
+
+	"facerec/internal/tarball"
+)
+
+// modules says of a file whether it is a program, and names the Go modules that
+// are linked into it, as its own build information lists them.
+func (b *builder) modules(f *spdxFile, content tarball.Content) error {
+	var magic [4]byte
+	if n, err := content.ReadAt(magic[:], 0); n < len(magic) {
+		if err == io.EOF {
+			return nil
+		}
+		return err
+	}
+	switch {
+	case string(magic[:]) == "\x7fELF", string(magic[:2]) == "MZ", bytes.Contains([]byte("\xcf\xfa\xed\xfe \xfe\xed\xfa\xcf"), magic[:]):
+		f.Types = []string{"BINARY"}
+	default:
+		return nil
+	}
+	info, err := buildinfo.Read(content)
+	if err != nil {
+		return nil //nolint:nilerr // not a Go program, or one without build information
+	}
+	link := func(p spdxPackage) { b.relate(f.SPDXID, "STATIC_LINK", b.add(p)) }
+	compiler, _, _ := strings.Cut(info.GoVersion, " ") // experiments follow
+	if v, ok := strings.CutPrefix(compiler, "go"); ok {
+		link(goPackage("stdlib", v, "", "the standard library, compiled with "+info.GoVersion))
+	}
+	for _, m := range info.Deps {
+		comment := ""
+		if m.Replace != nil {
+			comment = "replaces " + m.Path + "@" + m.Version
+			m = m.Replace
+		}
+		link(goPackage(m.Path, m.Version, m.Sum, comment))
+	}
+	b.main(f, &info.Main)
+	return nil
+}
+
+// main names the module that the program itself belongs to, if it is not what
+// is being released: then the file already stands for it.
+func (b *builder) main(f *spdxFile, m *debug.Module) {
+	if m.Path == "" || m.Version == "" || strings.HasPrefix(m.Version, "(") || strings.Contains(m.Version, "+dirty") {
+		return
+	}
+	b.relate(f.SPDXID, "GENERATED_FROM", b.add(goPackage(m.Path, m.Version, m.Sum, "")))
+}
+
+func goPackage(module, version, sum, comment string) spdxPackage {
+	if sum != "" {
+		comment = strings.TrimPrefix(comment+"; go.sum "+sum, "; ")
+	}
+	return spdxPackage{
+		SPDXID: id("Go", module, version), Name: module, Version: version, Purpose: "LIBRARY", Comment: comment,
+		Refs: []externalRef{purl("golang", strings.Split(module, "/"), version)},
+	}
+}
