@@ -215,6 +215,7 @@ func (j *job) finish(ctx context.Context, out *bufio.Writer, h app.Header) error
 // run looks at the pictures and writes what was asked for, in order.
 func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 	results := make([]*app.Result, len(j.inputs))
+	j.recognizer.NoImage = j.o.out == "" && j.o.crops == "" && j.sheet == nil // nobody will draw on it
 	var sum app.Summary
 	var unwritten, last error
 	bar := newProgress(j.w, j.o.quiet, "looking at pictures")
@@ -226,9 +227,6 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 			return nil //nolint:nilerr // it is the picture's, and went into the result
 		}
 		r, err := j.recognizer.Recognize(ctx, in.name, data)
-		if j.o.out == "" && j.o.crops == "" && j.sheet == nil {
-			r.Image = nil // nobody will draw on it
-		}
 		results[i] = &r
 		return err
 	}, func(i int) error {

@@ -78,18 +78,60 @@ func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detect
 		return nil, inOneLine(err)
 	}
 	out := append([]Detection(nil), found...)
-	for i := range out {
-		for _, v := range out[i].Descriptor {
-			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return nil, errors.New("the engine described a face with something that is no number; check the models: facerec models verify")
-			}
-		}
-		if w != b.Dx() || h != b.Dy() {
+	if err := numbers(out); err != nil {
+		return nil, err
+	}
+	if w != b.Dx() || h != b.Dy() {
+		for i := range out {
 			out[i] = scaleBack(out[i], b.Dx(), b.Dy(), w, h)
 		}
 	}
 	sortDetections(out)
 	return out, nil
+}
+
+// numbers refuses descriptors that are no numbers.
+func numbers(ds []Detection) error {
+	for i := range ds {
+		for _, v := range ds[i].Descriptor {
+			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+				return errors.New("the engine described a face with something that is no number; check the models: facerec models verify")
+			}
+		}
+	}
+	return nil
+}
+
+// glance is Describe for a file whose pixels nobody else needs: a plain JPEG
+// that is to be searched at its own size is decoded by the engine alone, once
+// instead of twice. ok is false when the file is another, or when the engine
+// does not take it without a word; then Decode and Describe have to look, and
+// they say what is wrong with it. An error is the context's or an EngineError.
+func (d Decoder) glance(ctx context.Context, e Engine, data []byte, sizing Sizing) (found []Detection, size image.Point, ok bool, err error) {
+	size, ok = d.plainJPEG(data)
+	if w, h := sizing.size(size.X, size.Y); !ok || w != size.X || h != size.Y || w < minSide || h < minSide {
+		return nil, size, false, nil
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, size, false, err
+	}
+	found, err = e.Faces(ctx, Picture{JPEG: data})
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, size, false, ctx.Err()
+		}
+		var fatal *EngineError
+		if errors.As(err, &fatal) {
+			return nil, size, false, err
+		}
+		return nil, size, false, nil
+	}
+	found = append([]Detection(nil), found...)
+	if numbers(found) != nil {
+		return nil, size, false, nil
+	}
+	sortDetections(found)
+	return found, size, true, nil
 }
 
 // minSide is the least that an engine is shown: dlib's networks refuse pictures

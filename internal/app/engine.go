@@ -67,8 +67,11 @@ type EngineInfo struct {
 	Lineage            string
 }
 
-// Picture is one decoded picture, upright.
+// Picture is one picture, upright.
 type Picture struct {
+	// Image is the picture decoded; nil when JPEG is there and nobody needed
+	// the pixels yet. An Engine that cannot read the JPEG then answers with an
+	// error, and is asked again with an Image.
 	Image image.Image
 	// JPEG holds the original bytes when they are a plain three-component
 	// JPEG with no orientation to apply, else nil. An Engine may prefer them,

@@ -250,6 +250,15 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 	if en.Cache != nil {
 		found, ok = en.Cache.Get(key)
 	}
+	known := ok
+	if !ok {
+		if found, _, ok, err = en.Decoder.glance(ctx, en.Engine, data, en.Sizing); err != nil {
+			return err
+		}
+		if ok && en.Cache != nil {
+			en.Cache.Put(key, found)
+		}
+	}
 	if !ok {
 		pic, err := en.Decoder.Decode(data)
 		switch {
@@ -276,7 +285,7 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 			en.Cache.Put(key, found)
 		}
 	}
-	p.Cached = ok
+	p.Cached = known
 	p.Faces = found
 	p.decide(en.TakeLargest)
 	return nil

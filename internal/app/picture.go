@@ -113,15 +113,11 @@ func (d Decoder) Decode(data []byte) (p Picture, err error) {
 	if err != nil {
 		return Picture{}, broken(f.name, err, data, -1)
 	}
-	limit := d.MaxPixels
-	if limit <= 0 {
-		limit = DefaultMaxPixels
-	}
+	limit := d.limit()
 	if cfg.Width <= 0 || cfg.Height <= 0 {
 		return Picture{}, fmt.Errorf("broken %s: %d×%d pixels", f.name, cfg.Width, cfg.Height)
 	}
-	// Two ints of 31 bits cannot overflow the product.
-	if int64(cfg.Width) > limit || int64(cfg.Height) > limit || int64(cfg.Width)*int64(cfg.Height) > limit {
+	if tooLarge(cfg, limit) {
 		return Picture{}, fmt.Errorf("too large: %d×%d pixels, expected at most %d in all; scale it down, or raise --max-pixels", cfg.Width, cfg.Height, limit)
 	}
 	counted := &counter{r: bytes.NewReader(data)}
@@ -138,19 +134,59 @@ func (d Decoder) Decode(data []byte) (p Picture, err error) {
 	if b := img.Bounds(); b.Dx() != cfg.Width || b.Dy() != cfg.Height {
 		return Picture{}, fmt.Errorf("broken %s: header says %d×%d pixels, got %d×%d", f.name, cfg.Width, cfg.Height, b.Dx(), b.Dy())
 	}
-	orientation := 1
-	if d.Orientation != nil {
-		if o, oerr := d.Orientation(f.name, data); oerr == nil && o >= 1 && o <= 8 {
-			orientation = o
-		}
-	}
+	orientation := d.orientation(f.name, data)
 	p.Image = orient(opaque(img), orientation)
-	// The model of a three-component JPEG is YCbCr; grey, RGB and CMYK ones
-	// have others, and libjpeg is not asked to read those.
-	if f.name == "jpeg" && orientation == 1 && cfg.ColorModel == color.YCbCrModel {
+	if plain(f.name, orientation, cfg) {
 		p.JPEG = data
 	}
 	return p, nil
+}
+
+// plain reports whether an engine may be given a file's own bytes. The model of
+// a three-component JPEG is YCbCr; grey, RGB and CMYK ones have others, and
+// libjpeg is not asked to read those.
+func plain(format string, orientation int, cfg image.Config) bool {
+	return format == "jpeg" && orientation == 1 && cfg.ColorModel == color.YCbCrModel
+}
+
+// plainJPEG tells by a file's header alone whether it is plain and within the
+// limit, and its size.
+func (d Decoder) plainJPEG(data []byte) (size image.Point, ok bool) {
+	if Format(data) != "jpeg" {
+		return size, false
+	}
+	defer func() { // see Decode
+		if recover() != nil {
+			ok = false
+		}
+	}()
+	cfg, err := jpeg.DecodeConfig(bytes.NewReader(data))
+	if err != nil || cfg.Width <= 0 || cfg.Height <= 0 || tooLarge(cfg, d.limit()) {
+		return size, false
+	}
+	return image.Pt(cfg.Width, cfg.Height), plain("jpeg", d.orientation("jpeg", data), cfg)
+}
+
+func (d Decoder) limit() int64 {
+	if d.MaxPixels <= 0 {
+		return DefaultMaxPixels
+	}
+	return d.MaxPixels
+}
+
+// tooLarge compares with a limit. Two ints of 31 bits cannot overflow the product.
+func tooLarge(cfg image.Config, limit int64) bool {
+	return int64(cfg.Width) > limit || int64(cfg.Height) > limit || int64(cfg.Width)*int64(cfg.Height) > limit
+}
+
+// orientation is what is to be applied, 1 if nothing.
+func (d Decoder) orientation(format string, data []byte) int {
+	if d.Orientation != nil {
+		if o, err := d.Orientation(format, data); err == nil && o >= 1 && o <= 8 {
+			return o
+		}
+	}
+	return 1
 }
 
 // notPicture says what data looks like instead.

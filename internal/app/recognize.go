@@ -15,6 +15,8 @@ type Recognizer struct {
 	// Gallery may be nil or empty: then every face is unknown.
 	Gallery *Gallery
 	Rule    Rule
+	// NoImage leaves Result.Image out, which saves decoding most pictures here.
+	NoImage bool
 }
 
 // Face is one face of a picture and whose it is.
@@ -33,7 +35,7 @@ type Result struct {
 	Faces []Face
 	// Err says why the picture could not be looked at; then the rest is empty.
 	Err error
-	// Image is the picture, upright, for drawing.
+	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
 	Image image.Image
 }
 
@@ -53,6 +55,17 @@ func (r *Result) Count(v Verdict) int {
 // done, or an EngineError.
 func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte) (Result, error) {
 	res := Result{Name: name}
+	if r.NoImage {
+		found, size, ok, err := r.Decoder.glance(ctx, r.Engine, data, r.Sizing)
+		if err != nil {
+			return res, err
+		}
+		if ok {
+			res.Size = size
+			r.name(&res, found)
+			return res, nil
+		}
+	}
 	pic, err := r.Decoder.Decode(data)
 	if err != nil {
 		res.Err = err
@@ -70,9 +83,16 @@ func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte) (R
 		res.Err = err
 		return res, nil
 	}
-	res.Image = pic.Image
-	b := pic.Image.Bounds()
-	res.Size = b.Size()
+	if !r.NoImage {
+		res.Image = pic.Image
+	}
+	res.Size = pic.Image.Bounds().Size()
+	r.name(&res, found)
+	return res, nil
+}
+
+// name says whose the faces are.
+func (r *Recognizer) name(res *Result, found []Detection) {
 	g := r.Gallery
 	if g == nil {
 		g = NewGallery(nil)
@@ -81,5 +101,4 @@ func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte) (R
 	for _, d := range found {
 		res.Faces = append(res.Faces, Face{Detection: d, Match: g.Classify(&d.Descriptor, r.Rule)})
 	}
-	return res, nil
 }

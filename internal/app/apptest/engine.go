@@ -7,10 +7,12 @@
 package apptest
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"sync/atomic"
 
 	"facerec/internal/app"
@@ -39,6 +41,13 @@ func (e *Engine) Faces(ctx context.Context, p app.Picture) ([]app.Detection, err
 	}
 	if e.Fail != nil {
 		return nil, e.Fail
+	}
+	if p.Image == nil {
+		m, err := jpeg.Decode(bytes.NewReader(p.JPEG))
+		if err != nil {
+			return nil, err
+		}
+		p.Image = m
 	}
 	b := p.Image.Bounds()
 	w, h := b.Dx(), b.Dy()
