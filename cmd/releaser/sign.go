@@ -23,6 +23,7 @@ import (
 type signFlags struct {
 	key, token, services string
 	images               []string
+	provenance           bool
 	trust                trustFlags
 }
 
@@ -31,6 +32,8 @@ type signAnswer struct {
 	Bundle string            `json:"bundle,omitempty"`
 	Signed *verify.Signature `json:"signature,omitempty"`
 	Images []signedImage     `json:"images,omitempty"`
+
+	Provenance string `json:"provenance,omitempty"`
 }
 
 func (a *app) signVerb() *cobra.Command {
@@ -41,6 +44,11 @@ func (a *app) signVerb() *cobra.Command {
 		Long: `Sign DIST/checksums.txt and write the Sigstore bundle (version 0.3) beside it.
 Sign the image of each --image REF, its index and every manifest in it, as cosign
 does since version 3, and put the bundles beside them in the registry.
+
+With --provenance, sign also where the tarballs come from: an in-toto statement
+(SLSA provenance, version 1) in DIST/provenance.sigstore.json, whose subjects are
+each tarball and its tar stream, and whose materials are the images by digest,
+config.json and inputs.lock.json beside it. verify holds it to release.json.
 
 Keyless, the default: an OIDC identity token from --identity-token, from
 SIGSTORE_ID_TOKEN, or from GitHub Actions; a short-lived certificate, log and
@@ -58,6 +66,7 @@ first one written: a signature that nobody could verify is never left behind.`,
 	}
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
+	fl.BoolVar(&f.provenance, "provenance", false, "sign also where the tarballs come from, into DIST/provenance.sigstore.json")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
@@ -71,6 +80,9 @@ first one written: a signature that nobody could verify is never left behind.`,
 func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && len(f.images) == 0 {
 		return usage("nothing to sign: name the folder of a release, or an image with --image REF")
+	}
+	if dist == "" && f.provenance {
+		return usage("--provenance is of the tarballs of a release: name its folder")
 	}
 	var sums []byte
 	var err error
@@ -99,6 +111,12 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 			return err
 		}
 	}
+	var provenance []byte
+	if f.provenance {
+		if provenance, err = a.signProvenance(ctx, dist, signer, policy); err != nil {
+			return err
+		}
+	}
 	for i := range images {
 		if err := a.signImage(ctx, &images[i], signer, policy); err != nil {
 			return err
@@ -110,6 +128,12 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 		}
 	}
 	answer.Images = images
+	if provenance != nil {
+		answer.Provenance = filepath.Join(dist, sign.ProvenanceFile)
+		if err := writeBytes(answer.Provenance, provenance); err != nil {
+			return err
+		}
+	}
 	if dist != "" {
 		answer.Bundle = filepath.Join(dist, sign.BundleFile)
 		if err := writeBytes(answer.Bundle, bundle); err != nil {
@@ -129,6 +153,9 @@ func (a *app) saySigned(answer signAnswer) error {
 		gaps = i.Signed.Unchecked
 	}
 	if answer.Signed != nil {
+		if answer.Provenance != "" {
+			a.say("%s  signed by %s", answer.Provenance, answer.Signed.Who())
+		}
 		a.say("%s  signed by %s", answer.Bundle, answer.Signed.Who())
 		gaps = answer.Signed.Unchecked
 	}

@@ -171,6 +171,7 @@ func (w *walk) release() {
 	w.sums = &sums
 	w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
 	w.readRecord()
+	w.provenance()
 	w.otherFiles()
 	w.folder()
 }
@@ -274,7 +275,7 @@ func (w *walk) folder() {
 	}
 	for _, e := range entries {
 		name := e.Name()
-		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || e.IsDir() {
+		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || name == ProvenanceFile || e.IsDir() {
 			continue
 		}
 		ours := w.record != nil && strings.HasPrefix(name, w.record.Project+"_")

@@ -31,6 +31,9 @@
 // first broken link of each cell. A link that could not be looked at is a skip
 // with its reason, and a skip is never a pass.
 //
+// A release may also have [ProvenanceFile], a signed statement about where its
+// tarballs come from; if it does, it must say what release.json says.
+//
 // Rebuilt bytes are compared in grades (see [Grade]): the file is identical; the
 // tar stream is the same and its compression is not; the content is the same
 // and the tar stream is not; the content differs. Only the first is a pass. What

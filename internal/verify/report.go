@@ -42,6 +42,10 @@ const (
 	LinkFile      = "file"         // any other file that checksums.txt names
 	LinkFolder    = "folder"       // nothing else lies there that looks like the release's
 
+	// LinkProvenance is of releases that have the file: the statement about where
+	// the tarballs come from is signed by the same and says what release.json says.
+	LinkProvenance = "provenance"
+
 	LinkTarball  = "tarball"  // the file is as signed
 	LinkPromise  = "promise"  // release.json and checksums.txt agree on the cell
 	LinkContents = "contents" // the tarball holds what release.json says

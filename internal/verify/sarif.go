@@ -9,6 +9,7 @@ var sarifRules = []struct{ id, text string }{
 	{LinkRecord, "release.json is as signed and can be read"},
 	{LinkFile, "every file that checksums.txt names is as signed"},
 	{LinkFolder, "nothing else in the folder looks like a part of the release"},
+	{LinkProvenance, "the provenance, if there is one, says what release.json says"},
 	{LinkPromise, "release.json and checksums.txt agree on each tarball"},
 	{LinkTarball, "each tarball is as signed"},
 	{LinkContents, "each tarball holds what release.json says"},

@@ -1,0 +1,107 @@
+package sign
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"facerec/internal/release"
+)
+
+// ProvenanceFile is the name under which a release publishes the provenance of
+// its tarballs.
+const ProvenanceFile = "provenance.sigstore.json"
+
+// PredicateProvenance is SLSA's predicate type for how something was made,
+// version 1 (https://slsa.dev/spec/v1.0/provenance).
+const PredicateProvenance = "https://slsa.dev/provenance/v1"
+
+// buildType names what the parameters of a provenance mean: a folder of each
+// platform's image was packed as release.json says.
+const buildType = "urn:facerec:releaser:pack:1"
+
+// Input is a file that a release was made from, by its name and hash.
+type Input struct {
+	Name   string
+	Digest release.Digest
+}
+
+// Provenance signs where the tarballs of a release come from. The subjects are
+// each tarball's file and its tar stream, the latter under the name without .gz:
+// whoever compresses otherwise still has the same tar. The materials are the
+// images, index and platform manifest, whose digests stand for their layers, and
+// the inputs, in the order given. builder is a URI that names who made it.
+func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer) (bundle []byte, err error) {
+	if len(r.Cells) == 0 {
+		return nil, errors.New("sign: a release without cells has no provenance")
+	}
+	if builder == "" {
+		return nil, errors.New("sign: no builder was named")
+	}
+	st := statement{Type: statementType, PredicateType: PredicateProvenance}
+	var materials []material
+	seen := map[material]bool{}
+	add := func(m material) {
+		if !seen[m] {
+			seen[m] = true
+			materials = append(materials, m)
+		}
+	}
+	for _, c := range r.Cells {
+		st.Subject = append(st.Subject,
+			subject{c.Asset, map[string]string{"sha256": c.FileSHA256.Hex()}},
+			subject{strings.TrimSuffix(c.Asset, ".gz"), map[string]string{"sha256": c.TarSHA256.Hex()}})
+		add(materialOf(c.Image+"@"+c.IndexDigest.String(), c.Lineage, c.IndexDigest))
+		add(materialOf(c.Image+"@"+c.ManifestDigest.String(), c.String(), c.ManifestDigest))
+	}
+	for _, in := range inputs {
+		add(materialOf("", in.Name, in.Digest))
+	}
+	st.Predicate = predicate{
+		BuildDefinition: definition{BuildType: buildType, External: external{r.Project, string(r.Version), r.Epoch}, Materials: materials},
+		RunDetails:      details{Builder: builderID{builder}},
+	}
+	text, err := json.Marshal(st)
+	if err != nil {
+		return nil, fmt.Errorf("sign: provenance: %w", err)
+	}
+	return Statement(ctx, text, s)
+}
+
+// The parts of a provenance, in the order in which they are written.
+type (
+	predicate struct {
+		BuildDefinition definition `json:"buildDefinition"`
+		RunDetails      details    `json:"runDetails"`
+	}
+	definition struct {
+		BuildType string     `json:"buildType"`
+		External  external   `json:"externalParameters"`
+		Materials []material `json:"resolvedDependencies"`
+	}
+	external struct {
+		Project string `json:"project"`
+		Version string `json:"version"`
+		Epoch   int64  `json:"epoch"`
+	}
+	material struct {
+		URI    string `json:"uri,omitempty"`
+		Name   string `json:"name,omitempty"`
+		Digest hexSum `json:"digest"`
+	}
+	hexSum struct {
+		Hex string `json:"sha256"`
+	}
+	details struct {
+		Builder builderID `json:"builder"`
+	}
+	builderID struct {
+		ID string `json:"id"`
+	}
+)
+
+func materialOf(uri, name string, d release.Digest) material {
+	return material{uri, name, hexSum{d.Hex()}}
+}

@@ -1,0 +1,91 @@
+package verify
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"slices"
+
+	"facerec/internal/release"
+)
+
+// ProvenanceFile is the name under which a release may publish where its tarballs
+// come from: a bundle over an in-toto statement.
+const ProvenanceFile = "provenance.sigstore.json"
+
+// predicateProvenance is SLSA's, version 1.
+const predicateProvenance = "https://slsa.dev/provenance/v1"
+
+// provenance holds the statement to release.json, if there is one: signed by the
+// same, about each tarball and its tar stream, made of each image.
+func (w *walk) provenance() {
+	raw, err := w.read(ProvenanceFile, MaxBundle)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return // a release need not have one
+	case err != nil:
+		w.fail("", LinkProvenance, ProvenanceFile, err)
+		return
+	case w.record == nil || len(w.record.Cells) == 0:
+		w.skip("", LinkProvenance, ProvenanceFile, "release.json cannot be used, and there is nothing else to compare with")
+		return
+	}
+	s, err := Blob(raw, Digest(w.record.Cells[0].FileSHA256.Digest), w.in.Policy)
+	if err == nil {
+		err = provenanceOf(s, w.record.Cells)
+	}
+	if err != nil {
+		w.fail("", LinkProvenance, ProvenanceFile, err)
+		return
+	}
+	w.pass("", LinkProvenance, ProvenanceFile, "%s come from the images in release.json; %s", plural(len(w.record.Cells), "tarball"), s.Text())
+}
+
+// provenanceOf compares a verified statement with the cells.
+func provenanceOf(s Signature, cells []release.RecordCell) error {
+	if s.Form != "dsse" || s.PredicateType != predicateProvenance {
+		return differs("predicate type", predicateProvenance, or(s.PredicateType, "a signature without a statement"))
+	}
+	var st struct {
+		Subject []struct {
+			Digest struct {
+				SHA256 string `json:"sha256"`
+			} `json:"digest"`
+		} `json:"subject"`
+		Predicate struct {
+			BuildDefinition struct {
+				Materials []struct {
+					Digest struct {
+						SHA256 string `json:"sha256"`
+					} `json:"digest"`
+				} `json:"resolvedDependencies"`
+			} `json:"buildDefinition"`
+		} `json:"predicate"`
+	}
+	if err := json.Unmarshal(s.Statement, &st); err != nil {
+		return &Error{Class: Differs, Step: "statement", Err: err}
+	}
+	var subjects, materials []string
+	for _, x := range st.Subject {
+		subjects = append(subjects, x.Digest.SHA256)
+	}
+	for _, x := range st.Predicate.BuildDefinition.Materials {
+		materials = append(materials, x.Digest.SHA256)
+	}
+	for _, c := range cells {
+		for _, want := range []struct {
+			field, hex string
+			among      []string
+		}{
+			{"subject " + c.Asset, c.FileSHA256.Hex(), subjects},
+			{"subject tar of " + c.Asset, c.TarSHA256.Hex(), subjects},
+			{"material index of " + c.String(), c.IndexDigest.Hex(), materials},
+			{"material manifest of " + c.String(), c.ManifestDigest.Hex(), materials},
+		} {
+			if !slices.Contains(want.among, want.hex) {
+				return differs(want.field, want.hex, "none with that sha256")
+			}
+		}
+	}
+	return nil
+}

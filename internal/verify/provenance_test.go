@@ -1,0 +1,64 @@
+package verify_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"facerec/internal/release"
+	"facerec/internal/sign"
+	"facerec/internal/verify"
+)
+
+// TestProvenance holds the statement about a release to its release.json.
+func TestProvenance(t *testing.T) {
+	other := release.HexDigest{Digest: release.DigestBytes([]byte("other"))}
+	for _, c := range []struct {
+		name string
+		edit func(r *release.Record) // what the statement is about instead
+		key  *sign.Key
+		exit int
+		want string
+	}{
+		{name: "good", edit: func(*release.Record) {}, exit: 0, want: "2 tarballs come from"},
+		{name: "another's key", edit: func(*release.Record) {}, key: newKey(t), exit: 4, want: "publicKey.hint"},
+		{name: "another release", edit: func(r *release.Record) { r.Cells[0].FileSHA256, r.Cells[1].FileSHA256 = other, other }, exit: 4, want: "sha256 of the artifact"},
+		{name: "another tar", edit: func(r *release.Record) { r.Cells[1].TarSHA256 = other }, exit: 3, want: "subject tar of " + assetB},
+		{name: "another file", edit: func(r *release.Record) { r.Cells[1].FileSHA256 = other }, exit: 3, want: "subject " + assetB},
+		{name: "another image", edit: func(r *release.Record) { r.Cells[1].ManifestDigest = other.Digest }, exit: 3, want: "material manifest of " + cellB},
+		{name: "another index", edit: func(r *release.Record) { r.Cells[0].IndexDigest, r.Cells[1].IndexDigest = other.Digest, other.Digest }, exit: 3, want: "material index of " + cellA},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSmall(t)
+			record := s.record
+			record.Cells = slices.Clone(record.Cells)
+			c.edit(&record)
+			k := s.key
+			if c.key != nil {
+				k = c.key
+			}
+			signer := sign.Signer{Key: k, Verify: func(_, _ []byte) error { return nil }}
+			bundle, err := sign.Provenance(t.Context(), record, []sign.Input{{Name: "config.json", Digest: other.Digest}}, "urn:x", signer)
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.put(verify.ProvenanceFile, bundle)
+			if r := s.verify(t); r.ExitCode != c.exit || !strings.Contains(r.Text(), c.want) {
+				t.Errorf("got %d, want %d with %q:\n%s", r.ExitCode, c.exit, c.want, r.Text())
+			}
+		})
+	}
+}
+
+// TestNoOtherStatementIsProvenance puts other good signatures in its place.
+func TestNoOtherStatementIsProvenance(t *testing.T) {
+	s := newSmall(t)
+	file := s.record.Cells[0].FileSHA256.Digest
+	s.put(verify.ProvenanceFile, statementAbout(t, s.key, file, "https://spdx.dev/Document").Data)
+	if r := s.verify(t); r.ExitCode != 3 || !strings.Contains(r.Text(), "predicate type") {
+		t.Errorf("an SBOM: got %d:\n%s", r.ExitCode, r.Text())
+	}
+	if _, err := sign.Provenance(t.Context(), release.Record{}, nil, "urn:x", sign.Signer{Key: s.key}); err == nil {
+		t.Error("a release without cells has provenance")
+	}
+}
