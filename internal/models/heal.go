@@ -190,7 +190,10 @@ func lockFolder(ctx context.Context, dir string) (unlock func(), held bool, err 
 	case err := <-got:
 		return func() { _ = d.Close() }, err == nil, nil // closing lets go
 	case <-ctx.Done():
-		go func() { <-got; _ = d.Close() }()
+		go func() {
+			_ = <-got // it is let go again, whatever came of it
+			_ = d.Close()
+		}()
 		return nil, false, ctx.Err()
 	}
 }

@@ -30,8 +30,11 @@ func unpackDebs(ctx context.Context, keep string, names ...string) (string, erro
 			return "", err
 		}
 		debs, err := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
-		if err != nil || len(debs) != 1 {
-			return "", fmt.Errorf("%s: %d files fetched for %s, expected one (%v)", dir, len(debs), name, err)
+		if err != nil {
+			return "", err
+		}
+		if len(debs) != 1 {
+			return "", fmt.Errorf("%s: %d files fetched for %s, expected one", dir, len(debs), name)
 		}
 		if err := call(ctx, dir, nil, "dpkg-deb", "-x", debs[0], root); err != nil {
 			return "", err
@@ -57,8 +60,11 @@ func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
 	}
 	toolchain := strings.TrimSpace(string(text))
 	found, err := filepath.Glob(filepath.Join(debs, "usr/lib/*/openblas-pthread/libopenblas.a"))
-	if err != nil || len(found) != 1 {
-		return "", fmt.Errorf("%s: no libopenblas.a (%v)", debs, err)
+	if err != nil {
+		return "", err
+	}
+	if len(found) != 1 {
+		return "", fmt.Errorf("%s: %d libopenblas.a, expected one", debs, len(found))
 	}
 	dir := filepath.Join(keep, "module")
 	lib := filepath.Join(dir, "lib")
