@@ -124,11 +124,11 @@ func (d Decoder) glance(ctx context.Context, e Engine, data []byte, sizing Sizin
 		if errors.As(err, &fatal) {
 			return nil, size, false, err
 		}
-		return nil, size, false, nil //nolint:nilerr // Describe says what is wrong
+		return nil, size, false, nil
 	}
 	found = append([]Detection(nil), found...)
 	if numbers(found) != nil {
-		return nil, size, false, nil
+		return nil, size, false, nil //nolint:nilerr // Describe says it
 	}
 	sortDetections(found)
 	return found, size, true, nil

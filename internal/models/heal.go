@@ -191,7 +191,7 @@ func lockFolder(ctx context.Context, dir string) (unlock func(), held bool, err 
 		return func() { _ = d.Close() }, err == nil, nil // closing lets go
 	case <-ctx.Done():
 		go func() {
-			_ = <-got // it is let go again, whatever came of it
+			<-got //nolint:errcheck // it is let go again, whatever came of it
 			_ = d.Close()
 		}()
 		return nil, false, ctx.Err()
