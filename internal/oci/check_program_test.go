@@ -153,13 +153,12 @@ func TestReadProgram(t *testing.T) {
 		"MZ" + strings.Repeat("\x00", 0x3a) + "\x40\x00\x00\x00PE\x00\x00":     "PE",
 		"MZ is how some texts begin, as does this one; it goes on for a while": "", "#!/bin/sh\n": "", "": "", "\x7fEL": "",
 	} {
-		p := readProgram(t, text)
-		if got := ""; p != nil {
-			if got = p.Format; got != want {
-				t.Errorf("%q is %q, want %q", text, got, want)
-			}
-		} else if want != "" {
-			t.Errorf("%q is nothing, want %q", text, want)
+		got := ""
+		if p := readProgram(t, text); p != nil {
+			got = p.Format
+		}
+		if got != want {
+			t.Errorf("%q is %q, want %q", text, got, want)
 		}
 	}
 }

@@ -7,12 +7,18 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/binary"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	ggname "github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	ggtarball "github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -443,6 +449,35 @@ func TestCheckDockerArchive(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := broken(r); len(got) != 1 || got[0] != "secrets fail: /app/.env: an environment file" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// What a registry does not hand out is not judged: a skip, which is no pass.
+func TestCheckRegistryFails(t *testing.T) {
+	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	var broken500 atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if broken500.Load() && strings.Contains(r.URL.Path, "/blobs/") {
+			http.Error(w, "out of order", http.StatusInternalServerError)
+			return
+		}
+		inner.ServeHTTP(w, r)
+	}))
+	t.Cleanup(s.Close)
+	at := strings.TrimPrefix(s.URL, "http://") + "/tool:1.0.0"
+	pushIndex(t, at, makeIndex(map[string]v1.Image{"linux/amd64": runImage(t, amd64, nil, []file{dir("app/", 0o755), exe("app/tool", goodTool)})}))
+	index, err := ReadIndex(context.Background(), mustRef(t, at), Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	broken500.Store(true)
+	r, err := NewUnpacker(newSpool(t), Limits{}).Check(context.Background(), index, CheckOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := broken(r)
+	if r.Worst() != CheckSkip || !strings.HasPrefix(got[0], "manifest skip: ") || !strings.Contains(got[0], "HTTP 500") {
 		t.Errorf("got %q", got)
 	}
 }
