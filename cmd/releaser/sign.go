@@ -23,7 +23,7 @@ import (
 type signFlags struct {
 	key, token, services string
 	images               []string
-	provenance           bool
+	provenance, attest   bool
 	trust                trustFlags
 }
 
@@ -50,6 +50,10 @@ With --provenance, sign also where the tarballs come from: an in-toto statement
 each tarball and its tar stream, and whose materials are the images by digest,
 config.json and inputs.lock.json beside it. verify holds it to release.json.
 
+With --attest, put attestations beside the images too: SLSA provenance beside each
+index and manifest, and beside each manifest that release.json in DIST names its
+SBOM from there (SPDX).
+
 Keyless, the default: an OIDC identity token from --identity-token, from
 SIGSTORE_ID_TOKEN, or from GitHub Actions; a short-lived certificate, log and
 timestamp from the services in --signing-config. With --key the private key
@@ -67,6 +71,7 @@ first one written: a signature that nobody could verify is never left behind.`,
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
 	fl.BoolVar(&f.provenance, "provenance", false, "sign also where the tarballs come from, into DIST/provenance.sigstore.json")
+	fl.BoolVar(&f.attest, "attest", false, "put provenance and SBOMs beside the images too")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
@@ -81,6 +86,9 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && len(f.images) == 0 {
 		return usage("nothing to sign: name the folder of a release, or an image with --image REF")
 	}
+	if f.attest && len(f.images) == 0 {
+		return usage("--attest is of images: name them with --image REF")
+	}
 	if dist == "" && f.provenance {
 		return usage("--provenance is of the tarballs of a release: name its folder")
 	}
@@ -94,6 +102,11 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	images, err := a.imagesToSign(ctx, f.images)
 	if err != nil {
 		return err
+	}
+	if f.attest {
+		if err := a.predicates(dist, sums, images); err != nil {
+			return err
+		}
 	}
 	signer, policy, err := a.signer(ctx, dist, f)
 	if err != nil {

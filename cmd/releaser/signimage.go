@@ -17,8 +17,11 @@ type signedImage struct {
 	Beside   release.Digest   `json:"beside"` // the manifest that holds the bundle
 	Signed   verify.Signature `json:"signature"`
 
-	at     oci.Ref
-	bundle []byte
+	Attested []string `json:"attested,omitempty"` // predicate types
+
+	at           oci.Ref
+	bundle       []byte
+	attestations []attestation
 }
 
 // imagesToSign resolves references, each to its index and every manifest in it.
@@ -67,12 +70,23 @@ func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, poli
 		i.Signed = r.Signatures[0].Signature
 		return nil
 	}
-	i.bundle, err = sign.Image(ctx, i.at.Digest, s)
-	return err
+	if i.bundle, err = sign.Image(ctx, i.at.Digest, s); err != nil {
+		return err
+	}
+	return a.attestImage(ctx, i, s, policy)
 }
 
-// attachSignature puts the bundle beside the image.
+// attachSignature puts the bundles beside the image, the signature first.
 func (a *app) attachSignature(ctx context.Context, i *signedImage) (err error) {
 	i.Beside, err = oci.Attach(ctx, i.at, i.bundle, sign.BundleMediaType, sign.ImageAnnotations(sign.PredicateImage), a.access())
-	return err
+	if err != nil {
+		return err
+	}
+	for _, t := range i.attestations {
+		if _, err := oci.Attach(ctx, i.at, t.bundle, sign.BundleMediaType, sign.ImageAnnotations(t.predicateType), a.access()); err != nil {
+			return err
+		}
+		i.Attested = append(i.Attested, t.predicateType)
+	}
+	return nil
 }

@@ -95,3 +95,26 @@ func TestNothingIsSignedByHalf(t *testing.T) {
 		"--type", "slsaprovenance1", filepath.Join(dist, "tool_1.0.0_linux_arm64.tar.gz"))
 	s.releaser(t, 0, append([]string{"--config", config, "verify", dist, "--image", "oci-layout:" + s.layout}, s.keyed()...)...)
 }
+
+// TestCosignVerifiesOurAttestations puts provenance and an SBOM beside an image
+// and has the real cosign find them.
+func TestCosignVerifiesOurAttestations(t *testing.T) {
+	s := newSigning(t)
+	tags, err := loopback.NewRegistry(context.Background(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tags.Close()
+	image := s.push(t, tags.Addr, "image")
+	config, dist := filepath.Join(s.dir, "config.json"), filepath.Join(t.TempDir(), "dist")
+	s.releaser(t, 0, "--config", config, "pack", "--image", "oci-layout:"+s.layout, "--out", dist)
+	trust := []string{"--signing-config", s.SigningConfig, "--trusted-root", s.TrustedRoot, "--key", s.key + ".key"}
+	s.releaser(t, 2, append([]string{"sign", dist, "--attest"}, trust...)...)
+	s.releaser(t, 0, append([]string{"--config", config, "sign", dist, "--attest", "--image", image.String()}, trust...)...)
+	s.verify(t, 0, image, with(s.keyed(), "--all-platforms", "--attestation-type", "slsaprovenance", "--attestation-type", "spdx"),
+		"attestation https://slsa.dev/provenance/v1", "attestation https://spdx.dev/Document")
+	for ref, kind := range map[string]string{image.String(): "slsaprovenance1", s.platform(t, image).String(): "spdxjson"} {
+		s.cosign(t, "cosign", "verify-attestation", "--trusted-root", s.TrustedRoot, "--key", s.key+".pub", "--type", kind, ref)
+	}
+	s.cosign(t, "cosign", "verify", "--trusted-root", s.TrustedRoot, "--key", s.key+".pub", image.String())
+}

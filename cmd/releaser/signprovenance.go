@@ -29,16 +29,9 @@ func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, po
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Join(dist, release.RecordFile), err)
 	}
-	var inputs []sign.Input
-	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {
-		raw, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("provenance: %w", err)
-		}
-		inputs = append(inputs, sign.Input{Name: filepath.Base(path), Digest: release.DigestBytes(raw)})
+	inputs, err := a.inputs()
+	if err != nil {
+		return nil, fmt.Errorf("provenance: %w", err)
 	}
 	s.Verify = func(bundle, statement []byte) error {
 		for _, c := range record.Cells {
@@ -53,6 +46,22 @@ func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, po
 		return nil
 	}
 	return sign.Provenance(ctx, record, inputs, builder(policy), s)
+}
+
+// inputs are config.json and the lock beside it, as far as they are there.
+func (a *app) inputs() ([]sign.Input, error) {
+	var inputs []sign.Input
+	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {
+		raw, err := os.ReadFile(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, sign.Input{Name: filepath.Base(path), Digest: release.DigestBytes(raw)})
+	}
+	return inputs, nil
 }
 
 // builder names who signs as a URI: the workflow or person in the certificate, or

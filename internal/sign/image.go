@@ -12,6 +12,9 @@ import (
 // cosign writes it since version 3.
 const PredicateImage = "https://sigstore.dev/cosign/sign/v1"
 
+// PredicateSPDX is the predicate type of an SBOM in the form of SPDX.
+const PredicateSPDX = "https://spdx.dev/Document"
+
 // BundleMediaType is the media type of what this package writes.
 const BundleMediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
 

@@ -18,9 +18,13 @@ const ProvenanceFile = "provenance.sigstore.json"
 // version 1 (https://slsa.dev/spec/v1.0/provenance).
 const PredicateProvenance = "https://slsa.dev/provenance/v1"
 
-// buildType names what the parameters of a provenance mean: a folder of each
-// platform's image was packed as release.json says.
-const buildType = "urn:facerec:releaser:pack:1"
+// The build types name what the parameters of a provenance mean.
+const (
+	// A folder of each platform's image was packed as release.json says.
+	packType = "urn:facerec:releaser:pack:1"
+	// build_cmd of config.json was run, and its artefacts put into an image.
+	buildType = "urn:facerec:releaser:build:1"
+)
 
 // Input is a file that a release was made from, by its name and hash.
 type Input struct {
@@ -60,7 +64,7 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 		add(materialOf("", in.Name, in.Digest))
 	}
 	st.Predicate = predicate{
-		BuildDefinition: definition{BuildType: buildType, External: external{r.Project, string(r.Version), r.Epoch}, Materials: materials},
+		BuildDefinition: definition{BuildType: packType, External: external{r.Project, string(r.Version), r.Epoch}, Materials: materials},
 		RunDetails:      details{Builder: builderID{builder}},
 	}
 	text, err := json.Marshal(st)
@@ -68,6 +72,19 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 		return nil, fmt.Errorf("sign: provenance: %w", err)
 	}
 	return Statement(ctx, text, s)
+}
+
+// ImageProvenance is the predicate, of type PredicateProvenance, that says what an
+// image was built from: the inputs, in the order given.
+func ImageProvenance(inputs []Input, builder string) (json.RawMessage, error) {
+	materials := []material{}
+	for _, in := range inputs {
+		materials = append(materials, materialOf("", in.Name, in.Digest))
+	}
+	return json.Marshal(predicate{
+		BuildDefinition: definition{BuildType: buildType, External: struct{}{}, Materials: materials},
+		RunDetails:      details{Builder: builderID{builder}},
+	})
 }
 
 // The parts of a provenance, in the order in which they are written.
@@ -78,7 +95,7 @@ type (
 	}
 	definition struct {
 		BuildType string     `json:"buildType"`
-		External  external   `json:"externalParameters"`
+		External  any        `json:"externalParameters"`
 		Materials []material `json:"resolvedDependencies"`
 	}
 	external struct {
