@@ -59,13 +59,15 @@ RUN go run ./tools/inputs facerec --lineage "$LINEAGE" --platform "$PLATFORM" --
 RUN go run ./tools/container stage --cell "$LINEAGE/$PLATFORM" /stage
 
 FROM --platform=${PLATFORM} scratch
+# First what differs from platform to platform: Buildah's cache of layers does not
+# look at an image's architecture, and would hand one platform's on to the next.
+COPY --from=builder /stage/ /
 ARG LINEAGE=dlib19
 ARG PLATFORM
 LABEL org.opencontainers.image.title="facerec" \
       org.opencontainers.image.authors="The facerec authors" \
       org.opencontainers.image.description="Recognises faces: labelled photos in, names and an annotated picture out ($LINEAGE, $PLATFORM)" \
       org.opencontainers.image.licenses="MIT"
-COPY --from=builder /stage/ /
 USER 10001:10001
 WORKDIR /app
 ENTRYPOINT ["/app/facerec"]

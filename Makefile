@@ -89,7 +89,7 @@ image: releaser ## build the Dockerfile with buildah and compare it with this ma
 
 .PHONY: test-image
 test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)
-	$(INPUTS) packages engine
+	$(INPUTS) packages engine $(if $(CELLS),cross)
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
 	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
 

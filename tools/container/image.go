@@ -112,10 +112,17 @@ func (b *builder) tools() error {
 	if os.Getuid() != 0 {
 		return fmt.Errorf("%w: making a root file system and building in a chroot need root", errSkipped)
 	}
-	err := b.show("go", "run", "./tools/inputs", "packages", "container")
+	sections := []string{"container", "build"}
+	if b.cell.Platform.Arch != runtime.GOARCH {
+		sections = append(sections, "cross")
+	}
+	err := b.show(append([]string{"go", "run", "./tools/inputs", "packages"}, sections...)...)
 	for _, tool := range []string{"buildah", "mmdebstrap"} {
 		if _, lerr := exec.LookPath(tool); lerr != nil {
-			return fmt.Errorf("%w: %s is not installed and could not be: %w", errSkipped, tool, errors.Join(err, lerr))
+			if err == nil {
+				err = lerr
+			}
+			return fmt.Errorf("%w: %s is not installed and could not be: %w", errSkipped, tool, err)
 		}
 	}
 	return nil
@@ -250,31 +257,28 @@ func (b *builder) dockerfile() error {
 	return b.show(b.buildah("push", "--quiet", name, "oci:"+b.layout()+":"+b.tag())...)
 }
 
-func (b *builder) staged() string { return filepath.Join(b.out, "app-"+b.tag()) }
+// release is the layout that `releaser build` makes of the same sources.
+func (b *builder) release() string { return filepath.Join(b.out, "release-"+b.tag()) }
 
-// host builds the same cell here, as config.json says.
+// host takes the release path for the same cell, on this machine.
 func (b *builder) host() error {
-	for _, line := range []string{"go run ./tools/inputs models", "go run ./tools/inputs samples", b.config.BuildCmd} {
-		say("$ cd %s && RELEASER_LINEAGE=%s RELEASER_PLATFORM=%s sh -c '%s'", b.source(), b.cell.Lineage.Name, b.cell.Platform, line)
-		cmd := exec.CommandContext(b.ctx, "sh", "-c", line)
+	for _, verb := range []string{"models", "samples"} {
+		cmd := exec.CommandContext(b.ctx, "go", "run", "./tools/inputs", verb)
 		cmd.Dir = b.source()
-		cmd.Env = append(os.Environ(), "RELEASER_LINEAGE="+b.cell.Lineage.Name, "RELEASER_PLATFORM="+b.cell.Platform.String())
 		cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
+		say("$ cd %s && %s", cmd.Dir, strings.Join(cmd.Args, " "))
 		if err := cmd.Run(); err != nil {
-			return fmt.Errorf("%s: %w", line, err)
+			return fmt.Errorf("inputs %s: %w", verb, err)
 		}
 	}
-	if err := os.RemoveAll(b.staged()); err != nil {
-		return err
-	}
-	return lay(b.config, b.cell, b.source(), b.staged())
+	return b.show("bin/releaser", "--config", filepath.Join(b.source(), "config.json"), "build", "--cells", b.cell.String(), "--out", b.release())
 }
 
 // compare says whether both are the same: every entry of /app, and what the
 // image is configured to run.
 func (b *builder) compare() error {
 	err := b.show("bin/releaser", "diff", "--path", b.config.Extract.Path, "--platform", b.cell.Platform.String(),
-		filepath.Join(b.staged(), b.config.Extract.Path), "oci-layout:"+b.layout())
+		"oci-layout:"+b.release(), "oci-layout:"+b.layout())
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && exit.ExitCode() == 3 {
 		return fmt.Errorf("%w: see above for the entries", errDiffers)
@@ -316,10 +320,12 @@ func (b *builder) compare() error {
 			return fmt.Errorf("%w: %s: config.json says %q, the image %q", errDiffers, c.what, c.want, c.got)
 		}
 	}
-	sums, err := b.answer("sha256sum", filepath.Join(b.staged(), im.Entrypoint[0]))
-	if err != nil {
-		return err
+	for _, it := range b.config.Artifacts {
+		sum, err := b.answer("sha256sum", filepath.Join(b.source(), it.Source(b.config.Version, b.cell)))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("%s: releaser build and the Dockerfile give the same %s; sha256 of %s: %s\n", b.cell, b.config.Extract.Path, it.Dest, strings.Fields(sum)[0])
 	}
-	fmt.Printf("%s: the Dockerfile's image and this machine's build have the same %s, %s %s\n", b.cell, b.config.Extract.Path, im.Entrypoint[0], strings.Fields(sums)[0])
 	return nil
 }

@@ -6,10 +6,10 @@
 //
 // image makes a Debian root file system with mmdebstrap from the machine's own
 // package source, turns it and the machine's Go into two local images, builds
-// the Dockerfile on them with buildah (chroot isolation), builds the same cell
-// on this machine, and compares both folders /app entry by entry, byte by byte,
-// and the image's configuration with config.json. It leaves the image as an OCI
-// layout in --out. State of buildah, the root file system and the builder's
+// the Dockerfile on them with buildah (chroot isolation), makes the image of the
+// same cell with bin/releaser build, and compares /app of both entry by entry,
+// byte by byte, and the image's configuration with config.json. Both read one copy
+// of the sources. It leaves both images as OCI layouts in --out. State of buildah, the root file system and the builder's
 // caches are kept in $XDG_CACHE_HOME/facerec/container.
 //
 // stage lays a cell's image out in a folder; the Dockerfile calls it.
@@ -34,7 +34,7 @@ import (
 type usageError struct{ error }
 
 var (
-	errDiffers = errors.New("the Dockerfile's image is not what this machine builds")
+	errDiffers = errors.New("the Dockerfile's image is not what releaser builds")
 	errSkipped = errors.New("skipped")
 )
 
