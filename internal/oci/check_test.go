@@ -456,10 +456,10 @@ func TestCheckDockerArchive(t *testing.T) {
 // What a registry does not hand out is not judged: a skip, which is no pass.
 func TestCheckRegistryFails(t *testing.T) {
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	var broken500 atomic.Bool
+	var shut atomic.Bool
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if broken500.Load() && strings.Contains(r.URL.Path, "/blobs/") {
-			http.Error(w, "out of order", http.StatusInternalServerError)
+		if shut.Load() && strings.Contains(r.URL.Path, "/blobs/") {
+			http.Error(w, "not for you", http.StatusForbidden)
 			return
 		}
 		inner.ServeHTTP(w, r)
@@ -471,13 +471,13 @@ func TestCheckRegistryFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	broken500.Store(true)
+	shut.Store(true)
 	r, err := NewUnpacker(newSpool(t), Limits{}).Check(context.Background(), index, CheckOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	got := broken(r)
-	if r.Worst() != CheckSkip || !strings.HasPrefix(got[0], "manifest skip: ") || !strings.Contains(got[0], "HTTP 500") {
+	if r.Worst() != CheckSkip || !strings.HasPrefix(got[0], "manifest skip: ") || !strings.Contains(got[0], "refused access (HTTP 403)") {
 		t.Errorf("got %q", got)
 	}
 }

@@ -315,6 +315,9 @@ func (d *decoder) items(n node, p, layer string, dests map[string]string) []Item
 			field{"layer", func(n node, p string) { it.Layer = d.name(n, p) }},
 			field{"binary", func(n node, p string) {
 				it.Binary, _ = d.text(n, p)
+				if layer == "data" {
+					d.complain(n.offset, p, "is for artifacts only: extern_data is taken as it is")
+				}
 				switch it.Binary {
 				case BinaryStatic, BinaryDynamic, BinaryAny:
 				default:

@@ -81,6 +81,7 @@ func TestParseProblems(t *testing.T) {
 		{"null", `"make"`, `null`, "want a string, got null"},
 		{"not UTF-8", `"make"`, "\"m\xffke\"", "not valid UTF-8"},
 		{"binary", `"dest": "/app/tool"`, `"dest": "/app/tool", "binary": "shared"`, `want "static", "dynamic" or "any", got "shared"`},
+		{"binary of extern_data", `"build_cmd"`, `"extern_data": [{"src": "a", "dest": "/a", "binary": "any"}], "build_cmd"`, "extern_data[0].binary: is for artifacts only"},
 		{"absolute inputs", `"build_cmd"`, `"inputs": ["/etc/lock.json"], "build_cmd"`, `inputs[0]: "/etc/lock.json" is absolute`},
 		{"inputs with placeholder", `"build_cmd"`, `"inputs": ["{arch}.json"], "build_cmd"`, "must not have placeholders"},
 		{"inputs no list", `"build_cmd"`, `"inputs": "lock.json", "build_cmd"`, "want a list"},
