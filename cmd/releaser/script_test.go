@@ -53,8 +53,10 @@ func TestScripts(t *testing.T) {
 			env.Values["server"] = s
 			return nil
 		},
+		Condition: canUnshare,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"exits":    exits,
+			"nonet":    noNet,
 			"flip":     flip,
 			"truncate": truncate,
 			"oneline":  oneLine,

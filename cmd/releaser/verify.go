@@ -145,7 +145,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
 		return nil, err
 	}
 	in.Images = &images{
-		access: a.access(), instead: instead, extra: extra,
+		access: a.accessFor(f.offline), instead: instead, extra: extra,
 		unpacker: oci.NewUnpacker(spool, f.limits.limits()), indexes: map[oci.Ref]*oci.Index{},
 	}
 	return func() { _ = spool.Close() }, nil
