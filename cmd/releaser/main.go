@@ -201,6 +201,9 @@ func wrapArgs(c *cobra.Command) {
 	}
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
+			if cmd.HasParent() { // the root's own error names the verb that it does not know
+				return usage("%w: want '%s'", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+			}
 			return usageError(err)
 		}
 		return nil
