@@ -14,6 +14,7 @@ import (
 // TestCosignVerifiesOurImages signs images, keyless and keyed, and has the real
 // cosign verify them, in a registry with the referrers API and in one without.
 func TestCosignVerifiesOurImages(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	s := newSigning(t)
 	api, err := loopback.NewInProcess(t.TempDir(), "")
 	if err != nil {
@@ -60,6 +61,7 @@ func TestCosignVerifiesOurImages(t *testing.T) {
 // that is not there beside one that is: neither image gets a signature, and the
 // folder no bundle.
 func TestNothingIsSignedByHalf(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	s := newSigning(t)
 	api, err := loopback.NewInProcess(t.TempDir(), "")
 	if err != nil {
@@ -99,6 +101,7 @@ func TestNothingIsSignedByHalf(t *testing.T) {
 // TestCosignVerifiesOurAttestations puts provenance and an SBOM beside an image
 // and has the real cosign find them.
 func TestCosignVerifiesOurAttestations(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	s := newSigning(t)
 	tags, err := loopback.NewRegistry(context.Background(), t.TempDir())
 	if err != nil {

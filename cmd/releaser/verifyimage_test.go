@@ -206,6 +206,7 @@ func with(flags []string, more ...string) []string {
 // TestImagesSignedByCosign3 signs and attests with the real cosign 3 in a registry
 // with the referrers API and in one without.
 func TestImagesSignedByCosign3(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	s := newSigning(t)
 	api, err := loopback.NewInProcess(t.TempDir(), "")
 	if err != nil {
@@ -222,7 +223,7 @@ func TestImagesSignedByCosign3(t *testing.T) {
 		{"fallback tag", tags.Addr, "signature at referrer sha256:"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
-			t.Parallel() // they wait for the log most of the time
+			t.Parallel()
 			// Nothing yet.
 			image := s.push(t, r.addr, "signed")
 			s.verify(t, 4, image, s.keyless(), "FAIL  image", "expected one beside the image", "got      none")
@@ -357,6 +358,7 @@ func put(t *testing.T, repository, digest string, data []byte) {
 
 // TestImagesSignedByCosign2 reads the .sig and .att tags of the real cosign 2.
 func TestImagesSignedByCosign2(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	needTools(t, "cosign-v2")
 	s := newSigning(t)
 	tags, err := loopback.NewRegistry(context.Background(), t.TempDir())
@@ -393,6 +395,7 @@ func TestImagesSignedByCosign2(t *testing.T) {
 // TestKeylessImagesOfCosign2 has the real cosign 2 sign and attest with a
 // certificate, in a log of version 1, with and without a timestamp.
 func TestKeylessImagesOfCosign2(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
 	needTools(t, "cosign-v2")
 	s := newSigning(t)
 	api, err := loopback.NewInProcess(t.TempDir(), "")
