@@ -252,3 +252,23 @@ func TestAttachmentsOfALayout(t *testing.T) {
 		t.Error("a docker archive has signatures")
 	}
 }
+
+// FuzzAttachment reads manifests that strangers put beside an image: none that
+// names another subject, or none, is taken for one of this image.
+func FuzzAttachment(f *testing.F) {
+	subject := release.DigestBytes([]byte("image"))
+	for _, digest := range []string{subject.String(), release.DigestBytes(nil).String(), "sha512:00", ""} {
+		f.Add([]byte(`{"schemaVersion":2,"artifactType":"a","layers":[{"mediaType":"b","size":1,"digest":"` + digest + `"}],"subject":{"digest":"` + digest + `","size":1}}`))
+	}
+	f.Add([]byte(`{"layers":null,"subject":null}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		l := &lister{subject: subject, seen: map[release.Digest]bool{}}
+		l.add("referrer", release.DigestBytes(raw), raw, true)
+		if len(l.found)+len(l.problems) > 1 {
+			t.Errorf("found %d with %d problems in one manifest", len(l.found), len(l.problems))
+		}
+		if len(l.found) == 1 && !bytes.Contains(raw, []byte(subject.Hex())) && !bytes.Contains(raw, []byte(`\u`)) {
+			t.Errorf("taken for one of the image: %s", raw)
+		}
+	})
+}
