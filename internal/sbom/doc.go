@@ -13,7 +13,7 @@
 // and every regular file of the tarball with its SHA-1 (which SPDX demands) and
 // SHA-256. Relationships tell how they hang together: the release CONTAINS the
 // files and is GENERATED_FROM the image; a program STATIC_LINKs its modules;
-// compilers are BUILD_TOOL_OF the release.
+// compilers are BUILD_TOOL_OF the release, and what they link in it DEPENDS_ON.
 //
 // Nothing comes from a clock or a machine: the time is the epoch of
 // config.json, the document's namespace is derived from the digests of what it

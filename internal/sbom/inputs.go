@@ -1,8 +1,6 @@
 package sbom
 
-import (
-	"strings"
-)
+import "strings"
 
 // inputs adds what the lock files pin for the cell.
 func (b *builder) inputs() {
@@ -22,10 +20,7 @@ func (b *builder) inputs() {
 			continue
 		}
 		for _, p := range c.Packages {
-			b.relate(b.add(spdxPackage{
-				SPDXID: id("Tool", p.Name, p.Version), Name: p.Name, Version: p.Version, Purpose: "APPLICATION",
-				Refs: []externalRef{purl("deb", []string{"debian", p.Name}, p.Version)},
-			}), "BUILD_TOOL_OF", idRelease)
+			b.compiler(p.Name, p.Version)
 		}
 	}
 	for _, m := range b.Locks.Models {
@@ -67,4 +62,19 @@ func (b *builder) pin(p LockedPin) {
 		Refs: []externalRef{purl("deb", []string{"debian", p.Name}, p.Version, q...)},
 	})
 	b.relate(idRelease, kind, one)
+}
+
+// compiler adds a package that compiles. Its libraries (of C, of C++, of the
+// compiler itself) end up inside a static program; the rest is a tool.
+func (b *builder) compiler(name, version string) {
+	p := spdxPackage{
+		SPDXID: id("Tool", name, version), Name: name, Version: version, Purpose: "APPLICATION", Supplier: "Organization: Debian",
+		Refs: []externalRef{purl("deb", []string{"debian", name}, version)},
+	}
+	if strings.HasPrefix(name, "lib") {
+		p.Purpose = "LIBRARY"
+		b.relate(idRelease, "DEPENDS_ON", b.add(p))
+		return
+	}
+	b.relate(b.add(p), "BUILD_TOOL_OF", idRelease)
 }

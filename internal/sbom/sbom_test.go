@@ -32,7 +32,7 @@ const testInputs = `{
   "schema": "facerec/inputs/v1", "go": "go1.26.8",
   "modules": [{"path": "example.org/Bind/lib", "version": "v0.1.0", "sum": "h1:abc="}],
   "compilers": [
-    {"platform": "linux/amd64", "packages": [{"name": "gcc-12", "version": "12.2.0-14"}]},
+    {"platform": "linux/amd64", "packages": [{"name": "gcc-12", "version": "12.2.0-14"}, {"name": "libc6-dev", "version": "2.36-9"}]},
     {"platform": "linux/arm/v7", "packages": [{"name": "gcc-12-arm-linux-gnueabihf", "version": "12.2.0-14cross1"}]}
   ],
   "wants": [],
@@ -247,6 +247,25 @@ func TestPinsOfTheCell(t *testing.T) {
 				t.Errorf("%s: has %s", cell, w)
 			}
 		}
+	}
+}
+
+// What a compiler's packages put into the program is no tool.
+func TestCompilerLibraries(t *testing.T) {
+	var d document
+	if err := json.Unmarshal(write(t, testSubject(t, "lib1/linux/amd64")), &d); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for _, r := range d.Relationships {
+		for _, name := range []string{"SPDXRef-Tool-gcc-12-", "SPDXRef-Tool-libc6-dev-"} {
+			if strings.HasPrefix(r.From, name) || strings.HasPrefix(r.To, name) {
+				got[name] += r.Type
+			}
+		}
+	}
+	if got["SPDXRef-Tool-gcc-12-"] != "BUILD_TOOL_OF" || got["SPDXRef-Tool-libc6-dev-"] != "DEPENDS_ON" {
+		t.Errorf("got %v", got)
 	}
 }
 
