@@ -11,15 +11,16 @@
 #   GO        any image with the pinned Go in /usr/local/go
 #   LINEAGE   dlib19 or dlib20
 #   PLATFORM  linux/amd64, linux/arm64 or linux/arm/v7; foreign ones are cross
-#             compiled, so nothing here needs emulation
+#             compiled, so nothing here needs emulation; BuildKit wants --platform
+#             with the same value besides, or it marks the image as the builder's
 #   GOPROXY   where Go modules come from, when not from Go's own default
 ARG BASE=debian:bookworm-slim
 ARG GO=golang:1.26.8-bookworm
 ARG PLATFORM=linux/amd64
 
-FROM ${GO} AS go
+FROM --platform=$BUILDPLATFORM ${GO} AS go
 
-FROM ${BASE} AS builder
+FROM --platform=$BUILDPLATFORM ${BASE} AS builder
 WORKDIR /src
 ARG PLATFORM
 

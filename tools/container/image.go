@@ -128,10 +128,19 @@ func (b *builder) tools() error {
 	return nil
 }
 
+// environ is this program's environment without pointers to a user's registry
+// logins: no registry is asked, and buildah fails where they point to nothing.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		return strings.HasPrefix(kv, "DOCKER_CONFIG=") || strings.HasPrefix(kv, "REGISTRY_AUTH_FILE=")
+	})
+}
+
 // show runs a command, its output passed on to standard error.
 func (b *builder) show(args ...string) error {
 	say("$ %s", strings.Join(args, " "))
 	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
+	cmd.Env = environ()
 	cmd.Stdout, cmd.Stderr = os.Stderr, os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Base(args[0]), err)
@@ -143,6 +152,7 @@ func (b *builder) show(args ...string) error {
 func (b *builder) answer(args ...string) (string, error) {
 	var complaint bytes.Buffer
 	cmd := exec.CommandContext(b.ctx, args[0], args[1:]...)
+	cmd.Env = environ()
 	cmd.Stderr = &complaint
 	out, err := cmd.Output()
 	if err != nil {
