@@ -108,10 +108,13 @@ func (d *demo) chain() error {
 	repository := d.services.registry + "/" + d.config.Image.Repository
 	steps := [][]string{
 		{"build", "--cells", d.cells, "--out", layout},
+	}
+	steps = append(steps, d.checks(layout)...)
+	steps = append(steps, [][]string{
 		{"push", layout, repository},
 		{"pack", "--cells", d.cells, "--registry", d.services.registry, "--out", dist},
 		append([]string{"sign", dist}, d.services.signArgs...),
-	}
+	}...)
 	for _, s := range steps {
 		if err := d.releaser(s...); err != nil {
 			return err
@@ -150,6 +153,21 @@ func (d *demo) chain() error {
 	}
 	d.table(record, verdicts, runs, time.Since(started))
 	return nil
+}
+
+// checks are one call of releaser check for each chosen cell: an index with some
+// of the platforms only is rightly not what config.json promises as a whole.
+func (d *demo) checks(layout string) [][]string {
+	var out [][]string
+	cells, err := d.config.Select(d.cells)
+	if err != nil {
+		return nil // build says what is wrong with them
+	}
+	for _, c := range cells {
+		image := "oci-layout:" + layout + ":" + d.config.ImageTag(d.config.Version, c.Lineage)
+		out = append(out, []string{"check", "--quiet", "--platform", c.Platform.String(), image})
+	}
+	return out
 }
 
 // releaser runs bin/releaser, its answer passed on.
