@@ -251,7 +251,7 @@ func (b *builder) dockerfile() error {
 		return err
 	}
 	name := "localhost/facerec:" + b.tag()
-	err = b.show(b.buildah("bud", "--isolation", "chroot", "--layers", "--timestamp", "0", "--pull-never",
+	err = b.show(b.buildah("bud", "--isolation", "chroot", "--layers=false", "--force-rm", "--timestamp", "0", "--pull-never",
 		"--build-arg", "BASE="+baseImage, "--build-arg", "GO="+goImage,
 		"--build-arg", "LINEAGE="+b.cell.Lineage.Name, "--build-arg", "PLATFORM="+b.cell.Platform.String(),
 		"--build-arg", "GOPROXY=file:///modules",
@@ -264,7 +264,22 @@ func (b *builder) dockerfile() error {
 	if err := os.RemoveAll(b.layout()); err != nil {
 		return err
 	}
-	return b.show(b.buildah("push", "--quiet", name, "oci:"+b.layout()+":"+b.tag())...)
+	if err := b.show(b.buildah("push", "--quiet", name, "oci:"+b.layout()+":"+b.tag())...); err != nil {
+		return err
+	}
+	return b.tidy()
+}
+
+// tidy removes what builds leave in the storage: containers of stages that only
+// lend files, and the images that had the names before. (It takes the image of
+// Go with them, which is made again in seconds.)
+func (b *builder) tidy() error {
+	for _, args := range [][]string{{"rm", "--all"}, {"rmi", "--prune"}} {
+		if _, err := b.answer(b.buildah(args...)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // release is the layout that `releaser build` makes of the same sources.
