@@ -55,7 +55,10 @@ RUN go run ./tools/inputs models && \
 COPY . .
 ARG LINEAGE=dlib19
 ARG GOPROXY
-RUN go run ./tools/inputs facerec --lineage "$LINEAGE" --platform "$PLATFORM" --out "build/$LINEAGE/$PLATFORM/facerec"
+# The version is config.json's, as releaser build has it.
+RUN version=$(sed -n 's/^  "version": "\(.*\)",$/\1/p' config.json) && \
+    go run ./tools/inputs facerec --lineage "$LINEAGE" --platform "$PLATFORM" \
+        -X "main.version=$version" --out "build/$LINEAGE/$PLATFORM/facerec"
 # What config.json puts into the image, with the modes it says.
 RUN go run ./tools/container stage --cell "$LINEAGE/$PLATFORM" /stage
 
