@@ -61,6 +61,12 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		if err != nil {
 			return nil, err
 		}
+		if len(images) == 0 {
+			return nil, fmt.Errorf("%s is an attestation, not an image", ref)
+		}
+		if images[0].Platform != platform {
+			a.warn("%s is one image, for %s, not for %s", ref, images[0].Platform, platform)
+		}
 		return images[0], nil
 	}
 	p, err := release.ParsePlatform(platform)

@@ -133,7 +133,7 @@ type config struct {
 	Version   string              `json:"version"`
 	Build     string              `json:"build_cmd"`
 	Artifacts []map[string]string `json:"artifacts"`
-	Data      []map[string]string `json:"extern_data"`
+	Data      []map[string]string `json:"extern_data,omitempty"`
 	Lineages  []map[string]string `json:"lineages"`
 	Platforms []string            `json:"platforms"`
 }
