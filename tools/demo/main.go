@@ -26,6 +26,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"text/tabwriter"
@@ -150,6 +151,11 @@ func (d *demo) chain() error {
 	_ = group.Wait() // the errors are in failed
 	if err := errors.Join(failed...); err != nil {
 		return err
+	}
+	for _, r := range runs[1:] { // one answer, whatever the architecture and the lineage
+		if !slices.Equal(r.names, runs[0].names) {
+			return fmt.Errorf("%s recognised %s, but %s recognised %s", r.cell, strings.Join(r.names, ", "), runs[0].cell, strings.Join(runs[0].names, ", "))
+		}
 	}
 	d.table(record, verdicts, runs, time.Since(started))
 	return nil
