@@ -12,9 +12,9 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"facerec/internal/inflate"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -125,7 +125,7 @@ func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string)
 	}
 	defer rc.Close()
 	packed := bufio.NewReaderSize(rc, 128<<10)
-	plain, closePlain, err := inflate(packed)
+	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
 	}
@@ -165,20 +165,16 @@ func cause(err error, packed io.Reader) error {
 	return err
 }
 
-// inflate goes by the bytes, not by the media type: the diff ID decides in the
+// decompressed goes by the bytes, not by the media type: the diff ID decides in the
 // end whether it was right.
-func inflate(r *bufio.Reader) (io.Reader, func(), error) {
+func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	magic, err := r.Peek(4)
 	if err != nil && len(magic) == 0 {
 		return nil, nil, err
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		zr, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return zr, func() { _ = zr.Close() }, nil
+		return &members{in: r}, func() {}, nil
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
@@ -187,6 +183,35 @@ func inflate(r *bufio.Reader) (io.Reader, func(), error) {
 		return zr, zr.Close, nil
 	}
 	return r, func() {}, nil
+}
+
+// members reads all members of a gzip file, one after the other: some tools
+// write layers that have several.
+type members struct {
+	in *bufio.Reader
+	z  *inflate.Reader
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		if m.z == nil {
+			z, err := inflate.NewReader(m.in)
+			if err != nil {
+				return 0, err
+			}
+			m.z = z
+		}
+		n, err := m.z.Read(p)
+		if n > 0 || len(p) == 0 || !errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return n, err
+		}
+		if err := m.z.Reset(m.in); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // limitedReader stops what inflates without end.
