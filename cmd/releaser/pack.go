@@ -153,10 +153,11 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
 		}
 		a.note("pack: %s: %s of %s, %d entries", cell, c.config.Extract.Path, img.Ref, len(tree.Entries()))
+		config := release.DigestBytes(img.RawConf)
 		out = append(out, packed{cell: cell, image: img, tag: at, tree: tree, record: release.RecordCell{
 			Lineage: cell.Lineage.Name, Platform: cell.Platform,
 			Asset: c.config.AssetName(c.version, cell), Image: c.recorded(at),
-			IndexDigest: index.Digest, ManifestDigest: img.Digest,
+			IndexDigest: index.Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
 			Path: c.config.Extract.Path, Prefix: c.config.Prefix(c.version, cell),
 			Include: c.config.Extract.Include, Exclude: c.config.Extract.Exclude,
 			Recipe: c.config.Recipe, Entries: verify.Entries(tree),

@@ -3,10 +3,8 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -19,20 +17,6 @@ import (
 // BundleFile is the name under which a release publishes its signature.
 const BundleFile = checksum.File + ".sigstore.json"
 
-// Images is where images come from: a registry or a layout. Everything it gives
-// has been checked against the digest that was asked for. Where that does not
-// hold it answers with an *[Error] of class Differs, naming expected and got; any
-// other error means that it could not look.
-type Images interface {
-	// Manifest gives the digest of the platform's manifest in an index. image is
-	// the name and tag in release.json; only the digest says which index it is.
-	Manifest(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error)
-
-	// Tree gives what cell.Path of the platform's manifest looks like to a
-	// container, with cell.Include and cell.Exclude applied.
-	Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error)
-}
-
 // Input is a release to be verified.
 type Input struct {
 	Dist   fs.FS  // the folder of the release's files
@@ -41,9 +25,18 @@ type Input struct {
 	Images   Images // nil: nothing is compared with images
 	NoImages string // why Images is nil, for the report
 
+	// NoPolicy, if not empty, says why Policy names nobody. Only [Tarballs] can do
+	// without: signatures are then skipped.
+	NoPolicy string
+
+	// ImageSignatures asks for a signature of each image besides that of the
+	// release, by the same policy.
+	ImageSignatures bool
+
 	// Cells are the ones that are asked for, as release.json spells them; empty
-	// means all of them. What is not asked for is not in the report.
-	Cells []string
+	// means all of them. What is not asked for is not in the report. Assets does
+	// the same by the names of tarballs.
+	Cells, Assets []string
 
 	// Fast compares tar streams and does not make their compression again: a
 	// cell then ends in [SameTar] at best, which passes, and the report says what
@@ -59,19 +52,11 @@ type Input struct {
 // Release walks the chain. The error is for a cancelled context alone; all that
 // is wrong with the release is in the report.
 func Release(ctx context.Context, in Input) (Report, error) {
-	w := &walk{in: in}
-	w.in.Policy.ExactHint = true
+	w := newWalk(in)
 	w.report.Expected = in.Policy.expected()
 	w.release()
 	w.cells(ctx)
-	if ctx.Err() != nil {
-		return Report{}, context.Cause(ctx)
-	}
-	if in.Fast {
-		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
-	}
-	w.report.finish()
-	return w.report, nil
+	return w.finish(ctx)
 }
 
 // walk is one walk along the chain.
@@ -80,6 +65,25 @@ type walk struct {
 	report Report
 	sums   *checksum.Sums  // nil: cannot be read
 	record *release.Record // nil: cannot be used
+
+	signed map[release.Digest]Step // the link of each image's signature, by index
+}
+
+func newWalk(in Input) *walk {
+	in.Policy.ExactHint = true
+	return &walk{in: in, signed: map[release.Digest]Step{}}
+}
+
+// finish gives the report, unless the work was called off.
+func (w *walk) finish(ctx context.Context) (Report, error) {
+	if ctx.Err() != nil {
+		return Report{}, context.Cause(ctx)
+	}
+	if w.in.Fast {
+		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
+	}
+	w.report.finish()
+	return w.report, nil
 }
 
 func (w *walk) add(s Step) {
@@ -110,10 +114,14 @@ func failure(cell, link, subject string, err error) Step {
 	if errors.As(err, &e) {
 		class = e.Class
 		s.Field, s.Expected, s.Got = e.Field, e.Expected, e.Got
-		if e.Err == nil && e.Expected+e.Got != "" {
-			s.Detail = strings.Trim(e.Step+": "+e.Field, ": ") // expected and got have lines of their own
+		if e.Expected+e.Got != "" { // they have lines of their own
+			parts := []string{e.Step, e.Field}
+			if e.Err != nil {
+				parts = append(parts, oneLine(e.Err.Error()))
+			}
+			s.Detail = strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 		}
-		s.Detail = strings.TrimPrefix(s.Detail, link+": ")
+		s.Detail = strings.TrimPrefix(strings.TrimPrefix(s.Detail, link+": "), ": ")
 	}
 	return s
 }
@@ -123,41 +131,12 @@ func differs(field, expected, got string) *Error {
 	return &Error{Class: Differs, Field: field, Expected: expected, Got: got}
 }
 
-// read reads a small file whole.
-func (w *walk) read(name string, limit int64) ([]byte, error) {
-	f, err := w.in.Dist.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s: want at most %d bytes", name, limit)
-	}
-	return b, err
-}
-
-// hash reads a file of any size.
-func (w *walk) hash(name string) (release.Digest, int64, error) {
-	f, err := w.in.Dist.Open(name)
-	if err != nil {
-		return release.Digest{}, 0, err
-	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return release.Digest{}, 0, err
-	}
-	return release.DigestOf([sha256.Size]byte(h.Sum(nil))), n, nil
-}
-
 // release looks at the links that all cells share.
 func (w *walk) release() {
 	raw, err := w.read(checksum.File, checksum.MaxSize)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("is not in the folder; give the folder of a release")
+			err = errors.New("is not in the folder: give the folder of a release")
 		}
 		w.fail("", LinkChecksums, checksum.File, err)
 		return
@@ -195,22 +174,38 @@ func (w *walk) signature(sums []byte) {
 	w.pass("", LinkBundle, BundleFile, "%s", s.Text())
 }
 
-// listed checks a file against checksums.txt and adds the step. It says whether
-// the file is as signed.
-func (w *walk) listed(cell, link, name string, want release.Digest) bool {
-	got, size, err := w.hash(name)
+// listed checks a file against checksums.txt and adds the step.
+func (w *walk) listed(cell, link, name string, want release.Digest) found {
+	f := w.find(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		w.skip(cell, link, name, "is not in the folder")
-	case err != nil:
-		w.fail(cell, link, name, err)
-	case got != want:
-		w.fail(cell, link, name, differs("sha256", want.Hex(), got.Hex()))
+	case f.missing:
+		w.skip(cell, link, name, f.err.Error())
+	case f.err != nil:
+		w.fail(cell, link, name, f.err)
+	case f.digest != want:
+		e := differs("sha256", want.Hex(), f.digest.Hex())
+		if why := w.instead(f, name); why != "" {
+			e.Err = errors.New(why)
+		}
+		w.fail(cell, link, name, e)
 	default:
-		w.pass(cell, link, name, "sha256 %s, %d bytes", got.Hex(), size)
-		return true
+		f.intact = true
+		w.pass(cell, link, name, "sha256 %s, %d bytes", f.digest.Hex(), f.size)
 	}
-	return false
+	return f
+}
+
+// instead says what lies in the place of a listed file, where that can be told.
+func (w *walk) instead(f found, name string) string {
+	if f.size == 0 {
+		return "the file is empty: fetch it again"
+	}
+	for _, s := range w.sums.All() {
+		if s.Digest == f.digest && s.Name != name {
+			return "this is the file that checksums.txt calls " + s.Name + ": two were swapped, or one was renamed"
+		}
+	}
+	return ""
 }
 
 func (w *walk) readRecord() {
@@ -229,7 +224,11 @@ func (w *walk) readRecord() {
 		return
 	}
 	if got := release.DigestBytes(raw); got != want {
-		w.fail("", LinkRecord, release.RecordFile, differs("sha256", want.Hex(), got.Hex()))
+		e := differs("sha256", want.Hex(), got.Hex())
+		if why := w.instead(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
+			e.Err = errors.New(why)
+		}
+		w.fail("", LinkRecord, release.RecordFile, e)
 		return
 	}
 	record, err := release.ParseRecord(raw)
@@ -257,7 +256,7 @@ func (w *walk) otherFiles() {
 		if s.Name == release.RecordFile || w.isAsset(s.Name) {
 			continue
 		}
-		if len(w.in.Cells) > 0 {
+		if len(w.in.Cells)+len(w.in.Assets) > 0 {
 			if _, err := fs.Stat(w.in.Dist, s.Name); errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
