@@ -143,7 +143,8 @@ func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry
 func asDifference(err error) error {
 	var m *oci.MismatchError
 	if errors.As(err, &m) {
-		return &verify.Error{Class: verify.Differs, Step: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got}
+		return &verify.Error{Class: verify.Differs, Step: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got,
+			Err: errors.New("the copy there is damaged or was replaced: fetch it from another place")}
 	}
 	return err
 }

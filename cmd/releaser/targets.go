@@ -23,9 +23,8 @@ type target struct {
 }
 
 // targetsOf sorts out what was asked for. Tarballs of one folder make one target,
-// all loose ones another; hasImage says whether loose ones can be held to
-// anything.
-func targetsOf(args []string, hasImage bool) ([]target, error) {
+// all loose ones another.
+func targetsOf(args []string) ([]target, error) {
 	var out []target
 	add := func(arg, dist, asset string) {
 		same := func(t target) bool { return t.loose == nil && t.dist == dist && (asset == "") == (t.assets == nil) }
@@ -62,7 +61,7 @@ func targetsOf(args []string, hasImage bool) ([]target, error) {
 		dir = filepath.Clean(dir)
 		switch {
 		case fi.IsDir():
-			tarballs, err := looseIn(arg, hasImage)
+			tarballs, err := looseIn(arg)
 			if err != nil {
 				return nil, err
 			}
@@ -84,7 +83,7 @@ func targetsOf(args []string, hasImage bool) ([]target, error) {
 
 // looseIn gives the tarballs in a folder that is no release's, and nothing for one
 // that is or should be.
-func looseIn(dir string, hasImage bool) ([]string, error) {
+func looseIn(dir string) ([]string, error) {
 	for _, name := range []string{checksum.File, verify.BundleFile, release.RecordFile} {
 		if exists(filepath.Join(dir, name)) {
 			return nil, nil
@@ -96,7 +95,7 @@ func looseIn(dir string, hasImage bool) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if hasImage && isTarball(e.Name()) {
+		if isTarball(e.Name()) {
 			out = append(out, filepath.Join(dir, e.Name()))
 		}
 	}

@@ -91,7 +91,7 @@ recipe makes is not, and the report says so.`,
 
 // verify walks each target in turn and makes one report.
 func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
-	targets, err := targetsOf(args, f.image != "")
+	targets, err := targetsOf(args)
 	if err != nil {
 		return err
 	}

@@ -95,9 +95,20 @@ func (w *walk) cellsWithoutRecord() {
 
 // skipFrom skips a link of a cell and all that rest on it.
 func (w *walk) skipFrom(cell, subject, link, why string) {
-	for _, l := range chain[slices.Index(chain, link):] {
+	w.skip(cell, link, subject, why)
+	w.skipBetween(cell, subject, link, "")
+}
+
+// skipBetween skips what comes after a broken link and before another; "" stands
+// for the end of the chain.
+func (w *walk) skipBetween(cell, subject, broken, end string) {
+	rest := chain[slices.Index(chain, broken)+1:]
+	if end != "" {
+		rest = rest[:slices.Index(rest, end)]
+	}
+	for _, l := range rest {
 		if l != LinkSignature || w.in.ImageSignatures {
-			w.skip(cell, l, subject, why)
+			w.skip(cell, l, subject, "the chain is broken at "+broken)
 		}
 	}
 }
@@ -131,12 +142,7 @@ func (w *walk) image(ctx context.Context, k *candidate) {
 	c := &k.cell
 	where := c.Image + "@" + c.IndexDigest.String()
 	broken := func(link string) {
-		rest := chain[slices.Index(chain, link)+1 : slices.Index(chain, LinkEntries)]
-		for _, l := range rest {
-			if l != LinkSignature || w.in.ImageSignatures {
-				w.skip(k.name, l, or(c.ManifestDigest.String(), where), k.noTree)
-			}
-		}
+		w.skipBetween(k.name, or(c.ManifestDigest.String(), where), link, LinkEntries)
 	}
 	if w.in.Images == nil {
 		k.noTree = or(w.in.NoImages, "no image was given to compare with")

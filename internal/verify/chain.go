@@ -121,7 +121,9 @@ func failure(cell, link, subject string, err error) Step {
 			}
 			s.Detail = strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 		}
-		s.Detail = strings.TrimPrefix(strings.TrimPrefix(s.Detail, link+": "), ": ")
+	}
+	for _, said := range []string{subject, link} { // it stands before the detail anyway
+		s.Detail = strings.TrimPrefix(s.Detail, said+": ")
 	}
 	return s
 }
@@ -148,11 +150,19 @@ func (w *walk) release() {
 		return
 	}
 	w.sums = &sums
-	w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
+	strangers, others, err := w.uncovered()
+	if err != nil {
+		w.fail("", LinkFolder, ".", err)
+	}
+	if len(others) == 0 {
+		w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
+	} else {
+		w.pass("", LinkChecksums, checksum.File, "%s; not covered: %s", plural(sums.Len(), "file"), strings.Join(firstFew(others), ", "))
+	}
 	w.readRecord()
 	w.provenance()
 	w.otherFiles()
-	w.folder()
+	w.folder(strangers)
 }
 
 func (w *walk) signature(sums []byte) {
@@ -167,7 +177,11 @@ func (w *walk) signature(sums []byte) {
 	}
 	s, err := Blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy)
 	if err != nil {
-		w.fail("", LinkBundle, BundleFile, err)
+		step := failure("", LinkBundle, BundleFile, err)
+		if bytes.Contains(sums, []byte("\r\n")) {
+			step.Detail += "; checksums.txt has DOS line ends, so it was converted on its way: fetch it again"
+		}
+		w.add(step)
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
@@ -198,11 +212,11 @@ func (w *walk) listed(cell, link, name string, want release.Digest) found {
 // instead says what lies in the place of a listed file, where that can be told.
 func (w *walk) instead(f found, name string) string {
 	if f.size == 0 {
-		return "the file is empty: fetch it again"
+		return "the file is empty"
 	}
 	for _, s := range w.sums.All() {
 		if s.Digest == f.digest && s.Name != name {
-			return "this is the file that checksums.txt calls " + s.Name + ": two were swapped, or one was renamed"
+			return "this is the file that checksums.txt calls " + s.Name + ", under another name"
 		}
 	}
 	return ""
@@ -265,21 +279,50 @@ func (w *walk) otherFiles() {
 	}
 }
 
-// folder looks for files that pass for a part of the release and are not.
-func (w *walk) folder() {
+// uncovered lists the files that checksums.txt does not name: those that could
+// pass for a part of the release, and others.
+func (w *walk) uncovered() (strangers, others []string, err error) {
 	entries, err := fs.ReadDir(w.in.Dist, ".")
 	if err != nil {
-		w.fail("", LinkFolder, ".", err)
-		return
+		return nil, nil, err
 	}
 	for _, e := range entries {
 		name := e.Name()
 		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || name == ProvenanceFile || e.IsDir() {
 			continue
 		}
-		ours := w.record != nil && strings.HasPrefix(name, w.record.Project+"_")
-		if ours || strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") {
-			w.skip("", LinkFolder, oneLine(name), "is not among the files that checksums.txt names: nobody signed it")
+		if w.looksLikeOurs(name) {
+			strangers = append(strangers, name)
+		} else {
+			others = append(others, name)
 		}
+	}
+	return strangers, others, nil
+}
+
+// looksLikeOurs goes by how releases name their files, and by what the listed
+// tarballs begin with.
+func (w *walk) looksLikeOurs(name string) bool {
+	if strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") {
+		return true
+	}
+	for _, s := range w.sums.All() {
+		if project, _, ok := strings.Cut(s.Name, "_"); ok && strings.HasSuffix(s.Name, ".tar.gz") && strings.HasPrefix(name, project+"_") {
+			return true
+		}
+	}
+	return false
+}
+
+// folder names the files that pass for a part of the release and are not.
+func (w *walk) folder(strangers []string) {
+	for _, name := range strangers {
+		why := "is not among the files that checksums.txt names: nobody signed it"
+		if f := w.find(name); f.here() {
+			if is := w.instead(f, name); is != "" {
+				why += "; " + is
+			}
+		}
+		w.skip("", LinkFolder, oneLine(name), why)
 	}
 }

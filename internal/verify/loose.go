@@ -75,6 +75,7 @@ func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) 
 	if l.Err != nil {
 		k.noTree = "it is not known which image it is made of"
 		w.fail(k.name, LinkIndex, c.Asset, l.Err)
+		w.skipBetween(k.name, c.Asset, LinkIndex, LinkEntries)
 		return k
 	}
 	if k.file.here() && c.Prefix == "" {
@@ -92,6 +93,7 @@ func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) 
 	if r.err != nil {
 		k.noTree = "the image could not be looked up"
 		w.fail(k.name, LinkIndex, c.Image, r.err)
+		w.skipBetween(k.name, c.Image, LinkIndex, LinkEntries)
 		return k
 	}
 	k.cell.IndexDigest = r.index
