@@ -66,10 +66,12 @@ var page = template.Must(template.New("report").Funcs(template.FuncMap{
 <style>
 :root { color-scheme: light dark; font-family: system-ui, sans-serif; line-height: 1.45; --ok: #18794e; --bad: #c62a2f; --open: #8a6100; }
 @media (prefers-color-scheme: dark) { :root { --ok: #3fb57f; --bad: #ff6b6f; --open: #e2b340; } }
-body { margin: 2rem auto; max-width: 78rem; padding: 0 1rem; }
+body { margin: 2rem auto; max-width: 84rem; padding: 0 1rem; }
 h1 { margin-bottom: .2rem; }
 h2 { margin-top: 2rem; font-size: 1.15rem; }
 .scroll { overflow-x: auto; }
+#chains { font-size: .85rem; } #chains th[scope=row] { font-weight: 400; white-space: normal; overflow-wrap: anywhere; min-width: 10rem; }
+#chains th, #chains td { padding: .25rem .4rem; }
 table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8886; padding: .3rem .6rem; text-align: left; vertical-align: top; }
 th { font-weight: 600; white-space: nowrap; }
@@ -84,7 +86,7 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 </head>
 <body>
 <h1 id="verdict" class="{{if .Verified}}pass{{else}}fail{{end}}">{{if .Verified}}Verified{{else}}Not verified: {{.Verdict}}{{end}}</h1>
-<p>{{with .Project}}{{.}} {{$.Version}}, {{end}}{{cells (len .Chains)}}{{with .Signature}}, {{.Text}}{{end}}. {{with verdict .Verdict}}The verdict is: {{.}}. {{end}}Exit code {{.ExitCode}}.</p>
+<p>{{with .Project}}{{.}} {{$.Version}}, {{end}}{{cells (len .Chains)}}{{with .Signature}}, {{.Text}}{{end}}. {{$v := verdict .Verdict}}{{if and $v (ne $v .Verdict)}}That is: {{$v}}. {{end}}Exit code {{.ExitCode}}.</p>
 <p>Expected signer: {{range $i, $e := .Expected}}{{if $i}} or {{end}}{{$e}}{{else}}nobody was named{{end}}.</p>
 {{range .Unchecked}}<p class="skip">Note: {{.}}, as asked.</p>
 {{end}}{{with .Releases}}<h2>What was asked for</h2>

@@ -114,11 +114,14 @@ func (r Report) SARIF() ([]byte, error) {
 		case Pass:
 		}
 		where := sarifLocation{}
+		// Readers of the format want a file for everything: for an image it is the
+		// tarball that is made of it.
+		file := s
 		if s.ofImage() {
 			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Subject})
-		} else {
-			where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(s.path())}}
+			file, _ = r.step(s.owner(), LinkTarball)
 		}
+		where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(file.path())}}
 		if s.Cell != "" {
 			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Cell})
 		}
