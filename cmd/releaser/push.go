@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,9 @@ beside it in the registry too, unless --images-only is given.`,
 			if err != nil {
 				return usageError(err)
 			}
-			pushed, err := oci.Push(cmd.Context(), from, to, oci.TransferOptions{Access: a.access(), ImagesOnly: only})
+			p := a.progress("push")
+			pushed, err := oci.Push(cmd.Context(), from, to, a.transfer(p, only, 0))
+			p.close()
 			if err != nil {
 				return err
 			}
@@ -46,6 +49,17 @@ beside it in the registry too, unless --images-only is given.`,
 	}
 	imagesOnly(cmd, &only)
 	return cmd
+}
+
+// transfer tells p what is moved.
+func (a *app) transfer(p *progress, only bool, jobs int) oci.TransferOptions {
+	return oci.TransferOptions{
+		Access: a.access(), ImagesOnly: only, Jobs: jobs,
+		Progress: func(done, total int64) { p.move("blobs", done, total) },
+		Moved: func(image oci.Pushed) {
+			p.finish(image.Ref, fmt.Sprintf("%d beside it", image.Beside))
+		},
+	}
 }
 
 func imagesOnly(cmd *cobra.Command, only *bool) {
@@ -93,10 +107,12 @@ A place that cannot be looked at is a failure. --images-only leaves it all.`,
 				all = append(all, oci.PullJob{From: from, Tag: tag})
 			}
 			var pulled []oci.Pushed
+			p := a.progress("pull")
 			err = replaceDir(to.Name, oci.IsLayoutFile, func(tmp string) (err error) {
-				pulled, err = oci.Pull(cmd.Context(), all, tmp, oci.TransferOptions{Access: a.access(), ImagesOnly: only, Jobs: jobs})
+				pulled, err = oci.Pull(cmd.Context(), all, tmp, a.transfer(p, only, jobs))
 				return err
 			})
+			p.close()
 			if err != nil {
 				return err
 			}
@@ -113,9 +129,6 @@ func (a *app) transferred(schema string, images []oci.Pushed) error {
 		return a.answer(transferAnswer{schema, images})
 	}
 	for _, p := range images {
-		if p.Beside > 0 {
-			a.note("%s: with %d beside it", p.Ref, p.Beside)
-		}
 		a.say("%s", p.Ref)
 	}
 	return nil

@@ -103,10 +103,20 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	if f.cells != "" && f.cells != "all" {
 		in.Cells = strings.Split(f.cells, ",")
 	}
-	if live {
-		in.Progress = func(s verify.Step) { a.say("%s", strings.TrimRight(s.Text(), "\n")) }
+	p := a.progress("verify")
+	defer p.close()
+	f.report.late = live && p.live() && onScreen(a.out) // the text and the bars would be in each other's way
+	live = live && !f.report.late
+	in.Pack.Progress = p.move
+	in.Progress = func(s verify.Step) {
+		if live {
+			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+		}
+		if s.Link == verify.LinkRebuilt {
+			p.finish(s.Cell, s.Outcome())
+		}
 	}
-	done, err := a.chooseImages(&in, f)
+	done, err := a.chooseImages(&in, f, p)
 	if err != nil {
 		return err
 	}
@@ -117,12 +127,16 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if live && len(targets) > 1 {
 			a.say("%s:", t.name)
 		}
+		if len(targets) > 1 {
+			p.under(t.name + ": ")
+		}
 		report, err := a.verifyTarget(ctx, t, in, f)
 		if err != nil {
 			return err
 		}
 		names, reports = append(names, t.name), append(reports, report)
 	}
+	p.close()
 	return a.deliver(verify.Join(names, reports), f.report)
 }
 
@@ -156,7 +170,7 @@ func (a *app) untrusted(err error) error {
 }
 
 // chooseImages decides where images come from.
-func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
+func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
 	var instead *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
@@ -181,9 +195,11 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
 		_ = spool.Close()
 		return nil, err
 	}
+	unpacker := oci.NewUnpacker(spool, f.limits.limits())
+	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	in.Images = &images{
 		access: a.accessFor(f.offline), instead: instead, extra: extra,
-		unpacker: oci.NewUnpacker(spool, f.limits.limits()), indexes: map[oci.Ref]*oci.Index{},
+		unpacker: unpacker, indexes: map[oci.Ref]*oci.Index{},
 	}
 	return func() { _ = spool.Close() }, nil
 }

@@ -11,6 +11,7 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -64,6 +65,12 @@ type owner struct {
 // Unpacker reads layers, each distinct one once however many images share it,
 // and keeps file contents in a spool, each distinct one once.
 type Unpacker struct {
+	// Progress, if not nil, is told how many bytes of layers have been read, of how
+	// many in those that were begun. Calls can come at the same time.
+	Progress func(done, total int64)
+
+	done, total atomic.Int64
+
 	spool  *tarball.Spool
 	limits Limits
 
@@ -117,6 +124,21 @@ func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) 
 	return r.entries, r.err
 }
 
+// layerReader counts what is read of a layer.
+type layerReader struct {
+	io.Reader
+	u *Unpacker
+}
+
+func (r layerReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	done := r.u.done.Add(int64(n))
+	if r.u.Progress != nil && n > 0 {
+		r.u.Progress(done, max(done, r.u.total.Load()))
+	}
+	return n, err
+}
+
 func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
 	where := img.Ref.At(l.Digest).String()
 	rc, err := img.source.Blob(ctx, l.Descriptor)
@@ -124,7 +146,8 @@ func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string)
 		return nil, err
 	}
 	defer rc.Close()
-	packed := bufio.NewReaderSize(rc, 128<<10)
+	u.total.Add(max(l.Size, 0))
+	packed := bufio.NewReaderSize(layerReader{rc, u}, 128<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))

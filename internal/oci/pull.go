@@ -37,6 +37,9 @@ func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([
 			return nil, err
 		}
 		out = append(out, got)
+		if o.Moved != nil {
+			o.Moved(got)
+		}
 	}
 	return out, w.finish()
 }

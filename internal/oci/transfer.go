@@ -29,6 +29,9 @@ type TransferOptions struct {
 	// Progress, if not nil, is told the bytes of blobs moved so far, of how many.
 	// Calls can come at the same time.
 	Progress func(done, total int64)
+
+	// Moved, if not nil, is told each image that has arrived.
+	Moved func(Pushed)
 }
 
 // Push copies from a layout to a registry, manifests as the bytes they are. A
@@ -72,6 +75,9 @@ func Push(ctx context.Context, from, to Ref, o TransferOptions) ([]Pushed, error
 			return out, err
 		}
 		out = append(out, p)
+		if o.Moved != nil {
+			o.Moved(p)
+		}
 	}
 	return out, nil
 }

@@ -101,15 +101,22 @@ func (r Report) word(c Chain, link string) (word string, status Status) {
 		return "", ""
 	}
 	s, _ := r.step(owner{c.Dist, c.Cell}, link)
+	return s.word(), s.Status
+}
+
+func (s Step) word() string {
 	switch s.Status {
 	case Fail:
-		return or(string(s.Grade), s.Class.String()), Fail
+		return or(string(s.Grade), s.Class.String())
 	case Skip:
-		return "skipped", Skip
+		return "skipped"
 	case Pass:
 	}
-	return "ok", Pass
+	return "ok"
 }
+
+// Outcome is how a step ended in a word or two: its grade, if it has one.
+func (s Step) Outcome() string { return or(string(s.Grade), s.word()) }
 
 func (r Report) mark(c Chain, link string) string {
 	word, status := r.word(c, link)
