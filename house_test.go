@@ -30,6 +30,7 @@ var rooms = map[string][]string{
 	"internal/inputs":     {"internal/models", "models", "toolchain"},
 	"internal/measure":    {},
 	"internal/loopback":   {},
+	"internal/benchset":   {"internal/loopback", "internal/measure"},
 	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/dlib", "internal/models", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
@@ -37,7 +38,8 @@ var rooms = map[string][]string{
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
 	"tools/reprotest":     {"internal/release"},
-	"tools/bench-archive": {"internal/loopback", "internal/measure"},
+	"tools/bench-archive": {"internal/benchset", "internal/measure"},
+	"tools/bench-verify":  {"internal/benchset", "internal/loopback", "internal/measure"},
 	"tools/bench-facerec": {"internal/measure"},
 }
 
