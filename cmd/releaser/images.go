@@ -18,10 +18,12 @@ type images struct {
 	access   oci.Access
 	instead  *oci.Ref // --image: where to look, whatever release.json says
 	unpacker *oci.Unpacker
+	jobs     int             // layers that are read at a time; 0 for one for each CPU
 	extra    []tarball.Entry // extract.files of config.json
 
 	mu      sync.Mutex
 	indexes map[oci.Ref]*oci.Index
+	read    map[imageKey]*oci.Image
 }
 
 // place is where to look for what a reference names.
@@ -105,8 +107,26 @@ func (i *images) image(ctx context.Context, cell release.RecordCell) (*oci.Image
 	if err != nil {
 		return nil, err
 	}
-	img, err := ix.Image(ctx, cell.Platform)
-	return img, asDifference(err)
+	key := imageKey{ix, cell.Platform}
+	i.mu.Lock()
+	img := i.read[key]
+	i.mu.Unlock()
+	if img != nil {
+		return img, nil
+	}
+	if img, err = ix.Image(ctx, cell.Platform); err != nil {
+		return nil, asDifference(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.read[key] = img
+	return img, nil
+}
+
+// imageKey is one platform of an index.
+type imageKey struct {
+	index    *oci.Index
+	platform release.Platform
 }
 
 func layerDigests(img *oci.Image) []release.Digest {
@@ -115,6 +135,29 @@ func layerDigests(img *oci.Image) []release.Digest {
 		out = append(out, l.Digest)
 	}
 	return out
+}
+
+// Prepare implements verify.Images.
+func (i *images) Prepare(ctx context.Context, cells []release.RecordCell) (wait func()) {
+	var all sync.WaitGroup
+	all.Go(func() {
+		below := map[string][]*oci.Image{}
+		var paths []string
+		for _, c := range cells {
+			img, err := i.image(ctx, c)
+			if err != nil {
+				continue
+			}
+			if below[c.Path] == nil {
+				paths = append(paths, c.Path)
+			}
+			below[c.Path] = append(below[c.Path], img)
+		}
+		for _, p := range paths {
+			i.unpacker.Prefetch(ctx, below[p], p, i.jobs)()
+		}
+	})
+	return all.Wait
 }
 
 // Tree implements verify.Images.

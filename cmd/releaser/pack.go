@@ -97,7 +97,7 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	defer p.close()
 	unpacker := oci.NewUnpacker(spool, limits)
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	cells, err := a.collect(ctx, c, ref, unpacker, spool)
+	cells, err := a.collect(ctx, c, ref, unpacker, spool, jobs)
 	if err != nil {
 		return err
 	}
@@ -130,14 +130,14 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 
 // collect resolves and flattens. Every lineage's tag is looked up once, so that
 // all its platforms come from one index even if the tag moves meanwhile.
-func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci.Unpacker, spool *tarball.Spool) ([]packed, error) {
+func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci.Unpacker, spool *tarball.Spool, jobs int) ([]packed, error) {
 	extra, err := oci.ExtraFiles(spool, c.root, c.config.Extract.Files)
 	if err != nil {
 		return nil, err
 	}
-	var out []packed
+	images := make([]*oci.Image, len(c.cells))
 	indexes := map[string]*oci.Index{}
-	for _, cell := range c.cells {
+	for i, cell := range c.cells {
 		tag := c.config.ImageTag(c.version, cell.Lineage)
 		at := ref.WithTag(tag)
 		index := indexes[tag]
@@ -148,10 +148,18 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 			indexes[tag] = index
 			a.note("pack: %s is %s", at, index.Digest)
 		}
-		img, err := index.Image(ctx, cell.Platform)
-		if err != nil {
+		if images[i], err = index.Image(ctx, cell.Platform); err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
 		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer unpacker.Prefetch(ctx, images, c.config.Extract.Path, jobs)()
+	defer cancel()
+
+	var out []packed
+	for i, cell := range c.cells {
+		tag := c.config.ImageTag(c.version, cell.Lineage)
+		img, at, index := images[i], ref.WithTag(tag), indexes[tag]
 		flat, err := unpacker.Flatten(ctx, img, c.config.Extract.Path)
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
@@ -234,10 +242,16 @@ func finishRelease(dir string, record release.Record) error {
 		return err
 	}
 	var list []checksum.Sum
+	known := map[string]release.Digest{} // from when they were written
+	for _, c := range record.Cells {
+		known[c.Asset] = c.FileSHA256.Digest
+	}
 	for _, e := range entries {
-		d, err := hashFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return err
+		d, ok := known[e.Name()]
+		if !ok {
+			if d, err = hashFile(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
 		}
 		list = append(list, checksum.Sum{Name: e.Name(), Digest: d})
 	}

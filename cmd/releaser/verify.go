@@ -199,7 +199,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	in.Images = &images{
 		access: a.accessFor(f.offline), instead: instead, extra: extra,
-		unpacker: unpacker, indexes: map[oci.Ref]*oci.Index{},
+		unpacker: unpacker, jobs: f.jobs, indexes: map[oci.Ref]*oci.Index{}, read: map[imageKey]*oci.Image{},
 	}
 	return func() { _ = spool.Close() }, nil
 }

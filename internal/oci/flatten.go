@@ -250,13 +250,16 @@ func (u *Unpacker) Flatten(ctx context.Context, img *Image, root string) (Flat, 
 // File is Flatten for a path that may also be a file: then the entry is not
 // nil, and the tree is empty.
 func (u *Unpacker) File(ctx context.Context, img *Image, name string) (*tarball.Entry, Flat, error) {
-	below := strings.Trim(path.Clean("/"+name), "/")
+	below := folderName(name)
 	file, flat, err := u.flatten(ctx, img, name, below)
 	if errors.Is(err, errContentNeeded) {
 		file, flat, err = u.flatten(ctx, img, name, "")
 	}
 	return file, flat, err
 }
+
+// folderName is how a folder is called inside of layers.
+func folderName(root string) string { return strings.Trim(path.Clean("/"+root), "/") }
 
 func (u *Unpacker) flatten(ctx context.Context, img *Image, root, below string) (*tarball.Entry, Flat, error) {
 	fs := newFilesystem()

@@ -85,6 +85,7 @@ type layerKey struct {
 }
 
 type layerRead struct {
+	source  Source
 	done    chan struct{}
 	entries []layerEntry
 	err     error
@@ -102,26 +103,30 @@ func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) 
 	u.mu.Lock()
 	r, known := u.layers[key]
 	if !known {
-		r = &layerRead{done: make(chan struct{})}
+		r = &layerRead{source: img.source, done: make(chan struct{})}
 		u.layers[key] = r
 	}
 	u.mu.Unlock()
-	if known {
-		select {
-		case <-r.done:
-			return r.entries, r.err
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
+	if !known {
+		r.entries, r.err = u.fetch(ctx, img, l, below)
+		close(r.done)
+		return r.entries, r.err
 	}
-	r.entries, r.err = u.fetch(ctx, img, l, below)
-	if r.err != nil { // another image may have it from a better place
-		u.mu.Lock()
+	select {
+	case <-r.done:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	if r.err == nil || r.source == img.source {
+		return r.entries, r.err
+	}
+	// Another image may have it from a better place.
+	u.mu.Lock()
+	if u.layers[key] == r {
 		delete(u.layers, key)
-		u.mu.Unlock()
 	}
-	close(r.done)
-	return r.entries, r.err
+	u.mu.Unlock()
+	return u.read(ctx, img, l, below)
 }
 
 // layerReader counts what is read of a layer.

@@ -38,10 +38,11 @@ func (w *walk) cells(ctx context.Context) {
 		}
 	}
 	var all []*candidate
-	for _, c := range w.record.Cells {
-		if !w.asked(c) {
-			continue
-		}
+	asked := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.asked(c) })
+	if w.in.Images != nil {
+		defer w.in.Images.Prepare(ctx, asked)()
+	}
+	for _, c := range asked {
 		if ctx.Err() != nil {
 			return
 		}

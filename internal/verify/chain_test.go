@@ -67,6 +67,8 @@ func (im *images) Manifest(_ context.Context, c release.RecordCell) (verify.Imag
 	return im.manifest, nil
 }
 
+func (im *images) Prepare(context.Context, []release.RecordCell) func() { return func() {} }
+
 func (im *images) Tree(_ context.Context, c release.RecordCell) (tarball.Tree, error) {
 	return im.trees[c.ManifestDigest], im.layers
 }

@@ -26,6 +26,11 @@ type Images interface {
 	// Manifest reads the cell's platform manifest and its configuration.
 	Manifest(ctx context.Context, cell release.RecordCell) (ImageManifest, error)
 
+	// Prepare begins to read what Tree will be asked for, and returns at once.
+	// What goes wrong there is left to Tree. wait returns when nothing of it goes
+	// on any more.
+	Prepare(ctx context.Context, cells []release.RecordCell) (wait func())
+
 	// Tree reads the layers, and gives what cell.Path looks like to a container,
 	// with cell.Include and cell.Exclude applied.
 	Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error)
