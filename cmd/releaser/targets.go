@@ -50,6 +50,7 @@ func targetsOf(args []string) ([]target, error) {
 		}
 	}
 	for _, arg := range args {
+		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
 			return nil, usage("%s is not there: name the folder of a release, which has %s, or a tarball", arg, checksum.File)
@@ -57,7 +58,7 @@ func targetsOf(args []string) ([]target, error) {
 		if err != nil {
 			return nil, err
 		}
-		dir, base := filepath.Split(filepath.Clean(arg))
+		dir, base := filepath.Split(arg)
 		dir = filepath.Clean(dir)
 		switch {
 		case fi.IsDir():
@@ -75,7 +76,7 @@ func targetsOf(args []string) ([]target, error) {
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
 		default:
-			addLoose(filepath.Clean(arg))
+			addLoose(arg)
 		}
 	}
 	return out, nil

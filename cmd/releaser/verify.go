@@ -50,7 +50,8 @@ it is verified as that release's, and no other of its cells; one without is held
 to the image of --image alone, and the links that nobody signed are skipped, so
 that the answer is incomplete at best (exit 5). Its lineage, version and platform
 follow from its name as config.json spells it, or else NAME_VERSION_OS_ARCH[-SUFFIX].tar.gz,
-unless --image has a tag or digest, and --platform is given. Several DIST are
+unless --image has a tag or digest, and --platform is given. A signed release
+without release.json is held to --image in the same way. Several DIST are
 verified in one run and make one report; the worst exit code is that of the run.
 
 The signer is the identity in config.json, unless --certificate-identity and
@@ -157,6 +158,20 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	}
 	a.note("verify: expecting %s", expected(policy))
 	in.Dist, in.Policy, in.Assets = os.DirFS(t.dist), policy, t.assets
+	if f.image != "" {
+		names, err := a.assetNames()
+		if err != nil {
+			return verify.Report{}, err
+		}
+		image, err := a.looseImage(names, f.image)
+		if err != nil {
+			return verify.Report{}, err
+		}
+		in.Describe = func(asset string) verify.Loose {
+			l, _ := a.loose(asset, names, image, f)
+			return l
+		}
+	}
 	return verify.Release(ctx, in)
 }
 

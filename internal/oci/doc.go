@@ -2,7 +2,7 @@
 // and flattens their layers into the Tree that becomes a tarball. It is the
 // only importer of go-containerregistry.
 //
-// Three rules hold everywhere in it:
+// Four rules hold everywhere in it:
 //
 //   - A tag is resolved once. From then on everything is asked for by digest,
 //     and every byte that arrives is hashed before it is believed: manifests
@@ -10,6 +10,8 @@
 //     size and their diff ID.
 //   - Manifests are moved as the bytes they are. Nothing is parsed and written
 //     again, so digests never change on the way.
+//   - What stands beside an image, signatures above all, travels with it, and a
+//     place that cannot be looked at is an error there, not an empty one.
 //   - What is built depends on its inputs alone: names, modes, contents and the
 //     configured epoch. No clock, no umask, no order of a directory listing.
 //

@@ -35,11 +35,14 @@ func exampleRecord() Record {
 			},
 		}
 	}
+	config := DigestBytes([]byte("config"))
+	described := cell("dlib20", "linux/amd64", "facerec_1.2.3_linux_amd64.tar.gz")
+	described.ConfigDigest, described.Layers = &config, []Digest{DigestBytes([]byte("layer 1")), DigestBytes([]byte("layer 2"))}
 	return Record{
 		Project: "facerec", Version: "1.2.3", Epoch: 1_700_000_000,
 		Signer: &Signer{Identity: "https://github.com/acme/facerec/.github/workflows/release.yml@refs/tags/v1.2.3", Issuer: "https://token.actions.example"},
 		Cells: []RecordCell{
-			cell("dlib20", "linux/amd64", "facerec_1.2.3_linux_amd64.tar.gz"),
+			described,
 			cell("dlib19", "linux/arm/v7", "facerec_1.2.3_linux_armv7-dlib19.tar.gz"),
 			cell("dlib19", "linux/amd64", "facerec_1.2.3_linux_amd64-dlib19.tar.gz"),
 		},
@@ -92,6 +95,8 @@ func TestParseRecordRefuses(t *testing.T) {
 		{"repeated field", `"epoch": 1700000000,`, `"epoch": 1700000000, "epoch": 1700000000,`, "line 5 is not spelled"},
 		{"other case", `"epoch"`, `"Epoch"`, "line 5 is not spelled"},
 		{"white space", `"epoch": `, `"epoch":  `, "line 5 is not spelled"},
+		{"configuration without layers", `"layers": [`, `"layerz": [`, "unknown field"},
+		{"no configuration", `"config_digest": "` + DigestBytes([]byte("config")).String() + "\",\n      ", "", "config_digest and layers: want both or neither"},
 		{"version with v", `"version": "1.2.3"`, `"version": "v1.2.3"`, `want "1.2.3"`},
 		{"asset with path", `"asset": "facerec_`, `"asset": "../facerec_`, "asset: "},
 		{"asset twice", "linux_armv7-dlib19.tar.gz", "linux_amd64-dlib19.tar.gz", "belongs to dlib19/linux/amd64"},

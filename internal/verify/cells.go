@@ -24,7 +24,7 @@ type candidate struct {
 // cells looks at the links of each cell, and goes on whatever it finds.
 func (w *walk) cells(ctx context.Context) {
 	if w.record == nil {
-		w.cellsWithoutRecord()
+		w.cellsWithoutRecord(ctx)
 		return
 	}
 	for _, name := range w.in.Cells {
@@ -73,9 +73,10 @@ func (w *walk) cellNames() string {
 	return strings.Join(names, ", ")
 }
 
-// cellsWithoutRecord checks what is left to check if nothing says what the
-// tarballs are: their hashes.
-func (w *walk) cellsWithoutRecord() {
+// cellsWithoutRecord checks what is left to check if release.json does not say
+// what the tarballs are: their hashes, and, if the caller says of which images
+// they are made, the way from there.
+func (w *walk) cellsWithoutRecord(ctx context.Context) {
 	const why = "release.json cannot be used, and only it says which image this is made of"
 	if len(w.in.Cells) > 0 {
 		for _, name := range w.in.Cells {
@@ -86,12 +87,24 @@ func (w *walk) cellsWithoutRecord() {
 	if w.sums == nil {
 		return
 	}
+	indexes := map[string]resolved{}
+	var all []*candidate
 	for _, s := range w.sums.All() {
-		if w.isAsset(s.Name) && (len(w.in.Assets) == 0 || slices.Contains(w.in.Assets, s.Name)) {
-			w.listed(s.Name, LinkTarball, s.Name, s.Digest)
-			w.skipFrom(s.Name, s.Name, LinkRecord, why)
+		if !w.isAsset(s.Name) || len(w.in.Assets) > 0 && !slices.Contains(w.in.Assets, s.Name) {
+			continue
 		}
+		file := w.listed(s.Name, LinkTarball, s.Name, s.Digest)
+		if w.in.Describe == nil {
+			w.skipFrom(s.Name, s.Name, LinkRecord, why)
+			continue
+		}
+		w.skip(s.Name, LinkRecord, s.Name, "release.json does not vouch for the image: the caller named it")
+		l := w.in.Describe(s.Name)
+		k := &candidate{cell: l.Cell, name: s.Name, loose: true, file: file}
+		w.looseImage(ctx, k, l.Err, indexes)
+		all = append(all, k)
 	}
+	w.compare(ctx, all)
 }
 
 // skipFrom skips a link of a cell and all that rest on it.

@@ -38,6 +38,10 @@ type Input struct {
 	// the same by the names of tarballs.
 	Cells, Assets []string
 
+	// Describe, if not nil, says of which image a tarball is said to be made, where
+	// release.json does not.
+	Describe func(asset string) Loose
+
 	// Fast compares tar streams and does not make their compression again: a
 	// cell then ends in [SameTar] at best, which passes, and the report says what
 	// was not proven.

@@ -326,6 +326,36 @@ func TestFirstBrokenLink(t *testing.T) {
 	}
 }
 
+// guarded is a folder in which one file may not be read.
+type guarded struct {
+	fstest.MapFS
+	name string
+}
+
+func (g guarded) Open(name string) (fs.File, error) {
+	if name == g.name {
+		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrPermission}
+	}
+	return g.MapFS.Open(name)
+}
+
+func TestUnreadableFiles(t *testing.T) {
+	for name, want := range map[string]struct{ cell, link string }{
+		checksum.File:      {"", verify.LinkChecksums},
+		verify.BundleFile:  {"", verify.LinkBundle},
+		release.RecordFile: {"", verify.LinkRecord},
+		sbom:               {"", verify.LinkFile},
+		assetA:             {cellA, verify.LinkTarball},
+	} {
+		s := newSmall(t)
+		r := s.verify(t, func(in *verify.Input) { in.Dist = guarded{s.dist, name} })
+		first := r.Broken()[0]
+		if r.ExitCode != 1 || first.Cell != want.cell || first.Link != want.link || !strings.Contains(first.Detail, "cannot be read: mend its permissions") {
+			t.Errorf("%s: got %d and %s:\n%s", name, r.ExitCode, first.Link, r.Text())
+		}
+	}
+}
+
 // recompress gives a cell's tarball another gzip stream around the same tar.
 func recompress(t *testing.T, s *small, cell int) {
 	t.Helper()

@@ -25,14 +25,23 @@
 //
 // [Release] walks the chain
 //
-//	bundle → checksums → tarball → release.json → index → manifest → rebuilt bytes
+//	bundle → checksums → tarball → release.json → index → manifest → layers → entries → rebuilt bytes
 //
 // for every cell, and goes on after a failure, so that one report names the
-// first broken link of each cell. A link that could not be looked at is a skip
-// with its reason, and a skip is never a pass.
+// first broken link of each cell, and [Report.Chains] how all of them ended. A
+// link that could not be looked at is a skip with its reason, and a skip is never
+// a pass. [Input.ImageSignatures] adds what signs the image as a link.
+//
+// Where bytes differ the step has what "releaser diff" says: the causes that can
+// be told, and the first entries that differ.
+//
+// [Tarballs] does the same without a release: the chain then begins at an image
+// that the caller names, the links before it are skipped by name, and the report
+// is incomplete at best. [Join] makes one report of several.
 //
 // A release may also have [ProvenanceFile], a signed statement about where its
-// tarballs come from; if it does, it must say what release.json says.
+// tarballs come from; if it does, it must say what release.json says, down to the
+// layers and the configuration of each image.
 //
 // Rebuilt bytes are compared in grades (see [Grade]): the file is identical; the
 // tar stream is the same and its compression is not; the content is the same

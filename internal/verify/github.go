@@ -59,6 +59,12 @@ func (r Report) Markdown() string {
 		}
 		b.WriteString("\n\n")
 	}
+	for _, n := range r.Releases {
+		fmt.Fprintf(&b, "- %s: %s\n", markdownText(n.Dist), n.Verdict)
+	}
+	if r.Releases != nil {
+		b.WriteByte('\n')
+	}
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "Note: %s, as asked.\n\n", markdownText(gap))
 	}

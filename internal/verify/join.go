@@ -20,7 +20,7 @@ func Join(names []string, reports []Report) Report {
 	if len(reports) == 1 {
 		return reports[0]
 	}
-	var all Report
+	all := Report{Expected: []string{}}
 	for i, r := range reports {
 		all.Releases = append(all.Releases, Named{
 			Dist: names[i], Verdict: r.Verdict, ExitCode: r.ExitCode, Project: r.Project, Version: string(r.Version), Signature: r.Signature, Cells: len(r.Chains),

@@ -72,18 +72,26 @@ func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) 
 	default:
 		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("there is no checksums.txt to hold it to; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
 	}
-	if l.Err != nil {
+	w.looseImage(ctx, k, l.Err, indexes)
+	return k
+}
+
+// looseImage takes the links from the index to the layers for a tarball that no
+// release.json describes. err is why nothing is known of its image.
+func (w *walk) looseImage(ctx context.Context, k *candidate, err error, indexes map[string]resolved) {
+	c := k.cell
+	if err != nil {
 		k.noTree = "it is not known which image it is made of"
-		w.fail(k.name, LinkIndex, c.Asset, l.Err)
+		w.fail(k.name, LinkIndex, c.Asset, err)
 		w.skipBetween(k.name, c.Asset, LinkIndex, LinkEntries)
-		return k
+		return
 	}
 	if k.file.here() && c.Prefix == "" {
 		k.cell.Prefix = w.topFolder(c.Asset)
 	}
 	if w.in.Images == nil {
 		w.image(ctx, k)
-		return k
+		return
 	}
 	r, ok := indexes[c.Image]
 	if !ok {
@@ -94,11 +102,10 @@ func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) 
 		k.noTree = "the image could not be looked up"
 		w.fail(k.name, LinkIndex, c.Image, r.err)
 		w.skipBetween(k.name, c.Image, LinkIndex, LinkEntries)
-		return k
+		return
 	}
 	k.cell.IndexDigest = r.index
 	w.image(ctx, k)
-	return k
 }
 
 // topFolder is the folder that all of a tarball is in, "" if it cannot be told:

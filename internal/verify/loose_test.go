@@ -75,6 +75,8 @@ func TestTarballsAlone(t *testing.T) {
 			validate(t, r)
 		})
 	}
+	nobody := newSmall(t).loose(t, func(_ *small, in *verify.Input, _ []verify.Loose) { in.NoPolicy = "nobody" })
+	validate(t, verify.Join([]string{"a", "b"}, []verify.Report{nobody, nobody}))
 	if r, err := verify.Tarballs(t.Context(), verify.Input{Dist: newSmall(t).dist}, nil); err != nil || r.ExitCode != 1 {
 		t.Errorf("no tarball at all: %d, %v", r.ExitCode, err)
 	}

@@ -76,7 +76,11 @@ func TestSARIFIsWhole(t *testing.T) {
 				RuleIndex   int
 				Kind, Level string
 				Message     struct{ Text string }
-				Locations   []json.RawMessage
+				Locations   []struct {
+					PhysicalLocation struct {
+						ArtifactLocation struct{ URI string }
+					}
+				}
 			} `json:"results"`
 		} `json:"runs"`
 	}
@@ -93,7 +97,7 @@ func TestSARIFIsWhole(t *testing.T) {
 			t.Errorf("result of rule %s at %d", r.RuleID, r.RuleIndex)
 		}
 		// SARIF 2.1.0, 3.27.10: the level of anything but a failure is "none".
-		if (r.Kind == "fail") != (r.Level == "error") || r.Kind != "fail" && r.Level != "none" || r.Message.Text == "" || len(r.Locations) != 1 {
+		if (r.Kind == "fail") != (r.Level == "error") || r.Kind != "fail" && r.Level != "none" || r.Message.Text == "" || len(r.Locations) != 1 || r.Locations[0].PhysicalLocation.ArtifactLocation.URI == "" {
 			t.Errorf("result %+v", r)
 		}
 	}
