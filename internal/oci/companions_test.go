@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -176,5 +177,39 @@ func TestPullFailsWhereSignaturesCannotBeSeen(t *testing.T) {
 	}
 	if _, err := pull1(t, from, dir, TransferOptions{ImagesOnly: true}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestPullFetchesAsManyAsAsked counts the blobs that are fetched at a time.
+func TestPullFetchesAsManyAsAsked(t *testing.T) {
+	s, from := newTwisted(t, true)
+	for i := range 12 {
+		putTagged(t, from, fmt.Sprintf("%s.s%d", beside(from.Digest), i), "unused") // what no reader looks for stays
+		if _, err := Attach(t.Context(), from, fmt.Appendf(nil, "text %d", i), bundleType, nil, Access{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var now, most atomic.Int64
+	s.twist = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
+			n := now.Add(1)
+			for have := most.Load(); n > have && !most.CompareAndSwap(have, n); have = most.Load() {
+			}
+			s.inner.ServeHTTP(w, r)
+			now.Add(-1)
+			return true
+		}
+		return false
+	}
+	for _, jobs := range []int{1, 2} {
+		most.Store(0)
+		var told int
+		o := TransferOptions{Jobs: jobs, Moved: func(p Pushed) { told = p.Beside }}
+		if _, err := pull1(t, from, filepath.Join(t.TempDir(), "layout"), o); err != nil {
+			t.Fatal(err)
+		}
+		if most.Load() > int64(jobs) || most.Load() == 0 || told != 12 {
+			t.Errorf("%d jobs: %d blobs at a time, %d beside it", jobs, most.Load(), told)
+		}
 	}
 }

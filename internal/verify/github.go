@@ -73,7 +73,7 @@ func (r Report) Markdown() string {
 	for _, c := range r.Chains {
 		b.WriteString("| " + markdownText(owner{c.Dist, c.Cell}.String()))
 		for _, link := range links {
-			b.WriteString(" | " + r.mark(c, link))
+			b.WriteString(" | " + c.mark(link))
 		}
 		b.WriteString(" |\n")
 	}
@@ -101,13 +101,14 @@ func (c Chain) has(link string) bool {
 	return slices.ContainsFunc(c.Links, func(l LinkState) bool { return l.Link == link })
 }
 
-// word is how a link of a cell ended.
-func (r Report) word(c Chain, link string) (word string, status Status) {
-	if !c.has(link) {
-		return "", ""
+// word is how a link of the cell ended, "" if it has none.
+func (c Chain) word(link string) (word string, status Status) {
+	for _, l := range c.Links {
+		if l.Link == link {
+			return l.word, l.Status
+		}
 	}
-	s, _ := r.step(owner{c.Dist, c.Cell}, link)
-	return s.word(), s.Status
+	return "", ""
 }
 
 func (s Step) word() string {
@@ -124,8 +125,8 @@ func (s Step) word() string {
 // Outcome is how a step ended in a word or two: its grade, if it has one.
 func (s Step) Outcome() string { return or(string(s.Grade), s.word()) }
 
-func (r Report) mark(c Chain, link string) string {
-	word, status := r.word(c, link)
+func (c Chain) mark(link string) string {
+	word, status := c.word(link)
 	if status == Fail {
 		return "**" + word + "**"
 	}

@@ -38,10 +38,11 @@ type pageLink struct {
 
 func (r Report) rows() []pageRow {
 	var out []pageRow
+	links := r.links()
 	for _, c := range r.Chains {
 		row := pageRow{Where: owner{c.Dist, c.Cell}.String()}
-		for _, link := range r.links() {
-			word, status := r.word(c, link)
+		for _, link := range links {
+			word, status := c.word(link)
 			row.Links = append(row.Links, pageLink{or(word, "–"), status})
 		}
 		out = append(out, row)

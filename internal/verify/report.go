@@ -113,6 +113,8 @@ type Chain struct {
 type LinkState struct {
 	Link   string `json:"link"`
 	Status Status `json:"status"`
+
+	word string // for people
 }
 
 // severity is the order in which classes decide; see the package comment.
@@ -155,18 +157,38 @@ func (o owner) String() string {
 // owners gives every release as it was met, and behind each its cells.
 func (r Report) owners() []owner {
 	var dists []string
+	cells := map[string][]owner{}
+	seen := map[owner]bool{}
 	for _, s := range r.Steps {
-		if !slices.Contains(dists, s.Dist) {
+		if _, ok := cells[s.Dist]; !ok {
 			dists = append(dists, s.Dist)
+			cells[s.Dist] = []owner{{s.Dist, ""}}
+			seen[owner{s.Dist, ""}] = true
+		}
+		if o := s.owner(); !seen[o] {
+			seen[o] = true
+			cells[s.Dist] = append(cells[s.Dist], o)
 		}
 	}
 	var out []owner
 	for _, d := range dists {
-		out = append(out, owner{d, ""})
-		for _, s := range r.Steps {
-			if s.Dist == d && !slices.Contains(out, s.owner()) {
-				out = append(out, s.owner())
-			}
+		out = append(out, cells[d]...)
+	}
+	return out
+}
+
+// byLink finds the step of each owner and link; a failure comes before anything
+// else of the same link.
+func (r Report) byLink() map[owner]map[string]Step {
+	out := map[owner]map[string]Step{}
+	for _, s := range r.Steps {
+		links := out[s.owner()]
+		if links == nil {
+			links = map[string]Step{}
+			out[s.owner()] = links
+		}
+		if have, ok := links[s.Link]; !ok || s.Status == Fail && have.Status != Fail {
+			links[s.Link] = s
 		}
 	}
 	return out
@@ -175,18 +197,24 @@ func (r Report) owners() []owner {
 // chains says of each cell how its links ended.
 func (r Report) chains() []Chain {
 	out := []Chain{}
+	steps := r.byLink()
 	for _, o := range r.owners() {
 		if o.cell == "" {
 			continue
 		}
 		c := Chain{Dist: o.dist, Cell: o.cell}
 		broken := map[Status]string{}
+		own, shared := steps[o], steps[owner{o.dist, ""}]
 		for _, link := range chain {
-			s, ok := r.step(o, link)
+			s, ok := own[link]
+			// What release.json says of a cell rests on release.json itself.
+			if all, sharedToo := shared[link]; sharedToo && (!ok || all.Status == Fail) {
+				s, ok = all, true
+			}
 			if !ok {
 				continue
 			}
-			c.Links = append(c.Links, LinkState{link, s.Status})
+			c.Links = append(c.Links, LinkState{link, s.Status, s.word()})
 			if broken[s.Status] == "" {
 				broken[s.Status] = link
 			}
@@ -196,23 +224,6 @@ func (r Report) chains() []Chain {
 		out = append(out, c)
 	}
 	return out
-}
-
-// step finds the step of a link: the cell's own, or else the one it shares.
-// A failure comes before anything else of the same link.
-func (r Report) step(o owner, link string) (found Step, ok bool) {
-	for _, of := range []owner{o, {o.dist, ""}} {
-		for _, s := range r.Steps {
-			if s.owner() == of && s.Link == link && (!ok || s.Status == Fail && found.Status != Fail) {
-				found, ok = s, true
-			}
-		}
-		// A cell that release.json describes rests on release.json itself too.
-		if ok && link != LinkRecord {
-			return found, ok
-		}
-	}
-	return found, ok
 }
 
 // Broken gives the first step that did not pass of the release and of each
@@ -234,8 +245,10 @@ func (r Report) Broken() []Step {
 // Cells names the cells in the report, in order.
 func (r Report) Cells() []string {
 	var out []string
+	seen := map[string]bool{}
 	for _, o := range r.owners() {
-		if o.cell != "" && !slices.Contains(out, o.cell) {
+		if o.cell != "" && !seen[o.cell] {
+			seen[o.cell] = true
 			out = append(out, o.cell)
 		}
 	}

@@ -104,6 +104,7 @@ func (r Report) SARIF() ([]byte, error) {
 		index[rule.id] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{rule.id, sarifText{rule.text}})
 	}
+	steps := r.byLink()
 	for _, s := range r.Steps {
 		result := sarifResult{RuleID: s.Link, RuleIndex: index[s.Link], Kind: "pass", Level: "none", Message: sarifText{s.Subject + ": " + s.explain()}}
 		switch s.Status {
@@ -119,7 +120,7 @@ func (r Report) SARIF() ([]byte, error) {
 		file := s
 		if s.ofImage() {
 			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Subject})
-			file, _ = r.step(s.owner(), LinkTarball)
+			file = steps[s.owner()][LinkTarball]
 		}
 		where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(file.path())}}
 		if s.Cell != "" {

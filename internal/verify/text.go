@@ -101,7 +101,7 @@ func (r Report) table() string {
 	for _, c := range r.Chains {
 		fmt.Fprintf(w, "%s", owner{c.Dist, c.Cell})
 		for _, link := range links {
-			word, status := r.word(c, link)
+			word, status := c.word(link)
 			if status == Fail {
 				word = "FAIL"
 			}
