@@ -31,6 +31,7 @@ type signAnswer struct {
 	Schema string            `json:"schema"`
 	Bundle string            `json:"bundle,omitempty"`
 	Signed *verify.Signature `json:"signature,omitempty"`
+	Trust  *verify.Origin    `json:"trust_root,omitempty"`
 	Images []signedImage     `json:"images,omitempty"`
 
 	Provenance string `json:"provenance,omitempty"`
@@ -75,7 +76,7 @@ first one written: a signature that nobody could verify is never left behind.`,
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
-	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the public-good root in this program)")
+	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
 	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
 	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
 	return cmd
@@ -112,7 +113,7 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if err != nil {
 		return err
 	}
-	answer := signAnswer{Schema: "releaser.sign/v1"}
+	answer := signAnswer{Schema: "releaser.sign/v1", Trust: policy.RootOrigin()}
 	var bundle []byte
 	if dist != "" {
 		answer.Signed = new(verify.Signature)
@@ -254,7 +255,7 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Identity
 	}
 	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
 	if f.root != "" || !f.noLog {
-		p.Root, err = a.trustedRoot(f.root)
+		p.Root, err = a.trustedRoot(f.root, time.Now())
 	}
 	return p, err
 }

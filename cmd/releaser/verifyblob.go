@@ -13,6 +13,7 @@ import (
 type blobAnswer struct {
 	Schema    string            `json:"schema"`
 	Verified  bool              `json:"verified"`
+	TrustRoot *verify.Origin    `json:"trust_root,omitempty"`
 	Signature *verify.Signature `json:"signature,omitempty"`
 	Error     string            `json:"error,omitempty"`
 	Class     string            `json:"class,omitempty"`
@@ -48,7 +49,7 @@ root; then the exact identity or key.`,
 			}
 			policy, err := a.policy(&f)
 			if err != nil {
-				return a.blobVerdict(nil, err)
+				return a.blobVerdict(policy, nil, err)
 			}
 			raw, err := readNamed("bundle", bundle)
 			if err != nil {
@@ -61,9 +62,9 @@ root; then the exact identity or key.`,
 			defer done()
 			signed, err := verify.Blob(raw, artifact, policy)
 			if err != nil {
-				return a.blobVerdict(nil, err)
+				return a.blobVerdict(policy, nil, err)
 			}
-			return a.blobVerdict(&signed, nil)
+			return a.blobVerdict(policy, &signed, nil)
 		},
 	}
 	f.add(cmd)
@@ -88,12 +89,12 @@ func openArtifact(arg string) (verify.Artifact, func(), error) {
 	return verify.Data(f), func() { _ = f.Close() }, nil
 }
 
-func (a *app) blobVerdict(signed *verify.Signature, err error) error {
+func (a *app) blobVerdict(p verify.Policy, signed *verify.Signature, err error) error {
 	var failed *verify.Error
 	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
-	answer := blobAnswer{Schema: "releaser.verify-blob/v1", Verified: err == nil, Signature: signed}
+	answer := blobAnswer{Schema: "releaser.verify-blob/v1", Verified: err == nil, TrustRoot: p.RootOrigin(), Signature: signed}
 	if failed != nil {
 		answer.Error, answer.Class = err.Error(), failed.Class.String()
 		if a.json {

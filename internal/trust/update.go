@@ -51,6 +51,13 @@ type Request struct {
 	UserAgent string
 }
 
+// Invalid says that a request cannot be made as it is: its mirror is no URL to
+// ask, or its anchor no root.json.
+type Invalid struct{ Err error }
+
+func (e *Invalid) Error() string { return "trust root: " + oneLine(e.Err.Error()) }
+func (e *Invalid) Unwrap() error { return e.Err }
+
 // Refused says that a repository was reached and is not believed.
 type Refused struct {
 	Mirror string
@@ -63,8 +70,8 @@ func (e *Refused) Error() string {
 
 func (e *Refused) Unwrap() error { return e.Err }
 
-// Update asks the mirror for its newest trusted root. Errors are of type
-// *[Refused] where an answer was not believed.
+// Update asks the mirror for its newest trusted root. Errors are of type *[Invalid]
+// before anything was asked, and *[Refused] where an answer was not believed.
 func Update(ctx context.Context, r Request) (k Kept, err error) {
 	if r.Mirror == "" {
 		r.Mirror = PublicGood
@@ -74,7 +81,7 @@ func Update(ctx context.Context, r Request) (k Kept, err error) {
 		err = secure(mirror)
 	}
 	if err != nil {
-		return Kept{}, fmt.Errorf("trust root: mirror %q: %w", r.Mirror, err)
+		return Kept{}, &Invalid{fmt.Errorf("mirror %q: %w", r.Mirror, err)}
 	}
 	r.Mirror = mirror.String()
 	defer func() {
@@ -83,7 +90,10 @@ func Update(ctx context.Context, r Request) (k Kept, err error) {
 		}
 	}()
 	k, err = r.update(ctx)
+	var invalid *Invalid
 	switch {
+	case errors.As(err, &invalid):
+		return Kept{}, err
 	case err == nil:
 		return k, nil
 	case ctx.Err() != nil:
@@ -118,10 +128,10 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 		name = release.DigestBytes(anchor).String()
 	}
 	if _, err := metadata.Root().FromBytes(anchor); err != nil {
-		return Kept{}, fmt.Errorf("the root.json to begin with: %w", err)
+		return Kept{}, &Invalid{fmt.Errorf("the root.json to begin with: %w", err)}
 	}
 	// Another anchor is another repository, even at the same address.
-	dir := filepath.Join(r.State, release.DigestBytes([]byte(r.Mirror+"\n"+name)).Hex()[:16])
+	dir := filepath.Join(r.State, release.DigestBytes([]byte(r.Mirror + "\n" + name)).Hex()[:16])
 	if err := forgetDamaged(dir); err != nil {
 		return Kept{}, err
 	}

@@ -273,7 +273,8 @@ func TestCannotAsk(t *testing.T) {
 	} {
 		bad := ask
 		bad.Mirror = mirror
-		if _, err := trust.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "mirror") {
+		var invalid *trust.Invalid
+		if _, err := trust.Update(t.Context(), bad); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "mirror") {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}

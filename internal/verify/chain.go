@@ -61,7 +61,7 @@ type Input struct {
 func Release(ctx context.Context, in Input) (Report, error) {
 	w := &walk{in: in}
 	w.in.Policy.ExactHint = true
-	w.report.Expected = in.Policy.expected()
+	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.release()
 	w.cells(ctx)
 	if ctx.Err() != nil {

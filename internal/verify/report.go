@@ -83,6 +83,7 @@ type Report struct {
 	Project   string          `json:"project,omitempty"`
 	Version   release.Version `json:"version,omitempty"`
 	Expected  []string        `json:"expected_signers"`
+	TrustRoot *Origin         `json:"trust_root,omitempty"`
 	Signature *Signature      `json:"signature,omitempty"` // only if it is good
 	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
 	Steps     []Step          `json:"steps"`

@@ -43,6 +43,9 @@ func (r Report) Summary() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
 	}
+	if r.TrustRoot != nil {
+		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
+	}
 	if r.Verified {
 		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", plural(cells, "cell"), r.Project, r.Version, r.Signature.Who())
 		return b.String()
