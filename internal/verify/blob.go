@@ -36,6 +36,12 @@ type Policy struct {
 	// place. Release always asks for it.
 	ExactHint bool
 
+	// Protocol holds to what the public protocol of Sigstore's conformance suite
+	// asks of every client where that differs from what a release is held to: a
+	// managed key's signature needs a log entry and no time, and a certificate
+	// chain with a root in it is refused.
+	Protocol bool
+
 	// UnsafeNoTransparencyLog lets a managed key's signature stand for itself: no
 	// log and no timestamp is asked for, and none is looked at. Whoever holds the
 	// key can then sign in secret and put back the clock. The result says so.
@@ -84,8 +90,8 @@ func ParseDigest(s string) (Artifact, error) {
 		return Artifact{}, fmt.Errorf("digest %q: want the form sha256:HEX, sha384:HEX or sha512:HEX", s)
 	}
 	sum, err := hex.DecodeString(digits)
-	if err != nil || len(sum) != size || strings.ToLower(digits) != digits {
-		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d lower-case hexadecimal digits", s, algorithm, 2*size)
+	if err != nil || len(sum) != size {
+		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d hexadecimal digits, got %d characters", s, algorithm, 2*size, len(digits))
 	}
 	if algorithm == "sha256" {
 		return Digest(release.DigestOf([32]byte(sum))), nil
@@ -166,6 +172,11 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	case p.Key == nil && cert == nil:
 		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "a certificate", Got: "a managed key"}
 	}
+	if p.Protocol {
+		if err := noRoots(b.GetVerificationMaterial().GetX509CertificateChain()); err != nil {
+			return Signature{}, err
+		}
+	}
 	if pk := content.PublicKey(); p.ExactHint && p.Key != nil && pk != nil && pk.Hint() != p.Key.hint() {
 		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "publicKey.hint", Expected: p.Key.hint(), Got: strconv.Quote(pk.Hint())}
 	}
@@ -179,10 +190,16 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	if err != nil {
 		return Signature{}, p.explain(err, b, watch)
 	}
-	if err := p.stricter(b, result); err != nil {
+	if env := b.GetDsseEnvelope(); env != nil {
+		if err := plainStatement(env.GetPayload()); err != nil {
+			return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Field: "statement", Err: err}
+		}
+	}
+	times, err := p.times(b, cert)
+	if err != nil {
 		return Signature{}, err
 	}
-	return p.describe(b, result)
+	return p.describe(b, result, times)
 }
 
 func (p Policy) verifier() (*sgverify.Verifier, error) {
@@ -197,6 +214,8 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 		opts = append(opts, sgverify.WithNoObserverTimestamps())
 	case p.Root == nil:
 		return nil, untrusted(StepTrustRoot, "want a trusted root file; none was given")
+	case p.Protocol && p.Key != nil:
+		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithNoObserverTimestamps())
 	default:
 		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithObserverTimestamps(1))
 	}
@@ -234,31 +253,7 @@ func (p Policy) identityOptions() ([]sgverify.PolicyOption, error) {
 	return opts, nil
 }
 
-// stricter asks for more than the library's thresholds where the bundle offers
-// more: a timestamp or a log's promise that is there must be good, even if the
-// other alone would do.
-func (p Policy) stricter(b *sgbundle.Bundle, r *sgverify.VerificationResult) error {
-	if p.UnsafeNoTransparencyLog {
-		return nil
-	}
-	have := map[string]bool{}
-	for _, t := range r.VerifiedTimestamps {
-		have[t.Type] = true
-	}
-	offered, err := b.Timestamps()
-	if err != nil {
-		return &Error{Class: Untrusted, Step: StepTimestamp, Err: err}
-	}
-	if len(offered) > 0 && len(p.Root.material.TimestampingAuthorities()) > 0 && !have["TimestampAuthority"] {
-		return untrusted(StepTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
-	}
-	if b.HasInclusionPromise() && !have["Tlog"] {
-		return untrusted(StepLog, "the log's promise in the bundle is not good")
-	}
-	return nil
-}
-
-func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult) (Signature, error) {
+func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult, times []Timestamp) (Signature, error) {
 	s := Signature{MediaType: b.GetMediaType(), Form: "message"}
 	if env := b.GetDsseEnvelope(); env != nil {
 		s.Form, s.Statement = "dsse", env.GetPayload()
@@ -285,12 +280,9 @@ func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult) (Si
 			s.LogEntries = append(s.LogEntries, LogEntry{Log: log.BaseURL, Index: e.GetLogIndex()})
 		}
 	}
-	for _, t := range r.VerifiedTimestamps {
-		source := "timestamp authority"
-		if t.Type == "Tlog" {
-			source = "transparency log"
-		}
-		s.Timestamps = append(s.Timestamps, Timestamp{Source: source, URI: t.URI, Time: t.Timestamp.UTC()})
+	s.Timestamps = times
+	if len(times) == 0 {
+		s.Unchecked = append(s.Unchecked, "no time of signing was checked")
 	}
 	return s, nil
 }

@@ -288,6 +288,9 @@ func (r ImageReport) Text() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
 	}
+	if r.TrustRoot != nil {
+		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
+	}
 	if r.Verified {
 		fmt.Fprintf(&b, "verified: %s, signed by %s\n", r.Ref, r.Subjects[0].Signatures[0].Who())
 	} else {
