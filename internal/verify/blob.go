@@ -2,6 +2,8 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -186,20 +188,28 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	}
 
 	watch := newHashWatch(a)
-	result, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...))
-	if err != nil {
-		return Signature{}, p.explain(err, b, watch)
-	}
+	var said statement
 	if env := b.GetDsseEnvelope(); env != nil {
-		if err := plainStatement(env.GetPayload()); err != nil {
+		if said, err = readStatement(env.GetPayload()); err != nil {
 			return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Field: "statement", Err: err}
 		}
+	}
+	if as, bytes := envelopeAsMessage(b); as != nil {
+		// The library would not take this log entry for an envelope's.
+		if _, err := verifier.Verify(as, sgverify.NewPolicy(sgverify.WithArtifact(bytes), options...)); err != nil {
+			return Signature{}, p.explain(err, b, watch)
+		}
+		if err := watch.among(said); err != nil {
+			return Signature{}, err
+		}
+	} else if _, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...)); err != nil {
+		return Signature{}, p.explain(err, b, watch)
 	}
 	times, err := p.times(b, cert)
 	if err != nil {
 		return Signature{}, err
 	}
-	return p.describe(b, result, times)
+	return p.describe(b, cert, said, times)
 }
 
 func (p Policy) verifier() (*sgverify.Verifier, error) {
@@ -253,21 +263,23 @@ func (p Policy) identityOptions() ([]sgverify.PolicyOption, error) {
 	return opts, nil
 }
 
-func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult, times []Timestamp) (Signature, error) {
+func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statement, times []Timestamp) (Signature, error) {
 	s := Signature{MediaType: b.GetMediaType(), Form: "message"}
 	if env := b.GetDsseEnvelope(); env != nil {
-		s.Form, s.Statement = "dsse", env.GetPayload()
-		s.PredicateType = r.Statement.GetPredicateType()
+		s.Form, s.Statement, s.PredicateType = "dsse", env.GetPayload(), said.PredicateType
 	}
 	if p.Key != nil {
 		s.Key = p.Key.Fingerprint().String()
 	} else {
-		cert := *r.Signature.Certificate
-		id, err := matchIdentity(p.Identities, cert)
+		summary, err := certificate.SummarizeCertificate(cert)
+		if err != nil {
+			return Signature{}, &Error{Class: Untrusted, Step: StepCertificate, Err: err}
+		}
+		id, err := matchIdentity(p.Identities, summary)
 		if err != nil {
 			return Signature{}, err
 		}
-		s.SAN, s.Issuer, s.Identity, s.SCT = cert.SubjectAlternativeName, cert.Issuer, &id, true
+		s.SAN, s.Issuer, s.Identity, s.SCT = summary.SubjectAlternativeName, summary.Issuer, &id, true
 	}
 	if p.UnsafeNoTransparencyLog {
 		s.Unchecked = append(s.Unchecked, "no transparency log was checked", "no time of signing was checked")
@@ -366,6 +378,28 @@ func (w *hashWatch) option() sgverify.ArtifactPolicyOption {
 	return sgverify.WithArtifact(w)
 }
 
+// among wants the artifact among the subjects of a statement, as the library does.
+func (w *hashWatch) among(s statement) error {
+	sums := map[string][]byte{w.a.algorithm: w.a.sum}
+	if w.a.data != nil {
+		h384, h512 := sha512.New384(), sha512.New()
+		if _, err := io.Copy(io.MultiWriter(h384, h512), w); err != nil {
+			return &Error{Class: Failed, Step: StepSignature, Field: "artifact", Err: err}
+		}
+		h256 := w.hash.Digest().Bytes()
+		sums = map[string][]byte{"sha256": h256[:], "sha384": h384.Sum(nil), "sha512": h512.Sum(nil)}
+	}
+	for _, subject := range s.Subject {
+		for _, algorithm := range []string{"sha256", "sha384", "sha512"} {
+			want, err := hex.DecodeString(subject.Digest[algorithm])
+			if err == nil && len(want) > 0 && bytes.Equal(want, sums[algorithm]) {
+				return nil
+			}
+		}
+	}
+	return &Error{Class: Untrusted, Step: StepSignature, Field: "artifact", Expected: "one of the subjects of the statement", Got: "another file"}
+}
+
 // mismatch says what the bundle signs and what the artifact is, if they differ.
 func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs bool) {
 	actual := w.a.digest
@@ -385,12 +419,13 @@ func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs 
 		sum := actual.Bytes()
 		return fmt.Sprintf("sha256:%x", d.GetDigest()), actual.String(), !bytes.Equal(d.GetDigest(), sum[:])
 	}
-	subjects, err := statementDigests(b.GetDsseEnvelope().GetPayload())
+	said, err := readStatement(b.GetDsseEnvelope().GetPayload())
+	subjects := said.digests()
 	if err != nil || len(subjects) == 0 {
 		return "", "", false
 	}
 	for _, s := range subjects {
-		if s == actual.Hex() {
+		if strings.EqualFold(s, actual.Hex()) {
 			return "", "", false
 		}
 	}

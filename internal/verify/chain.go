@@ -109,7 +109,7 @@ func failure(cell, link, subject string, err error) Step {
 	var e *Error
 	if errors.As(err, &e) {
 		class = e.Class
-		s.Field, s.Expected, s.Got = e.Field, e.Expected, e.Got
+		s.Field, s.Expected, s.Got = e.Field, oneLine(e.Expected), oneLine(e.Got)
 		if e.Err == nil && e.Expected+e.Got != "" {
 			s.Detail = strings.Trim(e.Step+": "+e.Field, ": ") // expected and got have lines of their own
 		}

@@ -68,7 +68,7 @@ func (e *Error) Error() string {
 		b.WriteString(": " + e.Field)
 	}
 	if e.Expected != "" || e.Got != "" {
-		fmt.Fprintf(&b, ": expected %s, got %s", e.Expected, e.Got)
+		fmt.Fprintf(&b, ": expected %s, got %s", oneLine(e.Expected), oneLine(e.Got))
 	}
 	if e.Err != nil {
 		b.WriteString(": " + oneLine(e.Err.Error()))

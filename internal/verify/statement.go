@@ -6,30 +6,37 @@ import (
 	"encoding/json"
 	"fmt"
 	"hash"
+	"io"
 	"slices"
 	"strings"
+
+	"github.com/secure-systems-lab/go-securesystemslib/dsse"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
+	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
+	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"facerec/internal/release"
 )
 
-// statementDigests are the SHA-256 digests of an in-toto statement's subjects,
-// in order.
-func statementDigests(payload []byte) ([]string, error) {
-	var s struct {
-		Subject []struct {
-			Digest map[string]string `json:"digest"`
-		} `json:"subject"`
-	}
-	if err := json.Unmarshal(payload, &s); err != nil {
-		return nil, err
-	}
+// statement is what is read of an in-toto statement.
+type statement struct {
+	Type          string `json:"_type"`
+	PredicateType string `json:"predicateType"`
+	Subject       []struct {
+		Digest map[string]string `json:"digest"`
+	} `json:"subject"`
+}
+
+// digests are the SHA-256 digests of the subjects, in order.
+func (s statement) digests() []string {
 	var out []string
 	for _, sub := range s.Subject {
 		if d, ok := sub.Digest["sha256"]; ok {
 			out = append(out, oneLine(d))
 		}
 	}
-	return out, nil
+	return out
 }
 
 // statementTypes are the versions of in-toto statements whose fields mean what is
@@ -37,15 +44,30 @@ func statementDigests(payload []byte) ([]string, error) {
 // predecessor's.
 var statementTypes = []string{"https://in-toto.io/Statement/v1", "https://in-toto.io/Statement/v0.1"}
 
-// plainStatement says that a payload is a statement of a known version, and that
-// everybody who reads it reads the same: no name twice, in whatever case.
-func plainStatement(payload []byte) error {
+// readStatement reads a statement of a known version, and refuses one that others
+// might read otherwise: with a name twice, in whatever case.
+func readStatement(payload []byte) (statement, error) {
+	var s statement
+	if err := plainNames(payload); err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal(payload, &s); err != nil {
+		return s, err
+	}
+	if !slices.Contains(statementTypes, s.Type) {
+		return s, fmt.Errorf("_type: expected %s, got %q", strings.Join(statementTypes, " or "), oneLine(s.Type))
+	}
+	return s, nil
+}
+
+// plainNames wants an object whose own names differ in more than case, those of
+// in-toto spelled as it spells them.
+func plainNames(payload []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
 		return fmt.Errorf("want a JSON object, got %v (%v)", t, err)
 	}
 	seen := map[string]bool{}
-	kind := ""
 	for dec.More() {
 		t, err := dec.Token()
 		if err != nil {
@@ -64,16 +86,39 @@ func plainStatement(payload []byte) error {
 		if err := dec.Decode(&value); err != nil {
 			return err
 		}
-		if name == "_type" {
-			if err := json.Unmarshal(value, &kind); err != nil {
-				return fmt.Errorf("_type: %w", err)
-			}
-		}
-	}
-	if !slices.Contains(statementTypes, kind) {
-		return fmt.Errorf("_type: expected %s, got %q", strings.Join(statementTypes, " or "), oneLine(kind))
 	}
 	return nil
+}
+
+// envelopeAsMessage is for envelopes whose log entry, of version 1, is that of a
+// message: a hashedrekord over the very bytes that an envelope's signature covers
+// (the pre-authentication encoding of DSSE). It gives the bundle of that message,
+// and the bytes; nil for every other bundle.
+func envelopeAsMessage(b *sgbundle.Bundle) (*sgbundle.Bundle, io.Reader) {
+	env := b.GetDsseEnvelope()
+	if env == nil || env.GetPayloadType() != "application/vnd.in-toto+json" || len(env.GetSignatures()) != 1 {
+		return nil, nil
+	}
+	entries := b.GetVerificationMaterial().GetTlogEntries()
+	if len(entries) == 0 || slices.ContainsFunc(entries, func(e *protorekor.TransparencyLogEntry) bool {
+		return e.GetKindVersion().GetKind() != "hashedrekord" || e.GetKindVersion().GetVersion() != "0.0.1"
+	}) {
+		return nil, nil
+	}
+	pae := dsse.PAE(env.GetPayloadType(), env.GetPayload())
+	sum := sha256.Sum256(pae)
+	pb := &protobundle.Bundle{
+		MediaType: b.GetMediaType(), VerificationMaterial: b.GetVerificationMaterial(),
+		Content: &protobundle.Bundle_MessageSignature{MessageSignature: &protocommon.MessageSignature{
+			MessageDigest: &protocommon.HashOutput{Algorithm: protocommon.HashAlgorithm_SHA2_256, Digest: sum[:]},
+			Signature:     env.GetSignatures()[0].GetSig(),
+		}},
+	}
+	as, err := sgbundle.NewBundle(pb, chainAllowed(pb)...)
+	if err != nil {
+		return nil, nil
+	}
+	return as, bytes.NewReader(pae)
 }
 
 // digester is a running SHA-256.
