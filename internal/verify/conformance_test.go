@@ -2,9 +2,16 @@ package verify_test
 
 import (
 	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/sha512"
+	"crypto/x509"
 	"encoding/hex"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"strings"
@@ -346,4 +353,42 @@ func deepBody(t *testing.T, f *forger) []byte {
 	b := f.message("application/vnd.dev.sigstore.bundle.v0.3+json", sums, true, true)
 	b["verificationMaterial"].(map[string]any)["tlogEntries"].([]any)[0].(map[string]any)["canonicalizedBody"] = bytes.Repeat([]byte("["), 1<<18)
 	return marshal(t, b)
+}
+
+// TestKeysOfOtherKinds checks a P-256 signature by keys that cannot have made it.
+func TestKeysOfOtherKinds(t *testing.T) {
+	f := newForger(t)
+	p384, err := ecdsa.GenerateKey(elliptic.P384(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, _, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, key := range map[string]any{"P-384": p384.Public(), "Ed25519": public, "RSA": rsaKey.Public(), "P-256": newForger(t).signer.Public()} {
+		der, err := x509.MarshalPKIXPublicKey(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		parsed, err := verify.ParsePublicKey(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for form, bundle := range map[string]map[string]any{
+			"message":  f.message("application/vnd.dev.sigstore.bundle.v0.3+json", sums, true, true),
+			"envelope": f.envelope("dsse", statement("https://in-toto.io/Statement/v1", "")),
+		} {
+			for _, p := range []verify.Policy{{Root: f.policy.Root, Key: parsed}, {Root: f.policy.Root, Key: parsed, Protocol: true}, {Key: parsed, UnsafeNoTransparencyLog: true}} {
+				var e *verify.Error
+				if _, err := verify.Blob(marshal(t, bundle), verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Class != verify.Untrusted {
+					t.Errorf("%s, %s: got %v, want a refusal", name, form, err)
+				}
+			}
+		}
+	}
 }
