@@ -233,6 +233,9 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 		if s.Token, err = a.identityToken(ctx, f.token); err != nil {
 			return s, none, err
 		}
+		if err := sign.CheckToken(s.Token, time.Now()); err != nil {
+			return s, none, err
+		}
 		if !f.trust.given() {
 			if fallback, err = a.configuredIdentity(dist); err != nil {
 				return s, none, err
