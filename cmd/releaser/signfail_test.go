@@ -71,8 +71,11 @@ func (s *signing) configWith(t *testing.T, old, url string) string {
 func TestSignFailsHalfWay(t *testing.T) {
 	t.Parallel()
 	s := newSigning(t)
-	broken := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }))
-	defer broken.Close()
+	answers := func(status int) string {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		t.Cleanup(server.Close)
+		return server.URL
+	}
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -81,18 +84,18 @@ func TestSignFailsHalfWay(t *testing.T) {
 	if err := silent.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for name, config := range map[string]string{
-		"log answers 500":              s.configWith(t, s.Rekor, broken.URL),
-		"timestamp authority is down":  s.configWith(t, s.Timestamper, closed),
-		"certificate authority is 500": s.configWith(t, s.Fulcio, broken.URL),
+	for name, c := range map[string]struct{ config, want string }{
+		"log answers 500":                   {s.configWith(t, s.Rekor, answers(500)), "500"},
+		"timestamp authority is down":       {s.configWith(t, s.Timestamper, closed), "connection refused"},
+		"certificate authority answers 403": {s.configWith(t, s.Fulcio, answers(403)), "403"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // they wait between attempts
 			dist := smallDist(t)
-			args := []string{"sign", dist, "--signing-config", config, "--trusted-root", s.TrustedRoot, "--identity-token", s.tokenFile(t),
+			args := []string{"sign", dist, "--signing-config", c.config, "--trusted-root", s.TrustedRoot, "--identity-token", s.tokenFile(t),
 				"--certificate-identity", signerMail, "--certificate-oidc-issuer", s.Mail}
-			if out := s.releaser(t, 1, args...); strings.Contains(out, "eyJ") {
-				t.Errorf("the token is in %s", out)
+			if out := s.releaser(t, 1, args...); strings.Contains(out, "eyJ") || !strings.Contains(out, c.want) {
+				t.Errorf("got %s, want %q and no token", out, c.want)
 			}
 			if got := left(t, dist); got != "" {
 				t.Errorf("left behind: %s", got)
