@@ -24,6 +24,8 @@ import (
 //	tuf oversize        serve a timestamp of a megabyte
 //	tuf break SUFFIX    answer 500 to paths that end so; none: be whole again
 //	tuf cut SUFFIX      cut answers to paths that end so
+//	tuf hang SUFFIX     do not answer to paths that end so
+//	tuf await           wait until one of those was asked for
 func tufRepository(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) == 0 {
 		ts.Fatalf("usage: tuf VERB [ARG]")
@@ -98,10 +100,30 @@ func tufRepository(ts *testscript.TestScript, neg bool, args []string) {
 			_, _ = w.Write(data[:len(data)/2])
 			return true
 		})
+	case "hang":
+		asked := make(chan struct{}, 10)
+		ts.Value("tuf").(*tufServer).asked = asked
+		r.Front(func(w http.ResponseWriter, path string) bool {
+			if !strings.HasSuffix(path, arg) {
+				return false
+			}
+			asked <- struct{}{}
+			time.Sleep(time.Second) // long enough to be killed in
+			return true
+		})
+	case "await":
+		select {
+		case <-ts.Value("tuf").(*tufServer).asked:
+		case <-time.After(30 * time.Second):
+			ts.Fatalf("tuf await: nobody asked")
+		}
 	default:
 		ts.Fatalf("tuf: %q: no such verb", args[0])
 	}
 }
 
 // tufServer is the repository of a script, once it has started one.
-type tufServer struct{ *loopback.TUF }
+type tufServer struct {
+	*loopback.TUF
+	asked <-chan struct{}
+}

@@ -64,8 +64,10 @@ func readStatement(payload []byte) (statement, error) {
 // in-toto spelled as it spells them.
 func plainNames(payload []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(payload))
-	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
-		return fmt.Errorf("want a JSON object, got %v (%v)", t, err)
+	if t, err := dec.Token(); err != nil {
+		return fmt.Errorf("want a JSON object: %w", err)
+	} else if t != json.Delim('{') {
+		return fmt.Errorf("want a JSON object, got %v", t)
 	}
 	seen := map[string]bool{}
 	for dec.More() {

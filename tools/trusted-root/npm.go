@@ -41,8 +41,11 @@ func npmPack(ctx context.Context, dir, spec string) (packed, error) {
 		return packed{}, err
 	}
 	var all []packed
-	if err := json.Unmarshal(out, &all); err != nil || len(all) != 1 {
-		return packed{}, fmt.Errorf("npm pack %s: want the description of one package, got %d bytes (%v)", spec, len(out), err)
+	if err := json.Unmarshal(out, &all); err != nil {
+		return packed{}, fmt.Errorf("npm pack %s: want the description of one package: %w", spec, err)
+	}
+	if len(all) != 1 {
+		return packed{}, fmt.Errorf("npm pack %s: want the description of one package, got %d", spec, len(all))
 	}
 	if p := all[0]; p.Version == "" || p.Filename == "" || strings.ContainsAny(p.Filename, `/\`) {
 		return packed{}, fmt.Errorf("npm pack %s: want a version and a file name, got %q and %q", spec, p.Version, p.Filename)
@@ -117,8 +120,11 @@ func (p packed) root(path string) (carried, error) {
 	var root struct {
 		Signed verify.CarriedTUFRoot `json:"signed"`
 	}
-	if err := json.Unmarshal(seed.Root, &root); err != nil || root.Signed.Version < 1 || root.Signed.Expires.IsZero() {
-		return carried{}, fmt.Errorf("root.json: want a version and an expiry (%v)", err)
+	if err := json.Unmarshal(seed.Root, &root); err != nil {
+		return carried{}, fmt.Errorf("root.json: %w", err)
+	}
+	if root.Signed.Version < 1 || root.Signed.Expires.IsZero() {
+		return carried{}, errors.New("root.json: want a version and an expiry")
 	}
 	return carried{data: data, record: verify.CarriedOrigin{
 		Package: packageName, Version: p.Version, Integrity: p.Integrity, Target: target, SHA256: tr.Digest(), TUFRoot: root.Signed,
