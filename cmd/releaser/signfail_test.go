@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"facerec/internal/checksum"
+	"facerec/internal/loopback"
 	"facerec/internal/sign"
 )
 
@@ -191,6 +192,7 @@ func TestSignAsOnARunner(t *testing.T) {
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", secret)
 	dist := smallDist(t)
 	trust := []string{"--trusted-root", s.TrustedRoot, "--certificate-identity", workflow, "--certificate-oidc-issuer", s.Actions}
+	s.releaser(t, 2, append([]string{"sign", dist}, trust...)...)
 	out := s.releaser(t, 0, append([]string{"sign", dist, "--signing-config", s.SigningConfig}, trust...)...)
 	if !strings.Contains(out, "signed by "+workflow) || strings.Contains(out, secret) || left(t, dist) != sign.BundleFile {
 		t.Errorf("got %s and %s", out, left(t, dist))
@@ -202,4 +204,41 @@ func TestSignAsOnARunner(t *testing.T) {
 	if got := left(t, other); got != "" {
 		t.Errorf("left behind: %s", got)
 	}
+}
+
+// TestSignByWhatWasKept fetches root and services through TUF, and then signs and
+// verifies without naming either.
+func TestSignByWhatWasKept(t *testing.T) {
+	s := newSigning(t)
+	t.Setenv("XDG_CONFIG_HOME", t.TempDir())
+	r, err := loopback.NewTUF(time.Now().Add(24 * time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for name, path := range map[string]string{"trusted_root.json": s.TrustedRoot, "signing_config.v0.2.json": s.SigningConfig} {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			err = r.Put(name, raw)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	anchor, err := r.PublishRoot()
+	if err == nil {
+		err = r.Publish()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.releaser(t, 0, "trust", "update", "--mirror", r.URL, "--root", s.write(t, "root.json", string(anchor)))
+	dist := smallDist(t)
+	signer := []string{"--certificate-identity", signerMail, "--certificate-oidc-issuer", s.Mail}
+	out := s.releaser(t, 0, append([]string{"sign", dist, "--identity-token", s.tokenFile(t)}, signer...)...)
+	if !strings.Contains(out, "trust: root kept from "+r.URL) || !strings.Contains(out, "sign: by the services that "+r.URL+" names") {
+		t.Errorf("got %s", out)
+	}
+	r.Close() // verifying asks nobody
+	s.releaser(t, 0, append([]string{"verify-blob", "--bundle", filepath.Join(dist, sign.BundleFile), filepath.Join(dist, checksum.File)}, signer...)...)
 }

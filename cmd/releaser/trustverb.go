@@ -53,7 +53,8 @@ func (a *app) trustUpdateVerb() *cobra.Command {
 		Short: "Fetch the newest trusted root through TUF and keep it",
 		Long: `Fetch trusted_root.json from a TUF repository, the public-good instance's unless
 --mirror names another, and keep it for verify and sign, with the time it was
-fetched and how long it is good. The chain of TUF roots begins with the newest one
+fetched and how long it is good; and with it the services to sign with, where the
+repository names them (signing_config.v0.2.json). The chain of TUF roots begins with the newest one
 seen before, else with the one in this program, else with --root FILE.
 
 What is expired, older than what was seen before, signed by others or not of the

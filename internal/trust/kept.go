@@ -15,9 +15,9 @@ import (
 // KeptSchema is the first field of the file that a [Kept] is stored in.
 const KeptSchema = "releaser.kept-root/v1"
 
-// maxKept is the largest file that is read, in bytes: the root in base64, and a
-// little.
-const maxKept = 2 * maxTarget
+// maxKept is the largest file that is read, in bytes: root and
+// signing configuration in base64, and a little.
+const maxKept = 3 * maxTarget
 
 // Kept is a trusted root as it was fetched, and what vouched for it.
 type Kept struct {
@@ -26,6 +26,10 @@ type Kept struct {
 	Fetched  time.Time  // UTC, in whole seconds
 	Metadata []Metadata // root, targets, snapshot, timestamp
 	Root     []byte     // trusted_root.json
+
+	// SigningConfig names the services to sign with (signing_config.json), if the
+	// repository has it.
+	SigningConfig []byte
 }
 
 // Metadata is one file of TUF metadata.
@@ -62,11 +66,14 @@ type keptFile struct {
 	Metadata []Metadata     `json:"metadata"`
 	SHA256   release.Digest `json:"sha256"`
 	Root     []byte         `json:"trusted_root"`
+
+	// Of this no hash is needed: what signs by it verifies by the root.
+	SigningConfig []byte `json:"signing_config,omitempty"`
 }
 
 // Format is the file to store. [ParseKept] reads it.
 func (k Kept) Format() ([]byte, error) {
-	b, err := json.MarshalIndent(keptFile{KeptSchema, k.Mirror, k.Anchor, k.Fetched, k.Metadata, release.DigestBytes(k.Root), k.Root}, "", "  ")
+	b, err := json.MarshalIndent(keptFile{KeptSchema, k.Mirror, k.Anchor, k.Fetched, k.Metadata, release.DigestBytes(k.Root), k.Root, k.SigningConfig}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("kept root: %w", err)
 	}
@@ -101,7 +108,7 @@ func parseKept(data []byte) (Kept, error) {
 	if got := release.DigestBytes(f.Root); got != f.SHA256 {
 		return Kept{}, fmt.Errorf("trusted_root: expected %s, got %s", f.SHA256, got)
 	}
-	k := Kept{Mirror: f.Mirror, Anchor: f.Anchor, Fetched: f.Fetched, Metadata: f.Metadata, Root: f.Root}
+	k := Kept{Mirror: f.Mirror, Anchor: f.Anchor, Fetched: f.Fetched, Metadata: f.Metadata, Root: f.Root, SigningConfig: f.SigningConfig}
 	return k, k.check()
 }
 

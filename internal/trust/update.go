@@ -27,8 +27,11 @@ import (
 // sigstore-go knows it.
 const PublicGood = tuf.DefaultMirror
 
-// target is the file in the repository that is wanted.
-const target = "trusted_root.json"
+// The files in the repository that are wanted: the second one if it is there.
+const (
+	rootTarget     = "trusted_root.json"
+	servicesTarget = "signing_config.v0.2.json"
+)
 
 // maxTarget is the largest target that is fetched, in bytes; the public one has
 // 7 kB.
@@ -152,19 +155,17 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 	if err := up.Refresh(); err != nil {
 		return Kept{}, err
 	}
-	info, err := up.GetTargetInfo(target)
+	data, err := fetch(up, c, rootTarget)
 	if err != nil {
 		return Kept{}, err
 	}
-	if info.Length > maxTarget {
-		return Kept{}, fmt.Errorf("%s: want at most %d bytes, got %d", target, maxTarget, info.Length)
+	var services []byte
+	if _, listed := up.GetTopLevelTargets()[servicesTarget]; listed {
+		if services, err = fetch(up, c, servicesTarget); err != nil {
+			return Kept{}, err
+		}
 	}
-	c.DisableLocalCache = true // the target is the caller's to store, in one piece
-	_, data, err := up.DownloadTarget(info, "", "")
-	if err != nil {
-		return Kept{}, fmt.Errorf("%s: %w", target, err)
-	}
-	k := Kept{Mirror: r.Mirror, Anchor: name, Fetched: r.Now.UTC().Truncate(time.Second), Root: data}
+	k := Kept{Mirror: r.Mirror, Anchor: name, Fetched: r.Now.UTC().Truncate(time.Second), Root: data, SigningConfig: services}
 	set := up.GetTrustedMetadataSet()
 	targets := set.Targets[metadata.TARGETS].Signed
 	k.Metadata = []Metadata{
@@ -174,6 +175,25 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 		{metadata.TIMESTAMP, set.Timestamp.Signed.Version, set.Timestamp.Signed.Expires.UTC()},
 	}
 	return k, k.check()
+}
+
+// fetch gets one target, into memory.
+func fetch(up *updater.Updater, c *config.UpdaterConfig, name string) ([]byte, error) {
+	info, err := up.GetTargetInfo(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.Length > maxTarget {
+		return nil, fmt.Errorf("%s: want at most %d bytes, got %d", name, maxTarget, info.Length)
+	}
+	keep := c.DisableLocalCache
+	c.DisableLocalCache = true // the target is the caller's to store, in one piece
+	defer func() { c.DisableLocalCache = keep }()
+	_, data, err := up.DownloadTarget(info, "", "")
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return data, nil
 }
 
 // newest is the root that was seen last, or the anchor if none was or that is

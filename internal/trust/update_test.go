@@ -83,6 +83,31 @@ func TestUpdate(t *testing.T) {
 	}
 }
 
+// TestSigningConfig fetches the second target where there is one.
+func TestSigningConfig(t *testing.T) {
+	r, ask := repository(t)
+	if k := update(t, ask, first); k.SigningConfig != nil {
+		t.Errorf("got %s", k.SigningConfig)
+	}
+	must(t, r.Put("signing_config.v0.2.json", []byte(second)))
+	must(t, r.Next())
+	k := update(t, ask, first)
+	b, err := k.Format()
+	must(t, err)
+	if again, err := trust.ParseKept(b); err != nil || string(again.SigningConfig) != second {
+		t.Errorf("got %s, %v", again.SigningConfig, err)
+	}
+	for path := range r.Files() {
+		if strings.HasSuffix(path, "signing_config.v0.2.json") {
+			r.Serve(path, []byte(first))
+		}
+	}
+	var refused *trust.Refused
+	if _, err := trust.Update(t.Context(), ask); !errors.As(err, &refused) {
+		t.Errorf("got %v, want a refusal of what was not signed", err)
+	}
+}
+
 // TestKeysChange turns over the root's key and the timestamp's, two versions at
 // once: whoever begins with the first root gets there.
 func TestKeysChange(t *testing.T) {
@@ -259,6 +284,7 @@ func TestCannotAsk(t *testing.T) {
 		}),
 	} {
 		r.Front(front)
+		ask.State = t.TempDir() // what one has fetched the next need not
 		_, err := trust.Update(t.Context(), ask)
 		var refused *trust.Refused
 		if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "cannot ask "+r.URL) {
@@ -352,7 +378,7 @@ func TestKept(t *testing.T) {
 		"another schema": edit("/v1", "/v2"), "another root": edit(`"trusted_root": "e`, `"trusted_root": "f`),
 		"unknown field": edit(`"mirror"`, `"miror"`), "no mirror": edit(k.Mirror, ""),
 		"role missing": edit(`"role": "snapshot"`, `"role": "root"`), "no version": edit(`"version": 1`, `"version": 0`),
-		"no date": edit(`"fetched": "2026-11-01T12:00:00Z"`, `"fetched": "0001-01-01T00:00:00Z"`), "huge": bytes.Repeat([]byte(" "), 9<<20),
+		"no date": edit(`"fetched": "2026-11-01T12:00:00Z"`, `"fetched": "0001-01-01T00:00:00Z"`), "huge": bytes.Repeat([]byte(" "), 13<<20),
 	} {
 		if _, err := trust.ParseKept(bad); err == nil || strings.Contains(err.Error(), "\n") {
 			t.Errorf("%s: got %v", name, err)
