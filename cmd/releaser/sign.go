@@ -245,7 +245,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 	}
 	// The public half is known here; a file is wanted only from verifiers.
 	policy, err := a.policyFor(&f.trust, s.Key, fallback)
-	return s, policy, err
+	return s, policy, a.untrusted(err)
 }
 
 // signingConfig is the file that names the services to sign with, and what to call
