@@ -65,6 +65,10 @@ bench: packages models samples releaser ## wall, CPU and peak memory of every st
 bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum: CPU, wall, memory, bytes
 	$(GO) run ./tools/bench-archive
 
+.PHONY: bench-verify
+bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
+	$(GO) run ./tools/bench-verify $(if $(CELLS),-cells $(CELLS))
+
 .PHONY: reprotest
 reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
 	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS))

@@ -1,7 +1,7 @@
 // Package house holds the code base to its own plan: which room may import
 // which. Arrows run downwards only:
 //
-//	cmd → {oci, sign, trust, verify, publish, dlib} → {tarball, checksum, models, app} → release
+//	cmd → {oci, sign, trust, verify, publish, dlib} → {tarball, checksum, models, app} → {release, inflate}
 package house
 
 import (
@@ -15,12 +15,13 @@ import (
 // that it may import.
 var rooms = map[string][]string{
 	"internal/release":    {},
-	"internal/tarball":    {"internal/release"},
+	"internal/inflate":    {},
+	"internal/tarball":    {"internal/inflate", "internal/release"},
 	"internal/checksum":   {"internal/release"},
 	"models":              {},
 	"internal/models":     {"models"},
 	"internal/app":        {},
-	"internal/oci":        {"internal/release", "internal/tarball"},
+	"internal/oci":        {"internal/inflate", "internal/release", "internal/tarball"},
 	"internal/sbom":       {"internal/release", "internal/tarball"},
 	"internal/sign":       {"internal/release", "internal/checksum"},
 	"internal/verify":     {"internal/release", "internal/tarball", "internal/checksum"},
@@ -30,6 +31,7 @@ var rooms = map[string][]string{
 	"internal/inputs":     {"internal/models", "models", "toolchain"},
 	"internal/measure":    {},
 	"internal/loopback":   {},
+	"internal/benchset":   {"internal/loopback", "internal/measure"},
 	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/trust", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/dlib", "internal/models", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
@@ -38,7 +40,8 @@ var rooms = map[string][]string{
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
 	"tools/reprotest":     {"internal/release"},
 	"tools/trusted-root":  {"internal/trust", "internal/verify"},
-	"tools/bench-archive": {"internal/loopback", "internal/measure"},
+	"tools/bench-archive": {"internal/benchset", "internal/measure"},
+	"tools/bench-verify":  {"internal/benchset", "internal/loopback", "internal/measure"},
 	"tools/bench-facerec": {"internal/measure"},
 }
 
@@ -54,7 +57,8 @@ var only = map[string][]string{
 // rooms that are not listed may import any.
 var thirdParty = map[string][]string{
 	"internal/release":  {},
-	"internal/tarball":  {"github.com/klauspost/compress", "golang.org/x/sync"},
+	"internal/inflate":  {},
+	"internal/tarball":  {"golang.org/x/sync"},
 	"internal/checksum": {},
 	"internal/sbom":     {},
 	"internal/models":   {},

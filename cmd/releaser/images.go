@@ -24,15 +24,20 @@ type images struct {
 	indexes map[oci.Ref]*oci.Index
 }
 
+// place is where to look for what a reference names.
+func (i *images) place(ref oci.Ref) oci.Ref {
+	if i.instead != nil {
+		return *i.instead
+	}
+	return ref
+}
+
 func (i *images) index(ctx context.Context, image string, digest release.Digest) (*oci.Index, error) {
 	ref, err := oci.ParseRef(image)
-	if i.instead != nil {
-		ref, err = *i.instead, nil
-	}
-	if err != nil {
+	if err != nil && i.instead == nil {
 		return nil, fmt.Errorf("%w; say where the images are with --image", err)
 	}
-	ref = ref.At(digest)
+	ref = i.place(ref).At(digest)
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	if ix := i.indexes[ref]; ix != nil {
@@ -46,28 +51,77 @@ func (i *images) index(ctx context.Context, image string, digest release.Digest)
 	return ix, nil
 }
 
-// Manifest implements verify.Images.
-func (i *images) Manifest(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error) {
+// Resolve implements verify.Images.
+func (i *images) Resolve(ctx context.Context, image string) (release.Digest, error) {
+	ref, err := oci.ParseRef(image)
+	if err != nil {
+		return release.Digest{}, err
+	}
+	ix, err := oci.ReadIndex(ctx, ref, i.access)
+	if err != nil {
+		return release.Digest{}, asDifference(err)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.indexes[i.place(ref).At(ix.Digest)] = ix
+	return ix.Digest, nil
+}
+
+// Platform implements verify.Images.
+func (i *images) Platform(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error) {
 	ix, err := i.index(ctx, image, index)
 	if err != nil {
 		return release.Digest{}, err
 	}
-	img, err := ix.Image(ctx, p)
+	m, err := ix.Platform(p)
 	if err != nil {
 		return release.Digest{}, asDifference(err)
 	}
-	return img.Digest, nil
+	return m.Digest, nil
+}
+
+// Beside implements verify.Images.
+func (i *images) Beside(ctx context.Context, image string, index release.Digest) (verify.Subject, error) {
+	s := verify.Subject{Digest: index}
+	ix, err := i.index(ctx, image, index)
+	if err != nil {
+		return s, err
+	}
+	return s, readBeside(ctx, ix.Ref, &s, i.access)
+}
+
+// Manifest implements verify.Images.
+func (i *images) Manifest(ctx context.Context, cell release.RecordCell) (verify.ImageManifest, error) {
+	img, err := i.image(ctx, cell)
+	if err != nil {
+		return verify.ImageManifest{}, err
+	}
+	return verify.ImageManifest{Config: release.DigestBytes(img.RawConf), Layers: layerDigests(img)}, nil
+}
+
+// image reads a platform manifest and its configuration.
+func (i *images) image(ctx context.Context, cell release.RecordCell) (*oci.Image, error) {
+	ix, err := i.index(ctx, cell.Image, cell.IndexDigest)
+	if err != nil {
+		return nil, err
+	}
+	img, err := ix.Image(ctx, cell.Platform)
+	return img, asDifference(err)
+}
+
+func layerDigests(img *oci.Image) []release.Digest {
+	var out []release.Digest
+	for _, l := range img.Layers {
+		out = append(out, l.Digest)
+	}
+	return out
 }
 
 // Tree implements verify.Images.
 func (i *images) Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error) {
-	ix, err := i.index(ctx, cell.Image, cell.IndexDigest)
+	img, err := i.image(ctx, cell)
 	if err != nil {
 		return tarball.Tree{}, err
-	}
-	img, err := ix.Image(ctx, cell.Platform)
-	if err != nil {
-		return tarball.Tree{}, asDifference(err)
 	}
 	flat, err := i.unpacker.Flatten(ctx, img, cell.Path)
 	if err != nil {
@@ -89,7 +143,8 @@ func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry
 func asDifference(err error) error {
 	var m *oci.MismatchError
 	if errors.As(err, &m) {
-		return &verify.Error{Class: verify.Differs, Step: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got}
+		return &verify.Error{Class: verify.Differs, Step: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got,
+			Err: errors.New("the copy there is damaged or was replaced: fetch it from another place")}
 	}
 	return err
 }

@@ -93,13 +93,17 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 		return err
 	}
 	defer spool.Close()
-	cells, err := a.collect(ctx, c, ref, oci.NewUnpacker(spool, limits), spool)
+	p := a.progress("pack")
+	defer p.close()
+	unpacker := oci.NewUnpacker(spool, limits)
+	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
+	cells, err := a.collect(ctx, c, ref, unpacker, spool)
 	if err != nil {
 		return err
 	}
 	var record release.Record
 	err = replaceDir(out, isReleaseFile, func(tmp string) error {
-		if err := writeTarballs(ctx, tmp, cells, jobs); err != nil {
+		if err := writeTarballs(ctx, tmp, cells, tarball.Options{Workers: jobs, Progress: p.move}); err != nil {
 			return err
 		}
 		if err := writeSBOMs(tmp, c, cells, locks); err != nil {
@@ -111,6 +115,10 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	if err != nil {
 		return err
 	}
+	for _, rc := range record.Cells {
+		p.finish(rc.String(), fmt.Sprintf("%s, %d bytes", rc.Asset, rc.FileSize))
+	}
+	p.close()
 	if a.json {
 		return a.answer(packAnswer(out, record))
 	}
@@ -153,10 +161,11 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
 		}
 		a.note("pack: %s: %s of %s, %d entries", cell, c.config.Extract.Path, img.Ref, len(tree.Entries()))
+		config := release.DigestBytes(img.RawConf)
 		out = append(out, packed{cell: cell, image: img, tag: at, tree: tree, record: release.RecordCell{
 			Lineage: cell.Lineage.Name, Platform: cell.Platform,
 			Asset: c.config.AssetName(c.version, cell), Image: c.recorded(at),
-			IndexDigest: index.Digest, ManifestDigest: img.Digest,
+			IndexDigest: index.Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
 			Path: c.config.Extract.Path, Prefix: c.config.Prefix(c.version, cell),
 			Include: c.config.Extract.Include, Exclude: c.config.Extract.Exclude,
 			Recipe: c.config.Recipe, Entries: verify.Entries(tree),
@@ -167,7 +176,7 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci
 
 // writeTarballs packs all cells in one call, so that what they share is
 // compressed once.
-func writeTarballs(ctx context.Context, dir string, cells []packed, jobs int) (err error) {
+func writeTarballs(ctx context.Context, dir string, cells []packed, o tarball.Options) (err error) {
 	files := make([]*os.File, len(cells))
 	defer func() {
 		for _, f := range files {
@@ -185,7 +194,7 @@ func writeTarballs(ctx context.Context, dir string, cells []packed, jobs int) (e
 		files[i] = f
 		work[i] = tarball.Job{Name: p.cell.String(), Tree: p.tree, Prefix: p.record.Prefix, Recipe: tarball.Recipe(p.record.Recipe), Out: f}
 	}
-	results, err := tarball.Pack(ctx, work, tarball.Options{Workers: jobs})
+	results, err := tarball.Pack(ctx, work, o)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,10 @@ import (
 )
 
 // reportFlags say in which form a report comes, and where it goes.
-type reportFlags struct{ format, output string }
+type reportFlags struct {
+	format, output string
+	late           bool // the steps have not been printed as they came
+}
 
 func (f *reportFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.format, "format", "text", "`FORM` of the report: text, json, sarif or html")
@@ -52,7 +55,11 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 		fallthrough
 	case f.format == "text":
 		annotations = a.out
-		a.say("%s", strings.TrimRight(r.Summary(), "\n"))
+		text := r.Summary()
+		if f.late {
+			text = r.Text()
+		}
+		a.say("%s", strings.TrimRight(text, "\n"))
 	default:
 		a.out.Write(document) //nolint:errcheck // as every other print
 	}

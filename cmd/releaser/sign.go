@@ -48,8 +48,9 @@ does since version 3, and put the bundles beside them in the registry.
 
 With --provenance, sign also where the tarballs come from: an in-toto statement
 (SLSA provenance, version 1) in DIST/provenance.sigstore.json, whose subjects are
-each tarball and its tar stream, and whose materials are the images by digest,
-config.json and inputs.lock.json beside it. verify holds it to release.json.
+each tarball and its tar stream, and whose materials are of each image the index,
+the platform manifest, its configuration and its layers, then config.json and
+inputs.lock.json beside it. verify holds it to release.json.
 
 With --attest, put attestations beside the images too: SLSA provenance beside each
 index and manifest, and beside each manifest that release.json in DIST names its

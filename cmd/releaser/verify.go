@@ -15,36 +15,51 @@ import (
 )
 
 type verifyFlags struct {
-	trust   trustFlags
-	limits  limitFlags
-	image   string
-	cells   string
-	offline bool
-	fast    bool
-	jobs    int
-	report  reportFlags
+	trust      trustFlags
+	limits     limitFlags
+	image      string
+	cells      string
+	platform   string
+	path       string
+	offline    bool
+	fast       bool
+	signatures bool
+	jobs       int
+	report     reportFlags
 }
 
 func (a *app) verifyVerb() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify DIST",
+		Use:   "verify DIST…",
 		Short: "Verify a release from the signature down to every byte",
 		Long: `Walk the chain, for every cell, and go on after a failure:
 
   bundle        checksums.txt is signed by whom you expect
-  checksums     every file is as signed
-  release.json  says which image each tarball came out of
+  checksums     it can be read, and covers what lies beside it
+  tarball       the file is as signed
+  release.json  says which image the tarball came out of
   index         the image's index, by digest, has the platform's manifest
-  image         manifest and layers are as their digests say
-  rebuilt       the folder, packed again, is the tarball, byte for byte
+  manifest      the platform manifest and its configuration are as their digests say
+  layers        so is every layer, and what it inflates to
+  entries       the tarball holds what release.json lists
+  rebuilt       the image's folder, packed again, is the tarball, byte for byte
+
+DIST is the folder of a release, or a tarball. A tarball with checksums.txt beside
+it is verified as that release's, and no other of its cells; one without is held
+to the image of --image alone, and the links that nobody signed are skipped, so
+that the answer is incomplete at best (exit 5). Its lineage, version and platform
+follow from its name as config.json spells it, or else NAME_VERSION_OS_ARCH[-SUFFIX].tar.gz,
+unless --image has a tag or digest, and --platform is given. Several DIST are
+verified in one run and make one report; the worst exit code is that of the run.
 
 The signer is the identity in config.json, unless --certificate-identity and
 --certificate-oidc-issuer, or --key, say otherwise; it is never taken from the
 release. Images come from where release.json says, always by digest; --image
-names another place: a repository or oci-layout:DIR. With --offline no network
-is touched: then only a layout can be compared with, and without one the report
-is incomplete (exit 5).
+names another place: a repository or oci-layout:DIR. --image-signatures asks for a
+signature beside each image too, by the same signer, as verify-image does. With
+--offline no network is touched: then only a layout can be compared with, and
+without one the report is incomplete (exit 5).
 
 The answer is text with a line a step, or with --format one document: json,
 sarif (2.1.0) or html (one page that needs nothing else). --output puts that
@@ -54,16 +69,19 @@ every broken link is annotated and the step summary has the table.
 --fast compares the tar stream inside each tarball with the image and does not
 compress it again: what is unpacked is proven, that its compression is what the
 recipe makes is not, and the report says so.`,
-		Args: cobra.ExactArgs(1),
+		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return a.verify(cmd.Context(), args[0], f)
+			return a.verify(cmd.Context(), args, f)
 		},
 	}
 	f.trust.add(cmd)
 	f.limits.add(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
+	fl.BoolVar(&f.signatures, "image-signatures", false, "ask for a signature beside each image too")
 	fl.StringVar(&f.cells, "cells", "all", "which `CELLS`: all, or LINEAGE/OS/ARCH[/VARIANT], joined by commas")
+	fl.StringVar(&f.platform, "platform", "", "which `PLATFORM` a tarball without release.json is for (default: by its name)")
+	fl.StringVar(&f.path, "path", "", "which `FOLDER` of the image a tarball without release.json holds (default: extract.path of config.json, or /app)")
 	fl.BoolVar(&f.offline, "offline", false, "touch no network")
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	f.report.add(fl)
@@ -71,42 +89,75 @@ recipe makes is not, and the report says so.`,
 	return cmd
 }
 
-func (a *app) verify(ctx context.Context, dist string, f verifyFlags) error {
-	if fi, err := os.Stat(dist); err != nil || !fi.IsDir() {
-		return usage("%s is no folder: name the folder that has checksums.txt", dist)
+// verify walks each target in turn and makes one report.
+func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
+	targets, err := targetsOf(args)
+	if err != nil {
+		return err
 	}
 	live, err := f.report.check(a.json)
 	if err != nil {
 		return err
 	}
-	var fallback []verify.Identity
-	if !f.trust.given() {
-		if fallback, err = a.configuredIdentity(dist); err != nil {
-			return a.untrusted(err)
-		}
-	}
-	policy, err := a.policy(&f.trust, fallback...)
-	if err != nil {
-		return a.untrusted(err)
-	}
-	a.note("verify: expecting %s", expected(policy))
-	in := verify.Input{Dist: os.DirFS(dist), Policy: policy, Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast}
+	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
 	if f.cells != "" && f.cells != "all" {
 		in.Cells = strings.Split(f.cells, ",")
 	}
-	if live {
-		in.Progress = func(s verify.Step) { a.say("%s", strings.TrimRight(s.Text(), "\n")) }
+	p := a.progress("verify")
+	defer p.close()
+	f.report.late = live && p.live() && onScreen(a.out) // the text and the bars would be in each other's way
+	live = live && !f.report.late
+	in.Pack.Progress = p.move
+	in.Progress = func(s verify.Step) {
+		if live {
+			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+		}
+		if s.Link == verify.LinkRebuilt {
+			p.finish(s.Cell, s.Outcome())
+		}
 	}
-	done, err := a.chooseImages(&in, f)
+	done, err := a.chooseImages(&in, f, p)
 	if err != nil {
 		return err
 	}
 	defer done()
-	report, err := verify.Release(ctx, in)
-	if err != nil {
-		return err
+	var names []string
+	var reports []verify.Report
+	for _, t := range targets {
+		if live && len(targets) > 1 {
+			a.say("%s:", t.name)
+		}
+		if len(targets) > 1 {
+			p.under(t.name + ": ")
+		}
+		report, err := a.verifyTarget(ctx, t, in, f)
+		if err != nil {
+			return err
+		}
+		names, reports = append(names, t.name), append(reports, report)
 	}
-	return a.deliver(report, f.report)
+	p.close()
+	return a.deliver(verify.Join(names, reports), f.report)
+}
+
+func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f verifyFlags) (verify.Report, error) {
+	if t.loose != nil {
+		return a.verifyTarballs(ctx, t.loose, in, f)
+	}
+	var fallback []verify.Identity
+	if !f.trust.given() {
+		var err error
+		if fallback, err = a.configuredIdentity(t.dist); err != nil {
+			return verify.Report{}, a.untrusted(err)
+		}
+	}
+	policy, err := a.policy(&f.trust, fallback...)
+	if err != nil {
+		return verify.Report{}, a.untrusted(err)
+	}
+	a.note("verify: expecting %s", expected(policy))
+	in.Dist, in.Policy, in.Assets = os.DirFS(t.dist), policy, t.assets
+	return verify.Release(ctx, in)
 }
 
 // untrusted gives an unusable trust root its exit code.
@@ -119,7 +170,7 @@ func (a *app) untrusted(err error) error {
 }
 
 // chooseImages decides where images come from.
-func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
+func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
 	var instead *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
@@ -144,9 +195,11 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags) (func(), error) {
 		_ = spool.Close()
 		return nil, err
 	}
+	unpacker := oci.NewUnpacker(spool, f.limits.limits())
+	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	in.Images = &images{
 		access: a.accessFor(f.offline), instead: instead, extra: extra,
-		unpacker: oci.NewUnpacker(spool, f.limits.limits()), indexes: map[oci.Ref]*oci.Index{},
+		unpacker: unpacker, indexes: map[oci.Ref]*oci.Index{},
 	}
 	return func() { _ = spool.Close() }, nil
 }

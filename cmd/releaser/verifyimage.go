@@ -109,16 +109,16 @@ func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Subje
 	}
 	for i := range all {
 		a.note("verify-image: %s", all[i].Digest)
-		if err := a.beside(ctx, ix.Ref, &all[i]); err != nil {
+		if err := readBeside(ctx, ix.Ref, &all[i], a.access()); err != nil {
 			return "", nil, err
 		}
 	}
 	return ix.Ref.String(), all, nil
 }
 
-// beside reads what stands beside one digest.
-func (a *app) beside(ctx context.Context, at oci.Ref, s *verify.Subject) error {
-	found, problems, err := oci.Attachments(ctx, at, s.Digest, a.access())
+// readBeside reads what stands beside one digest.
+func readBeside(ctx context.Context, at oci.Ref, s *verify.Subject, access oci.Access) error {
+	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
 	if err != nil {
 		return err
 	}

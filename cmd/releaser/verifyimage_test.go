@@ -173,7 +173,7 @@ func (s *signing) push(t *testing.T, registry, name string) oci.Ref {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := oci.Push(t.Context(), from.WithTag("1.0.0"), to, oci.Access{}, nil)
+	pushed, err := oci.Push(t.Context(), from.WithTag("1.0.0"), to, oci.TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

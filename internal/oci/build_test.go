@@ -191,7 +191,7 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := Push(ctx, from, mustRef(t, host+"/a/tool"), Access{}, nil)
+	pushed, err := Push(ctx, from, mustRef(t, host+"/a/tool"), TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +199,14 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 		t.Fatalf("pushed %v", pushed)
 	}
 	back := filepath.Join(t.TempDir(), "back")
-	pulled, err := Pull(ctx, mustRef(t, host+"/a/tool:1.0.0"), back, "1.0.0", Access{})
+	pulled, err := Pull(ctx, []PullJob{{mustRef(t, host+"/a/tool:1.0.0"), "1.0.0"}}, back, TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if pulled.Digest != cells[0].Index {
-		t.Errorf("pulled %s, want %s", pulled.Digest, cells[0].Index)
+	if pulled[0].Digest != cells[0].Index {
+		t.Errorf("pulled %s, want %s", pulled[0].Digest, cells[0].Index)
 	}
-	again, err := Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), Access{}, nil)
+	again, err := Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -230,7 +230,7 @@ func TestPushRefusesADamagedLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := startRegistry(t)
-	_, err = Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), Access{}, nil)
+	_, err = Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), TransferOptions{})
 	if err == nil || !strings.Contains(err.Error(), "expected "+cells[0].Layers[0].Digest.String()) {
 		t.Fatalf("got %v", err)
 	}

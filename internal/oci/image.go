@@ -123,9 +123,9 @@ func platformName(os, arch, variant string) string {
 	return s
 }
 
-// Image reads the manifest of one platform. Attestations that builders put
+// Platform finds the manifest of one platform. Attestations that builders put
 // beside images as platform unknown/unknown are passed over.
-func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) {
+func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
 	var found []PlatformManifest
 	var names []string
 	for _, m := range ix.Manifests {
@@ -138,11 +138,20 @@ func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) 
 	}
 	switch len(found) {
 	case 0:
-		return nil, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: "the image has " + strings.Join(names, ", ")}
+		return PlatformManifest{}, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: "the image has " + strings.Join(names, ", ")}
 	case 1:
-		return ix.read(ctx, found[0])
+		return found[0], nil
 	}
-	return nil, fmt.Errorf("%s names platform %s %d times: cannot tell which is meant", ix.Ref, p, len(found))
+	return PlatformManifest{}, fmt.Errorf("%s names platform %s %d times: cannot tell which is meant", ix.Ref, p, len(found))
+}
+
+// Image reads the manifest of one platform and its configuration.
+func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) {
+	m, err := ix.Platform(p)
+	if err != nil {
+		return nil, err
+	}
+	return ix.read(ctx, m)
 }
 
 // Images reads every platform manifest but attestations.

@@ -11,10 +11,11 @@ import (
 	"path"
 	"strings"
 	"sync"
+	"sync/atomic"
 
-	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 
+	"facerec/internal/inflate"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -64,6 +65,12 @@ type owner struct {
 // Unpacker reads layers, each distinct one once however many images share it,
 // and keeps file contents in a spool, each distinct one once.
 type Unpacker struct {
+	// Progress, if not nil, is told how many bytes of layers have been read, of how
+	// many in those that were begun. Calls can come at the same time.
+	Progress func(done, total int64)
+
+	done, total atomic.Int64
+
 	spool  *tarball.Spool
 	limits Limits
 
@@ -117,6 +124,21 @@ func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) 
 	return r.entries, r.err
 }
 
+// layerReader counts what is read of a layer.
+type layerReader struct {
+	io.Reader
+	u *Unpacker
+}
+
+func (r layerReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	done := r.u.done.Add(int64(n))
+	if r.u.Progress != nil && n > 0 {
+		r.u.Progress(done, max(done, r.u.total.Load()))
+	}
+	return n, err
+}
+
 func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
 	where := img.Ref.At(l.Digest).String()
 	rc, err := img.source.Blob(ctx, l.Descriptor)
@@ -124,8 +146,9 @@ func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string)
 		return nil, err
 	}
 	defer rc.Close()
-	packed := bufio.NewReaderSize(rc, 128<<10)
-	plain, closePlain, err := inflate(packed)
+	u.total.Add(max(l.Size, 0))
+	packed := bufio.NewReaderSize(layerReader{rc, u}, 128<<10)
+	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
 	}
@@ -165,20 +188,16 @@ func cause(err error, packed io.Reader) error {
 	return err
 }
 
-// inflate goes by the bytes, not by the media type: the diff ID decides in the
+// decompressed goes by the bytes, not by the media type: the diff ID decides in the
 // end whether it was right.
-func inflate(r *bufio.Reader) (io.Reader, func(), error) {
+func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	magic, err := r.Peek(4)
 	if err != nil && len(magic) == 0 {
 		return nil, nil, err
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		zr, err := gzip.NewReader(r)
-		if err != nil {
-			return nil, nil, err
-		}
-		return zr, func() { _ = zr.Close() }, nil
+		return &members{in: r}, func() {}, nil
 	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
 		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
 		if err != nil {
@@ -187,6 +206,35 @@ func inflate(r *bufio.Reader) (io.Reader, func(), error) {
 		return zr, zr.Close, nil
 	}
 	return r, func() {}, nil
+}
+
+// members reads all members of a gzip file, one after the other: some tools
+// write layers that have several.
+type members struct {
+	in *bufio.Reader
+	z  *inflate.Reader
+}
+
+func (m *members) Read(p []byte) (int, error) {
+	for {
+		if m.z == nil {
+			z, err := inflate.NewReader(m.in)
+			if err != nil {
+				return 0, err
+			}
+			m.z = z
+		}
+		n, err := m.z.Read(p)
+		if n > 0 || len(p) == 0 || !errors.Is(err, io.EOF) {
+			if errors.Is(err, io.EOF) {
+				err = nil
+			}
+			return n, err
+		}
+		if err := m.z.Reset(m.in); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // limitedReader stops what inflates without end.

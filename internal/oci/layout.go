@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -59,11 +61,12 @@ func readLimited(path string) ([]byte, error) {
 	return raw, err
 }
 
-// Tags are the tags in a layout, sorted.
+// Tags are the tags of images in a layout, sorted; those of what stands beside
+// images are left out.
 func (s *layoutSource) tags() []string {
 	var tags []string
 	for _, m := range s.index.Manifests {
-		if t := m.Annotations[refName]; t != "" {
+		if t := m.Annotations[refName]; t != "" && !s.isCompanion(m) {
 			tags = append(tags, t)
 		}
 	}
@@ -71,7 +74,7 @@ func (s *layoutSource) tags() []string {
 	return tags
 }
 
-// LayoutTags lists the tags of the OCI layout that ref points to.
+// LayoutTags lists the tags of images in the OCI layout that ref points to.
 func LayoutTags(ref Ref) ([]string, error) {
 	s, err := openLayout(ref)
 	if err != nil {
@@ -97,7 +100,7 @@ func (s *layoutSource) Resolve(context.Context) (Descriptor, error) {
 	}
 	var found []v1.Descriptor
 	for _, m := range s.index.Manifests {
-		if s.ref.Tag == "" || m.Annotations[refName] == s.ref.Tag {
+		if s.ref.Tag == "" && !s.isCompanion(m) || s.ref.Tag != "" && m.Annotations[refName] == s.ref.Tag {
 			found = append(found, m)
 		}
 	}
@@ -220,8 +223,9 @@ func (w *layoutWriter) top(d Descriptor, tag string) {
 
 // finish writes index.json and oci-layout.
 func (w *layoutWriter) finish() error {
-	sort.SliceStable(w.tops, func(i, j int) bool {
-		return w.tops[i].Annotations[refName] < w.tops[j].Annotations[refName]
+	slices.SortStableFunc(w.tops, func(a, b v1.Descriptor) int {
+		tagA, tagB := a.Annotations[refName], b.Annotations[refName]
+		return cmp.Or(cmp.Compare(tagA, tagB), cmp.Compare(a.Digest.Hex, b.Digest.Hex))
 	})
 	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: mediaTypeOf(mediaIndex), Manifests: w.tops})
 	if err != nil {

@@ -41,6 +41,7 @@ type Attachment struct {
 	Layers       []AttachedLayer
 
 	source Source
+	ownTag bool // it was found under a tag of its own, the place
 }
 
 // AttachedLayer is a layer of an attachment, with the annotations that cosign up
@@ -220,7 +221,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 	if needSubject && (m.Subject == nil || m.Subject.Digest != hashOf(l.subject)) {
 		return // listed, but about something else
 	}
-	a := Attachment{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src}
+	a := Attachment{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src, ownTag: !needSubject}
 	if !strings.HasPrefix(place, "tag ") {
 		a.Place = place + " " + digest.String()
 	}

@@ -12,16 +12,32 @@ import (
 	"facerec/internal/release"
 )
 
-// Pushed is one index that a registry now has.
+// Pushed is one index that a registry or layout now has.
 type Pushed struct {
 	Ref    string         `json:"ref"`
 	Digest release.Digest `json:"digest"`
+	Beside int            `json:"beside"` // manifests beside it that came along
+}
+
+// TransferOptions say how images are moved. The zero value takes along what
+// stands beside them.
+type TransferOptions struct {
+	Access     Access
+	ImagesOnly bool // leave signatures and all else that stands beside images
+	Jobs       int  // blobs that a pull fetches at a time; 0 for 4
+
+	// Progress, if not nil, is told the bytes of blobs moved so far, of how many.
+	// Calls can come at the same time.
+	Progress func(done, total int64)
+
+	// Moved, if not nil, is told each image that has arrived.
+	Moved func(Pushed)
 }
 
 // Push copies from a layout to a registry, manifests as the bytes they are. A
 // layout reference without tag pushes every tag; a target with a tag needs
 // exactly one source. The digest of each is asked for again afterwards.
-func Push(ctx context.Context, from, to Ref, access Access, progress func(done, total int64)) ([]Pushed, error) {
+func Push(ctx context.Context, from, to Ref, o TransferOptions) ([]Pushed, error) {
 	if from.Kind != Layout {
 		return nil, fmt.Errorf("%s: can only push from an OCI layout", from)
 	}
@@ -44,7 +60,7 @@ func Push(ctx context.Context, from, to Ref, access Access, progress func(done, 
 	if to.Tag != "" && len(tags) != 1 {
 		return nil, fmt.Errorf("%s holds %d tags, %s can take one: leave the tag out to push them all", from, len(tags), to)
 	}
-	dst, err := openRemote(ctx, to, access)
+	dst, err := openRemote(ctx, to, o.Access)
 	if err != nil {
 		return nil, err
 	}
@@ -54,16 +70,19 @@ func Push(ctx context.Context, from, to Ref, access Access, progress func(done, 
 		if tag != "" {
 			src = from.WithTag(tag)
 		}
-		p, err := pushOne(ctx, src, to, dst, access, progress)
+		p, err := pushOne(ctx, src, to, dst, o)
 		if err != nil {
 			return out, err
 		}
 		out = append(out, p)
+		if o.Moved != nil {
+			o.Moved(p)
+		}
 	}
 	return out, nil
 }
 
-func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access, progress func(done, total int64)) (Pushed, error) {
+func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOptions) (Pushed, error) {
 	src, err := openLayout(from)
 	if err != nil {
 		return Pushed{}, err
@@ -74,6 +93,21 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access
 	}
 	if err := checkComplete(ctx, src, top); err != nil {
 		return Pushed{}, err
+	}
+	var subjects []release.Digest
+	var beside []Attachment
+	if !o.ImagesOnly {
+		if subjects, err = below(ctx, src, top); err != nil {
+			return Pushed{}, err
+		}
+		if beside, err = companions(ctx, from, subjects, o.Access); err != nil {
+			return Pushed{}, err
+		}
+		for _, a := range beside {
+			if err := checkComplete(ctx, src, Descriptor{Digest: a.Digest}); err != nil {
+				return Pushed{}, fmt.Errorf("%s: %w", a.Place, err)
+			}
+		}
 	}
 	tag := to.Tag
 	if tag == "" {
@@ -95,7 +129,7 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access
 		if err != nil {
 			return Pushed{}, fmt.Errorf("%s: %w", from, err)
 		}
-		if err := dst.push(ctx, tag, ix, progress); err != nil {
+		if err := dst.push(ctx, tag, ix, o.Progress); err != nil {
 			return Pushed{}, err
 		}
 	} else {
@@ -103,12 +137,12 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access
 		if err != nil {
 			return Pushed{}, fmt.Errorf("%s: %w", from, err)
 		}
-		if err := dst.push(ctx, tag, img, progress); err != nil {
+		if err := dst.push(ctx, tag, img, o.Progress); err != nil {
 			return Pushed{}, err
 		}
 	}
 	at := to.WithTag(tag)
-	check, err := openRemote(ctx, at, access)
+	check, err := openRemote(ctx, at, o.Access)
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -119,7 +153,8 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, access Access
 	if got.Digest != top.Digest {
 		return Pushed{}, &MismatchError{"index after the push", at.String(), top.Digest.String(), got.Digest.String()}
 	}
-	return Pushed{at.At(got.Digest).String(), got.Digest}, nil
+	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Beside: len(beside)}
+	return p, dst.pushCompanions(ctx, src, at, subjects, beside)
 }
 
 // checkComplete reads everything below a descriptor, hashing it, before the
@@ -178,46 +213,4 @@ func visit(ctx context.Context, src Source, d Descriptor, blob func(Descriptor) 
 		return manifest(Descriptor{mediaType, d.Digest, int64(len(raw))}, raw)
 	}
 	return nil
-}
-
-// Pull copies what a reference names into a new layout folder dir, manifests
-// as the bytes they are, every blob checked. The caller moves dir to its place.
-func Pull(ctx context.Context, from Ref, dir, tag string, access Access) (Pushed, error) {
-	src, err := Open(ctx, from, access)
-	if err != nil {
-		return Pushed{}, err
-	}
-	top, err := src.Resolve(ctx)
-	if err != nil {
-		return Pushed{}, err
-	}
-	w, err := newLayoutWriter(dir)
-	if err != nil {
-		return Pushed{}, err
-	}
-	seen := map[release.Digest]bool{}
-	err = visit(ctx, src, top, func(d Descriptor) error {
-		if seen[d.Digest] {
-			return nil
-		}
-		seen[d.Digest] = true
-		rc, err := src.Blob(ctx, d)
-		if err != nil {
-			return err
-		}
-		defer rc.Close()
-		_, err = w.blob(func(to io.Writer) error {
-			_, err := io.Copy(to, rc)
-			return err
-		})
-		return err
-	}, func(d Descriptor, raw []byte) error {
-		_, err := w.bytes(d.MediaType, raw)
-		return err
-	})
-	if err != nil {
-		return Pushed{}, err
-	}
-	w.top(top, tag)
-	return Pushed{from.At(top.Digest).String(), top.Digest}, w.finish()
 }

@@ -44,8 +44,13 @@ type RecordCell struct {
 	Image          string `json:"image"`           // REPOSITORY:TAG, as it was resolved when packing
 	IndexDigest    Digest `json:"index_digest"`    // what the tag named
 	ManifestDigest Digest `json:"manifest_digest"` // the platform's manifest in that index
-	Path           string `json:"path"`            // folder in the image, absolute
-	Prefix         string `json:"prefix"`          // top folder in the tarball
+	// What the manifest names. Releases that were packed before these were written
+	// down go without.
+	ConfigDigest *Digest  `json:"config_digest,omitempty"` // the image's configuration
+	Layers       []Digest `json:"layers,omitempty"`        // compressed, lowest first
+
+	Path   string `json:"path"`   // folder in the image, absolute
+	Prefix string `json:"prefix"` // top folder in the tarball
 
 	// What was taken of Path: globs as in config.json's extract. Empty means all
 	// and none.

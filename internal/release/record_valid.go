@@ -86,6 +86,12 @@ func (c RecordCell) validate() error {
 	if c.IndexDigest.IsZero() || c.ManifestDigest.IsZero() {
 		return errors.New("index_digest and manifest_digest: want both")
 	}
+	if (c.ConfigDigest == nil) != (c.Layers == nil) || c.ConfigDigest != nil && c.ConfigDigest.IsZero() {
+		return errors.New("config_digest and layers: want both or neither")
+	}
+	if i := slices.IndexFunc(c.Layers, Digest.IsZero); i >= 0 {
+		return fmt.Errorf("layer %d: has no digest", i+1)
+	}
 	if c.TarSHA256.IsZero() || c.FileSHA256.IsZero() {
 		return errors.New("tar_sha256 and file_sha256: want both")
 	}

@@ -34,9 +34,9 @@ type Input struct {
 
 // Provenance signs where the tarballs of a release come from. The subjects are
 // each tarball's file and its tar stream, the latter under the name without .gz:
-// whoever compresses otherwise still has the same tar. The materials are the
-// images, index and platform manifest, whose digests stand for their layers, and
-// the inputs, in the order given. builder is a URI that names who made it.
+// whoever compresses otherwise still has the same tar. The materials are of each
+// image the index, the platform manifest, its configuration and its layers, and
+// then the inputs, in the order given. builder is a URI that names who made it.
 func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer) (bundle []byte, err error) {
 	if len(r.Cells) == 0 {
 		return nil, errors.New("sign: a release without cells has no provenance")
@@ -59,6 +59,12 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 			subject{strings.TrimSuffix(c.Asset, ".gz"), map[string]string{"sha256": c.TarSHA256.Hex()}})
 		add(materialOf(c.Image+"@"+c.IndexDigest.String(), c.Lineage, c.IndexDigest))
 		add(materialOf(c.Image+"@"+c.ManifestDigest.String(), c.String(), c.ManifestDigest))
+		if c.ConfigDigest != nil {
+			add(materialOf("", "image configuration of "+c.String(), *c.ConfigDigest))
+		}
+		for _, l := range c.Layers {
+			add(materialOf("", "layer", l)) // several cells may share one
+		}
 	}
 	for _, in := range inputs {
 		add(materialOf("", in.Name, in.Digest))

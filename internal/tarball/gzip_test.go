@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"math"
@@ -177,6 +178,29 @@ var kinds = []kind{
 	}},
 	{"hashes", func(r *rand.Rand, n int) []byte { // many positions in few of gzip's buckets
 		return fill(n, func(int) byte { return byte(r.IntN(4)) << 5 })
+	}},
+	{"collisions", func(r *rand.Rand, n int) []byte { // four bytes that are not the same in one of our buckets
+		inverse := uint32(1)
+		for inverse*knuth != 1 { // Newton's method
+			inverse *= 2 - inverse*knuth
+		}
+		var b []byte
+		for len(b) < n {
+			h := uint32(4711+r.IntN(2))<<(32-wideBits) | r.Uint32N(1+1<<r.IntN(17))
+			b = binary.LittleEndian.AppendUint32(b, h*inverse)
+		}
+		return b[:n]
+	}},
+	{"phrases", func(r *rand.Rand, n int) []byte { // matches that begin, go on and end in many ways
+		var parts [60]string
+		for i := range parts {
+			parts[i] = string(fill(1+r.IntN(20), func(int) byte { return byte(r.IntN(6)) }))
+		}
+		var b []byte
+		for len(b) < n {
+			b = append(b, parts[r.IntN(1+r.IntN(len(parts)))]...)
+		}
+		return b[:n]
 	}},
 }
 

@@ -6,7 +6,7 @@ import (
 	"hash"
 	"io"
 
-	"github.com/klauspost/compress/gzip"
+	"facerec/internal/inflate"
 )
 
 // GzipFacts are what the header of a gzip file tells (RFC 1952, 2.3).
@@ -43,7 +43,7 @@ func (f *fileReader) Read(p []byte) (int, error) {
 // compressed at all.
 type inflater struct {
 	in       *bufio.Reader
-	gz       *gzip.Reader // nil: not compressed
+	gz       *inflate.Reader // nil: not compressed
 	facts    *GzipFacts
 	trailing int64 // bytes after the last member
 	done     bool
@@ -61,17 +61,12 @@ func newInflater(r io.Reader) (*inflater, error) {
 	if len(head) < 10 {
 		return nil, err
 	}
-	flags, xfl := int(head[3]), int(head[8])
-	z, err := gzip.NewReader(f.in)
+	z, err := inflate.NewReader(f.in)
 	if err != nil {
 		return nil, err
 	}
-	z.Multistream(false)
 	f.gz = z
-	f.facts = &GzipFacts{Name: z.Name, Comment: z.Comment, OS: int(z.OS), Flags: flags, XFL: xfl, Members: 1}
-	if !z.ModTime.IsZero() {
-		f.facts.Mtime = z.ModTime.Unix()
-	}
+	f.facts = &GzipFacts{Name: z.Name, Comment: z.Comment, Mtime: int64(z.Mtime), OS: int(z.OS), Flags: int(z.Flags), XFL: int(z.XFL), Members: 1}
 	return f, nil
 }
 
@@ -94,7 +89,6 @@ func (f *inflater) Read(p []byte) (int, error) {
 			if err := f.gz.Reset(f.in); err != nil {
 				return 0, err
 			}
-			f.gz.Multistream(false)
 			f.facts.Members++
 			continue
 		}

@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"encoding/binary"
+	"math"
 	"math/bits"
 )
 
@@ -25,7 +26,6 @@ const (
 const (
 	windowMask  = windowSize - 1
 	wideBits    = 16           // of our hash of four bytes
-	neverSeen   = -1 << 30     // a position further back than any distance
 	searchAhead = maxMatch + 8 // bytes after a position that a search may read
 )
 
@@ -40,75 +40,156 @@ const (
 // Here the chains are of positions that share a hash of four bytes, which are
 // far fewer. A match of four bytes or more can only be with one of them. What
 // the walk along gzip's chain would also have decided is whether a candidate
-// still lies within the first 128: that is known from counting, since bucket b
-// has seen count[b] insertions in all, and rank[c] when it was candidate c's
-// turn. Only when no match of four bytes is found, and one of three would
-// do, is gzip's own chain walked, within the 4,096 bytes where that counts.
+// still lies within the first 128: that is known from counting, since a bucket
+// counts its insertions, and each position keeps the count from when its turn
+// was. Only when no match of four bytes is found, and one of three would do,
+// is gzip's own chain walked, within the 4,096 bytes where that counts.
 //
 // All positions are inserted, whether a match covers them or not, so what a
 // search at p finds at the heads of its chains is the same whenever p is
 // inserted: it is kept in p's own link. Insertion therefore runs ahead of the
-// search, in a loop without a branch that depends on the data.
+// search, in a loop without a branch that depends on the data. That loop also
+// notes where there can be no match at all, which on weights is nearly
+// everywhere: those positions are never searched.
 //
 // Positions are indexes of buf. Nothing here depends on where in a stream buf
 // lies; that position 0 of a stream is never matched is up to the caller, who
 // does not insert it.
 type matcher struct {
 	buf   []byte // must go on for searchAhead bytes after any position searched
-	next  int    // the first position that has not been inserted
+	first int    // the first position that was inserted
+	next  int    // the first that has not been
 	limit int    // from here on buf may still change: no position is inserted before its turn
 
-	count [1 << hashBits]uint16 // insertions into each bucket, modulo 2^16
-	head  [1 << hashBits]int32  // newest position in a bucket
-	wide  [1 << wideBits]int32  // newest position of each hash of four bytes
+	// base is added to positions in the tables, and grows with every buf, so
+	// that what was inserted from another one is too far away to count.
+	base int
+
+	three [1 << hashBits]bucket // by gzip's hash of three bytes
+	four  [1 << wideBits]bucket // by a hash of four bytes
 	links [windowSize]link      // of the last 32 KiB of positions
 }
 
-// link is what was known of a position when it was inserted.
-type link struct {
-	prev  int32  // the one before in its bucket
-	prevW int32  // the one before with the same hash of four bytes
-	rank  uint16 // its bucket's count, itself included
-}
+// bucket is what is known of the positions that share a hash, from the lowest
+// bits on, for three bytes and for four:
+//
+//	32  the newest position               32  the newest position
+//	 8  its tag                           16  its gap
+//	 8  its gap, in units of 256 bytes    16  its tag
+//	16  insertions, modulo 2^16
+//
+// The gap is the distance from the newest position to the one before it, and
+// the tag tells what the hash does not of the newest position's bytes.
+type bucket uint64
+
+// link is what was known of a position when it was inserted, from the lowest
+// bits on:
+//
+//	16  distance to the one before in its bucket of three
+//	16  whether there may be a match, and of which kind
+//	16  distance to the one before in its bucket of four
+//	16  its bucket of three's count, itself included
+//
+// Distances of 65,535 or more are all none.
+type link uint64
+
+func (l link) three() int   { return int(l & none) }
+func (l link) four() int    { return int(l >> 32 & none) }
+func (l link) rank() uint16 { return uint16(l >> 48) }
+
+const (
+	mayBeThree link = 1 << 16 // of three bytes, no more than tooFar away
+	mayBeFour  link = 1 << 17 // of four bytes or more
+	none            = 0xffff
+)
 
 // insertAhead is how far insertion may run ahead: a link must not be taken
-// over while a distance of 32,506 still reaches it.
-const insertAhead = 192
+// over while a distance of 32,506 still reaches it. It divides windowSize, so
+// that what is inserted in one go lies side by side in links.
+const insertAhead = 128
 
 // reset makes ready for buf, with nothing inserted before position from. What
 // is in buf before limit must not change any more.
 func (m *matcher) reset(buf []byte, from, limit int) {
-	m.buf, m.next, m.limit = buf, from, limit
-	for i := range m.head {
-		m.head[i] = neverSeen
+	m.base += len(m.buf) + 2*none
+	if m.base+len(buf) > math.MaxInt32 || m.base == 2*none {
+		m.base = 2 * none
+		clear(m.three[:])
+		clear(m.four[:])
 	}
-	for i := range m.wide {
-		m.wide[i] = neverSeen
-	}
+	m.buf, m.first, m.next, m.limit = buf, from, from, limit
 }
 
-// bucketOf is gzip's hash of the first three bytes of v, in reading order.
-func bucketOf(v uint32) uint32 {
-	return (v<<(2*hashShift) ^ v>>8<<hashShift&(0xff<<hashShift) ^ v>>16&0xff) & hashMask
-}
-
-// wideOf hashes all four bytes of v (Knuth's multiplicative method).
-func wideOf(v uint32) uint32 { return v * 2654435761 >> (32 - wideBits) }
+const knuth = 2654435761 // for multiplicative hashes
 
 // insertTo inserts all positions before p.
 func (m *matcher) insertTo(p int) {
-	if m.next >= p {
-		return
+	for m.next < p {
+		n := min(p-m.next, insertAhead-m.next%insertAhead)
+		m.insert(n)
+		m.next += n
 	}
-	buf := m.buf[:p+3]
-	for q := m.next; q < p; q++ {
-		v := binary.LittleEndian.Uint32(buf[q:])
-		b, w := bucketOf(v), wideOf(v)
-		m.count[b]++
-		m.links[q&windowMask] = link{m.head[b], m.wide[w], m.count[b]}
-		m.head[b], m.wide[w] = int32(q), int32(q)
+}
+
+// insert inserts the next n positions, whose links lie side by side. There is
+// one loop for each hash: both in one need more registers than there are.
+func (m *matcher) insert(n int) {
+	at := uint32(m.next + m.base)
+	links := m.links[m.next&windowMask:][:n]
+	buf := m.buf[m.next:]
+
+	// Gzip's hash takes up one byte after the other.
+	h, v := uint32(buf[0])<<hashShift^uint32(buf[1]), uint32(buf[0])<<8|uint32(buf[1])
+	for i, c := range buf[2:][:len(links)] {
+		h = (h<<hashShift ^ uint32(c)) & hashMask
+		v = v<<8 | uint32(c)
+		b := &m.three[h]
+		old := *b
+		dist := min(at-uint32(old), none)
+		tag := v << 8 * knuth >> 24
+		// There may be a match if the newest is near and has the same bytes,
+		// or the one before it is near too.
+		other := (tag ^ uint32(old>>32)&0xff) - 1
+		older := dist + uint32(old>>32)&0xff00 - tooFar - 1
+		may := (dist - tooFar - 1) & (other | older) >> 31
+		now := old&(0xffff<<48) + 1<<48 | bucket(dist&0xff00|tag)<<32 | bucket(at)
+		*b = now
+		links[i] = link(now)&(0xffff<<48) | link(may<<16|dist)
+		at++
 	}
-	m.next = p
+	at -= uint32(len(links))
+	v = uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
+	for i, c := range buf[3:][:len(links)] {
+		v = v>>8 | uint32(c)<<24
+		h := v * knuth
+		b := &m.four[h>>(32-wideBits)]
+		old := *b
+		dist := min(at-uint32(old), none)
+		other := (uint32(old>>48) ^ h&0xffff) - 1
+		older := dist + uint32(old>>32)&0xffff - maxDist - 1
+		may := (dist - maxDist - 1) & (other | older) >> 31
+		*b = bucket(h)<<48 | bucket(dist)<<32 | bucket(at)
+		links[i] |= link(dist)<<32 | link(may<<17)
+		at++
+	}
+}
+
+// ready makes sure that p is inserted, and more if that is possible.
+func (m *matcher) ready(p int) {
+	if p >= m.next {
+		m.insertTo(p + 1)
+		m.insertTo(min(p+insertAhead, m.limit))
+	}
+}
+
+// barren is the first position from p on, end at most, at which there may be a
+// match or which has not been inserted.
+func (m *matcher) barren(p, end int) int {
+	end = min(end, m.next)
+	for p < end && m.links[p&windowMask]&(mayBeFour|mayBeThree) == 0 {
+		p++
+	}
+	return p
 }
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
@@ -118,59 +199,129 @@ func (m *matcher) insertTo(p int) {
 // The length may go beyond the end of the stream, into whatever buf has there,
 // just as gzip's does.
 func (m *matcher) search(p, have int) (length, dist int) {
-	if p >= m.next {
-		m.insertTo(p + 1)
-		m.insertTo(min(p+insertAhead, m.limit))
+	m.ready(p)
+	l := m.links[p&windowMask]
+	if l&(mayBeFour|mayBeThree) == 0 {
+		return have, 0
 	}
-	l := &m.links[p&windowMask]
-	newest, c := int(l.prev), int(l.prevW)
 
 	// Gzip's chain ends before a distance of 32,506, except that the newest
 	// position of the bucket may be exactly that far away.
 	far := p - maxDist + 1
-	if newest < far {
-		if newest != far-1 {
+	if l.three() >= maxDist {
+		if l.three() > maxDist {
 			return have, 0
 		}
-		far = newest
+		far--
 	}
 
-	buf, count := m.buf, l.rank-1
+	buf := m.buf
 	v := binary.LittleEndian.Uint32(buf[p:])
 	chain := uint16(maxChain)
 	if have >= goodLength {
 		chain = maxChain / 4
 	}
-	best := have
-	for c >= far {
-		if binary.LittleEndian.Uint32(buf[c:]) == v {
-			if count-m.links[c&windowMask].rank >= chain {
-				break // gzip's walk ends before it comes to this one
-			}
-			if best < 4 || binary.LittleEndian.Uint32(buf[c+best-3:]) == binary.LittleEndian.Uint32(buf[p+best-3:]) {
-				if n := matchLength(buf, c, p); n > best {
-					best, dist = n, p-c
-					if n >= niceLength {
-						break
-					}
-				}
-			}
+	if l&mayBeFour != 0 {
+		if n, d := m.longest(p, have, far, chain); d > 0 {
+			return n, d
 		}
-		c = int(m.links[c&windowMask].prevW)
 	}
-	if best > 2 {
-		return best, dist
+	if have > 2 {
+		return have, 0
 	}
 
 	// Matches of three bytes, the nearest first.
 	near := max(far, p-tooFar)
-	for c, left := newest, chain; c >= near && left > 0; left-- {
+	for c, left := p-l.three(), chain; c >= near && left > 0; left-- {
 		if (binary.LittleEndian.Uint32(buf[c:])^v)<<8 == 0 {
 			return minMatch, p - c
 		}
-		c = int(m.links[c&windowMask].prev)
+		c -= m.links[c&windowMask].three()
 	}
 	return have, 0
+}
+
+// longest looks for a match of four bytes or more at p that is longer than
+// have, no further back than far, among the first so many of gzip's chain.
+//
+// A match longer than the best so far also has the four bytes that end with
+// the one after it. Where those are the rarer ones, going by the distance to
+// the next of them, their chain is followed instead of that of the first four.
+func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
+	buf, first := m.buf, m.links[p&windowMask]
+	far = max(far, m.first)
+	count := first.rank() - 1
+	head := binary.LittleEndian.Uint32(buf[p:])
+	best = have
+	last := max(best-3, 0) // where those four bytes begin
+	tail := binary.LittleEndian.Uint32(buf[p+last:])
+
+	// The chain that is followed is that of the four bytes at off.
+	off, c := 0, p-first.four()
+	if t, ok := m.before(p, last, p); ok && t < c {
+		off, c = last, t
+	}
+	for steps := 0; c >= far; steps++ {
+		if steps == 4*maxChain {
+			return m.asGzip(p, c, best, dist, far, chain)
+		}
+		x := m.links[(c+off)&windowMask]
+		if off == 0 && count-x.rank() >= chain && binary.LittleEndian.Uint32(buf[c:]) == head {
+			break // gzip's walk ends before it comes to this one
+		}
+		next := c - x.four()
+		if binary.LittleEndian.Uint32(buf[c+last:]) == tail && binary.LittleEndian.Uint32(buf[c:]) == head {
+			if count-m.links[c&windowMask].rank() >= chain {
+				break
+			}
+			if n := matchLength(buf, c, p); n > best {
+				best, dist = n, p-c
+				if n >= niceLength {
+					break
+				}
+				last = n - 3
+				tail = binary.LittleEndian.Uint32(buf[p+last:])
+				off, next = 0, c-m.links[c&windowMask].four()
+				if t, ok := m.before(p, last, c); ok && t < next {
+					off, next = last, t
+				}
+			}
+		}
+		c = next
+	}
+	return best, dist
+}
+
+// before gives the newest position before c, below p, that may have the same
+// four bytes off bytes further on as p has; false when it is not easily found.
+func (m *matcher) before(p, off, c int) (int, bool) {
+	if p+off >= m.next {
+		return 0, false
+	}
+	for at, left := p+off, maxChain/4; left > 0; left-- {
+		if at -= m.links[at&windowMask].four(); at-off < c {
+			return at - off, true
+		}
+	}
+	return 0, false
+}
+
+// asGzip goes on with longest from c on, just as gzip does: that takes a bounded
+// number of steps, whatever the data.
+func (m *matcher) asGzip(p, from, best, dist, far int, chain uint16) (int, int) {
+	buf := m.buf
+	for c, left := p-m.links[p&windowMask].three(), chain; c >= far && left > 0; left-- {
+		if c <= from && binary.LittleEndian.Uint32(buf[c:]) == binary.LittleEndian.Uint32(buf[p:]) {
+			if n := matchLength(buf, c, p); n > best {
+				best, dist = n, p-c
+				if n >= niceLength {
+					break
+				}
+			}
+		}
+		c -= m.links[c&windowMask].three()
+	}
+	return best, dist
 }
 
 // matchLength counts the bytes, 258 at most, that are the same from c and from

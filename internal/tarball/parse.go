@@ -66,11 +66,22 @@ func parse(m *matcher, s state, end int, out []token) (state, []token) {
 			continue
 		}
 		// The same as step, for the many positions in a row without any match.
-		pos, length, dist := s.pos, 0, 0
-		for pos < end && dist == 0 {
+		pos, length, dist := s.pos, minMatch-1, 0
+		for pos < end {
+			m.ready(pos)
+			run := m.barren(pos, end)
+			for i := pos; i < run; i++ {
+				out = append(out, literal(buf[i-1]))
+			}
+			if pos = run; pos == end || pos >= m.next {
+				continue
+			}
 			length, dist = m.search(pos, minMatch-1)
 			out = append(out, literal(buf[pos-1]))
 			pos++
+			if dist != 0 {
+				break
+			}
 		}
 		s = state{pos: pos, waiting: true, length: length, dist: dist}
 	}

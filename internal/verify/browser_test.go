@@ -47,14 +47,15 @@ func TestPageInABrowser(t *testing.T) {
 	for _, want := range []string{
 		`<h1 id="verdict" class="fail">Not verified: differs</h1>`,
 		"<title>facerec 1.2.3: differs</title>",
-		`<li>` + cellA + `, ` + verify.LinkTarball + `: `,
+		`<li><span class="fail">` + cellA + `, ` + verify.LinkTarball + `</span>: `,
+		`<tr><th scope="row">` + cellB + `</th><td class="short pass">ok</td>`,
 	} {
 		if !strings.Contains(dom, want) {
 			t.Errorf("the browser shows no %q:\n%s", want, dom)
 		}
 	}
-	if got := strings.Count(dom, "<tr>"); got != len(r.Steps)+1 {
-		t.Errorf("rows: got %d, want a head and %d steps", got, len(r.Steps))
+	if got, want := strings.Count(dom, "<tr>"), len(r.Steps)+len(r.Chains)+2; got != want {
+		t.Errorf("rows: got %d, want two heads, %d chains and %d steps", got, len(r.Chains), len(r.Steps))
 	}
 }
 

@@ -2,10 +2,9 @@ package verify
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
+	"strings"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -14,8 +13,9 @@ import (
 // candidate is a cell whose image was taken apart and waits to be packed again.
 type candidate struct {
 	cell    release.RecordCell
-	intact  bool // the tarball is here and as signed
-	present bool // the tarball is here
+	name    string // of the cell in the report
+	loose   bool   // nothing says what the tarball should be; see [Tarballs]
+	file    found
 	tree    *tarball.Tree
 	treeErr error
 	noTree  string // why there is neither
@@ -29,12 +29,17 @@ func (w *walk) cells(ctx context.Context) {
 	}
 	for _, name := range w.in.Cells {
 		if _, ok := w.record.Cell(name); !ok {
-			w.fail(name, LinkPromise, release.RecordFile, fmt.Errorf("has no cell %s; it has %s", name, w.cellNames()))
+			w.fail(name, LinkRecord, release.RecordFile, fmt.Errorf("has no cell %s; it has %s", name, w.cellNames()))
+		}
+	}
+	for _, name := range w.in.Assets {
+		if !slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name }) {
+			w.skip(name, LinkRecord, name, "is no cell's tarball in release.json")
 		}
 	}
 	var all []*candidate
 	for _, c := range w.record.Cells {
-		if len(w.in.Cells) > 0 && !slices.Contains(w.in.Cells, c.String()) {
+		if !w.asked(c) {
 			continue
 		}
 		if ctx.Err() != nil {
@@ -42,6 +47,16 @@ func (w *walk) cells(ctx context.Context) {
 		}
 		all = append(all, w.lookAt(ctx, c))
 	}
+	w.compare(ctx, all)
+}
+
+// asked says whether a cell is to be looked at.
+func (w *walk) asked(c release.RecordCell) bool {
+	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset)
+}
+
+// compare takes the last two links of each cell.
+func (w *walk) compare(ctx context.Context, all []*candidate) {
 	if w.in.Fast {
 		w.compareFast(ctx, all)
 		return
@@ -50,14 +65,11 @@ func (w *walk) cells(ctx context.Context) {
 }
 
 func (w *walk) cellNames() string {
-	s := ""
-	for i, c := range w.record.Cells {
-		if i > 0 {
-			s += ", "
-		}
-		s += c.String()
+	var names []string
+	for _, c := range w.record.Cells {
+		names = append(names, c.String())
 	}
-	return s
+	return strings.Join(names, ", ")
 }
 
 // cellsWithoutRecord checks what is left to check if nothing says what the
@@ -66,7 +78,7 @@ func (w *walk) cellsWithoutRecord() {
 	const why = "release.json cannot be used, and only it says which image this is made of"
 	if len(w.in.Cells) > 0 {
 		for _, name := range w.in.Cells {
-			w.skip(name, LinkPromise, release.RecordFile, why)
+			w.skip(name, LinkRecord, release.RecordFile, why)
 		}
 		return
 	}
@@ -74,190 +86,161 @@ func (w *walk) cellsWithoutRecord() {
 		return
 	}
 	for _, s := range w.sums.All() {
-		if w.isAsset(s.Name) {
+		if w.isAsset(s.Name) && (len(w.in.Assets) == 0 || slices.Contains(w.in.Assets, s.Name)) {
 			w.listed(s.Name, LinkTarball, s.Name, s.Digest)
-			w.skip(s.Name, LinkRebuilt, s.Name, why)
+			w.skipFrom(s.Name, s.Name, LinkRecord, why)
 		}
 	}
 }
 
-// lookAt takes the links up to the image.
+// skipFrom skips a link of a cell and all that rest on it.
+func (w *walk) skipFrom(cell, subject, link, why string) {
+	w.skip(cell, link, subject, why)
+	w.skipBetween(cell, subject, link, "")
+}
+
+// skipBetween skips what comes after a broken link and before another; "" stands
+// for the end of the chain.
+func (w *walk) skipBetween(cell, subject, broken, end string) {
+	rest := chain[slices.Index(chain, broken)+1:]
+	if end != "" {
+		rest = rest[:slices.Index(rest, end)]
+	}
+	for _, l := range rest {
+		if l != LinkSignature || w.in.ImageSignatures {
+			w.skip(cell, l, subject, "the chain is broken at "+broken)
+		}
+	}
+}
+
+// lookAt takes the links up to the layers.
 func (w *walk) lookAt(ctx context.Context, c release.RecordCell) *candidate {
 	cell := c.String()
-	k := &candidate{cell: c}
+	k := &candidate{cell: c, name: cell}
 	signed, ok := w.sums.Lookup(c.Asset)
+	if ok {
+		k.file = w.listed(cell, LinkTarball, c.Asset, signed)
+	} else {
+		k.file = w.find(c.Asset)
+		w.fail(cell, LinkTarball, c.Asset, differs("name in checksums.txt", c.Asset, "nothing"))
+	}
 	switch {
 	case !ok:
-		w.fail(cell, LinkPromise, c.Asset, differs("name in checksums.txt", c.Asset, "nothing"))
+		w.skip(cell, LinkRecord, c.Asset, "checksums.txt has nothing to compare with")
 	case signed != c.FileSHA256.Digest:
-		w.fail(cell, LinkPromise, c.Asset, differs("file_sha256 in release.json", signed.Hex(), c.FileSHA256.Hex()))
+		w.fail(cell, LinkRecord, c.Asset, &Error{Class: Differs, Field: "file_sha256", Expected: signed.Hex(), Got: c.FileSHA256.Hex(),
+			Err: fmt.Errorf("release.json does not say what checksums.txt says: the release contradicts itself, ask its makers")})
 	default:
-		w.pass(cell, LinkPromise, c.Asset, "release.json and checksums.txt agree")
-	}
-	if ok {
-		k.intact = w.listed(cell, LinkTarball, c.Asset, signed)
-	}
-	if _, err := fs.Stat(w.in.Dist, c.Asset); err == nil {
-		k.present = true
+		w.pass(cell, LinkRecord, c.Asset, "release.json and checksums.txt agree")
 	}
 	w.image(ctx, k)
 	return k
 }
 
-// image takes the links index and image.
+// image takes the links from the index to the layers.
 func (w *walk) image(ctx context.Context, k *candidate) {
-	c, cell := k.cell, k.cell.String()
+	c := &k.cell
 	where := c.Image + "@" + c.IndexDigest.String()
+	broken := func(link string) {
+		w.skipBetween(k.name, or(c.ManifestDigest.String(), where), link, LinkEntries)
+	}
 	if w.in.Images == nil {
 		k.noTree = or(w.in.NoImages, "no image was given to compare with")
-		w.skip(cell, LinkIndex, where, k.noTree)
+		w.skip(k.name, LinkIndex, where, k.noTree)
+		broken(LinkIndex)
 		return
 	}
-	manifest, err := w.in.Images.Manifest(ctx, c.Image, c.IndexDigest, c.Platform)
-	if err == nil && manifest != c.ManifestDigest {
+	manifest, err := w.in.Images.Platform(ctx, c.Image, c.IndexDigest, c.Platform)
+	switch {
+	case err == nil && k.loose:
+		c.ManifestDigest = manifest
+	case err == nil && manifest != c.ManifestDigest:
 		err = differs("manifest of "+c.Platform.String(), c.ManifestDigest.String(), manifest.String())
 	}
 	if err != nil {
-		k.noTree = "the index is not as release.json says"
-		w.fail(cell, LinkIndex, where, err)
+		k.noTree = "the index is not as it should be"
+		w.fail(k.name, LinkIndex, where, err)
+		broken(LinkIndex)
 		return
 	}
-	w.pass(cell, LinkIndex, where, "%s is %s", c.Platform, manifest)
-	tree, err := w.in.Images.Tree(ctx, c)
+	w.pass(k.name, LinkIndex, where, "%s is %s", c.Platform, manifest)
+	if w.in.ImageSignatures {
+		w.imageSignature(ctx, k)
+	}
+	m, err := w.in.Images.Manifest(ctx, *c)
+	if err == nil {
+		err = m.compare(*c)
+	}
 	if err != nil {
-		k.noTree = "the image cannot be taken apart"
-		w.fail(cell, LinkImage, c.ManifestDigest.String(), err)
+		k.noTree = "the manifest is not as it should be"
+		w.fail(k.name, LinkManifest, c.ManifestDigest.String(), err)
+		broken(LinkManifest)
+		return
+	}
+	w.pass(k.name, LinkManifest, c.ManifestDigest.String(), "configuration %s, %s", m.Config, plural(len(m.Layers), "layer"))
+	tree, err := w.in.Images.Tree(ctx, *c)
+	if err != nil {
+		k.noTree = "the layers are not as they should be"
+		w.fail(k.name, LinkLayers, c.ManifestDigest.String(), err)
 		return
 	}
 	k.tree = &tree
-	w.pass(cell, LinkImage, c.ManifestDigest.String(), "%s, %s", c.Path, entryCount(tree.Len()))
+	w.pass(k.name, LinkLayers, c.ManifestDigest.String(), "%s as their digests and diff IDs say; %s has %s", plural(len(m.Layers), "layer"), c.Path, entryCount(len(Entries(tree))))
 }
 
-// rebuild packs all trees in one call, so that what they share is compressed
-// once, and takes the last two links of each cell.
-func (w *walk) rebuild(ctx context.Context, all []*candidate) {
-	var jobs []tarball.Job
-	var which []*candidate
-	for _, k := range all {
-		if k.tree == nil {
-			continue
-		}
-		recipe, err := tarball.ParseRecipe(k.cell.Recipe)
-		if err != nil {
-			k.treeErr = err
-			continue
-		}
-		jobs = append(jobs, tarball.Job{Name: k.cell.String(), Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe})
-		which = append(which, k)
+// compare holds a manifest to what release.json says of it, if it does.
+func (m ImageManifest) compare(c release.RecordCell) error {
+	if c.ConfigDigest != nil && *c.ConfigDigest != m.Config {
+		return differs("config_digest", c.ConfigDigest.String(), m.Config.String())
 	}
-	results := map[*candidate]tarball.Result{}
-	if len(jobs) > 0 {
-		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
-		for i, k := range which {
-			if err != nil {
-				k.treeErr = err
-			} else {
-				results[k] = packed[i]
-			}
+	for i := range max(len(c.Layers), len(m.Layers)) {
+		expected, got := "nothing", "nothing"
+		if i < len(c.Layers) {
+			expected = c.Layers[i].String()
+		}
+		if i < len(m.Layers) {
+			got = m.Layers[i].String()
+		}
+		if c.Layers != nil && expected != got {
+			return differs(fmt.Sprintf("layer %d", i+1), expected, got)
 		}
 	}
-	for _, k := range all {
-		if ctx.Err() != nil {
-			return
-		}
-		cell, asset := k.cell.String(), k.cell.Asset
-		result, rebuilt := results[k]
-		identical := rebuilt && result.File == k.cell.FileSHA256.Digest && result.FileSize == k.cell.FileSize
-		var index *tarball.Index
-		if identical && k.intact {
-			w.contentsByRebuild(k, result)
-		} else {
-			index = w.contents(k)
-		}
-		switch {
-		case k.treeErr != nil:
-			w.fail(cell, LinkRebuilt, asset, k.treeErr)
-		case !rebuilt:
-			w.skip(cell, LinkRebuilt, asset, k.noTree)
-		case identical:
-			w.add(Step{Cell: cell, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: Identical,
-				Detail: "the same file comes out of the image, byte for byte"})
-		default:
-			w.add(w.graded(k, result, index))
-		}
-	}
+	return nil
 }
 
-// contentsByRebuild compares what was packed with what release.json says: the
-// tarball is the same file, so there is no need to open it.
-func (w *walk) contentsByRebuild(k *candidate, result tarball.Result) {
-	w.compareContents(k, result.Tar, result.TarSize, Entries(*k.tree))
+// imageSignature looks at what stands beside the image, once for each index.
+func (w *walk) imageSignature(ctx context.Context, k *candidate) {
+	s, ok := w.signed[k.cell.IndexDigest]
+	if !ok {
+		s = w.lookBeside(ctx, k)
+		w.signed[k.cell.IndexDigest] = s
+	}
+	s.Cell = k.name
+	w.add(s)
 }
 
-// contents opens the tarball and compares it with what release.json says.
-func (w *walk) contents(k *candidate) *tarball.Index {
-	cell, asset := k.cell.String(), k.cell.Asset
-	if !k.present {
-		w.skip(cell, LinkContents, asset, "is not in the folder")
-		return nil
+func (w *walk) lookBeside(ctx context.Context, k *candidate) Step {
+	where := k.cell.IndexDigest.String()
+	incomplete := Incomplete
+	skip := func(why string) Step {
+		return Step{Link: LinkSignature, Subject: where, Status: Skip, Class: &incomplete, Detail: why}
 	}
-	f, err := w.in.Dist.Open(asset)
+	if w.in.NoPolicy != "" {
+		return skip(w.in.NoPolicy)
+	}
+	subject, err := w.in.Images.Beside(ctx, k.cell.Image, k.cell.IndexDigest)
 	if err != nil {
-		w.fail(cell, LinkContents, asset, err)
-		return nil
+		return failure("", LinkSignature, where, err)
 	}
-	defer func() { _ = f.Close() }()
-	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
-	if err != nil {
-		w.fail(cell, LinkContents, asset, err)
-		return nil
+	if k.loose && len(subject.Attached)+len(subject.Problems) == 0 {
+		return skip("nothing stands beside the image: nobody says that it is the released one")
 	}
-	if len(index.Problems) > 0 {
-		p := index.Problems[0]
-		w.fail(cell, LinkContents, asset, &Error{Class: Differs, Step: p.Kind, Err: errors.New(p.Detail)})
-		return index
-	}
-	w.compareContents(k, index.Tar, index.TarSize, archiveEntries(index, k.cell.Prefix))
-	return index
-}
-
-func (w *walk) compareContents(k *candidate, tar release.Digest, size int64, entries []release.RecordEntry) {
-	cell, asset := k.cell.String(), k.cell.Asset
-	differences := compareEntries(k.cell.Entries, entries)
-	switch {
-	case tar != k.cell.TarSHA256.Digest:
-		s := failure(cell, LinkContents, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))
-		s.Differences = differences
-		w.add(s)
-	case size != k.cell.TarSize:
-		w.fail(cell, LinkContents, asset, differs("tar_size", fmt.Sprint(k.cell.TarSize), fmt.Sprint(size)))
-	case len(differences) > 0:
-		s := failure(cell, LinkContents, asset, &Error{Class: Differs, Step: "entries", Err: errors.New("are not as release.json lists them")})
-		s.Differences = differences
-		w.add(s)
-	default:
-		w.pass(cell, LinkContents, asset, "tar sha256 %s, %s as in release.json", tar.Hex(), entryCount(len(entries)))
-	}
-}
-
-// graded says how close a rebuilt file came, if it is not the released one.
-func (w *walk) graded(k *candidate, result tarball.Result, index *tarball.Index) Step {
-	s := failure(k.cell.String(), LinkRebuilt, k.cell.Asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
-	released, tar := k.cell.Entries, k.cell.TarSHA256.Digest
-	if index != nil && len(index.Problems) == 0 {
-		released, tar = archiveEntries(index, k.cell.Prefix), index.Tar
-	}
-	s.Differences = compareEntries(released, Entries(*k.tree))
-	switch {
-	case result.Tar == tar:
-		s.Grade = SameTar
-		s.Detail = "the tar stream is the same, its compression is not"
-	case len(s.Differences) == 0:
-		s.Grade = SameContent
-		s.Detail = "every entry has the same bytes, the tar stream around them is not the same"
-	default:
-		s.Grade = Different
-		s.Detail = "the image holds something else"
+	policy := w.in.Policy
+	policy.ExactHint = false // cosign has its own
+	r := Image(ImageInput{Subjects: []Subject{subject}, Policy: policy}).Subjects[0]
+	s := Step{Link: LinkSignature, Subject: where, Status: r.Status, Class: r.Class, Detail: r.Detail, Field: r.Field, Expected: r.Expected, Got: r.Got}
+	for _, x := range r.Refused {
+		s.Differences = append(s.Differences, "refused: "+x.Place+": "+x.Why)
 	}
 	return s
 }

@@ -3,10 +3,8 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -19,20 +17,6 @@ import (
 // BundleFile is the name under which a release publishes its signature.
 const BundleFile = checksum.File + ".sigstore.json"
 
-// Images is where images come from: a registry or a layout. Everything it gives
-// has been checked against the digest that was asked for. Where that does not
-// hold it answers with an *[Error] of class Differs, naming expected and got; any
-// other error means that it could not look.
-type Images interface {
-	// Manifest gives the digest of the platform's manifest in an index. image is
-	// the name and tag in release.json; only the digest says which index it is.
-	Manifest(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error)
-
-	// Tree gives what cell.Path of the platform's manifest looks like to a
-	// container, with cell.Include and cell.Exclude applied.
-	Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error)
-}
-
 // Input is a release to be verified.
 type Input struct {
 	Dist   fs.FS  // the folder of the release's files
@@ -41,9 +25,18 @@ type Input struct {
 	Images   Images // nil: nothing is compared with images
 	NoImages string // why Images is nil, for the report
 
+	// NoPolicy, if not empty, says why Policy names nobody. Only [Tarballs] can do
+	// without: signatures are then skipped.
+	NoPolicy string
+
+	// ImageSignatures asks for a signature of each image besides that of the
+	// release, by the same policy.
+	ImageSignatures bool
+
 	// Cells are the ones that are asked for, as release.json spells them; empty
-	// means all of them. What is not asked for is not in the report.
-	Cells []string
+	// means all of them. What is not asked for is not in the report. Assets does
+	// the same by the names of tarballs.
+	Cells, Assets []string
 
 	// Fast compares tar streams and does not make their compression again: a
 	// cell then ends in [SameTar] at best, which passes, and the report says what
@@ -59,19 +52,11 @@ type Input struct {
 // Release walks the chain. The error is for a cancelled context alone; all that
 // is wrong with the release is in the report.
 func Release(ctx context.Context, in Input) (Report, error) {
-	w := &walk{in: in}
-	w.in.Policy.ExactHint = true
+	w := newWalk(in)
 	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.release()
 	w.cells(ctx)
-	if ctx.Err() != nil {
-		return Report{}, context.Cause(ctx)
-	}
-	if in.Fast {
-		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
-	}
-	w.report.finish()
-	return w.report, nil
+	return w.finish(ctx)
 }
 
 // walk is one walk along the chain.
@@ -80,6 +65,25 @@ type walk struct {
 	report Report
 	sums   *checksum.Sums  // nil: cannot be read
 	record *release.Record // nil: cannot be used
+
+	signed map[release.Digest]Step // the link of each image's signature, by index
+}
+
+func newWalk(in Input) *walk {
+	in.Policy.ExactHint = true
+	return &walk{in: in, signed: map[release.Digest]Step{}}
+}
+
+// finish gives the report, unless the work was called off.
+func (w *walk) finish(ctx context.Context) (Report, error) {
+	if ctx.Err() != nil {
+		return Report{}, context.Cause(ctx)
+	}
+	if w.in.Fast {
+		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
+	}
+	w.report.finish()
+	return w.report, nil
 }
 
 func (w *walk) add(s Step) {
@@ -110,10 +114,16 @@ func failure(cell, link, subject string, err error) Step {
 	if errors.As(err, &e) {
 		class = e.Class
 		s.Field, s.Expected, s.Got = e.Field, oneLine(e.Expected), oneLine(e.Got)
-		if e.Err == nil && e.Expected+e.Got != "" {
-			s.Detail = strings.Trim(e.Step+": "+e.Field, ": ") // expected and got have lines of their own
+		if e.Expected+e.Got != "" { // they have lines of their own
+			parts := []string{e.Step, e.Field}
+			if e.Err != nil {
+				parts = append(parts, oneLine(e.Err.Error()))
+			}
+			s.Detail = strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 		}
-		s.Detail = strings.TrimPrefix(s.Detail, link+": ")
+	}
+	for _, said := range []string{subject, link} { // it stands before the detail anyway
+		s.Detail = strings.TrimPrefix(s.Detail, said+": ")
 	}
 	return s
 }
@@ -123,41 +133,12 @@ func differs(field, expected, got string) *Error {
 	return &Error{Class: Differs, Field: field, Expected: expected, Got: got}
 }
 
-// read reads a small file whole.
-func (w *walk) read(name string, limit int64) ([]byte, error) {
-	f, err := w.in.Dist.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = f.Close() }()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s: want at most %d bytes", name, limit)
-	}
-	return b, err
-}
-
-// hash reads a file of any size.
-func (w *walk) hash(name string) (release.Digest, int64, error) {
-	f, err := w.in.Dist.Open(name)
-	if err != nil {
-		return release.Digest{}, 0, err
-	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	n, err := io.Copy(h, f)
-	if err != nil {
-		return release.Digest{}, 0, err
-	}
-	return release.DigestOf([sha256.Size]byte(h.Sum(nil))), n, nil
-}
-
 // release looks at the links that all cells share.
 func (w *walk) release() {
 	raw, err := w.read(checksum.File, checksum.MaxSize)
 	if err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("is not in the folder; give the folder of a release")
+			err = errors.New("is not in the folder: give the folder of a release")
 		}
 		w.fail("", LinkChecksums, checksum.File, err)
 		return
@@ -169,11 +150,19 @@ func (w *walk) release() {
 		return
 	}
 	w.sums = &sums
-	w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
+	strangers, others, err := w.uncovered()
+	if err != nil {
+		w.fail("", LinkFolder, ".", err)
+	}
+	if len(others) == 0 {
+		w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
+	} else {
+		w.pass("", LinkChecksums, checksum.File, "%s; not covered: %s", plural(sums.Len(), "file"), strings.Join(firstFew(others), ", "))
+	}
 	w.readRecord()
 	w.provenance()
 	w.otherFiles()
-	w.folder()
+	w.folder(strangers)
 }
 
 func (w *walk) signature(sums []byte) {
@@ -188,29 +177,49 @@ func (w *walk) signature(sums []byte) {
 	}
 	s, err := Blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy)
 	if err != nil {
-		w.fail("", LinkBundle, BundleFile, err)
+		step := failure("", LinkBundle, BundleFile, err)
+		if bytes.Contains(sums, []byte("\r\n")) {
+			step.Detail += "; checksums.txt has DOS line ends, so it was converted on its way: fetch it again"
+		}
+		w.add(step)
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
 	w.pass("", LinkBundle, BundleFile, "%s", s.Text())
 }
 
-// listed checks a file against checksums.txt and adds the step. It says whether
-// the file is as signed.
-func (w *walk) listed(cell, link, name string, want release.Digest) bool {
-	got, size, err := w.hash(name)
+// listed checks a file against checksums.txt and adds the step.
+func (w *walk) listed(cell, link, name string, want release.Digest) found {
+	f := w.find(name)
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		w.skip(cell, link, name, "is not in the folder")
-	case err != nil:
-		w.fail(cell, link, name, err)
-	case got != want:
-		w.fail(cell, link, name, differs("sha256", want.Hex(), got.Hex()))
+	case f.missing:
+		w.skip(cell, link, name, f.err.Error())
+	case f.err != nil:
+		w.fail(cell, link, name, f.err)
+	case f.digest != want:
+		e := differs("sha256", want.Hex(), f.digest.Hex())
+		if why := w.instead(f, name); why != "" {
+			e.Err = errors.New(why)
+		}
+		w.fail(cell, link, name, e)
 	default:
-		w.pass(cell, link, name, "sha256 %s, %d bytes", got.Hex(), size)
-		return true
+		f.intact = true
+		w.pass(cell, link, name, "sha256 %s, %d bytes", f.digest.Hex(), f.size)
 	}
-	return false
+	return f
+}
+
+// instead says what lies in the place of a listed file, where that can be told.
+func (w *walk) instead(f found, name string) string {
+	if f.size == 0 {
+		return "the file is empty"
+	}
+	for _, s := range w.sums.All() {
+		if s.Digest == f.digest && s.Name != name {
+			return "this is the file that checksums.txt calls " + s.Name + ", under another name"
+		}
+	}
+	return ""
 }
 
 func (w *walk) readRecord() {
@@ -229,7 +238,11 @@ func (w *walk) readRecord() {
 		return
 	}
 	if got := release.DigestBytes(raw); got != want {
-		w.fail("", LinkRecord, release.RecordFile, differs("sha256", want.Hex(), got.Hex()))
+		e := differs("sha256", want.Hex(), got.Hex())
+		if why := w.instead(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
+			e.Err = errors.New(why)
+		}
+		w.fail("", LinkRecord, release.RecordFile, e)
 		return
 	}
 	record, err := release.ParseRecord(raw)
@@ -257,7 +270,7 @@ func (w *walk) otherFiles() {
 		if s.Name == release.RecordFile || w.isAsset(s.Name) {
 			continue
 		}
-		if len(w.in.Cells) > 0 {
+		if len(w.in.Cells)+len(w.in.Assets) > 0 {
 			if _, err := fs.Stat(w.in.Dist, s.Name); errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
@@ -266,21 +279,50 @@ func (w *walk) otherFiles() {
 	}
 }
 
-// folder looks for files that pass for a part of the release and are not.
-func (w *walk) folder() {
+// uncovered lists the files that checksums.txt does not name: those that could
+// pass for a part of the release, and others.
+func (w *walk) uncovered() (strangers, others []string, err error) {
 	entries, err := fs.ReadDir(w.in.Dist, ".")
 	if err != nil {
-		w.fail("", LinkFolder, ".", err)
-		return
+		return nil, nil, err
 	}
 	for _, e := range entries {
 		name := e.Name()
 		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || name == ProvenanceFile || e.IsDir() {
 			continue
 		}
-		ours := w.record != nil && strings.HasPrefix(name, w.record.Project+"_")
-		if ours || strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") {
-			w.skip("", LinkFolder, oneLine(name), "is not among the files that checksums.txt names: nobody signed it")
+		if w.looksLikeOurs(name) {
+			strangers = append(strangers, name)
+		} else {
+			others = append(others, name)
 		}
+	}
+	return strangers, others, nil
+}
+
+// looksLikeOurs goes by how releases name their files, and by what the listed
+// tarballs begin with.
+func (w *walk) looksLikeOurs(name string) bool {
+	if strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") {
+		return true
+	}
+	for _, s := range w.sums.All() {
+		if project, _, ok := strings.Cut(s.Name, "_"); ok && strings.HasSuffix(s.Name, ".tar.gz") && strings.HasPrefix(name, project+"_") {
+			return true
+		}
+	}
+	return false
+}
+
+// folder names the files that pass for a part of the release and are not.
+func (w *walk) folder(strangers []string) {
+	for _, name := range strangers {
+		why := "is not among the files that checksums.txt names: nobody signed it"
+		if f := w.find(name); f.here() {
+			if is := w.instead(f, name); is != "" {
+				why += "; " + is
+			}
+		}
+		w.skip("", LinkFolder, oneLine(name), why)
 	}
 }

@@ -29,14 +29,23 @@ var update = flag.Bool("update", false, "write the golden files anew")
 type images struct {
 	manifests map[release.Digest]release.Digest // by index and platform
 	trees     map[release.Digest]tarball.Tree   // by manifest
-	err       error
+	manifest  verify.ImageManifest
+	beside    []verify.Attached
+	err       error // of all but layers
+	layers    error
 }
+
+var testIndex = release.DigestBytes([]byte("index"))
 
 func platformKey(index release.Digest, p release.Platform) release.Digest {
 	return release.DigestBytes([]byte(index.String() + p.String()))
 }
 
-func (im *images) Manifest(_ context.Context, _ string, index release.Digest, p release.Platform) (release.Digest, error) {
+func (im *images) Resolve(context.Context, string) (release.Digest, error) {
+	return testIndex, im.err
+}
+
+func (im *images) Platform(_ context.Context, _ string, index release.Digest, p release.Platform) (release.Digest, error) {
 	if im.err != nil {
 		return release.Digest{}, im.err
 	}
@@ -47,12 +56,19 @@ func (im *images) Manifest(_ context.Context, _ string, index release.Digest, p 
 	return d, nil
 }
 
-func (im *images) Tree(_ context.Context, c release.RecordCell) (tarball.Tree, error) {
-	t, ok := im.trees[c.ManifestDigest]
-	if !ok {
-		return tarball.Tree{}, errors.New("manifest unknown")
+func (im *images) Beside(_ context.Context, _ string, index release.Digest) (verify.Subject, error) {
+	return verify.Subject{Digest: index, Attached: im.beside}, im.err
+}
+
+func (im *images) Manifest(_ context.Context, c release.RecordCell) (verify.ImageManifest, error) {
+	if _, ok := im.trees[c.ManifestDigest]; !ok {
+		return verify.ImageManifest{}, errors.New("manifest unknown")
 	}
-	return t, nil
+	return im.manifest, nil
+}
+
+func (im *images) Tree(_ context.Context, c release.RecordCell) (tarball.Tree, error) {
+	return im.trees[c.ManifestDigest], im.layers
 }
 
 func treeOf(t *testing.T, files map[string]string) tarball.Tree {
@@ -102,7 +118,8 @@ func newSmall(t *testing.T) *small {
 	s := &small{dist: fstest.MapFS{}, images: &images{manifests: map[release.Digest]release.Digest{}, trees: map[release.Digest]tarball.Tree{}}, key: newKey(t)}
 	s.policy = keyPolicy(t, s.key)
 	s.record = release.Record{Project: "facerec", Version: "1.2.3", Epoch: 1_700_000_000}
-	index := release.DigestBytes([]byte("index"))
+	index, config := testIndex, release.DigestBytes([]byte("configuration"))
+	s.images.manifest = verify.ImageManifest{Config: config, Layers: []release.Digest{release.DigestBytes([]byte("layer 1")), release.DigestBytes([]byte("layer 2"))}}
 	for _, c := range []struct{ asset, platform, binary string }{{assetA, "linux/amd64", "x86"}, {assetB, "linux/arm64", "arm"}} {
 		p, err := release.ParsePlatform(c.platform)
 		if err != nil {
@@ -115,7 +132,7 @@ func newSmall(t *testing.T) *small {
 		s.put(c.asset, file)
 		s.record.Cells = append(s.record.Cells, release.RecordCell{
 			Lineage: "dlib19", Platform: p, Asset: c.asset, Image: "127.0.0.1:5000/acme/facerec:1.2.3",
-			IndexDigest: index, ManifestDigest: manifest, Path: "/app", Prefix: "facerec-1.2.3", Recipe: string(tarball.DefaultRecipe),
+			IndexDigest: index, ManifestDigest: manifest, ConfigDigest: &config, Layers: s.images.manifest.Layers, Path: "/app", Prefix: "facerec-1.2.3", Recipe: string(tarball.DefaultRecipe),
 			TarSHA256: release.HexDigest{Digest: result.Tar}, TarSize: result.TarSize,
 			FileSHA256: release.HexDigest{Digest: result.File}, FileSize: result.FileSize,
 			Entries: verify.Entries(tree),
@@ -189,7 +206,7 @@ func TestReleaseHolds(t *testing.T) {
 			links = append(links, st.Link)
 		}
 	}
-	if got, want := strings.Join(links, " "), "promise tarball index image contents rebuilt"; got != want {
+	if got, want := strings.Join(links, " "), "tarball release.json index manifest layers entries rebuilt"; got != want {
 		t.Errorf("links: got %s, want %s", got, want)
 	}
 	if len(r.Unchecked) != 2 || !strings.Contains(r.Text(), "note: no transparency log was checked, as asked") {
@@ -247,22 +264,22 @@ func TestFirstBrokenLink(t *testing.T) {
 		}, cellA, verify.LinkIndex, differs, "manifest of linux/amd64", ""},
 		{"image gone", func(_ *testing.T, s *small, _ *verify.Input) {
 			delete(s.images.trees, s.record.Cells[0].ManifestDigest)
-		}, cellA, verify.LinkImage, failed, "manifest unknown", ""},
+		}, cellA, verify.LinkManifest, failed, "manifest unknown", ""},
 		{"image holds another file", func(t *testing.T, s *small, _ *verify.Input) {
 			s.images.trees[s.record.Cells[0].ManifestDigest] = treeOf(t, map[string]string{"b": "x87", "sub/a": "shared"})
 		}, cellA, verify.LinkRebuilt, differs, "holds something else", verify.Different},
 		{"signed record lies about the entries", func(t *testing.T, s *small, _ *verify.Input) {
 			s.record.Cells[0].Entries[1].Mode = 0o600
 			s.seal(t)
-		}, cellA, verify.LinkContents, differs, "entries", ""},
+		}, cellA, verify.LinkEntries, differs, "not those of release.json", ""},
 		{"signed record lies about the tar", func(t *testing.T, s *small, _ *verify.Input) {
 			s.record.Cells[0].TarSHA256 = release.HexDigest{Digest: release.DigestBytes(nil)}
 			s.seal(t)
-		}, cellA, verify.LinkContents, differs, "tar_sha256", ""},
+		}, cellA, verify.LinkEntries, differs, "tar_sha256", ""},
 		{"signed record lies about the file", func(t *testing.T, s *small, _ *verify.Input) {
 			s.record.Cells[0].FileSHA256 = release.HexDigest{Digest: release.DigestBytes(nil)}
 			s.seal(t)
-		}, cellA, verify.LinkPromise, differs, "file_sha256", ""},
+		}, cellA, verify.LinkRecord, differs, "file_sha256", ""},
 		{"unknown recipe", func(t *testing.T, s *small, _ *verify.Input) {
 			s.record.Cells[0].Recipe = "brotli-11"
 			s.seal(t)
@@ -271,7 +288,7 @@ func TestFirstBrokenLink(t *testing.T) {
 			recompress(t, s, 0)
 			s.seal(t)
 		}, cellA, verify.LinkRebuilt, differs, "compression is not", verify.SameTar},
-		{"unknown cell asked for", func(_ *testing.T, _ *small, in *verify.Input) { in.Cells = []string{"dlib20/linux/amd64", cellB} }, "dlib20/linux/amd64", verify.LinkPromise, failed, "has no cell", ""},
+		{"unknown cell asked for", func(_ *testing.T, _ *small, in *verify.Input) { in.Cells = []string{"dlib20/linux/amd64", cellB} }, "dlib20/linux/amd64", verify.LinkRecord, failed, "has no cell", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSmall(t)

@@ -63,7 +63,7 @@ const maxDifferences = 12
 // its fields. Nothing means that they are the same, in the same order.
 func compareEntries(expected, got []release.RecordEntry) []string {
 	var all []string
-	add := func(format string, args ...any) { all = append(all, oneLine(fmt.Sprintf(format, args...))) }
+	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	have := make(map[string]release.RecordEntry, len(got))
 	for _, e := range got {
 		if _, ok := have[e.Name]; ok {
@@ -102,6 +102,13 @@ func compareEntries(expected, got []release.RecordEntry) []string {
 		if expected[i].Name != got[i].Name {
 			add("order: expected %q as entry %d, got %q", expected[i].Name, i+1, got[i].Name)
 		}
+	}
+	return firstFew(all)
+}
+
+func firstFew(all []string) []string {
+	for i := range all {
+		all[i] = oneLine(all[i])
 	}
 	if len(all) > maxDifferences {
 		more := len(all) - maxDifferences

@@ -62,18 +62,19 @@ type Error struct {
 
 // Error is one line.
 func (e *Error) Error() string {
-	var b strings.Builder
-	b.WriteString(e.Step)
-	if e.Field != "" {
-		b.WriteString(": " + e.Field)
+	var parts []string
+	for _, p := range []string{e.Step, e.Field} {
+		if p != "" {
+			parts = append(parts, p)
+		}
 	}
 	if e.Expected != "" || e.Got != "" {
-		fmt.Fprintf(&b, ": expected %s, got %s", oneLine(e.Expected), oneLine(e.Got))
+		parts = append(parts, fmt.Sprintf("expected %s, got %s", oneLine(e.Expected), oneLine(e.Got)))
 	}
 	if e.Err != nil {
-		b.WriteString(": " + oneLine(e.Err.Error()))
+		parts = append(parts, oneLine(e.Err.Error()))
 	}
-	return b.String()
+	return strings.Join(parts, ": ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }

@@ -2,10 +2,6 @@ package verify
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 
 	"facerec/internal/tarball"
 )
@@ -16,7 +12,7 @@ func (w *walk) compareFast(ctx context.Context, all []*candidate) {
 	var jobs []tarball.CompareJob
 	var which []*candidate
 	for _, k := range all {
-		if k.tree == nil || !k.present {
+		if k.tree == nil || !k.file.here() {
 			continue
 		}
 		job, done, err := w.compareJob(k)
@@ -48,33 +44,27 @@ func (w *walk) compareFast(ctx context.Context, all []*candidate) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.judgeFast(k, verdicts)
+		w.judgeFast(ctx, k, verdicts)
 	}
 }
 
-func (w *walk) judgeFast(k *candidate, verdicts map[*candidate]tarball.Verdict) {
-	cell, asset := k.cell.String(), k.cell.Asset
+func (w *walk) judgeFast(ctx context.Context, k *candidate, verdicts map[*candidate]tarball.Verdict) {
+	asset := k.cell.Asset
 	v, compared := verdicts[k]
-	same := compared && v.Grade <= tarball.SameTar
-	var index *tarball.Index
-	if same {
-		w.compareContents(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, Entries(*k.tree))
-	} else {
-		index = w.contents(k)
+	if compared && v.Grade <= tarball.SameTar {
+		w.compareEntries(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, Entries(*k.tree))
+		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: SameTar,
+			Detail: "the same tar stream comes out of the image; its compression was not made again"})
+		return
 	}
+	index := w.entries(k)
 	switch {
 	case k.treeErr != nil:
-		w.fail(cell, LinkRebuilt, asset, k.treeErr)
+		w.fail(k.name, LinkRebuilt, asset, k.treeErr)
 	case !compared:
-		w.skip(cell, LinkRebuilt, asset, or(k.noTree, "is not in the folder"))
-	case same:
-		w.add(Step{Cell: cell, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: SameTar,
-			Detail: "the same tar stream comes out of the image; its compression was not made again"})
+		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "there is no tarball to compare with"))
 	default:
-		s := w.graded(k, v.Rebuilt, index)
-		// There is no rebuilt file whose hash could be shown.
-		s.Field, s.Expected, s.Got = "", "", ""
-		w.add(s)
+		w.add(w.graded(ctx, k, v.Rebuilt, index, v.Report))
 	}
 }
 
@@ -84,21 +74,10 @@ func (w *walk) compareJob(k *candidate) (tarball.CompareJob, func(), error) {
 	if err != nil {
 		return tarball.CompareJob{}, nil, err
 	}
-	f, err := w.in.Dist.Open(k.cell.Asset)
+	f, size, err := w.archive(k.cell.Asset)
 	if err != nil {
 		return tarball.CompareJob{}, nil, err
 	}
 	done := func() { _ = f.Close() }
-	at, ok := f.(io.ReaderAt)
-	var size fs.FileInfo
-	if !ok {
-		err = errors.New("cannot be read at an offset")
-	} else {
-		size, err = f.Stat()
-	}
-	if err != nil {
-		done()
-		return tarball.CompareJob{}, nil, fmt.Errorf("%s: %w", k.cell.Asset, err)
-	}
-	return tarball.CompareJob{Name: k.cell.String(), Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe, Have: at, Size: size.Size()}, done, nil
+	return tarball.CompareJob{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe, Have: f, Size: size}, done, nil
 }

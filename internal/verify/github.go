@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -18,7 +19,7 @@ func (r Report) Annotations() string {
 		if s.Status == Skip {
 			command = "warning"
 		}
-		fmt.Fprintf(&b, "::%s title=%s::%s\n", command, commandProperty(or(s.Cell, "release")+": "+s.Link), commandData(s.Subject+": "+s.explain()))
+		fmt.Fprintf(&b, "::%s title=%s::%s\n", command, commandProperty(s.where()+": "+s.Link), commandData(s.path()+": "+s.explain()))
 	}
 	return b.String()
 }
@@ -29,10 +30,7 @@ func (s Step) explain() string {
 	if s.Expected != "" || s.Got != "" {
 		why += fmt.Sprintf(" (expected %s, got %s)", s.Expected, s.Got)
 	}
-	if len(s.Differences) > 0 {
-		why += "; " + strings.Join(s.Differences, "; ")
-	}
-	return why
+	return strings.Join(append(append([]string{why}, s.Causes...), s.Differences...), "; ")
 }
 
 // commandData escapes the text of a workflow command, as the runner undoes it.
@@ -64,12 +62,12 @@ func (r Report) Markdown() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "Note: %s, as asked.\n\n", markdownText(gap))
 	}
-	links := []string{LinkPromise, LinkTarball, LinkContents, LinkIndex, LinkImage, LinkRebuilt}
+	links := r.links()
 	b.WriteString("| cell | " + strings.Join(links, " | ") + " |\n|---|" + strings.Repeat("---|", len(links)) + "\n")
-	for _, cell := range r.Cells() {
-		b.WriteString("| " + markdownText(cell))
+	for _, c := range r.Chains {
+		b.WriteString("| " + markdownText(owner{c.Dist, c.Cell}.String()))
 		for _, link := range links {
-			b.WriteString(" | " + r.mark(cell, link))
+			b.WriteString(" | " + r.mark(c, link))
 		}
 		b.WriteString(" |\n")
 	}
@@ -77,26 +75,55 @@ func (r Report) Markdown() string {
 		if i == 0 {
 			b.WriteString("\nFirst broken links:\n\n")
 		}
-		fmt.Fprintf(&b, "- %s, %s: %s\n", markdownText(or(s.Cell, "release")), s.Link, markdownText(s.explain()))
+		fmt.Fprintf(&b, "- %s, %s: %s\n", markdownText(s.where()), s.Link, markdownText(s.explain()))
 	}
 	return b.String()
 }
 
-// mark is how a link of a cell ended, in one word.
-func (r Report) mark(cell, link string) string {
-	for _, s := range r.Steps {
-		if s.Cell == cell && s.Link == link {
-			switch s.Status {
-			case Pass:
-				return "ok"
-			case Fail:
-				return "**" + or(string(s.Grade), s.Class.String()) + "**"
-			case Skip:
-				return "skipped"
-			}
+// links are those of the chain that some cell has.
+func (r Report) links() []string {
+	var out []string
+	for _, link := range chain {
+		if slices.ContainsFunc(r.Chains, func(c Chain) bool { return c.has(link) }) {
+			out = append(out, link)
 		}
 	}
-	return ""
+	return out
+}
+
+func (c Chain) has(link string) bool {
+	return slices.ContainsFunc(c.Links, func(l LinkState) bool { return l.Link == link })
+}
+
+// word is how a link of a cell ended.
+func (r Report) word(c Chain, link string) (word string, status Status) {
+	if !c.has(link) {
+		return "", ""
+	}
+	s, _ := r.step(owner{c.Dist, c.Cell}, link)
+	return s.word(), s.Status
+}
+
+func (s Step) word() string {
+	switch s.Status {
+	case Fail:
+		return or(string(s.Grade), s.Class.String())
+	case Skip:
+		return "skipped"
+	case Pass:
+	}
+	return "ok"
+}
+
+// Outcome is how a step ended in a word or two: its grade, if it has one.
+func (s Step) Outcome() string { return or(string(s.Grade), s.word()) }
+
+func (r Report) mark(c Chain, link string) string {
+	word, status := r.word(c, link)
+	if status == Fail {
+		return "**" + word + "**"
+	}
+	return word
 }
 
 // markdownText keeps text from being taken for markup or for the end of a table's

@@ -3,6 +3,7 @@ package verify
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"slices"
 
@@ -72,18 +73,26 @@ func provenanceOf(s Signature, cells []release.RecordCell) error {
 	for _, x := range st.Predicate.BuildDefinition.Materials {
 		materials = append(materials, x.Digest.SHA256)
 	}
+	type want struct {
+		field, hex string
+		among      []string
+	}
 	for _, c := range cells {
-		for _, want := range []struct {
-			field, hex string
-			among      []string
-		}{
+		all := []want{
 			{"subject " + c.Asset, c.FileSHA256.Hex(), subjects},
 			{"subject tar of " + c.Asset, c.TarSHA256.Hex(), subjects},
 			{"material index of " + c.String(), c.IndexDigest.Hex(), materials},
 			{"material manifest of " + c.String(), c.ManifestDigest.Hex(), materials},
-		} {
-			if !slices.Contains(want.among, want.hex) {
-				return differs(want.field, want.hex, "none with that sha256")
+		}
+		if c.ConfigDigest != nil {
+			all = append(all, want{"material configuration of " + c.String(), c.ConfigDigest.Hex(), materials})
+		}
+		for i, l := range c.Layers {
+			all = append(all, want{fmt.Sprintf("material layer %d of %s", i+1, c), l.Hex(), materials})
+		}
+		for _, x := range all {
+			if !slices.Contains(x.among, x.hex) {
+				return differs(x.field, x.hex, "none with that sha256")
 			}
 		}
 	}

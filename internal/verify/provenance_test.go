@@ -27,6 +27,14 @@ func TestProvenance(t *testing.T) {
 		{name: "another file", edit: func(r *release.Record) { r.Cells[1].FileSHA256 = other }, exit: 3, want: "subject " + assetB},
 		{name: "another image", edit: func(r *release.Record) { r.Cells[1].ManifestDigest = other.Digest }, exit: 3, want: "material manifest of " + cellB},
 		{name: "another index", edit: func(r *release.Record) { r.Cells[0].IndexDigest, r.Cells[1].IndexDigest = other.Digest, other.Digest }, exit: 3, want: "material index of " + cellA},
+		{name: "another configuration", edit: func(r *release.Record) {
+			r.Cells[1].ConfigDigest, r.Cells[0].ConfigDigest = &other.Digest, &other.Digest
+		}, exit: 3, want: "material configuration of " + cellA},
+		{name: "another layer", edit: func(r *release.Record) {
+			for i, c := range r.Cells {
+				r.Cells[i].Layers = []release.Digest{c.Layers[0], other.Digest}
+			}
+		}, exit: 3, want: "material layer 2 of " + cellA},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := newSmall(t)

@@ -33,8 +33,8 @@ const (
 	Different   Grade = "differs"              // other entries or other bytes
 )
 
-// The links of the chain, in their order. The first five are of the release,
-// the others of each cell.
+// The links of the chain. The first are of the release as a whole, the others of
+// each cell, in the chain's order.
 const (
 	LinkBundle    = "bundle"       // the signature over checksums.txt
 	LinkChecksums = "checksums"    // checksums.txt can be read
@@ -46,16 +46,25 @@ const (
 	// the tarballs come from is signed by the same and says what release.json says.
 	LinkProvenance = "provenance"
 
-	LinkTarball  = "tarball"  // the file is as signed
-	LinkPromise  = "promise"  // release.json and checksums.txt agree on the cell
-	LinkContents = "contents" // the tarball holds what release.json says
-	LinkIndex    = "index"    // the image index has the platform's manifest
-	LinkImage    = "image"    // manifest and layers are as their digests say, and hold the folder
-	LinkRebuilt  = "rebuilt"  // the folder, packed again, is the tarball
+	// LinkRecord is of each cell too: release.json and checksums.txt agree on it.
+
+	LinkTarball   = "tarball"         // the file is as signed
+	LinkIndex     = "index"           // the image index has the platform's manifest
+	LinkSignature = "image-signature" // what stands beside the image signs it; only if asked for
+	LinkManifest  = "manifest"        // the platform manifest and its configuration are as their digests say
+	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the folder
+	LinkEntries   = "entries"         // the tarball holds what release.json says
+	LinkRebuilt   = "rebuilt"         // the folder, packed again, is the tarball
 )
+
+// chain are the links of one cell from the signature to the bytes, those that it
+// shares with the others among them.
+var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt}
 
 // Step is one link of the chain, looked at.
 type Step struct {
+	Dist string `json:"dist,omitempty"` // which of several that were asked for; see [Join]
+
 	Cell    string `json:"cell,omitempty"` // "dlib19/linux/arm/v7"; "" for the release as a whole
 	Link    string `json:"link"`           // one of the Link constants
 	Subject string `json:"subject"`        // the file or image
@@ -70,6 +79,7 @@ type Step struct {
 	Got      string `json:"got,omitempty"`
 
 	Grade       Grade    `json:"grade,omitempty"`       // of rebuilt bytes
+	Causes      []string `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string `json:"differences,omitempty"` // which entry, which field; the first few
 }
 
@@ -86,7 +96,24 @@ type Report struct {
 	TrustRoot *Origin         `json:"trust_root,omitempty"`
 	Signature *Signature      `json:"signature,omitempty"` // only if it is good
 	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
+	Releases  []Named         `json:"releases,omitempty"`  // if several were asked for
+	Chains    []Chain         `json:"chains"`              // one for each cell, in the report's order
 	Steps     []Step          `json:"steps"`
+}
+
+// Chain is what a cell rests on, link by link.
+type Chain struct {
+	Dist        string      `json:"dist,omitempty"`
+	Cell        string      `json:"cell"`
+	FirstBroken string      `json:"first_broken,omitempty"` // the first link that failed, or else that was skipped
+	Grade       Grade       `json:"grade,omitempty"`
+	Links       []LinkState `json:"links"`
+}
+
+// LinkState is how one link of a chain ended.
+type LinkState struct {
+	Link   string `json:"link"`
+	Status Status `json:"status"`
 }
 
 // severity is the order in which classes decide; see the package comment.
@@ -96,11 +123,12 @@ var severity = []Class{Untrusted, Differs, Failed, Incomplete}
 // steps were met, and fills in the verdict.
 func (r *Report) finish() {
 	r.Schema = ReportSchema
-	place := map[string]int{"": -1}
-	for i, cell := range r.Cells() {
-		place[cell] = i
+	place := map[owner]int{}
+	for i, o := range r.owners() {
+		place[o] = i
 	}
-	slices.SortStableFunc(r.Steps, func(a, b Step) int { return cmp.Compare(place[a.Cell], place[b.Cell]) })
+	slices.SortStableFunc(r.Steps, func(a, b Step) int { return cmp.Compare(place[a.owner()], place[b.owner()]) })
+	r.Chains = r.chains()
 	for _, class := range severity {
 		if slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Class != nil && *s.Class == class }) {
 			r.Verified, r.Verdict, r.ExitCode = false, class.String(), class.ExitCode()
@@ -110,15 +138,93 @@ func (r *Report) finish() {
 	r.Verified, r.Verdict, r.ExitCode = true, "verified", 0
 }
 
+// owner is whom a step is about: a release as a whole if the cell is empty.
+type owner struct{ dist, cell string }
+
+func (s Step) owner() owner { return owner{s.Dist, s.Cell} }
+
+// where names the owner for people.
+func (s Step) where() string { return s.owner().String() }
+
+func (o owner) String() string {
+	if o.dist == "" {
+		return or(o.cell, "release")
+	}
+	return o.dist + ": " + or(o.cell, "release")
+}
+
+// owners gives every release as it was met, and behind each its cells.
+func (r Report) owners() []owner {
+	var dists []string
+	for _, s := range r.Steps {
+		if !slices.Contains(dists, s.Dist) {
+			dists = append(dists, s.Dist)
+		}
+	}
+	var out []owner
+	for _, d := range dists {
+		out = append(out, owner{d, ""})
+		for _, s := range r.Steps {
+			if s.Dist == d && !slices.Contains(out, s.owner()) {
+				out = append(out, s.owner())
+			}
+		}
+	}
+	return out
+}
+
+// chains says of each cell how its links ended.
+func (r Report) chains() []Chain {
+	out := []Chain{}
+	for _, o := range r.owners() {
+		if o.cell == "" {
+			continue
+		}
+		c := Chain{Dist: o.dist, Cell: o.cell}
+		broken := map[Status]string{}
+		for _, link := range chain {
+			s, ok := r.step(o, link)
+			if !ok {
+				continue
+			}
+			c.Links = append(c.Links, LinkState{link, s.Status})
+			if broken[s.Status] == "" {
+				broken[s.Status] = link
+			}
+			c.Grade = Grade(or(string(s.Grade), string(c.Grade)))
+		}
+		c.FirstBroken = or(broken[Fail], broken[Skip])
+		out = append(out, c)
+	}
+	return out
+}
+
+// step finds the step of a link: the cell's own, or else the one it shares.
+// A failure comes before anything else of the same link.
+func (r Report) step(o owner, link string) (found Step, ok bool) {
+	for _, of := range []owner{o, {o.dist, ""}} {
+		for _, s := range r.Steps {
+			if s.owner() == of && s.Link == link && (!ok || s.Status == Fail && found.Status != Fail) {
+				found, ok = s, true
+			}
+		}
+		// A cell that release.json describes rests on release.json itself too.
+		if ok && link != LinkRecord {
+			return found, ok
+		}
+	}
+	return found, ok
+}
+
 // Broken gives the first step that did not pass of the release and of each
 // cell, in the report's order.
 func (r Report) Broken() []Step {
 	var out []Step
-	seen := map[string]bool{}
+	seen := map[owner]bool{}
 	for _, status := range []Status{Fail, Skip} {
 		for _, s := range r.Steps {
-			if s.Status == status && !seen[s.Cell] {
-				seen[s.Cell] = true
+			if s.Status == status && !seen[s.owner()] {
+				seen[s.owner()] = true
 				out = append(out, s)
 			}
 		}
@@ -129,9 +235,9 @@ func (r Report) Broken() []Step {
 // Cells names the cells in the report, in order.
 func (r Report) Cells() []string {
 	var out []string
-	for _, s := range r.Steps {
-		if s.Cell != "" && !slices.Contains(out, s.Cell) {
-			out = append(out, s.Cell)
+	for _, o := range r.owners() {
+		if o.cell != "" && !slices.Contains(out, o.cell) {
+			out = append(out, o.cell)
 		}
 	}
 	return out

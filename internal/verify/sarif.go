@@ -1,20 +1,25 @@
 package verify
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"path"
+	"slices"
+)
 
 // sarifRules are the links of the chain as SARIF rules, in the chain's order.
 var sarifRules = []struct{ id, text string }{
 	{LinkBundle, "checksums.txt is signed by whom the caller expects"},
 	{LinkChecksums, "checksums.txt can be read"},
-	{LinkRecord, "release.json is as signed and can be read"},
+	{LinkRecord, "release.json is as signed, can be read, and agrees with checksums.txt on each tarball"},
 	{LinkFile, "every file that checksums.txt names is as signed"},
 	{LinkFolder, "nothing else in the folder looks like a part of the release"},
 	{LinkProvenance, "the provenance, if there is one, says what release.json says"},
-	{LinkPromise, "release.json and checksums.txt agree on each tarball"},
 	{LinkTarball, "each tarball is as signed"},
-	{LinkContents, "each tarball holds what release.json says"},
 	{LinkIndex, "the image index has the platform's manifest"},
-	{LinkImage, "manifest and layers are as their digests say"},
+	{LinkSignature, "what stands beside the image signs it"},
+	{LinkManifest, "the platform manifest and its configuration are as their digests say"},
+	{LinkLayers, "every layer is as its digest and diff ID say"},
+	{LinkEntries, "each tarball holds what release.json says"},
 	{LinkRebuilt, "the image's folder, packed again, is the tarball"},
 }
 
@@ -70,6 +75,19 @@ type (
 	}
 )
 
+// ofImage says whether the subject is an image, not a file.
+func (s Step) ofImage() bool {
+	return slices.Contains([]string{LinkIndex, LinkSignature, LinkManifest, LinkLayers}, s.Link)
+}
+
+// path is the subject with the folder that it was asked for by.
+func (s Step) path() string {
+	if s.Dist == "" || s.ofImage() || s.Subject == s.Dist {
+		return s.Subject
+	}
+	return path.Join(s.Dist, s.Subject)
+}
+
 // SARIF is the report as a log of the Static Analysis Results Interchange Format,
 // version 2.1.0 (OASIS), with a line feed at its end. Every step is a result:
 // "pass", "fail" with level error, or "open" with level none for what could not
@@ -96,11 +114,14 @@ func (r Report) SARIF() ([]byte, error) {
 		case Pass:
 		}
 		where := sarifLocation{}
-		if s.Link != LinkIndex && s.Link != LinkImage {
-			where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(s.Subject)}}
-		} else {
+		// Readers of the format want a file for everything: for an image it is the
+		// tarball that is made of it.
+		file := s
+		if s.ofImage() {
 			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Subject})
+			file, _ = r.step(s.owner(), LinkTarball)
 		}
+		where.PhysicalLocation = &sarifPhysical{sarifArtifact{pathURI(file.path())}}
 		if s.Cell != "" {
 			where.LogicalLocations = append(where.LogicalLocations, sarifLogical{s.Cell})
 		}

@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"strings"
+	"text/tabwriter"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func (r Report) Text() string {
 func (s Step) Text() string {
 	var b strings.Builder
 	word := map[Status]string{Pass: "ok", Fail: "FAIL", Skip: "skip"}[s.Status]
-	fmt.Fprintf(&b, "%-4s  %-20s  %-12s  %s", word, or(s.Cell, "release"), s.Link, s.Subject)
+	fmt.Fprintf(&b, "%-4s  %-20s  %-12s  %s", word, s.where(), s.Link, s.path())
 	if s.Detail != "" {
 		b.WriteString(": " + s.Detail)
 	}
@@ -30,35 +31,88 @@ func (s Step) Text() string {
 	if s.Expected != "" || s.Got != "" {
 		fmt.Fprintf(&b, "      expected %s\n      got      %s\n", s.Expected, s.Got)
 	}
+	for _, c := range s.Causes {
+		fmt.Fprintf(&b, "      cause %s\n", c)
+	}
 	for _, d := range s.Differences {
 		fmt.Fprintf(&b, "      %s\n", d)
 	}
 	return b.String()
 }
 
-// Summary is the end of Text: the first broken link of each cell, and the verdict.
+// Summary is the end of Text: the chains and their first broken links, if any is
+// broken, and the verdict.
 func (r Report) Summary() string {
 	var b strings.Builder
-	cells := len(r.Cells())
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
 	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
 	}
-	if r.Verified {
-		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", plural(cells, "cell"), r.Project, r.Version, r.Signature.Who())
-		return b.String()
-	}
-	broken := r.Broken()
-	for _, s := range broken {
-		what := s.Detail
-		if s.Field != "" && s.Expected != "" {
-			what = fmt.Sprintf("%s: expected %s, got %s", s.Field, s.Expected, s.Got)
+	if !r.Verified {
+		b.WriteString(r.table())
+		for _, s := range r.Broken() {
+			fmt.Fprintf(&b, "%s: first broken link is %s: %s\n", s.where(), s.Link, s.why())
 		}
-		fmt.Fprintf(&b, "%s: first broken link is %s: %s\n", or(s.Cell, "release"), s.Link, what)
 	}
-	fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
+	for _, n := range r.Releases {
+		if n.ExitCode == 0 {
+			fmt.Fprintf(&b, "%s: verified: %s of %s %s, signed by %s\n", n.Dist, plural(n.Cells, "cell"), n.Project, n.Version, n.Signature.Who())
+		} else {
+			fmt.Fprintf(&b, "%s: not verified: %s\n", n.Dist, verdictText(n.Verdict))
+		}
+	}
+	switch {
+	case !r.Verified:
+		fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
+	case r.Releases != nil:
+		fmt.Fprintf(&b, "verified: %s of %s\n", plural(len(r.Chains), "cell"), plural(len(r.Releases), "release"))
+	default:
+		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", plural(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
+	}
+	return b.String()
+}
+
+// why is a step that did not pass in half a line: what was seen, expected and
+// found, and the most telling of what explains it.
+func (s Step) why() string {
+	what := s.Detail
+	if s.Field != "" && !strings.Contains(what, s.Field) {
+		what = s.Field + ", " + what
+	}
+	if s.Expected != "" || s.Got != "" {
+		what += fmt.Sprintf(": expected %s, got %s", s.Expected, s.Got)
+	}
+	for _, more := range [][]string{s.Causes, s.Differences} {
+		if len(more) > 0 {
+			return what + "; " + more[0]
+		}
+	}
+	return what
+}
+
+// table is the chains as people read them: a line a cell, a column a link.
+func (r Report) table() string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	links := r.links()
+	if len(links) == 0 {
+		return ""
+	}
+	fmt.Fprintf(w, "cell\t%s\n", strings.Join(links, "\t"))
+	for _, c := range r.Chains {
+		fmt.Fprintf(w, "%s", owner{c.Dist, c.Cell})
+		for _, link := range links {
+			word, status := r.word(c, link)
+			if status == Fail {
+				word = "FAIL"
+			}
+			fmt.Fprintf(w, "\t%s", or(word, "-"))
+		}
+		fmt.Fprintln(w)
+	}
+	_ = w.Flush() // a builder takes everything
 	return b.String()
 }
 

@@ -22,19 +22,16 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"flag"
 	"fmt"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
+	"text/tabwriter"
 
-	"facerec/internal/loopback"
+	"facerec/internal/benchset"
 	"facerec/internal/measure"
 )
 
@@ -48,230 +45,73 @@ func main() {
 	}
 }
 
-type options struct {
-	runs, weights, lineages, small int
-	dir, sets                      string
-}
-
 func run(ctx context.Context) error {
-	var o options
-	flag.IntVar(&o.runs, "n", 3, "runs of each command")
-	flag.IntVar(&o.weights, "weights", 100, "MB of float weights a lineage")
-	flag.IntVar(&o.lineages, "lineages", 2, "lineages, of three platforms each")
-	flag.IntVar(&o.small, "small", 100_000, "files in the set of small files")
-	flag.StringVar(&o.dir, "dir", "", "where to work (default: a temporary folder)")
-	flag.StringVar(&o.sets, "sets", "cells,small", "which sets")
+	var s benchset.Stage
+	var sets string
+	flag.IntVar(&s.Runs, "n", 3, "runs of each command")
+	flag.IntVar(&s.Weights, "weights", 100, "MB of float weights a lineage")
+	flag.IntVar(&s.Lineages, "lineages", 2, "lineages, of three platforms each")
+	flag.IntVar(&s.Small, "small", 100_000, "files in the set of small files")
+	flag.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary folder)")
+	flag.StringVar(&sets, "sets", "cells,small", "which sets")
 	flag.Parse()
-	if o.dir == "" {
+	if s.Dir == "" {
 		dir, err := os.MkdirTemp("", "bench-archive-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(dir)
-		o.dir = dir
+		s.Dir = dir
 	}
-	releaser, err := filepath.Abs("bin/releaser")
-	if err != nil {
+	defer s.Close()
+	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	if _, err := os.Stat(releaser); err != nil {
-		return errors.New("bin/releaser is not there: run make releaser")
-	}
-	crane, err := loopback.Tool(ctx, "crane")
-	if err != nil {
-		return err
-	}
-	storage := filepath.Join(o.dir, "storage")
-	if err := os.MkdirAll(storage, 0o755); err != nil {
-		return err
-	}
-	registry, err := loopback.NewRegistry(ctx, storage)
-	if err != nil {
-		return err
-	}
-	defer registry.Close()
-	counted, err := newMeter(registry.Addr)
-	if err != nil {
-		return err
-	}
-	defer counted.Close()
-	b := &bench{ctx: ctx, o: o, releaser: releaser, crane: crane, meter: counted}
-	b.machine()
-	for _, set := range strings.Split(o.sets, ",") {
-		switch set {
-		case "cells":
-			err = b.set("cells", b.makeCells)
-		case "small":
-			err = b.set("small", b.makeSmall)
-		default:
-			err = fmt.Errorf("set %q: want cells or small", set)
-		}
+	benchset.Machine()
+	for _, name := range strings.Split(sets, ",") {
+		p, err := s.Set(name)
 		if err != nil {
+			return err
+		}
+		if err := compare(&s, p); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// bench is one run of this program.
-type bench struct {
-	ctx             context.Context
-	o               options
-	releaser, crane string
-	meter           *meter
-}
-
-// project is a set of images in the registry.
-type project struct {
-	dir   string
-	cells []string // LINEAGE SUFFIX PLATFORM ASSET, one a line of the incumbent's loop
-	bytes int64    // of all distinct file contents
-}
-
-type config struct {
-	Name      string              `json:"project_name"`
-	Version   string              `json:"version"`
-	Build     string              `json:"build_cmd"`
-	Artifacts []map[string]string `json:"artifacts"`
-	Data      []map[string]string `json:"extern_data,omitempty"`
-	Lineages  []map[string]string `json:"lineages"`
-	Platforms []string            `json:"platforms"`
-}
-
-// makeCells lays out lineages × three platforms.
-func (b *bench) makeCells(dir string) (config, error) {
-	c := config{Name: "set", Version: "1.0.0", Build: "true", Platforms: []string{"linux/amd64", "linux/arm64", "linux/arm/v7"}}
-	for i := range b.o.lineages {
-		l := map[string]string{"name": fmt.Sprintf("line%d", i)}
-		if i > 0 {
-			l["suffix"] = fmt.Sprintf("-line%d", i)
-		}
-		c.Lineages = append(c.Lineages, l)
-		if err := weights(filepath.Join(dir, "weights", l["name"]), b.o.weights<<20, uint64(i)); err != nil {
-			return c, err
-		}
+func compare(s *benchset.Stage, p benchset.Project) error {
+	dist := filepath.Join(p.Dir, "dist")
+	key := filepath.Join(p.Dir, "key")
+	theirs := filepath.Join(p.Dir, "theirs")
+	releaser := func(args ...string) benchset.Command {
+		return benchset.Command{Args: append([]string{s.Releaser, "-q", "--config", p.Config()}, args...)}
 	}
-	for _, p := range c.Platforms {
-		parts := strings.Split(p, "/")
-		out := filepath.Join(dir, "programs", p)
-		cmd := exec.CommandContext(b.ctx, "go", "build", "-trimpath", "-o", out+"/", "./cmd/releaser", "./tools/demo")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+parts[0], "GOARCH="+parts[1], "GOARM=7")
-		if msg, err := cmd.CombinedOutput(); err != nil {
-			return c, fmt.Errorf("building programs for %s: %w: %s", p, err, msg)
-		}
-	}
-	if err := manyFiles(filepath.Join(dir, "small"), 500); err != nil {
-		return c, err
-	}
-	c.Data = []map[string]string{
-		{"src": "weights/{lineage}", "dest": "/app/models", "layer": "models"},
-		{"src": "small", "dest": "/app/data", "layer": "data"},
-	}
-	c.Artifacts = []map[string]string{{"src": "programs/{platform}", "dest": "/app/bin", "layer": "programs"}}
-	return c, nil
-}
-
-// makeSmall lays out one image of very many small files.
-func (b *bench) makeSmall(dir string) (config, error) {
-	c := config{Name: "set", Version: "1.0.0", Build: "true", Platforms: []string{"linux/amd64"}, Lineages: []map[string]string{{"name": "line0"}}}
-	c.Artifacts = []map[string]string{{"src": "small", "dest": "/app/data"}}
-	return c, manyFiles(filepath.Join(dir, "small"), b.o.small)
-}
-
-// weights writes about n bytes of float32: the pinned models, then values as
-// trained layers have them.
-func weights(dir string, n int, seed uint64) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return err
-	}
-	models, err := filepath.Glob("models/*.dat")
+	built, err := s.InTurn(theirs, p.Shell(benchset.BuildScript, theirs), releaser("pack", "--image", p.Image, "--out", dist))
 	if err != nil {
 		return err
 	}
-	for _, m := range models {
-		raw, err := os.ReadFile(m)
-		if err != nil {
-			return err
-		}
-		if n -= len(raw); n < 0 {
-			break
-		}
-		if seed > 0 { // another lineage has weights of its own
-			raw = append([]byte{byte(seed)}, raw...)
-		}
-		if err := os.WriteFile(filepath.Join(dir, filepath.Base(m)), raw, 0o644); err != nil {
+	// The same files, or the comparison is of nothing.
+	for _, cell := range p.Cells {
+		asset := strings.Fields(cell)[3]
+		if err := benchset.Same(filepath.Join(dist, asset), filepath.Join(theirs, asset)); err != nil {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "more.dat"), normalFloats(max(n, 0)/4, seed), 0o644)
-}
-
-func manyFiles(dir string, n int) error {
-	rng := rand.New(rand.NewPCG(7, 7))
-	words := strings.Fields("image index manifest layer descriptor digest bundle trusted root identity lineage cell recipe embedding landmark the of and in to is a that for it as with on")
-	for i := range n {
-		d := filepath.Join(dir, fmt.Sprintf("%03d", i/1000), fmt.Sprintf("%02d", i/50%20))
-		if i%50 == 0 {
-			if err := os.MkdirAll(d, 0o755); err != nil {
-				return err
-			}
-		}
-		var text strings.Builder
-		for range 10 + rng.IntN(200) {
-			text.WriteString(words[rng.IntN(len(words))] + " ")
-		}
-		if err := os.WriteFile(filepath.Join(d, fmt.Sprintf("file-%06d.txt", i)), []byte(text.String()), 0o644); err != nil {
+	for _, c := range []benchset.Command{releaser("keygen", key), releaser("sign", dist, "--key", key+".key")} {
+		if _, err := s.Measure(c); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// set makes a project, pushes it, and measures.
-func (b *bench) set(name string, fill func(string) (config, error)) error {
-	p := project{dir: filepath.Join(b.o.dir, name)}
-	if err := os.MkdirAll(p.dir, 0o755); err != nil {
-		return err
-	}
-	c, err := fill(p.dir)
+	verify := []string{"verify", dist, "--key", key + ".pub", "--unsafe-no-transparency-log"}
+	verified, err := s.InTurn(theirs, p.Shell(benchset.VerifyScript, theirs, dist), releaser(verify...), releaser(append(verify, "--fast")...))
 	if err != nil {
 		return err
 	}
-	raw, err := json.Marshal(c)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(p.dir, "config.json"), raw, 0o644); err != nil {
-		return err
-	}
-	for _, l := range c.Lineages {
-		for _, pl := range c.Platforms {
-			arch := strings.ReplaceAll(strings.TrimPrefix(pl, "linux/"), "/", "")
-			p.cells = append(p.cells, fmt.Sprintf("1.0.0%s %s set-1.0.0%s set_1.0.0_linux_%s%s.tar.gz", l["suffix"], pl, l["suffix"], arch, l["suffix"]))
-		}
-	}
-	if err := filepath.WalkDir(p.dir, func(_ string, d os.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			fi, err := d.Info()
-			if err != nil {
-				return err
-			}
-			p.bytes += fi.Size()
-		}
-		return err
-	}); err != nil {
-		return err
-	}
-	conf := filepath.Join(p.dir, "config.json")
-	layout := filepath.Join(p.dir, "oci")
-	for _, args := range [][]string{
-		{"build", "-q", "--config", conf, "--no-run", "--out", layout},
-		{"push", "-q", layout, b.meter.Addr + "/" + name},
-	} {
-		if out, err := exec.CommandContext(b.ctx, b.releaser, args...).CombinedOutput(); err != nil {
-			return fmt.Errorf("releaser %s: %w: %s", args[0], err, out)
-		}
-	}
-	fmt.Printf("\nset %s: %d cells, %d MB of distinct contents\n", name, len(p.cells), p.bytes>>20)
-	return b.compare(name, p)
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	benchset.Head(w)
+	benchset.Rows(w, "build", built[0], built[1])
+	benchset.Rows(w, "verify, exact rebuild", verified[0], verified[1])
+	benchset.Rows(w, "verify --fast", verified[0], verified[2])
+	return w.Flush()
 }

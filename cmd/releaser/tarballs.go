@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"facerec/internal/oci"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+	"facerec/internal/verify"
+)
+
+// verifyTarballs holds tarballs that no release is around to images.
+func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Input, f verifyFlags) (verify.Report, error) {
+	if len(in.Cells) > 0 {
+		return verify.Report{}, usage("--cells goes with the folder of a release: only its release.json knows cells")
+	}
+	names, err := a.assetNames()
+	if err != nil {
+		return verify.Report{}, err
+	}
+	image, err := a.looseImage(names, f.image)
+	if err != nil {
+		return verify.Report{}, err
+	}
+	loose := make([]verify.Loose, len(paths))
+	version := release.Version("")
+	for i, path := range paths {
+		var v release.Version
+		loose[i], v = a.loose(path, names, image, f)
+		if version == "" {
+			version = v
+		}
+	}
+	in.Dist = files{}
+	if in.Policy, in.NoPolicy, err = a.loosePolicy(&f.trust, names.config, version); err != nil {
+		return verify.Report{}, a.untrusted(err)
+	}
+	if in.NoPolicy == "" {
+		a.note("verify: expecting %s", expected(in.Policy))
+	}
+	return verify.Tarballs(ctx, in, loose)
+}
+
+// loosePolicy is the policy for the images' signatures, or why there is none.
+func (a *app) loosePolicy(f *trustFlags, c *chosen, version release.Version) (p verify.Policy, none string, err error) {
+	var fallback []verify.Identity
+	if !f.given() {
+		if c == nil || c.config.Identity.Issuer == "" || c.config.Identity.SAN == "" || version == "" {
+			return p, "no signer was named: give --key, or --certificate-identity and --certificate-oidc-issuer", nil
+		}
+		if fallback, err = a.expectedIdentity(c, version); err != nil {
+			return p, "", err
+		}
+	}
+	p, err = a.policy(f, fallback...)
+	return p, "", err
+}
+
+// looseImage is where the images of loose tarballs are.
+func (a *app) looseImage(names assetNames, flag string) (oci.Ref, error) {
+	if flag == "" {
+		if names.config == nil {
+			return oci.Ref{}, usage("a tarball without checksums.txt beside it needs --image REF to compare with")
+		}
+		return names.config.image("", os.Getenv("RELEASER_REGISTRY"))
+	}
+	ref, err := oci.ParseRef(flag)
+	if err != nil {
+		return ref, usageError(err)
+	}
+	if ref.Kind == oci.Layout && ref.Tag == "" && ref.Digest.IsZero() {
+		if tags, err := oci.LayoutTags(ref); err == nil && len(tags) == 1 {
+			ref.Tag = tags[0] // there is nothing to choose
+		}
+	}
+	return ref, nil
+}
+
+// loose says of which image a tarball is said to be made.
+func (a *app) loose(path string, names assetNames, image oci.Ref, f verifyFlags) (verify.Loose, release.Version) {
+	l := verify.Loose{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: string(tarball.DefaultRecipe)}}
+	named, ok := names.match(filepath.Base(path))
+	if ok {
+		l.Cell.Platform = named.platform
+	}
+	if c := names.config; c != nil {
+		e := c.config.Extract
+		l.Cell.Path, l.Cell.Include, l.Cell.Exclude, l.Cell.Recipe = e.Path, e.Include, e.Exclude, c.config.Recipe
+	}
+	if f.path != "" {
+		l.Cell.Path = f.path
+	}
+	if f.platform != "" {
+		if l.Cell.Platform, l.Err = release.ParsePlatform(f.platform); l.Err != nil {
+			return l, named.version
+		}
+	} else if !ok {
+		l.Err = fmt.Errorf("its name does not say which platform it is for (%s): give --platform", names.shape())
+		return l, ""
+	}
+	if image.Tag == "" && image.Digest.IsZero() {
+		if !ok {
+			l.Err = fmt.Errorf("its name does not say which image it is made of (%s): give --image with a tag or a digest", names.shape())
+			return l, ""
+		}
+		image = image.WithTag(named.tag)
+	}
+	l.Cell.Image = image.String()
+	return l, named.version
+}
+
+// assetNames reads names of tarballs: as config.json spells them, or, without
+// one, as this program does by default.
+type assetNames struct{ config *chosen }
+
+func (a *app) assetNames() (assetNames, error) {
+	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
+		return assetNames{}, nil
+	}
+	c, err := a.load()
+	return assetNames{c}, err
+}
+
+// named is what a tarball's name tells.
+type named struct {
+	version  release.Version
+	platform release.Platform
+	tag      string // of the image
+}
+
+func (n assetNames) shape() string {
+	if n.config != nil {
+		return n.config.config.Asset
+	}
+	return "NAME_VERSION_OS_ARCH[-SUFFIX].tar.gz"
+}
+
+func (n assetNames) match(name string) (named, bool) {
+	if n.config == nil {
+		return matchDefault(name)
+	}
+	const anyVersion = release.Version("0.0.0-any")
+	c := n.config.config
+	for _, cell := range c.Cells() {
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(c.AssetName(anyVersion, cell)), regexp.QuoteMeta(string(anyVersion)), `([0-9][0-9A-Za-z.-]*?)`)
+		m := regexp.MustCompile("^" + pattern + "$").FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		v := c.Version
+		if len(m) > 1 {
+			var err error
+			if v, err = release.ParseVersion(m[1]); err != nil {
+				continue
+			}
+		}
+		if v != "" && c.AssetName(v, cell) == name {
+			return named{v, cell.Platform, c.ImageTag(v, cell.Lineage)}, true
+		}
+	}
+	return named{}, false
+}
+
+var defaultAsset = regexp.MustCompile(`^.+_([0-9][0-9A-Za-z.-]*)_(linux)_(amd64|arm64|armv7)(-[0-9A-Za-z._-]+)?\.t(?:ar\.)?gz$`)
+
+func matchDefault(name string) (named, bool) {
+	m := defaultAsset.FindStringSubmatch(name)
+	if m == nil {
+		return named{}, false
+	}
+	v, err := release.ParseVersion(m[1])
+	if err != nil {
+		return named{}, false
+	}
+	p, err := release.ParsePlatform(m[2] + "/" + strings.Replace(m[3], "armv7", "arm/v7", 1))
+	return named{v, p, string(v) + m[4]}, err == nil
+}

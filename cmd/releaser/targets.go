@@ -1,0 +1,120 @@
+package main
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"facerec/internal/checksum"
+	"facerec/internal/release"
+	"facerec/internal/verify"
+)
+
+// target is something to be verified: the folder of a release, some tarballs of
+// one, or tarballs that no release is around.
+type target struct {
+	name   string   // as it was asked for
+	dist   string   // the folder of a release
+	assets []string // of it; none means all
+	loose  []string // paths of tarballs
+}
+
+// targetsOf sorts out what was asked for. Tarballs of one folder make one target,
+// all loose ones another.
+func targetsOf(args []string) ([]target, error) {
+	var out []target
+	add := func(arg, dist, asset string) {
+		same := func(t target) bool { return t.loose == nil && t.dist == dist && (asset == "") == (t.assets == nil) }
+		i := slices.IndexFunc(out, same)
+		if i < 0 {
+			out = append(out, target{name: arg, dist: dist})
+			i = len(out) - 1
+		}
+		if asset != "" && !slices.Contains(out[i].assets, asset) {
+			out[i].assets = append(out[i].assets, asset)
+		}
+	}
+	addLoose := func(paths ...string) {
+		i := slices.IndexFunc(out, func(t target) bool { return t.loose != nil })
+		if i < 0 {
+			out = append(out, target{name: "tarballs"})
+			i = len(out) - 1
+		}
+		for _, p := range paths {
+			if !slices.Contains(out[i].loose, p) {
+				out[i].loose = append(out[i].loose, p)
+			}
+		}
+	}
+	for _, arg := range args {
+		fi, err := os.Stat(arg)
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, usage("%s is not there: name the folder of a release, which has %s, or a tarball", arg, checksum.File)
+		}
+		if err != nil {
+			return nil, err
+		}
+		dir, base := filepath.Split(filepath.Clean(arg))
+		dir = filepath.Clean(dir)
+		switch {
+		case fi.IsDir():
+			tarballs, err := looseIn(arg)
+			if err != nil {
+				return nil, err
+			}
+			if tarballs == nil {
+				add(arg, arg, "")
+				continue
+			}
+			addLoose(tarballs...)
+		case base == checksum.File || base == release.RecordFile || base == verify.BundleFile:
+			add(dir, dir, "")
+		case exists(filepath.Join(dir, checksum.File)):
+			add(dir, dir, base)
+		default:
+			addLoose(filepath.Clean(arg))
+		}
+	}
+	return out, nil
+}
+
+// looseIn gives the tarballs in a folder that is no release's, and nothing for one
+// that is or should be.
+func looseIn(dir string) ([]string, error) {
+	for _, name := range []string{checksum.File, verify.BundleFile, release.RecordFile} {
+		if exists(filepath.Join(dir, name)) {
+			return nil, nil
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, e := range entries {
+		if isTarball(e.Name()) {
+			out = append(out, filepath.Join(dir, e.Name()))
+		}
+	}
+	return out, nil
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
+}
+
+func isTarball(name string) bool {
+	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz")
+}
+
+// files is an fs.FS of files by the paths that the caller gave.
+type files struct{}
+
+func (files) Open(path string) (fs.File, error)      { return os.Open(path) }
+func (files) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
+func (files) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
+func (files) ReadLink(path string) (string, error)   { return os.Readlink(path) }

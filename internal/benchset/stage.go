@@ -1,0 +1,95 @@
+// Package benchset is what releases are measured on: sets of images of a known
+// make in a registry on loopback, the shell scripts that people use today, and
+// runs of both in turn.
+//
+// A [Stage] has the registry, distribution's, behind a proxy that counts the bytes
+// that come back; [Stage.Set] makes images with bin/releaser and pushes them;
+// [Stage.InTurn] runs commands A B A B and gives medians. The scripts make the
+// same bytes as releaser does, or the comparison is of nothing.
+//
+// It is equipment and no part of a release: nothing in the programs imports it.
+package benchset
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"time"
+
+	"facerec/internal/loopback"
+)
+
+// Stage is where things are measured.
+type Stage struct {
+	Dir             string // where to work
+	Runs            int    // of each command
+	Weights         int    // MB of float weights a lineage
+	Lineages        int    // of three platforms each
+	Small           int    // files in the set of small files
+	Releaser, Crane string // programs
+
+	ctx      context.Context
+	registry *loopback.Registry
+	meter    *meter
+}
+
+// Open starts the registry and finds the programs. bin/releaser must be there.
+func (s *Stage) Open(ctx context.Context) (err error) {
+	s.ctx = ctx
+	if s.Releaser, err = filepath.Abs("bin/releaser"); err != nil {
+		return err
+	}
+	if _, err := os.Stat(s.Releaser); err != nil {
+		return errors.New("bin/releaser is not there: run make releaser")
+	}
+	if s.Crane, err = loopback.Tool(ctx, "crane"); err != nil {
+		return err
+	}
+	storage := filepath.Join(s.Dir, "storage")
+	if err := os.MkdirAll(storage, 0o755); err != nil {
+		return err
+	}
+	if s.registry, err = loopback.NewRegistry(ctx, storage); err != nil {
+		return err
+	}
+	s.meter, err = newMeter(s.registry.Addr)
+	return err
+}
+
+// Close stops the registry.
+func (s *Stage) Close() {
+	if s.meter != nil {
+		s.meter.Close()
+	}
+	if s.registry != nil {
+		s.registry.Close()
+	}
+}
+
+// Addr is the registry, by way of the proxy.
+func (s *Stage) Addr() string { return s.meter.Addr }
+
+// Machine prints on what all of this ran.
+func Machine() {
+	cpu := "unknown CPU"
+	if raw, err := os.ReadFile("/proc/cpuinfo"); err == nil {
+		for line := range strings.Lines(string(raw)) {
+			if name, ok := strings.CutPrefix(line, "model name"); ok {
+				cpu = strings.TrimSpace(strings.TrimLeft(name, "\t :"))
+				break
+			}
+		}
+	}
+	fmt.Printf("%s, %d cores (%s), %s\n", runtime.Version(), runtime.NumCPU(), cpu, time.Now().UTC().Format("2006-01-02"))
+	for _, tool := range []string{"tar", "gzip"} {
+		if out, err := exec.Command(tool, "--version").Output(); err == nil {
+			line, _, _ := strings.Cut(string(out), "\n")
+			fmt.Println(line)
+		}
+	}
+}

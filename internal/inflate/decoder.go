@@ -1,0 +1,460 @@
+package inflate
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+)
+
+// CorruptError is a deflate stream that no compressor writes.
+type CorruptError struct {
+	Offset int64 // in the output, at which it was noticed
+	Reason string
+}
+
+func (e *CorruptError) Error() string {
+	return fmt.Sprintf("deflate: corrupt stream after %d bytes of output: %s", e.Offset, e.Reason)
+}
+
+const (
+	history  = 32 << 10 // bytes that a distance can reach
+	maxMatch = 258
+	// slack is how far a copy may write beyond what it has to, and what the
+	// fast loop leaves of the window.
+	slack      = 16
+	windowSize = history + 96<<10
+	// ahead is how many bytes of input the fast loop wants before it.
+	ahead = 16
+)
+
+// decoder is a deflate stream on its way out.
+type decoder struct {
+	in   *bufio.Reader
+	bits uint64 // the lowest n, fewer than 8 between calls
+	n    uint
+
+	phase  func(*decoder) error // what comes next; nil at the end
+	final  bool                 // the block is the last one
+	stored int                  // bytes of a stored block that are still to come
+
+	window []byte
+	r, w   int   // [r:w] of it waits to be read
+	base   int64 // bytes of output before the window
+	err    error // after what waits
+
+	lit  [litEntries]entry
+	dist [distEntries]entry
+}
+
+func (d *decoder) reset(in *bufio.Reader) {
+	if d.window == nil {
+		d.window = make([]byte, windowSize+maxMatch+slack)
+	}
+	d.in, d.bits, d.n = in, 0, 0
+	d.phase, d.final = (*decoder).block, false
+	d.r, d.w, d.base, d.err = 0, 0, 0, nil
+}
+
+func (d *decoder) read(p []byte) (int, error) {
+	for d.r == d.w {
+		if d.err != nil {
+			return 0, d.err
+		}
+		if d.phase == nil {
+			d.err = io.EOF
+			continue
+		}
+		if d.w >= windowSize {
+			copy(d.window, d.window[d.w-history:d.w])
+			d.base += int64(d.w - history)
+			d.r, d.w = history, history
+		}
+		d.err = d.phase(d)
+	}
+	n := copy(p, d.window[d.r:d.w])
+	d.r += n
+	return n, nil
+}
+
+func (d *decoder) corrupt(reason string) error {
+	return &CorruptError{d.base + int64(d.w), reason}
+}
+
+// take gives the next k bits, 16 at most.
+func (d *decoder) take(k uint) (uint, error) {
+	for d.n < k {
+		c, err := d.in.ReadByte()
+		if err != nil {
+			return 0, noEOF(err)
+		}
+		d.bits |= uint64(c) << d.n
+		d.n += 8
+	}
+	v := uint(d.bits & (1<<k - 1))
+	d.bits >>= k
+	d.n -= k
+	return v, nil
+}
+
+// block reads the header of a block (RFC 1951, 3.2.3).
+func (d *decoder) block() error {
+	if d.final {
+		d.phase = nil
+		return nil
+	}
+	h, err := d.take(3)
+	if err != nil {
+		return err
+	}
+	d.final = h&1 == 1
+	switch h >> 1 {
+	case 0:
+		d.bits, d.n = 0, 0 // to the next whole byte
+		var size [4]byte
+		if _, err := io.ReadFull(d.in, size[:]); err != nil {
+			return noEOF(err)
+		}
+		n := binary.LittleEndian.Uint16(size[:])
+		if n != ^binary.LittleEndian.Uint16(size[2:]) {
+			return d.corrupt("the two lengths of a stored block do not agree")
+		}
+		d.stored, d.phase = int(n), (*decoder).copyStored
+	case 1:
+		var lengths [288 + 32]uint8
+		for i := range lengths {
+			switch {
+			case i < 144:
+				lengths[i] = 8
+			case i < 256:
+				lengths[i] = 9
+			case i < 280:
+				lengths[i] = 7
+			case i < 288:
+				lengths[i] = 8
+			default:
+				lengths[i] = 5
+			}
+		}
+		return d.codes(lengths[:288], lengths[288:])
+	case 2:
+		return d.dynamic()
+	default:
+		return d.corrupt("a block of a reserved type")
+	}
+	return nil
+}
+
+// lensOrder is the order in which the lengths of the code of code lengths are
+// sent (RFC 1951, 3.2.7).
+var lensOrder = [lensSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
+
+// dynamic reads the codes of a block.
+func (d *decoder) dynamic() error {
+	h, err := d.take(14)
+	if err != nil {
+		return err
+	}
+	nlit, ndist, nlens := int(h&31)+257, int(h>>5&31)+1, int(h>>10)+4
+	if nlit > maxLits || ndist > maxDists {
+		return d.corrupt("more codes than there are symbols")
+	}
+	var lens [lensSymbols]uint8
+	for _, s := range lensOrder[:nlens] {
+		n, err := d.take(3)
+		if err != nil {
+			return err
+		}
+		lens[s] = uint8(n)
+	}
+	var table [1 << lensBits]entry
+	if !build(table[:], lensBits, lens[:], plain[:]) {
+		return d.corrupt("the code of code lengths is none")
+	}
+	var lengths [maxLits + maxDists]uint8
+	for i := 0; i < nlit+ndist; {
+		s, err := d.symbol(table[:], lensBits)
+		if err != nil {
+			return err
+		}
+		if s < 16 {
+			lengths[i] = uint8(s)
+			i++
+			continue
+		}
+		times, more, what := 3, uint(2), uint8(0)
+		switch {
+		case s == 17:
+			more = 3
+		case s == 18:
+			times, more = 11, 7
+		case i == 0:
+			return d.corrupt("a code length is repeated before there is one")
+		default:
+			what = lengths[i-1]
+		}
+		n, err := d.take(more)
+		if err != nil {
+			return err
+		}
+		if times += int(n); i+times > nlit+ndist {
+			return d.corrupt("more code lengths than codes")
+		}
+		for range times {
+			lengths[i] = what
+			i++
+		}
+	}
+	return d.codes(lengths[:nlit], lengths[nlit:nlit+ndist])
+}
+
+func (d *decoder) codes(lit, dist []uint8) error {
+	if !build(d.lit[:], litBits, lit, litSymbols[:]) || !build(d.dist[:], distBits, dist, distSymbols[:]) {
+		return d.corrupt("code lengths that no code has")
+	}
+	d.phase = (*decoder).symbols
+	return nil
+}
+
+// copyStored goes on with a stored block.
+func (d *decoder) copyStored() error {
+	n, err := d.in.Read(d.window[d.w:min(d.w+d.stored, len(d.window)-slack)])
+	d.w += n
+	if d.stored -= n; d.stored == 0 {
+		d.phase = (*decoder).block
+		return nil
+	}
+	return noEOF(err)
+}
+
+// lookup decodes the next code bit by bit, as far as there are bits: it takes
+// no byte from the input that it does not need.
+func (d *decoder) lookup(table []entry, first uint) (entry, error) {
+	for {
+		e := table[d.bits&(1<<first-1)]
+		skip := uint(0)
+		if e&(special|subtable) == special|subtable {
+			skip = first
+			e = table[int(e.value())+int(d.bits>>first&(1<<(maxBits-first)-1))]
+		}
+		// An entry that needs more bits than there are may be another's.
+		if need := skip + e.code(); need <= d.n && need > 0 {
+			d.bits >>= skip
+			d.n -= skip
+			return e, nil
+		}
+		if d.n > maxBits {
+			return 0, d.corrupt("bits that are no code")
+		}
+		c, err := d.in.ReadByte()
+		if err != nil {
+			return 0, noEOF(err)
+		}
+		d.bits |= uint64(c) << d.n
+		d.n += 8
+	}
+}
+
+// symbol decodes one that has no extra bits.
+func (d *decoder) symbol(table []entry, first uint) (uint, error) {
+	e, err := d.lookup(table, first)
+	if err != nil {
+		return 0, err
+	}
+	d.bits >>= e.code()
+	d.n -= e.code()
+	return e.value(), nil
+}
+
+// value decodes one with its extra bits.
+func (d *decoder) value(e entry) (uint, error) {
+	d.bits >>= e.code()
+	d.n -= e.code()
+	k := e.drop() - e.code()
+	x, err := d.take(k)
+	return e.value() + x, err
+}
+
+// symbols goes on with a compressed block: until it ends, the window is full,
+// or an error comes. The fast loop does all but the first and last few bytes.
+func (d *decoder) symbols() error {
+	for d.w < windowSize {
+		if d.w+maxMatch+slack < windowSize {
+			if more, err := d.fast(); err != nil || !more {
+				return err
+			}
+		}
+		e, err := d.lookup(d.lit[:], litBits)
+		if err != nil {
+			return err
+		}
+		switch {
+		case e&isByte != 0:
+			d.bits >>= e.code()
+			d.n -= e.code()
+			d.window[d.w] = byte(e.value())
+			d.w++
+			continue
+		case e&blockEnd != 0:
+			d.bits >>= e.code()
+			d.n -= e.code()
+			d.phase = (*decoder).block
+			return nil
+		case e&special != 0:
+			return d.corrupt("a length that there is not")
+		}
+		length, err := d.value(e)
+		if err != nil {
+			return err
+		}
+		if e, err = d.lookup(d.dist[:], distBits); err != nil {
+			return err
+		}
+		if e&special != 0 {
+			return d.corrupt("a distance that there is not")
+		}
+		dist, err := d.value(e)
+		if err != nil {
+			return err
+		}
+		if int(dist) > d.w {
+			return d.corrupt("a match with what is before the beginning")
+		}
+		copyMatch(d.window, d.w, int(dist), int(length))
+		d.w += int(length)
+	}
+	return nil
+}
+
+// fast goes on as long as there is plenty of input in the buffer and of space
+// in the window. It gives false when the block has ended.
+func (d *decoder) fast() (more bool, err error) {
+	if buffered := d.in.Buffered(); buffered < 64 {
+		if _, err := d.in.Peek(64); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, bufio.ErrBufferFull) {
+			return false, err
+		}
+	}
+	in, err := d.in.Peek(d.in.Buffered())
+	if err != nil {
+		return false, err
+	}
+	if len(in) < 2*ahead {
+		return true, nil
+	}
+	out := d.window
+	at, w := 0, d.w
+	b, n := d.bits, d.n
+	lit, dist := &d.lit, &d.dist
+	more, bad := true, ""
+loop:
+	for at < len(in)-ahead && w < windowSize-maxMatch-slack {
+		// 56 bits and more: enough for three literals and a length.
+		b |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
+		at += int((63 - n) >> 3)
+		n |= 56
+		e := lit[b&(1<<litBits-1)]
+		if e&isByte != 0 {
+			out[w] = byte(e >> 16)
+			w++
+			b >>= e & 63
+			n -= uint(e & 63)
+			e = lit[b&(1<<litBits-1)]
+			if e&isByte != 0 {
+				out[w] = byte(e >> 16)
+				w++
+				b >>= e & 63
+				n -= uint(e & 63)
+				e = lit[b&(1<<litBits-1)]
+				if e&isByte != 0 {
+					out[w] = byte(e >> 16)
+					w++
+					b >>= e & 63
+					n -= uint(e & 63)
+					continue
+				}
+			}
+		}
+		if e&special != 0 {
+			if e&subtable != 0 {
+				b >>= litBits
+				n -= litBits
+				e = lit[e.value()+uint(b&(1<<(maxBits-litBits)-1))]
+			}
+			switch {
+			case e&isByte != 0:
+				out[w] = byte(e >> 16)
+				w++
+				b >>= e & 63
+				n -= uint(e & 63)
+				continue
+			case e&blockEnd != 0:
+				b >>= e & 63
+				n -= uint(e & 63)
+				d.phase, more = (*decoder).block, false
+				break loop
+			case e&special != 0:
+				bad = "a length that there is not, or bits that are no code"
+				break loop
+			}
+		}
+		length := int(e.extra(b))
+		b >>= e & 63
+		n -= uint(e & 63)
+
+		b |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
+		at += int((63 - n) >> 3)
+		n |= 56
+		e = dist[b&(1<<distBits-1)]
+		if e&special != 0 {
+			if e&subtable != 0 {
+				b >>= distBits
+				n -= distBits
+				e = dist[e.value()+uint(b&(1<<(maxBits-distBits)-1))]
+			}
+			if e&special != 0 {
+				bad = "a distance that there is not, or bits that are no code"
+				break loop
+			}
+		}
+		back := int(e.extra(b))
+		b >>= e & 63
+		n -= uint(e & 63)
+		if back > w {
+			bad = "a match with what is before the beginning"
+			break loop
+		}
+		copyMatch(out, w, back, length)
+		w += length
+	}
+	// Whole bytes go back to the input.
+	at -= int(n >> 3)
+	n &= 7
+	d.bits, d.n, d.w = b&(1<<n-1), n, w
+	if bad != "" {
+		return false, d.corrupt(bad)
+	}
+	_, err = d.in.Discard(at)
+	return more, err
+}
+
+// copyMatch writes length bytes to window[w:] from dist before; it may write up
+// to slack more.
+func copyMatch(window []byte, w, dist, length int) {
+	src, dst := window[w-dist:], window[w:]
+	switch {
+	case dist >= 8:
+		for i := 0; i < length; i += 8 {
+			binary.LittleEndian.PutUint64(dst[i:], binary.LittleEndian.Uint64(src[i:]))
+		}
+	case dist == 1:
+		v := uint64(src[0]) * 0x0101010101010101
+		for i := 0; i < length; i += 8 {
+			binary.LittleEndian.PutUint64(dst[i:], v)
+		}
+	default:
+		for i := range dst[:length] {
+			dst[i] = src[i]
+		}
+	}
+}

@@ -1,0 +1,187 @@
+package oci
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"facerec/internal/release"
+)
+
+// Companions are what stands beside an image and travels with it: signatures,
+// attestations, SBOMs, in all the places that [Attachments] looks at. In an image
+// layout each is a manifest on top: under its own tag (sha256-HEX.sig, .att) or,
+// if it names its subject, under none. The index under the tag sha256-HEX, which
+// stands in for the referrers API, is made anew by a registry that needs it.
+
+// companionTag is the shape of a tag that stands for what is beside an image.
+var companionTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
+
+// isCompanion says whether something on top of a layout is beside an image and no
+// image of its own.
+func (s *layoutSource) isCompanion(d v1.Descriptor) bool {
+	if tag := d.Annotations[refName]; tag != "" {
+		return companionTag.MatchString(tag)
+	}
+	if d.ArtifactType != "" {
+		return true
+	}
+	digest, err := digestOf(d.Digest)
+	if err != nil {
+		return false
+	}
+	_, raw, err := s.Manifest(context.Background(), digest)
+	var m struct{ Subject *v1.Descriptor }
+	return err == nil && json.Unmarshal(raw, &m) == nil && m.Subject != nil
+}
+
+// below gives the digests of an index or manifest and of all manifests in it,
+// those whose companions travel with it.
+func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, error) {
+	var out []release.Digest
+	err := visit(ctx, src, top, func(Descriptor) error { return nil }, func(d Descriptor, _ []byte) error {
+		out = append(out, d.Digest)
+		return nil
+	})
+	return out, err
+}
+
+// companions finds what stands beside some manifests, each once. A place that
+// cannot be looked at is an error here: who takes signatures along wants all.
+func companions(ctx context.Context, at Ref, subjects []release.Digest, access Access) ([]Attachment, error) {
+	var out []Attachment
+	seen := map[release.Digest]bool{}
+	for _, d := range subjects {
+		found, problems, err := Attachments(ctx, at, d, access)
+		if err == nil {
+			err = errors.Join(problems...)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("what stands beside %s cannot be told (--images-only goes without): %w", at.At(d), err)
+		}
+		for _, a := range found {
+			if !seen[a.Digest] {
+				seen[a.Digest] = true
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
+}
+
+// pullCompanions copies what stands beside the manifests into a layout.
+func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
+	list, err := companions(ctx, at, subjects, p.o.Access)
+	if err != nil {
+		return 0, err
+	}
+	for _, a := range list {
+		mediaType, _, err := a.source.Manifest(ctx, a.Digest)
+		if err != nil {
+			return 0, err
+		}
+		top := Descriptor{MediaType: mediaType, Digest: a.Digest, Size: -1}
+		if err := p.copy(ctx, a.source, top); err != nil {
+			return 0, fmt.Errorf("%s: %w", a.Place, err)
+		}
+		if !p.first(a.Digest, a.tag()) {
+			continue
+		}
+		p.w.companion(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
+	}
+	return len(list), nil
+}
+
+// tag is the tag under which an attachment was found; none for a referrer.
+func (a Attachment) tag() string {
+	if a.ownTag {
+		return a.Place[len("tag "):]
+	}
+	return ""
+}
+
+// companion records an attachment in index.json.
+func (w *layoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
+	desc := v1.Descriptor{MediaType: mediaTypeOf(mediaType), Digest: hashOf(d), Size: size, ArtifactType: artifactType}
+	if tag != "" {
+		desc.Annotations = map[string]string{refName: tag}
+	}
+	w.tops = append(w.tops, desc)
+}
+
+// pushCompanions puts what a layout has beside the manifests beside them in a
+// registry, and looks for each there afterwards.
+func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Attachment) error {
+	if len(list) == 0 {
+		return nil
+	}
+	for _, a := range list {
+		if err := s.pushCompanion(ctx, from, a); err != nil {
+			return s.explain("pushing what stands beside "+at.String(), err)
+		}
+	}
+	there, err := companions(ctx, at, subjects, s.access)
+	if err != nil {
+		return err
+	}
+	have := map[release.Digest]bool{}
+	for _, a := range there {
+		have[a.Digest] = true
+	}
+	for _, a := range list {
+		if !have[a.Digest] {
+			return fmt.Errorf("%s: the registry took manifest %s and does not list it beside the image: try again", at, a.Digest)
+		}
+	}
+	return nil
+}
+
+func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Attachment) error {
+	mediaType, raw, err := from.Manifest(ctx, a.Digest)
+	if err != nil {
+		return err
+	}
+	err = visit(ctx, from, Descriptor{MediaType: mediaType, Digest: a.Digest}, func(d Descriptor) error {
+		return remote.WriteLayer(s.repo, blobLayer{ctx, from, d}, s.access.options(ctx)...)
+	}, nil)
+	if err != nil {
+		return err
+	}
+	m := companionManifest{raw, types.MediaType(mediaType)}
+	if tag := a.tag(); tag != "" {
+		return remote.Put(s.repo.Tag(tag), m, s.access.options(ctx)...)
+	}
+	return remote.Put(s.repo.Digest(a.Digest.String()), m, s.access.options(ctx)...)
+}
+
+// companionManifest is a manifest as the bytes it is.
+type companionManifest struct {
+	raw       []byte
+	mediaType types.MediaType
+}
+
+func (m companionManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
+func (m companionManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+
+// blobLayer is a blob of a layout as something to be pushed.
+type blobLayer struct {
+	ctx  context.Context
+	from *layoutSource
+	d    Descriptor
+}
+
+var _ v1.Layer = blobLayer{}
+
+func (l blobLayer) Digest() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
+func (l blobLayer) DiffID() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
+func (l blobLayer) Size() (int64, error)                 { return l.d.Size, nil }
+func (l blobLayer) MediaType() (types.MediaType, error)  { return types.MediaType(l.d.MediaType), nil }
+func (l blobLayer) Compressed() (io.ReadCloser, error)   { return l.from.Blob(l.ctx, l.d) }
+func (l blobLayer) Uncompressed() (io.ReadCloser, error) { return l.from.Blob(l.ctx, l.d) }

@@ -1,0 +1,119 @@
+package verify
+
+import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"facerec/internal/release"
+)
+
+// open opens a file for reading. What is no file is refused before it is opened:
+// a named pipe would wait for somebody to write into it. A symbolic link is as
+// good as what it leads to.
+func (w *walk) open(name string) (fs.File, int64, error) {
+	fi, err := fs.Stat(w.in.Dist, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		if to, lerr := fs.ReadLink(w.in.Dist, name); lerr == nil {
+			return nil, 0, fmt.Errorf("is a symbolic link to %s, which is not there: %w", oneLine(to), fs.ErrNotExist)
+		}
+		return nil, 0, err
+	case err != nil:
+		return nil, 0, explainRead(err)
+	case !fi.Mode().IsRegular():
+		return nil, 0, differs("type", "a file", kindOf(fi.Mode()))
+	}
+	f, err := w.in.Dist.Open(name)
+	if err != nil {
+		return nil, 0, explainRead(err)
+	}
+	return f, fi.Size(), nil
+}
+
+func kindOf(m fs.FileMode) string {
+	switch {
+	case m.IsDir():
+		return "a folder"
+	case m&fs.ModeNamedPipe != 0:
+		return "a named pipe"
+	case m&fs.ModeSocket != 0:
+		return "a socket"
+	}
+	return "a device"
+}
+
+func explainRead(err error) error {
+	if errors.Is(err, fs.ErrPermission) {
+		return fmt.Errorf("cannot be read: mend its permissions, or run as somebody who may read it: %w", err)
+	}
+	return err
+}
+
+// read reads a small file whole.
+func (w *walk) read(name string, limit int64) ([]byte, error) {
+	f, _, err := w.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err == nil && int64(len(b)) > limit {
+		err = fmt.Errorf("%s: want at most %d bytes", name, limit)
+	}
+	return b, err
+}
+
+// found is a file of any size, hashed.
+type found struct {
+	digest  release.Digest
+	size    int64 // bytes
+	intact  bool  // it is as signed
+	missing bool  // err says how
+	err     error // why it could not be hashed; nil: it is here and was read
+}
+
+// here says whether there is a file that can be opened and compared.
+func (f found) here() bool { return f.err == nil }
+
+func (w *walk) find(name string) found {
+	f, _, err := w.open(name)
+	if errors.Is(err, fs.ErrNotExist) {
+		why := errors.New("is not in the folder")
+		if _, lerr := fs.ReadLink(w.in.Dist, name); lerr == nil {
+			why = errors.New("is a symbolic link that leads nowhere")
+		}
+		return found{missing: true, err: why}
+	}
+	if err != nil {
+		return found{err: err}
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	n, err := io.Copy(h, f)
+	if err != nil {
+		return found{err: err}
+	}
+	return found{digest: release.DigestOf([sha256.Size]byte(h.Sum(nil))), size: n}
+}
+
+// archive opens a tarball as something that can be read at any place.
+func (w *walk) archive(name string) (readerAt, int64, error) {
+	f, size, err := w.open(name)
+	if err != nil {
+		return nil, 0, err
+	}
+	at, ok := f.(readerAt)
+	if !ok {
+		_ = f.Close()
+		return nil, 0, fmt.Errorf("%s: cannot be read at an offset", name)
+	}
+	return at, size, nil
+}
+
+type readerAt interface {
+	fs.File
+	io.ReaderAt
+}

@@ -1,0 +1,118 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"facerec/internal/checksum"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+// Loose is a tarball without a release around it: nobody signed what it should
+// be, and the caller says of which image it is said to be made.
+type Loose struct {
+	// Cell names the tarball (Asset), the image, the platform, and how it is taken
+	// out and packed. What only a release.json can know stays empty; an empty
+	// prefix means the top folder that the tarball itself has.
+	Cell release.RecordCell
+
+	// Err, if not nil, is why nothing can be said about the image.
+	Err error
+}
+
+// Tarballs verifies tarballs against images alone: index, manifest, layers,
+// entries and rebuilt bytes, and what signs the image. The links to a signed
+// release are skipped by name, so that the report is incomplete at best: that a
+// tarball comes out of an image does not say that anybody released it.
+//
+// in.Dist is where the tarballs are, and may be several folders deep; in.Cells
+// and in.Assets are not used. Image signatures are always looked for.
+func Tarballs(ctx context.Context, in Input, tarballs []Loose) (Report, error) {
+	in.ImageSignatures = true
+	w := newWalk(in)
+	if in.NoPolicy == "" {
+		w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
+	} else {
+		w.report.Expected = []string{}
+	}
+	const why = "was not given: nobody says that these are the released tarballs"
+	w.skip("", LinkBundle, BundleFile, why)
+	w.skip("", LinkChecksums, checksum.File, why)
+	w.skip("", LinkRecord, release.RecordFile, why)
+	if len(tarballs) == 0 {
+		w.fail("", LinkTarball, ".", fmt.Errorf("there is no tarball, and no %s: give the folder of a release, or tarballs and --image", checksum.File))
+	}
+	indexes := map[string]resolved{}
+	var all []*candidate
+	for _, l := range tarballs {
+		if ctx.Err() != nil {
+			break
+		}
+		all = append(all, w.loose(ctx, l, indexes))
+	}
+	w.compare(ctx, all)
+	return w.finish(ctx)
+}
+
+// resolved is what a reference names, or why that is not known.
+type resolved struct {
+	index release.Digest
+	err   error
+}
+
+// loose takes the links of one tarball up to the layers.
+func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) *candidate {
+	c := l.Cell
+	k := &candidate{cell: c, name: c.Asset, loose: true, file: w.find(c.Asset)}
+	switch {
+	case k.file.err != nil:
+		w.fail(k.name, LinkTarball, c.Asset, k.file.err)
+	default:
+		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("there is no checksums.txt to hold it to; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
+	}
+	if l.Err != nil {
+		k.noTree = "it is not known which image it is made of"
+		w.fail(k.name, LinkIndex, c.Asset, l.Err)
+		w.skipBetween(k.name, c.Asset, LinkIndex, LinkEntries)
+		return k
+	}
+	if k.file.here() && c.Prefix == "" {
+		k.cell.Prefix = w.topFolder(c.Asset)
+	}
+	if w.in.Images == nil {
+		w.image(ctx, k)
+		return k
+	}
+	r, ok := indexes[c.Image]
+	if !ok {
+		r.index, r.err = w.in.Images.Resolve(ctx, c.Image)
+		indexes[c.Image] = r
+	}
+	if r.err != nil {
+		k.noTree = "the image could not be looked up"
+		w.fail(k.name, LinkIndex, c.Image, r.err)
+		w.skipBetween(k.name, c.Image, LinkIndex, LinkEntries)
+		return k
+	}
+	k.cell.IndexDigest = r.index
+	w.image(ctx, k)
+	return k
+}
+
+// topFolder is the folder that all of a tarball is in, "" if it cannot be told:
+// the comparison of the entries then says what is wrong.
+func (w *walk) topFolder(name string) string {
+	f, _, err := w.open(name)
+	if err != nil {
+		return ""
+	}
+	defer func() { _ = f.Close() }()
+	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	if err != nil || len(index.Entries) == 0 {
+		return ""
+	}
+	top, _, _ := strings.Cut(index.Entries[0].Name, "/")
+	return top
+}

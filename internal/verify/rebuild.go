@@ -1,0 +1,219 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+)
+
+// rebuild packs all trees in one call, so that what they share is compressed
+// once, and takes the last two links of each cell.
+func (w *walk) rebuild(ctx context.Context, all []*candidate) {
+	var jobs []tarball.Job
+	var which []*candidate
+	for _, k := range all {
+		if k.tree == nil || k.loose && !k.file.here() {
+			continue
+		}
+		recipe, err := tarball.ParseRecipe(k.cell.Recipe)
+		if err != nil {
+			k.treeErr = err
+			continue
+		}
+		jobs = append(jobs, tarball.Job{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe})
+		which = append(which, k)
+	}
+	results := map[*candidate]tarball.Result{}
+	if len(jobs) > 0 {
+		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
+		for i, k := range which {
+			if err != nil {
+				k.treeErr = err
+			} else {
+				results[k] = packed[i]
+			}
+		}
+	}
+	for _, k := range all {
+		if ctx.Err() != nil {
+			return
+		}
+		result, rebuilt := results[k]
+		w.judge(ctx, k, result, rebuilt)
+	}
+}
+
+func (w *walk) judge(ctx context.Context, k *candidate, result tarball.Result, rebuilt bool) {
+	asset := k.cell.Asset
+	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
+		// The tarball is the same file, so there is no need to open it.
+		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree))
+		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: Identical,
+			Detail: "the same file comes out of the image, byte for byte"})
+		return
+	}
+	index := w.entries(k)
+	switch {
+	case k.treeErr != nil:
+		w.fail(k.name, LinkRebuilt, asset, k.treeErr)
+	case !rebuilt:
+		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "there is no tarball to compare with"))
+	case k.file.here():
+		w.add(w.graded(ctx, k, result, index, nil))
+	case result.File == k.cell.FileSHA256.Digest:
+		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: Identical,
+			Detail: "the image makes the file that release.json names, byte for byte"})
+	default:
+		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
+		s.Grade, s.Detail = Different, "the image does not make the file that release.json names"
+		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree))
+		w.add(s)
+	}
+}
+
+// entries opens the tarball and compares it with what release.json says, or, if
+// there is none, with the image.
+func (w *walk) entries(k *candidate) *tarball.Index {
+	asset := k.cell.Asset
+	if !k.file.here() {
+		w.skip(k.name, LinkEntries, asset, "there is no tarball that could be opened")
+		return nil
+	}
+	f, _, err := w.open(asset)
+	if err != nil {
+		w.fail(k.name, LinkEntries, asset, err)
+		return nil
+	}
+	defer func() { _ = f.Close() }()
+	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	if err != nil {
+		w.fail(k.name, LinkEntries, asset, err)
+		return nil
+	}
+	if len(index.Problems) > 0 {
+		p := index.Problems[0]
+		w.fail(k.name, LinkEntries, asset, &Error{Class: Differs, Step: p.Kind, Err: errors.New(p.Detail)})
+		return index
+	}
+	if k.loose && k.tree == nil {
+		w.skip(k.name, LinkEntries, asset, k.noTree)
+		return index
+	}
+	w.compareEntries(k, index.Tar, index.TarSize, archiveEntries(index, k.cell.Prefix))
+	return index
+}
+
+func (w *walk) compareEntries(k *candidate, tar release.Digest, size int64, entries []release.RecordEntry) {
+	asset := k.cell.Asset
+	expected, like := k.cell.Entries, "release.json"
+	if k.loose {
+		expected, like = Entries(*k.tree), "the image"
+	}
+	differences := compareEntries(expected, entries)
+	switch {
+	case !k.loose && tar != k.cell.TarSHA256.Digest:
+		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))
+		s.Differences = differences
+		w.add(s)
+	case !k.loose && size != k.cell.TarSize:
+		w.fail(k.name, LinkEntries, asset, differs("tar_size", fmt.Sprint(k.cell.TarSize), fmt.Sprint(size)))
+	case len(differences) > 0:
+		s := failure(k.name, LinkEntries, asset, &Error{Class: Differs, Err: errors.New("are not those of " + like)})
+		s.Differences = differences
+		w.add(s)
+	default:
+		w.pass(k.name, LinkEntries, asset, "tar sha256 %s, %s as in %s", tar.Hex(), entryCount(len(entries)), like)
+	}
+}
+
+// graded says how close what the image makes came to the tarball, and why it is
+// not the same. index is the tarball's, if it was read; report is the comparison,
+// if it was made already.
+func (w *walk) graded(ctx context.Context, k *candidate, result tarball.Result, index *tarball.Index, report *tarball.Report) Step {
+	s := failure(k.name, LinkRebuilt, k.cell.Asset, differs("sha256", k.file.digest.Hex(), result.File.Hex()))
+	if !k.file.intact { // nobody promised these bytes
+		s.Expected, s.Got = s.Got, s.Expected
+	}
+	if result.File.IsZero() { // nothing was compressed
+		s.Field, s.Expected, s.Got = "", "", ""
+	}
+	s.Grade = Different
+	if report == nil {
+		var err error
+		if report, err = w.diff(ctx, k); err != nil {
+			s.Detail = "the image makes another file, and the difference cannot be told: " + oneLine(err.Error())
+			return s
+		}
+	}
+	s.Grade = Grade(report.Grade.String())
+	s.Detail = map[Grade]string{
+		SameTar:     "the tar stream is the same, its compression is not",
+		SameContent: "every entry has the same bytes, the tar stream around them is not the same",
+		Different:   "the image holds something else",
+	}[s.Grade]
+	if !result.File.IsZero() && !k.loose && !k.file.intact && result.File == k.cell.FileSHA256.Digest {
+		s.Detail += "; the image makes the signed file, so it is this copy that was changed: fetch it again"
+	}
+	for _, c := range report.Causes {
+		s.Causes = append(s.Causes, causeText(c, k.cell.Recipe, result, index))
+	}
+	s.Differences = differenceLines(report.Entries)
+	return s
+}
+
+// diff compares the tarball with the image's folder as "releaser diff" does.
+func (w *walk) diff(ctx context.Context, k *candidate) (*tarball.Report, error) {
+	f, size, err := w.archive(k.cell.Asset)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = f.Close() }()
+	tree, err := tarball.TreeSource("the image", *k.tree, k.cell.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	r, err := tarball.DiffSources(ctx, tarball.FileSource(k.cell.Asset, f, size), tree, tarball.DefaultLimits())
+	r.Grade = max(r.Grade, tarball.SameTar) // a bare tar stream is not what the recipe makes
+	return &r, err
+}
+
+// causeText is a cause with the two sides called by what they are.
+func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarball.Index) string {
+	if c.Kind == tarball.CauseCompressor && index != nil {
+		have := fmt.Sprintf("not compressed (%d bytes)", index.FileSize)
+		if g := index.Gzip; g != nil {
+			have = fmt.Sprintf("%d bytes with gzip's flags %d, extra flags %d, system %d, time %d", index.FileSize, g.Flags, g.XFL, g.OS, g.Mtime)
+		}
+		want := ""
+		if made.FileSize > 0 {
+			want = fmt.Sprintf(" (%d bytes, flags 0, extra flags 0, system 3, time 0)", made.FileSize)
+		}
+		return oneLine(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", c.Kind, recipe, want, have))
+	}
+	return oneLine(fmt.Sprintf("%s: %s (a is the tarball, b what the image makes)", c.Kind, c.Detail))
+}
+
+// differenceLines are the first few entries that differ.
+func differenceLines(all []tarball.EntryDiff) []string {
+	var out []string
+	for _, e := range all {
+		switch e.Change {
+		case "only in a":
+			out = append(out, fmt.Sprintf("%s: only in the tarball", e.Name))
+		case "only in b":
+			out = append(out, fmt.Sprintf("%s: only in the image", e.Name))
+		default:
+			for _, f := range e.Fields {
+				line := fmt.Sprintf("%s: %s: tarball %s, image %s", e.Name, f.Field, or(f.A, "none"), or(f.B, "none"))
+				if f.Offset != nil {
+					line += fmt.Sprintf(", the first different byte is at offset %d", *f.Offset)
+				}
+				out = append(out, line)
+			}
+		}
+	}
+	return firstFew(out)
+}
