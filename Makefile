@@ -77,6 +77,11 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+.PHONY: trusted-root
+trusted-root: ## renew the trusted root that releaser carries from npm's package, and show the difference
+	@command -v npm >/dev/null || $(INPUTS) packages trusted-root
+	$(GO) run ./tools/trusted-root
+
 .PHONY: vendor-inputs
 vendor-inputs: ## fill vendor-inputs/ for builds without network
 	$(INPUTS) vendor vendor-inputs

@@ -1,7 +1,7 @@
 // Package house holds the code base to its own plan: which room may import
 // which. Arrows run downwards only:
 //
-//	cmd → {oci, sign, verify, publish, dlib} → {tarball, checksum, models, app} → {release, inflate}
+//	cmd → {oci, sign, trust, verify, publish, dlib} → {tarball, checksum, models, app} → {release, inflate}
 package house
 
 import (
@@ -25,19 +25,21 @@ var rooms = map[string][]string{
 	"internal/sbom":       {"internal/release", "internal/tarball"},
 	"internal/sign":       {"internal/release", "internal/checksum"},
 	"internal/verify":     {"internal/release", "internal/tarball", "internal/checksum"},
+	"internal/trust":      {"internal/release"},
 	"internal/dlib":       {"internal/app"},
 	"toolchain":           {},
 	"internal/inputs":     {"internal/models", "models", "toolchain"},
 	"internal/measure":    {},
 	"internal/loopback":   {},
 	"internal/benchset":   {"internal/loopback", "internal/measure"},
-	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/verify"},
+	"cmd/releaser":        {"internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/trust", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/dlib", "internal/models", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
 	"tools/container":     {"internal/inputs", "internal/release"},
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback", "internal/measure"},
 	"tools/reprotest":     {"internal/release"},
+	"tools/trusted-root":  {"internal/trust", "internal/verify"},
 	"tools/bench-archive": {"internal/benchset", "internal/measure"},
 	"tools/bench-verify":  {"internal/benchset", "internal/loopback", "internal/measure"},
 	"tools/bench-facerec": {"internal/measure"},
@@ -46,7 +48,8 @@ var rooms = map[string][]string{
 // only names the sole importers of what must stay behind one door.
 var only = map[string][]string{
 	"github.com/google/go-containerregistry": {"internal/oci", "internal/loopback"},
-	"github.com/sigstore/sigstore-go":        {"internal/sign", "internal/verify", "internal/loopback"},
+	"github.com/sigstore/sigstore-go":        {"internal/sign", "internal/trust", "internal/verify", "internal/loopback"},
+	"github.com/theupdateframework/go-tuf":   {"internal/trust", "internal/loopback"},
 	"github.com/Kagami/go-face":              {"internal/dlib"},
 }
 

@@ -37,6 +37,7 @@ import (
 
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/trust"
 )
 
 // Exit codes, see the package comment.
@@ -124,6 +125,8 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var refused *trust.Refused
+	var invalid *trust.Invalid
 	switch {
 	case err == nil:
 		return 0
@@ -131,10 +134,12 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err):
+	case isProblems(err), errors.As(err, &invalid):
 		return exitUsage
 	case errors.As(err, &mismatch):
 		return exitDiffers
+	case errors.As(err, &refused):
+		return exitUntrusted
 	}
 	return exitFailed
 }
@@ -181,7 +186,14 @@ platform image by digest into tarballs that are byte for byte what
 	flags.StringArrayVar(&a.insecure, "insecure-registry", nil, "speak plain HTTP with `HOST[:PORT]` (loopback needs no permission)")
 	root.AddCommand(a.verbs()...)
 	wrapArgs(root)
-	for _, c := range root.Commands() {
+	tellExitCodes(root)
+	return root
+}
+
+// tellExitCodes ends the help of every verb, and of every verb below it, in the
+// exit codes.
+func tellExitCodes(parent *cobra.Command) {
+	for _, c := range parent.Commands() {
 		if !strings.Contains(c.Long, "Exit codes:") {
 			if c.Long == "" {
 				c.Long = c.Short + "."
@@ -189,8 +201,8 @@ platform image by digest into tarballs that are byte for byte what
 			c.Long = strings.TrimRight(c.Long, "\n") + "\n" + exitCodesHelp
 		}
 		wrapArgs(c)
+		tellExitCodes(c)
 	}
-	return root
 }
 
 // wrapArgs makes a wrong number of arguments a usage error.

@@ -35,6 +35,16 @@ type tidy struct{ *testing.M }
 
 func (m tidy) Run() int {
 	defer stopSigning()
+	// What the person at this machine trusts is no part of a test.
+	home, err := os.MkdirTemp("", "home-")
+	if err == nil {
+		defer os.RemoveAll(home)
+		err = os.Setenv("XDG_CONFIG_HOME", home)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	return m.M.Run()
 }
 
@@ -50,7 +60,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(s.Close)
 			env.Setenv("REGISTRY", strings.TrimPrefix(s.URL, "http://"))
 			env.Setenv("HOME", env.WorkDir)
-			env.Values["server"] = s
+			env.Values["server"], env.Values["tuf"] = s, &tufServer{}
 			return nil
 		},
 		Condition: canUnshare,
@@ -61,6 +71,7 @@ func TestScripts(t *testing.T) {
 			"truncate": truncate,
 			"oneline":  oneLine,
 			"spoil":    spoil,
+			"tuf":      tufRepository,
 			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
 				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 			},

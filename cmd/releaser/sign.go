@@ -31,6 +31,7 @@ type signAnswer struct {
 	Schema string            `json:"schema"`
 	Bundle string            `json:"bundle,omitempty"`
 	Signed *verify.Signature `json:"signature,omitempty"`
+	Trust  *verify.Origin    `json:"trust_root,omitempty"`
 	Images []signedImage     `json:"images,omitempty"`
 
 	Provenance string `json:"provenance,omitempty"`
@@ -57,7 +58,8 @@ SBOM from there (SPDX).
 
 Keyless, the default: an OIDC identity token from --identity-token, from
 SIGSTORE_ID_TOKEN, or from GitHub Actions; a short-lived certificate, log and
-timestamp from the services in --signing-config. With --key the private key
+timestamp from the services in --signing-config, or else in what 'releaser trust
+update' fetched and kept. With --key the private key
 signs; log and timestamp are added where --signing-config names them.
 
 Every file that checksums.txt names is hashed first, and a tag is resolved once.
@@ -75,8 +77,8 @@ first one written: a signature that nobody could verify is never left behind.`,
 	fl.BoolVar(&f.attest, "attest", false, "put provenance and SBOMs beside the images too")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
-	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json)")
-	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the public-good root in this program)")
+	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without --key: what 'releaser trust update' kept)")
+	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
 	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
 	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
 	return cmd
@@ -113,7 +115,7 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if err != nil {
 		return err
 	}
-	answer := signAnswer{Schema: "releaser.sign/v1"}
+	answer := signAnswer{Schema: "releaser.sign/v1", Trust: policy.RootOrigin()}
 	var bundle []byte
 	if dist != "" {
 		answer.Signed = new(verify.Signature)
@@ -211,13 +213,13 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 	var s sign.Signer
 	var none verify.Policy
 	var err error
-	if f.services != "" {
-		raw, err := readNamed("signing configuration", f.services)
-		if err != nil {
-			return s, none, err
-		}
+	raw, place, err := a.signingConfig(f)
+	if err != nil {
+		return s, none, a.untrusted(err)
+	}
+	if raw != nil {
 		if s.Services, err = sign.ParseServices(raw, time.Now()); err != nil {
-			return s, none, fmt.Errorf("%s: %w", f.services, err)
+			return s, none, fmt.Errorf("%s: %w", place, err)
 		}
 	}
 	var fallback []verify.Identity
@@ -227,10 +229,13 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 		}
 		f.trust.noLog = f.services == ""
 	} else {
-		if f.services == "" {
-			return s, none, usage("keyless signing needs --signing-config FILE, which names the Sigstore services; or sign with --key FILE")
+		if raw == nil {
+			return s, none, usage("keyless signing needs --signing-config FILE, which names the Sigstore services, or those that 'releaser trust update' keeps; or sign with --key FILE")
 		}
 		if s.Token, err = a.identityToken(ctx, f.token); err != nil {
+			return s, none, err
+		}
+		if err := sign.CheckToken(s.Token, time.Now()); err != nil {
 			return s, none, err
 		}
 		if !f.trust.given() {
@@ -241,7 +246,26 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 	}
 	// The public half is known here; a file is wanted only from verifiers.
 	policy, err := a.policyFor(&f.trust, s.Key, fallback)
-	return s, policy, err
+	return s, policy, a.untrusted(err)
+}
+
+// signingConfig is the file that names the services to sign with, and what to call
+// it: the one that a flag names, else for keyless signing the one that was fetched
+// and kept beside the trusted root. A managed key signs alone unless it is told.
+func (a *app) signingConfig(f signFlags) (raw []byte, place string, err error) {
+	if f.services != "" {
+		raw, err = readNamed("signing configuration", f.services)
+		return raw, f.services, err
+	}
+	if f.key != "" {
+		return nil, "", nil
+	}
+	kept, place, ok, err := readKept()
+	if err != nil || !ok || kept.SigningConfig == nil {
+		return nil, "", err
+	}
+	a.note("sign: by the services that %s names", kept.Mirror)
+	return kept.SigningConfig, place, nil
 }
 
 // policyFor is policy with the public half of a private key, if there is one.
@@ -255,7 +279,7 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Identity
 	}
 	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
 	if f.root != "" || !f.noLog {
-		p.Root, err = a.trustedRoot(f.root)
+		p.Root, err = a.trustedRoot(f.root, time.Now())
 	}
 	return p, err
 }

@@ -23,7 +23,7 @@ type trustFlags struct {
 
 func (f *trustFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.root, "trusted-root", "", "trusted root `FILE` (trusted_root.json) that certificates, logs and timestamps are checked against (default: the public-good root in this program)")
+	fl.StringVar(&f.root, "trusted-root", "", "trusted root `FILE` (trusted_root.json) that certificates, logs and timestamps are checked against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
 	fl.StringVar(&f.key, "key", "", "the signer's public key `FILE` (PEM), for signatures made with a managed key")
 	fl.StringArrayVar(&f.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have; may be given several times")
 	fl.StringArrayVar(&f.sanPattern, "certificate-identity-regexp", nil, "regular expression `RE` for the whole subject alternative name, with a literal host and owner")
@@ -47,7 +47,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.Identity) (verify.Policy,
 	}
 	var err error
 	if f.root != "" || !f.noLog {
-		if p.Root, err = a.trustedRoot(f.root); err != nil {
+		if p.Root, err = a.trustedRoot(f.root, time.Now()); err != nil {
 			return p, err
 		}
 	}
@@ -87,49 +87,6 @@ func (a *app) policy(f *trustFlags, fallback ...verify.Identity) (verify.Policy,
 func (f *trustFlags) identity(id verify.Identity) verify.Identity {
 	id.Issuer, id.IssuerRegexp, id.UnsafeLooseRegexp = f.issuer, f.issuerPattern, f.looseRegexp
 	return id
-}
-
-// rootLimit is how long after its TUF root has run out the carried trusted root
-// is still used, with a warning. Sigstore turns its keys over about once a year.
-const rootLimit = 365 * 24 * time.Hour
-
-// trustedRoot reads the file, or takes the root that the program carries and
-// says how old that is.
-func (a *app) trustedRoot(path string) (*verify.TrustedRoot, error) {
-	if path != "" {
-		raw, err := readNamed("trusted root", path)
-		if err != nil {
-			return nil, err
-		}
-		root, err := verify.ParseTrustedRoot(raw)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		return root, nil
-	}
-	root, origin, err := verify.PublicGood()
-	if err != nil {
-		return nil, err
-	}
-	until := origin.Until.Format(time.DateOnly)
-	a.note("trust: public-good root of %s, TUF root %d, good until %s", origin.Source, origin.TUFRoot, until)
-	if err := a.checkAge(origin, until, time.Now()); err != nil {
-		return nil, err
-	}
-	return root, nil
-}
-
-// checkAge warns of a carried root that has run out, and refuses one that did so
-// long ago.
-func (a *app) checkAge(origin verify.Carried, until string, now time.Time) error {
-	switch late := now.Sub(origin.Until); {
-	case late > rootLimit:
-		return &verify.Error{Class: verify.Untrusted, Step: verify.StepTrustRoot,
-			Err: fmt.Errorf("the public-good root in this program was good until %s, over %d days ago: give --trusted-root FILE, or use a newer releaser", until, int(rootLimit.Hours()/24))}
-	case late > 0:
-		a.warn("the public-good root in this program was good until %s: keys that Sigstore has withdrawn since are not known to it; give a newer one with --trusted-root FILE", until)
-	}
-	return nil
 }
 
 // readNamed reads a small file that a flag names.

@@ -17,6 +17,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),
 		a.verifyImageVerb(),
+		a.trustVerb(),
 		a.diffVerb(),
 		a.lsVerb(),
 		a.cpVerb(),

@@ -2,7 +2,11 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -13,6 +17,7 @@ import (
 type blobAnswer struct {
 	Schema    string            `json:"schema"`
 	Verified  bool              `json:"verified"`
+	TrustRoot *verify.Origin    `json:"trust_root,omitempty"`
 	Signature *verify.Signature `json:"signature,omitempty"`
 	Error     string            `json:"error,omitempty"`
 	Class     string            `json:"class,omitempty"`
@@ -28,19 +33,27 @@ func (a *app) verifyBundleVerb() *cobra.Command {
 	return a.blobVerb("verify-bundle", "Verify one bundle, spelled as Sigstore's conformance protocol wants it", true)
 }
 
-func (a *app) blobVerb(name, short string, hidden bool) *cobra.Command {
+func (a *app) blobVerb(name, short string, protocol bool) *cobra.Command {
 	var f trustFlags
 	var bundle string
+	differs := ""
+	if protocol {
+		differs = `
+
+Where the protocol differs from what releaser holds releases to, this verb holds to
+the protocol: a managed key's signature needs a log entry and no signed time, and a
+certificate chain with a root in it is refused.`
+	}
 	cmd := &cobra.Command{
 		Use:    name + " --bundle BUNDLE FILE|DIGEST",
 		Short:  short,
-		Hidden: hidden,
+		Hidden: protocol,
 		Long: short + `. The artifact is a file, or its digest: sha256:HEX,
 sha384:HEX or sha512:HEX.
 
 The policy is fixed and never chosen from the bundle: an entry in a transparency
 log, a signed time, and for certificates their own log entry, all by the trusted
-root; then the exact identity or key.`,
+root; then the exact identity or key.` + differs,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if bundle == "" {
@@ -48,9 +61,10 @@ root; then the exact identity or key.`,
 			}
 			policy, err := a.policy(&f)
 			if err != nil {
-				return a.blobVerdict(nil, err)
+				return a.blobVerdict(policy, nil, err)
 			}
-			raw, err := readNamed("bundle", bundle)
+			policy.Protocol = protocol
+			raw, err := readBundle(bundle)
 			if err != nil {
 				return err
 			}
@@ -61,9 +75,9 @@ root; then the exact identity or key.`,
 			defer done()
 			signed, err := verify.Blob(raw, artifact, policy)
 			if err != nil {
-				return a.blobVerdict(nil, err)
+				return a.blobVerdict(policy, nil, err)
 			}
-			return a.blobVerdict(&signed, nil)
+			return a.blobVerdict(policy, &signed, nil)
 		},
 	}
 	f.add(cmd)
@@ -71,15 +85,33 @@ root; then the exact identity or key.`,
 	return cmd
 }
 
+// readBundle reads a bundle, and of what is too large for one no more than tells.
+func readBundle(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, usage("bundle %s is not there", path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	defer f.Close()
+	raw, err := io.ReadAll(io.LimitReader(f, verify.MaxBundle+1))
+	if err != nil {
+		return nil, fmt.Errorf("bundle: %w", err)
+	}
+	return raw, nil
+}
+
 // openArtifact takes what looks like a digest for one, unless a file is called so.
 func openArtifact(arg string) (verify.Artifact, func(), error) {
 	algorithm, _, isDigest := strings.Cut(arg, ":")
-	if isDigest && (algorithm == "sha256" || algorithm == "sha384" || algorithm == "sha512") {
-		if d, err := verify.ParseDigest(arg); err == nil {
-			return d, func() {}, nil
-		} else if _, statErr := os.Stat(arg); statErr != nil {
-			return verify.Artifact{}, nil, usageError(err)
+	_, statErr := os.Stat(arg)
+	if statErr != nil && isDigest && slices.Contains([]string{"sha256", "sha384", "sha512"}, algorithm) {
+		d, err := verify.ParseDigest(arg)
+		if err != nil {
+			err = usageError(err)
 		}
+		return d, func() {}, err
 	}
 	f, err := os.Open(arg)
 	if err != nil {
@@ -88,12 +120,12 @@ func openArtifact(arg string) (verify.Artifact, func(), error) {
 	return verify.Data(f), func() { _ = f.Close() }, nil
 }
 
-func (a *app) blobVerdict(signed *verify.Signature, err error) error {
+func (a *app) blobVerdict(p verify.Policy, signed *verify.Signature, err error) error {
 	var failed *verify.Error
 	if err != nil && !errors.As(err, &failed) {
 		return err
 	}
-	answer := blobAnswer{Schema: "releaser.verify-blob/v1", Verified: err == nil, Signature: signed}
+	answer := blobAnswer{Schema: "releaser.verify-blob/v1", Verified: err == nil, TrustRoot: p.RootOrigin(), Signature: signed}
 	if failed != nil {
 		answer.Error, answer.Class = err.Error(), failed.Class.String()
 		if a.json {

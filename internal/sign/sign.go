@@ -38,8 +38,10 @@ type Signer struct {
 	Verify func(bundle, data []byte) error
 }
 
-// retries is how often a service that answers 429 or 5xx is asked again, with
-// growing pauses of 1, 2 and 4 seconds.
+// retries is how often a service that answers 5xx is asked again: a timestamp
+// authority with growing pauses of 1, 2, 4 and 8 seconds, a certificate authority
+// and a log of version 1 without pauses. A log of version 2 is asked once. All that
+// is as sigstore-go does it.
 const retries = 3
 
 // Checksums signs the bytes of checksums.txt and gives the bundle. The data is

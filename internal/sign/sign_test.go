@@ -6,6 +6,7 @@ import (
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/x509"
+	"encoding/base64"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -175,6 +176,49 @@ func TestAmbientToken(t *testing.T) {
 			t.Errorf("%s: the secret is in %v", c.url, err)
 		}
 	}
+}
+
+func TestCheckToken(t *testing.T) {
+	now := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	jwt := func(claims string) string {
+		return "e30." + base64.RawURLEncoding.EncodeToString([]byte(claims)) + ".c2VjcmV0"
+	}
+	at := func(d time.Duration) int64 { return now.Add(d).Unix() }
+	for name, c := range map[string]struct{ token, want string }{
+		"good":            {jwt(fmt.Sprintf(`{"sub":"somebody","nbf":%d,"exp":%d}`, at(-time.Minute), at(time.Minute))), ""},
+		"a fraction":      {jwt(fmt.Sprintf(`{"exp":%d.5}`, at(time.Minute))), ""},
+		"no end":          {jwt(`{"sub":"somebody"}`), ""},
+		"a little early":  {jwt(fmt.Sprintf(`{"nbf":%d}`, at(time.Minute))), ""},
+		"ran out":         {jwt(fmt.Sprintf(`{"sub":"somebody","exp":%d}`, at(-90*time.Second))), "ran out at 2026-11-01T11:58:30Z, 1m30s ago"},
+		"runs out now":    {jwt(fmt.Sprintf(`{"exp":%d}`, at(0))), "ran out"},
+		"not yet":         {jwt(fmt.Sprintf(`{"nbf":%d}`, at(time.Hour))), "is not valid before 2026-11-01T13:00:00Z"},
+		"two parts":       {"e30.e30", "three parts"},
+		"no base64":       {"a.!.b", "not base64url"},
+		"no JSON":         {jwt("secret"), "claims cannot be read"},
+		"a word for time": {jwt(`{"exp":"secret"}`), "claims cannot be read"},
+	} {
+		err := CheckToken(c.token, now)
+		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		if err != nil && (strings.Contains(err.Error(), "secret") || strings.Contains(err.Error(), "somebody")) {
+			t.Errorf("%s: a claim is in %v", name, err)
+		}
+	}
+}
+
+// FuzzCheckToken wants no crash.
+func FuzzCheckToken(f *testing.F) {
+	f.Add("e30.eyJleHAiOjF9.e30")
+	f.Add("a.b.c")
+	f.Add("e30.eyJleHAiOjFlMzA4fQ.e30")
+	f.Fuzz(func(t *testing.T, token string) {
+		if parsed, err := ParseToken([]byte(token)); err == nil {
+			if err := CheckToken(parsed, time.Unix(1e9, 0)); err != nil && strings.Contains(err.Error(), "\n") {
+				t.Errorf("got %q", err)
+			}
+		}
+	})
 }
 
 func TestParseServices(t *testing.T) {

@@ -2,6 +2,7 @@ package sign
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // Audience is what Sigstore's certificate authorities expect in a token.
@@ -84,3 +86,36 @@ func ParseToken(data []byte) (string, error) {
 	}
 	return token, nil
 }
+
+// CheckToken says whether a token that [ParseToken] took can be used now, so that
+// one that has run out is told before anything is sent anywhere. Whether it is
+// genuine is the certificate authority's to say. No claim but times is in an error.
+func CheckToken(token string, now time.Time) error {
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		return errors.New("identity token: is not a JWT; want three parts with dots between them")
+	}
+	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
+	if err != nil {
+		return errors.New("identity token: its second part is not base64url; want a JWT")
+	}
+	var claims struct {
+		Expires   float64 `json:"exp"` // RFC 7519, section 2: seconds, may have a fraction
+		NotBefore float64 `json:"nbf"`
+	}
+	if err := json.Unmarshal(raw, &claims); err != nil {
+		return errors.New("identity token: its claims cannot be read; want JSON with times in seconds")
+	}
+	if at := unixSeconds(claims.Expires); claims.Expires != 0 && !now.Before(at) {
+		return fmt.Errorf("identity token: ran out at %s, %s ago; get a new one", at.Format(time.RFC3339), now.Sub(at).Round(time.Second))
+	}
+	if at := unixSeconds(claims.NotBefore); at.After(now.Add(maxSkew)) {
+		return fmt.Errorf("identity token: is not valid before %s, in %s; is this machine's clock right?", at.Format(time.RFC3339), at.Sub(now).Round(time.Second))
+	}
+	return nil
+}
+
+// maxSkew is how far an issuer's clock may be ahead.
+const maxSkew = 5 * time.Minute
+
+func unixSeconds(s float64) time.Time { return time.Unix(int64(s), 0).UTC() }

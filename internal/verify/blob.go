@@ -2,6 +2,8 @@ package verify
 
 import (
 	"bytes"
+	"crypto/sha512"
+	"crypto/x509"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,6 +37,12 @@ type Policy struct {
 	// other names; but it is the one field of a bundle that nothing else holds in
 	// place. Release always asks for it.
 	ExactHint bool
+
+	// Protocol holds to what the public protocol of Sigstore's conformance suite
+	// asks of every client where that differs from what a release is held to: a
+	// managed key's signature needs a log entry and no time, and a certificate
+	// chain with a root in it is refused.
+	Protocol bool
 
 	// UnsafeNoTransparencyLog lets a managed key's signature stand for itself: no
 	// log and no timestamp is asked for, and none is looked at. Whoever holds the
@@ -84,8 +92,8 @@ func ParseDigest(s string) (Artifact, error) {
 		return Artifact{}, fmt.Errorf("digest %q: want the form sha256:HEX, sha384:HEX or sha512:HEX", s)
 	}
 	sum, err := hex.DecodeString(digits)
-	if err != nil || len(sum) != size || strings.ToLower(digits) != digits {
-		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d lower-case hexadecimal digits", s, algorithm, 2*size)
+	if err != nil || len(sum) != size {
+		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d hexadecimal digits, got %d characters", s, algorithm, 2*size, len(digits))
 	}
 	if algorithm == "sha256" {
 		return Digest(release.DigestOf([32]byte(sum))), nil
@@ -166,6 +174,11 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	case p.Key == nil && cert == nil:
 		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "a certificate", Got: "a managed key"}
 	}
+	if p.Protocol {
+		if err := noRoots(b.GetVerificationMaterial().GetX509CertificateChain()); err != nil {
+			return Signature{}, err
+		}
+	}
 	if pk := content.PublicKey(); p.ExactHint && p.Key != nil && pk != nil && pk.Hint() != p.Key.hint() {
 		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "publicKey.hint", Expected: p.Key.hint(), Got: strconv.Quote(pk.Hint())}
 	}
@@ -175,14 +188,28 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	}
 
 	watch := newHashWatch(a)
-	result, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...))
-	if err != nil {
+	var said statement
+	if env := b.GetDsseEnvelope(); env != nil {
+		if said, err = readStatement(env.GetPayload()); err != nil {
+			return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Field: "statement", Err: err}
+		}
+	}
+	if as, bytes := envelopeAsMessage(b); as != nil {
+		// The library would not take this log entry for an envelope's.
+		if _, err := verifier.Verify(as, sgverify.NewPolicy(sgverify.WithArtifact(bytes), options...)); err != nil {
+			return Signature{}, p.explain(err, b, watch)
+		}
+		if err := watch.among(said); err != nil {
+			return Signature{}, err
+		}
+	} else if _, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...)); err != nil {
 		return Signature{}, p.explain(err, b, watch)
 	}
-	if err := p.stricter(b, result); err != nil {
+	times, err := p.times(b, cert)
+	if err != nil {
 		return Signature{}, err
 	}
-	return p.describe(b, result)
+	return p.describe(b, cert, said, times)
 }
 
 func (p Policy) verifier() (*sgverify.Verifier, error) {
@@ -197,6 +224,8 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 		opts = append(opts, sgverify.WithNoObserverTimestamps())
 	case p.Root == nil:
 		return nil, untrusted(StepTrustRoot, "want a trusted root file; none was given")
+	case p.Protocol && p.Key != nil:
+		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithNoObserverTimestamps())
 	default:
 		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithObserverTimestamps(1))
 	}
@@ -234,45 +263,23 @@ func (p Policy) identityOptions() ([]sgverify.PolicyOption, error) {
 	return opts, nil
 }
 
-// stricter asks for more than the library's thresholds where the bundle offers
-// more: a timestamp or a log's promise that is there must be good, even if the
-// other alone would do.
-func (p Policy) stricter(b *sgbundle.Bundle, r *sgverify.VerificationResult) error {
-	if p.UnsafeNoTransparencyLog {
-		return nil
-	}
-	have := map[string]bool{}
-	for _, t := range r.VerifiedTimestamps {
-		have[t.Type] = true
-	}
-	offered, err := b.Timestamps()
-	if err != nil {
-		return &Error{Class: Untrusted, Step: StepTimestamp, Err: err}
-	}
-	if len(offered) > 0 && len(p.Root.material.TimestampingAuthorities()) > 0 && !have["TimestampAuthority"] {
-		return untrusted(StepTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
-	}
-	if b.HasInclusionPromise() && !have["Tlog"] {
-		return untrusted(StepLog, "the log's promise in the bundle is not good")
-	}
-	return nil
-}
-
-func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult) (Signature, error) {
+func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statement, times []Timestamp) (Signature, error) {
 	s := Signature{MediaType: b.GetMediaType(), Form: "message"}
 	if env := b.GetDsseEnvelope(); env != nil {
-		s.Form, s.Statement = "dsse", env.GetPayload()
-		s.PredicateType = r.Statement.GetPredicateType()
+		s.Form, s.Statement, s.PredicateType = "dsse", env.GetPayload(), said.PredicateType
 	}
 	if p.Key != nil {
 		s.Key = p.Key.Fingerprint().String()
 	} else {
-		cert := *r.Signature.Certificate
-		id, err := matchIdentity(p.Identities, cert)
+		summary, err := certificate.SummarizeCertificate(cert)
+		if err != nil {
+			return Signature{}, &Error{Class: Untrusted, Step: StepCertificate, Err: err}
+		}
+		id, err := matchIdentity(p.Identities, summary)
 		if err != nil {
 			return Signature{}, err
 		}
-		s.SAN, s.Issuer, s.Identity, s.SCT = cert.SubjectAlternativeName, cert.Issuer, &id, true
+		s.SAN, s.Issuer, s.Identity, s.SCT = summary.SubjectAlternativeName, summary.Issuer, &id, true
 	}
 	if p.UnsafeNoTransparencyLog {
 		s.Unchecked = append(s.Unchecked, "no transparency log was checked", "no time of signing was checked")
@@ -285,12 +292,9 @@ func (p Policy) describe(b *sgbundle.Bundle, r *sgverify.VerificationResult) (Si
 			s.LogEntries = append(s.LogEntries, LogEntry{Log: log.BaseURL, Index: e.GetLogIndex()})
 		}
 	}
-	for _, t := range r.VerifiedTimestamps {
-		source := "timestamp authority"
-		if t.Type == "Tlog" {
-			source = "transparency log"
-		}
-		s.Timestamps = append(s.Timestamps, Timestamp{Source: source, URI: t.URI, Time: t.Timestamp.UTC()})
+	s.Timestamps = times
+	if len(times) == 0 {
+		s.Unchecked = append(s.Unchecked, "no time of signing was checked")
 	}
 	return s, nil
 }
@@ -374,6 +378,28 @@ func (w *hashWatch) option() sgverify.ArtifactPolicyOption {
 	return sgverify.WithArtifact(w)
 }
 
+// among wants the artifact among the subjects of a statement, as the library does.
+func (w *hashWatch) among(s statement) error {
+	sums := map[string][]byte{w.a.algorithm: w.a.sum}
+	if w.a.data != nil {
+		h384, h512 := sha512.New384(), sha512.New()
+		if _, err := io.Copy(io.MultiWriter(h384, h512), w); err != nil {
+			return &Error{Class: Failed, Step: StepSignature, Field: "artifact", Err: err}
+		}
+		h256 := w.hash.Digest().Bytes()
+		sums = map[string][]byte{"sha256": h256[:], "sha384": h384.Sum(nil), "sha512": h512.Sum(nil)}
+	}
+	for _, subject := range s.Subject {
+		for _, algorithm := range []string{"sha256", "sha384", "sha512"} {
+			want, err := hex.DecodeString(subject.Digest[algorithm])
+			if err == nil && len(want) > 0 && bytes.Equal(want, sums[algorithm]) {
+				return nil
+			}
+		}
+	}
+	return &Error{Class: Untrusted, Step: StepSignature, Field: "artifact", Expected: "one of the subjects of the statement", Got: "another file"}
+}
+
 // mismatch says what the bundle signs and what the artifact is, if they differ.
 func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs bool) {
 	actual := w.a.digest
@@ -393,12 +419,13 @@ func (w *hashWatch) mismatch(b *sgbundle.Bundle) (expected, got string, differs 
 		sum := actual.Bytes()
 		return fmt.Sprintf("sha256:%x", d.GetDigest()), actual.String(), !bytes.Equal(d.GetDigest(), sum[:])
 	}
-	subjects, err := statementDigests(b.GetDsseEnvelope().GetPayload())
+	said, err := readStatement(b.GetDsseEnvelope().GetPayload())
+	subjects := said.digests()
 	if err != nil || len(subjects) == 0 {
 		return "", "", false
 	}
 	for _, s := range subjects {
-		if s == actual.Hex() {
+		if strings.EqualFold(s, actual.Hex()) {
 			return "", "", false
 		}
 	}

@@ -49,11 +49,7 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 	if err := oneSpelling(data); err != nil {
 		return nil, &Error{Class: Untrusted, Step: StepBundle, Err: err}
 	}
-	var opts []sgbundle.Option
-	if pb.GetVerificationMaterial().GetX509CertificateChain() != nil && strings.Contains(pb.GetMediaType(), "0.3") {
-		opts = append(opts, sgbundle.AllowCertificateChain())
-	}
-	b, err = sgbundle.NewBundle(pb, opts...)
+	b, err = sgbundle.NewBundle(pb, chainAllowed(pb)...)
 	if err != nil {
 		return nil, &Error{Class: Untrusted, Step: StepBundle, Err: err}
 	}
@@ -68,6 +64,14 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 		}
 	}
 	return b, nil
+}
+
+// chainAllowed lets a bundle of version 0.3 bring its intermediates along.
+func chainAllowed(pb *protobundle.Bundle) []sgbundle.Option {
+	if pb.GetVerificationMaterial().GetX509CertificateChain() != nil && strings.Contains(pb.GetMediaType(), "0.3") {
+		return []sgbundle.Option{sgbundle.AllowCertificateChain()}
+	}
+	return nil
 }
 
 // byteFields are the fields of type bytes in a bundle, by their JSON names.

@@ -57,7 +57,7 @@ type Input struct {
 // is wrong with the release is in the report.
 func Release(ctx context.Context, in Input) (Report, error) {
 	w := newWalk(in)
-	w.report.Expected = in.Policy.expected()
+	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.release()
 	w.cells(ctx)
 	return w.finish(ctx)
@@ -117,7 +117,7 @@ func failure(cell, link, subject string, err error) Step {
 	var e *Error
 	if errors.As(err, &e) {
 		class = e.Class
-		s.Field, s.Expected, s.Got = e.Field, e.Expected, e.Got
+		s.Field, s.Expected, s.Got = e.Field, oneLine(e.Expected), oneLine(e.Got)
 		if e.Expected+e.Got != "" { // they have lines of their own
 			parts := []string{e.Step, e.Field}
 			if e.Err != nil {

@@ -15,11 +15,18 @@
 //	identity                 the certificate names whom the caller expects
 //
 // With a managed key the certificate's steps fall away; log and timestamp stay,
-// unless the caller says UnsafeNoTransparencyLog. Nothing that stands in the
-// bundle can take a step away. Some make it stricter than the library it is
-// built on (sigstore-go): a timestamp or log promise that is offered must be
-// good even where another one would do; base64 has one spelling; what an entry
-// of Rekor version 2 says twice must be the same both times.
+// unless the caller says UnsafeNoTransparencyLog, or Protocol, which waives the
+// timestamp. Nothing that stands in the bundle can take a step away. Some make it
+// stricter than the library it is built on (sigstore-go): every time that an
+// authority or log of the root vouches for must lie within the certificate's and
+// within that of the log's key; a log's promise that is offered must be good even
+// where another one would do; base64 has one spelling; a statement is of a known
+// version and can be read in one way only; what an entry of Rekor version 2 says
+// twice must be the same both times. In one thing it takes more: an envelope whose
+// log entry, of Rekor version 1, is that of a message over the bytes it signs.
+//
+// A [TrustedRoot] has an [Origin], which says how old it is; one rule warns of old
+// ones and refuses those past [RootLimit]. The time now is the caller's to give.
 //
 // # A release
 //

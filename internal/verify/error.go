@@ -69,7 +69,7 @@ func (e *Error) Error() string {
 		}
 	}
 	if e.Expected != "" || e.Got != "" {
-		parts = append(parts, fmt.Sprintf("expected %s, got %s", e.Expected, e.Got))
+		parts = append(parts, fmt.Sprintf("expected %s, got %s", oneLine(e.Expected), oneLine(e.Got)))
 	}
 	if e.Err != nil {
 		parts = append(parts, oneLine(e.Err.Error()))

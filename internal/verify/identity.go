@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"strconv"
 	"strings"
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
@@ -182,14 +183,28 @@ func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
 	if len(expected) == 0 {
 		return Identity{}, errors.New("identity: none was allowed")
 	}
-	got := cert.SubjectAlternativeName + " from " + cert.Issuer
+	got := plainly(cert.SubjectAlternativeName) + " from " + plainly(cert.Issuer)
 	switch {
 	case len(ids) == 1 && field == "subject alternative name":
-		expected[0], got = or(ids[0].SAN, "a match of "+ids[0].SANRegexp), cert.SubjectAlternativeName
+		expected[0], got = or(plainly(ids[0].SAN), "a match of "+ids[0].SANRegexp), plainly(cert.SubjectAlternativeName)
 	case len(ids) == 1 && field == "issuer":
-		expected[0], got = or(ids[0].Issuer, "a match of "+ids[0].IssuerRegexp), cert.Issuer
+		expected[0], got = or(plainly(ids[0].Issuer), "a match of "+ids[0].IssuerRegexp), plainly(cert.Issuer)
 	}
 	return Identity{}, &Error{Class: Untrusted, Step: StepIdentity, Field: field, Expected: strings.Join(expected, " or "), Got: got}
+}
+
+// plainly shows a name so that letters which only look like others, marks that
+// turn a line round, and space at an end can be told from what was expected.
+func plainly(s string) string {
+	if s != strings.TrimSpace(s) {
+		return strconv.QuoteToASCII(s)
+	}
+	for _, r := range s {
+		if r < 0x20 || r > 0x7e {
+			return strconv.QuoteToASCII(s)
+		}
+	}
+	return s
 }
 
 func or(s, otherwise string) string {

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -36,6 +37,45 @@ func TestIdentityPatterns(t *testing.T) {
 		{`.*@.*\.com`, false},
 		{`.*example\.com`, false},
 		{``, false},
+		// alternatives: each must be tight by itself
+		{`https://github\.com/acme/a|b`, false},
+		{`^https://github\.com/acme/a$|^b$`, false},
+		{`a|https://github\.com/acme/.*`, false},
+		{`https://github\.com/acme/.*|`, false},
+		{`(https://github\.com/acme/.*|.*@example\.com)`, true},
+		{`((https://github\.com/acme/a)|(https://github\.com/acme/b))`, true},
+		{`https://(github\.com|evil\.example)/acme/.*`, false},
+		{`(https://github\.com/acme/.*)+`, false},
+		{`(https://github\.com/acme/){0,1}.*`, false},
+		// hosts that are not what they seem
+		{`https://github\.com@evil\.example/acme/.*`, false},
+		{`https://github\.com:443@evil\.example/acme/.*`, false},
+		{`https://github\.com\.evil\.example/acme/.*`, true}, // as it is written: another host, but one
+		{`https://github\.com.*/acme/.*`, false},
+		{`https://github\.com[./]acme/.*`, false},
+		{`https://[g]ithub\.com/acme/.*`, true}, // a class of one letter is that letter
+		{`https://[gG]ithub\.com/acme/.*`, false},
+		{`https:/{2}github\.com/acme/.*`, false}, // tight, but not seen to be
+		{`https:/{1,2}github\.com/acme/.*`, false},
+		{`https://github\.com//acme/.*`, false},
+		{`https:///acme/.*`, false},
+		{`https://gіthub\.com/acme/.*`, false}, // U+0456
+		{`https://github\.com/(?i:acme)/.*`, false},
+		{`(?i:https)://github\.com/acme/.*`, false},
+		{`\Qhttps://github.com/acme/\E.*`, true},
+		{`(?s)https://github\.com/acme/.*`, true},
+		{`(?m)^https://github\.com/acme/.*$`, true},
+		{`\bhttps://github\.com/acme/.*`, false},
+		{`https://github\.com/acme\x2f.*`, true},
+		{`https://github\.com/\x{61}cme/.*`, true},
+		// mail
+		{`.*@example`, false},
+		{`.*@exam.*ple\.com`, false},
+		{`.*@(example\.com|example\.org)`, false},
+		{`.*@example\.com|.*@example\.org`, true},
+		{`.*@example\.com$|^x`, false},
+		{`.*@EXAMPLE\.com`, true}, // matches nothing but itself
+		{`(?i).*@example\.com`, false},
 		{`https://github\.com/acme/(`, false},
 	} {
 		err := verify.Identity{SANRegexp: c.san, Issuer: issuer}.Check()
@@ -91,6 +131,39 @@ func TestPatternsMatchWhole(t *testing.T) {
 		_, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
 		if (err == nil) != c.want {
 			t.Errorf("%q: got %v, want a match: %v", c.pattern, err, c.want)
+		}
+	}
+}
+
+// TestSeveralIdentities: one is enough, the report names it, a refusal names all.
+func TestSeveralIdentities(t *testing.T) {
+	bundle, p := signKeyless(t, job, sums)
+	issuer := p.Identities[0].Issuer
+	exact := verify.Identity{SAN: job, Issuer: issuer}
+	stranger := verify.Identity{SAN: strings.Replace(job, "acme", "evil", 1), Issuer: issuer}
+	homograph := verify.Identity{SAN: strings.Replace(job, "acme", "аcme", 1), Issuer: issuer} // U+0430
+	crossed := []verify.Identity{{SAN: job, Issuer: "https://issuer.example"}, {SAN: ann, Issuer: issuer}}
+	for name, c := range map[string]struct {
+		ids  []verify.Identity
+		want *verify.Identity
+	}{
+		"first":        {[]verify.Identity{exact, stranger}, &exact},
+		"last":         {[]verify.Identity{stranger, homograph, exact}, &exact},
+		"twice":        {[]verify.Identity{exact, exact}, &exact},
+		"none":         {[]verify.Identity{stranger, homograph}, nil},
+		"one each":     {crossed, nil}, // the issuer of one and the name of the other are nobody
+		"in capital":   {[]verify.Identity{{SAN: strings.ToUpper(job), Issuer: issuer}}, nil},
+		"with a space": {[]verify.Identity{{SAN: job + " ", Issuer: issuer}}, nil},
+		"with a slash": {[]verify.Identity{{SAN: job, Issuer: issuer + "/"}}, nil},
+	} {
+		p.Identities = c.ids
+		s, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
+		var e *verify.Error
+		switch {
+		case c.want != nil && (err != nil || s.Identity == nil || *s.Identity != *c.want):
+			t.Errorf("%s: got %+v, %v", name, s.Identity, err)
+		case c.want == nil && (!errors.As(err, &e) || e.Step != verify.StepIdentity || e.Expected == e.Got || len(c.ids) > 1 && !strings.Contains(e.Expected, c.ids[1].String())):
+			t.Errorf("%s: got %v, want a refusal that names all", name, err)
 		}
 	}
 }

@@ -92,6 +92,7 @@ type ImageReport struct {
 	ExitCode  int             `json:"exit_code"`
 	Ref       string          `json:"ref"`
 	Expected  []string        `json:"expected_signers"`
+	TrustRoot *Origin         `json:"trust_root,omitempty"`
 	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
 	Subjects  []SubjectReport `json:"subjects"`
 }
@@ -105,7 +106,7 @@ type ImageReport struct {
 // simple signing, about the digest itself. An attestation is none: that somebody
 // described an image does not say that they vouch for it.
 func Image(in ImageInput) ImageReport {
-	r := ImageReport{Schema: ImageSchema, Ref: in.Ref, Expected: in.Policy.expected(), Subjects: []SubjectReport{}}
+	r := ImageReport{Schema: ImageSchema, Ref: in.Ref, Expected: in.Policy.expected(), TrustRoot: in.Policy.RootOrigin(), Subjects: []SubjectReport{}}
 	if len(in.Subjects) == 0 {
 		r.Verdict, r.ExitCode = Incomplete.String(), Incomplete.ExitCode()
 		return r
@@ -286,6 +287,9 @@ func (r ImageReport) Text() string {
 	}
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+	}
+	if r.TrustRoot != nil {
+		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
 	}
 	if r.Verified {
 		fmt.Fprintf(&b, "verified: %s, signed by %s\n", r.Ref, r.Subjects[0].Signatures[0].Who())

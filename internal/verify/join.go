@@ -27,6 +27,9 @@ func Join(names []string, reports []Report) Report {
 		})
 		all.Expected = union(all.Expected, r.Expected)
 		all.Unchecked = union(all.Unchecked, r.Unchecked)
+		if all.TrustRoot == nil {
+			all.TrustRoot = r.TrustRoot // one run, one root
+		}
 		for _, s := range r.Steps {
 			s.Dist = names[i]
 			all.Steps = append(all.Steps, s)

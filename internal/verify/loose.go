@@ -33,7 +33,7 @@ func Tarballs(ctx context.Context, in Input, tarballs []Loose) (Report, error) {
 	in.ImageSignatures = true
 	w := newWalk(in)
 	if in.NoPolicy == "" {
-		w.report.Expected = in.Policy.expected()
+		w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	} else {
 		w.report.Expected = []string{}
 	}

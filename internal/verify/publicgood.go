@@ -2,33 +2,45 @@ package verify
 
 import (
 	_ "embed"
+	"encoding/json"
+	"fmt"
 	"time"
+
+	"facerec/internal/release"
 )
 
 //go:embed roots/public-good.json
 var publicGood []byte
 
-// Carried says where a trusted root that the program carries came from. See
-// roots/README.md.
-type Carried struct {
-	Source  string    // package and version
-	SHA256  string    // of the file
-	TUFRoot int       // version of the TUF root that vouched for it
-	Until   time.Time // how long that root was good for
+//go:embed roots/public-good.origin.json
+var publicGoodOrigin []byte
+
+// CarriedOrigin is the record that lies beside a root that the program carries,
+// as roots/README.md describes it. Its fields are in the order of the file.
+type CarriedOrigin struct {
+	Package   string         `json:"package"`
+	Version   string         `json:"version"`
+	Integrity string         `json:"integrity"` // of the package, as npm writes it: "sha512-" and base64
+	Published time.Time      `json:"published"` // the package's version, by the registry
+	Target    string         `json:"target"`    // in the package's seeds.json
+	SHA256    release.Digest `json:"sha256"`    // of the target
+	TUFRoot   CarriedTUFRoot `json:"tuf_root"`
 }
 
-// publicGoodOrigin is the table of roots/README.md.
-var publicGoodOrigin = Carried{
-	Source:  "@sigstore/tuf 4.0.2",
-	SHA256:  "6494e21ea73fa7ee769f85f57d5a3e6a08725eae1e38c755fc3517c9e6bc0b66",
-	TUFRoot: 14,
-	Until:   time.Date(2026, 6, 22, 13, 27, 1, 0, time.UTC),
+// CarriedTUFRoot is the root of TUF that the package has beside the target.
+type CarriedTUFRoot struct {
+	Version int64     `json:"version"`
+	Expires time.Time `json:"expires"`
 }
 
 // PublicGood is the trusted root of the public Sigstore instance as the program
-// carries it, and where it came from. It is as old as it is: callers show its
-// date, and people who can should give a newer file.
-func PublicGood() (*TrustedRoot, Carried, error) {
+// carries it, and where it came from. It is as old as it is: callers hold it to
+// their clock with [TrustedRoot.From].
+func PublicGood() (*TrustedRoot, Origin, error) {
+	var c CarriedOrigin
+	if err := json.Unmarshal(publicGoodOrigin, &c); err != nil {
+		return nil, Origin{}, fmt.Errorf("roots/public-good.origin.json: %w", err)
+	}
 	tr, err := ParseTrustedRoot(publicGood)
-	return tr, publicGoodOrigin, err
+	return tr, Origin{From: FromProgram, Source: c.Package + " " + c.Version, Fetched: c.Published, TUFRoot: c.TUFRoot.Version, Until: c.TUFRoot.Expires}, err
 }

@@ -1,8 +1,10 @@
 package verify_test
 
 import (
-	"fmt"
+	"bytes"
+	"encoding/json"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -10,27 +12,33 @@ import (
 	"facerec/internal/verify"
 )
 
-// TestPublicGood holds the carried root, its README and its constants to each
-// other, and verifies something with it that the public instance signed.
+// TestPublicGood holds the carried root to its record, and verifies something with it that the public instance signed.
 func TestPublicGood(t *testing.T) {
 	tr, origin, err := verify.PublicGood()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if tr.Digest().Hex() != origin.SHA256 {
-		t.Errorf("public-good.json: expected sha256 %s, got %s", origin.SHA256, tr.Digest().Hex())
-	}
-	readme, err := os.ReadFile("roots/README.md")
+	raw, err := os.ReadFile("roots/public-good.origin.json")
 	if err != nil {
 		t.Fatal(err)
 	}
-	name, version, _ := strings.Cut(origin.Source, " ")
-	for _, want := range []string{
-		origin.SHA256, fmt.Sprintf("npm package `%s` %s,", name, version),
-		fmt.Sprintf("version %d, good until %s", origin.TUFRoot, origin.Until.Format(time.RFC3339)),
-	} {
-		if !strings.Contains(string(readme), want) {
-			t.Errorf("roots/README.md does not say %q", want)
+	var record verify.CarriedOrigin
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&record); err != nil {
+		t.Fatal(err)
+	}
+	if tr.Digest() != record.SHA256 {
+		t.Errorf("public-good.json: expected %s, got %s: run make trusted-root", record.SHA256, tr.Digest())
+	}
+	if origin.Source != record.Package+" "+record.Version || !strings.HasPrefix(record.Integrity, "sha512-") || record.Published.IsZero() ||
+		origin.TUFRoot < 16 || origin.Until.Before(time.Date(2027, 4, 22, 0, 0, 0, 0, time.UTC)) {
+		t.Errorf("got %+v of %s", origin, raw)
+	}
+	// By kind: what signs today must be there, and what signed in 2023 too.
+	for _, kind := range []string{verify.KindAuthority, verify.KindCertLog, verify.KindLog, verify.KindTimestamp} {
+		if !slices.ContainsFunc(tr.Contents(), func(c verify.Trusted) bool { return c.Kind == kind && c.Until.IsZero() && c.Name != "" && c.URL != "" }) {
+			t.Errorf("no %s is in use: %+v", kind, tr.Contents())
 		}
 	}
 	bundle, _ := carried(t, "sigstore.js@2.0.0-provenance.sigstore.json", "public-good.json")

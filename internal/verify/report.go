@@ -93,6 +93,7 @@ type Report struct {
 	Project   string          `json:"project,omitempty"`
 	Version   release.Version `json:"version,omitempty"`
 	Expected  []string        `json:"expected_signers"`
+	TrustRoot *Origin         `json:"trust_root,omitempty"`
 	Signature *Signature      `json:"signature,omitempty"` // only if it is good
 	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
 	Releases  []Named         `json:"releases,omitempty"`  // if several were asked for

@@ -3,8 +3,10 @@ package verify_test
 import (
 	"bytes"
 	"os"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
@@ -77,6 +79,35 @@ func TestReportsSatisfyTheSchema(t *testing.T) {
 		}
 		if schema.Validate(doc) == nil {
 			t.Errorf("%s was accepted", text)
+		}
+	}
+}
+
+// TestTrustRootIsReported puts roots of every origin into a report: it satisfies the
+// schema, and every form for people names the root.
+func TestTrustRootIsReported(t *testing.T) {
+	carried, origin, err := verify.PublicGood()
+	if err != nil {
+		t.Fatal(err)
+	}
+	kept := origin
+	kept.From, kept.Source = verify.FromUpdate, "https://mirror.example"
+	for _, o := range []verify.Origin{origin, kept, {From: verify.FromFile, Source: "trusted_root.json"}} {
+		for _, now := range []time.Time{origin.Fetched, origin.Until.AddDate(0, 1, 0)} {
+			s := newSmall(t)
+			if s.policy.Root, err = carried.From(o, now); err != nil {
+				t.Fatal(err)
+			}
+			r := s.verify(t)
+			validate(t, r)
+			page, err := r.HTML()
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := r.TrustRoot.SHA256.String()
+			if r.TrustRoot.From != o.From || r.TrustRoot.Stale != (o.From != verify.FromFile && now.After(o.Until)) || !strings.Contains(r.Text(), want) || !strings.Contains(string(page), want) {
+				t.Errorf("got %+v", r.TrustRoot)
+			}
 		}
 	}
 }

@@ -47,6 +47,9 @@ func (r Report) Summary() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
 	}
+	if r.TrustRoot != nil {
+		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
+	}
 	if !r.Verified {
 		b.WriteString(r.table())
 		for _, s := range r.Broken() {

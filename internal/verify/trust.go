@@ -27,6 +27,7 @@ import (
 type TrustedRoot struct {
 	material *root.TrustedRoot
 	digest   release.Digest
+	origin   *Origin // nil: nobody said
 }
 
 // maxTrustedRoot is the largest trusted_root.json, in bytes; the public one has

@@ -102,7 +102,7 @@ func TestParseDigest(t *testing.T) {
 		"sha256:" + strings.Repeat("a", 64):        true,
 		"sha384:" + strings.Repeat("a", 96):        true,
 		sigstoreJS:                                 true,
-		"sha256:" + strings.Repeat("A", 64):        false,
+		"sha256:" + strings.Repeat("A", 64):        true,
 		"sha256:" + strings.Repeat("a", 63):        false,
 		"sha256:" + strings.Repeat("g", 64):        false,
 		"sha512:" + strings.Repeat("a", 64):        false,
