@@ -106,7 +106,7 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 		if err := writeTarballs(ctx, tmp, cells, tarball.Options{Workers: jobs, Progress: p.move}); err != nil {
 			return err
 		}
-		if err := writeSBOMs(tmp, c, cells, locks); err != nil {
+		if err := writeSBOMs(tmp, c, cells, locks, jobs); err != nil {
 			return err
 		}
 		record = newRecord(c, cells)

@@ -6,6 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
 
 	"facerec/internal/sbom"
 )
@@ -31,15 +34,20 @@ func (a *app) readLocks(c *chosen) (sbom.Locks, error) {
 
 // writeSBOMs writes one document beside each tarball, before checksums.txt, so
 // that the release's signature covers them.
-func writeSBOMs(dir string, c *chosen, cells []packed, locks sbom.Locks) error {
-	for _, p := range cells {
-		subject := sbom.Subject{Config: c.config, Version: c.version, Cell: p.cell, Record: p.record, Tree: p.tree, Locks: locks}
-		err := writeFile(filepath.Join(dir, sbom.FileName(p.record.Asset)), func(w io.Writer) error {
-			return sbom.Write(w, subject)
-		})
-		if err != nil {
-			return err
-		}
+func writeSBOMs(dir string, c *chosen, cells []packed, locks sbom.Locks, jobs int) error {
+	if jobs <= 0 {
+		jobs = runtime.GOMAXPROCS(0)
 	}
-	return nil
+	var g errgroup.Group
+	g.SetLimit(jobs)
+	sums := new(sbom.Sums)
+	for _, p := range cells {
+		subject := sbom.Subject{Config: c.config, Version: c.version, Cell: p.cell, Record: p.record, Tree: p.tree, Locks: locks, Sums: sums}
+		g.Go(func() error {
+			return writeFile(filepath.Join(dir, sbom.FileName(p.record.Asset)), func(w io.Writer) error {
+				return sbom.Write(w, subject)
+			})
+		})
+	}
+	return g.Wait()
 }

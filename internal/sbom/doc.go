@@ -17,7 +17,7 @@
 //
 // Nothing comes from a clock or a machine: the time is the epoch of
 // config.json, the document's namespace is derived from the digests of what it
-// describes, and everything is sorted. The tool that wrote it is named without
+// describes, lists are sorted, and each member has a line of its own. The tool that wrote it is named without
 // its version, so that a newer one writes the same bytes; who signs the release
 // signs the document through checksums.txt.
 //

@@ -12,7 +12,7 @@ import (
 
 // modules says of a file whether it is a program, and names the Go modules that
 // are linked into it, as its own build information lists them.
-func (b *builder) modules(f *spdxFile, content tarball.Content) error {
+func (b *builder) modules(f *file, content tarball.Content) error {
 	var magic [4]byte
 	if n, err := content.ReadAt(magic[:], 0); n < len(magic) {
 		if err == io.EOF {
@@ -22,7 +22,7 @@ func (b *builder) modules(f *spdxFile, content tarball.Content) error {
 	}
 	switch {
 	case string(magic[:]) == "\x7fELF", string(magic[:2]) == "MZ", bytes.Contains([]byte("\xcf\xfa\xed\xfe \xfe\xed\xfa\xcf"), magic[:]):
-		f.Types = []string{"BINARY"}
+		f.program = true
 	default:
 		return nil
 	}
@@ -30,7 +30,7 @@ func (b *builder) modules(f *spdxFile, content tarball.Content) error {
 	if err != nil {
 		return nil //nolint:nilerr // not a Go program, or one without build information
 	}
-	link := func(p spdxPackage) { b.relate(f.SPDXID, "STATIC_LINK", b.add(p)) }
+	link := func(p spdxPackage) { b.relate(f.id(), "STATIC_LINK", b.add(p)) }
 	compiler, _, _ := strings.Cut(info.GoVersion, " ") // experiments follow
 	if v, ok := strings.CutPrefix(compiler, "go"); ok {
 		link(goPackage("stdlib", v, "", "the standard library, compiled with "+info.GoVersion))
@@ -49,11 +49,11 @@ func (b *builder) modules(f *spdxFile, content tarball.Content) error {
 
 // main names the module that the program itself belongs to, if it is not what
 // is being released: then the file already stands for it.
-func (b *builder) main(f *spdxFile, m *debug.Module) {
+func (b *builder) main(f *file, m *debug.Module) {
 	if m.Path == "" || m.Version == "" || strings.HasPrefix(m.Version, "(") || strings.Contains(m.Version, "+dirty") {
 		return
 	}
-	b.relate(f.SPDXID, "GENERATED_FROM", b.add(goPackage(m.Path, m.Version, m.Sum, "")))
+	b.relate(f.id(), "GENERATED_FROM", b.add(goPackage(m.Path, m.Version, m.Sum, "")))
 }
 
 func goPackage(module, version, sum, comment string) spdxPackage {

@@ -32,9 +32,9 @@ func (b *builder) inputs() {
 			p.Supplier = "Person: " + m.Author
 		}
 		held := false
-		for _, f := range b.doc.Files {
-			if f.Checksums[1].Value == m.SHA256.Hex() {
-				b.relate(f.SPDXID, "COPY_OF", b.add(p))
+		for _, f := range b.files {
+			if f.digest == m.SHA256.Digest {
+				b.relate(f.id(), "COPY_OF", b.add(p))
 				held = true
 			}
 		}

@@ -1,10 +1,7 @@
 package sbom
 
 import (
-	"bytes"
 	"cmp"
-	"crypto/sha1" //nolint:gosec // SPDX 2.3, clause 8.4, demands it; nothing is secured by it
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,35 +24,35 @@ type Subject struct {
 	Record  release.RecordCell // digests of image and tarball
 	Tree    tarball.Tree       // what is in the tarball
 	Locks   Locks
+	Sums    *Sums // shared by the cells of a release
 }
 
 // FileName is the name under which a release publishes the document that
 // belongs to a tarball.
 func FileName(asset string) string { return strings.TrimSuffix(asset, ".tar.gz") + ".spdx.json" }
 
-// Write writes the document.
+// Write writes the document: its head, and then a line for each package, file and
+// relationship. What it keeps of a file is a few dozen bytes.
 func Write(w io.Writer, s Subject) error {
-	d, err := s.document()
+	b := &builder{Subject: s, seen: map[string]bool{}}
+	err := b.build()
+	if err == nil {
+		err = b.encode(w)
+	}
 	if err != nil {
 		return fmt.Errorf("SBOM of %s: %w", s.Record.Asset, err)
 	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(d); err != nil {
-		return fmt.Errorf("SBOM of %s: %w", s.Record.Asset, err)
-	}
-	_, err = w.Write(b.Bytes())
-	return err
+	return nil
 }
 
-// builder collects packages and relationships, each once.
+// builder collects packages and relationships, each once. The files and that the
+// release contains them are not among them: there may be very many.
 type builder struct {
 	Subject
-	when string
-	doc  document
-	seen map[string]bool // SPDXIDs of packages
+	when  string
+	doc   document
+	files []file
+	seen  map[string]bool // SPDXIDs of packages
 }
 
 const (
@@ -64,35 +61,32 @@ const (
 	idImage    = "SPDXRef-Image"
 )
 
-func (s Subject) document() (document, error) {
-	b := &builder{Subject: s, seen: map[string]bool{}}
-	b.when = time.Unix(s.Config.Epoch, 0).UTC().Format(time.RFC3339)
-	name := strings.TrimSuffix(s.Record.Asset, ".tar.gz")
+func (b *builder) build() error {
+	b.when = time.Unix(b.Config.Epoch, 0).UTC().Format(time.RFC3339)
+	name := strings.TrimSuffix(b.Record.Asset, ".tar.gz")
 	b.doc = document{
 		SPDXVersion: "SPDX-2.3", DataLicense: "CC0-1.0", SPDXID: idDocument,
 		Name: name, Creation: creationInfo{b.when, []string{toolName}},
-		Packages: []spdxPackage{}, Files: []spdxFile{},
 	}
 	b.relate(idDocument, "DESCRIBES", idRelease)
-	code, err := b.files()
+	code, err := b.contents()
 	if err != nil {
-		return document{}, err
+		return err
 	}
 	b.release(code)
 	b.image()
 	b.inputs()
 	slices.SortFunc(b.doc.Packages, func(x, y spdxPackage) int { return cmp.Compare(x.SPDXID, y.SPDXID) })
-	slices.SortFunc(b.doc.Files, func(x, y spdxFile) int { return cmp.Compare(x.SPDXID, y.SPDXID) })
 	slices.SortFunc(b.doc.Relationships, func(x, y relationship) int {
 		return cmp.Or(cmp.Compare(x.From, y.From), cmp.Compare(x.Type, y.Type), cmp.Compare(x.To, y.To))
 	})
 	b.doc.Relationships = slices.Compact(b.doc.Relationships)
 	b.doc.Namespace, err = b.namespace(name)
-	return b.doc, err
+	return err
 }
 
-// namespace is an identifier that no other document has: it comes from
-// everything that this one says.
+// namespace is an identifier that no other document has: it comes from all that
+// this one says but the files, and those are in the tarball, whose digest it has.
 func (b *builder) namespace(name string) (string, error) {
 	raw, err := json.Marshal(b.doc)
 	if err != nil {
@@ -172,51 +166,6 @@ func (b *builder) image() {
 	}
 	b.add(p)
 	b.relate(idRelease, "GENERATED_FROM", idImage)
-}
-
-// files lists regular files and hard links, and returns the package's
-// verification code (clause 7.9): the SHA-1 of all SHA-1s, sorted.
-func (b *builder) files() (string, error) {
-	contents := map[string]tarball.Content{}
-	var sums []string
-	for _, e := range b.Tree.Entries() {
-		content := e.Content
-		switch e.Type {
-		case tarball.Regular:
-			contents[e.Name] = content
-		case tarball.Hardlink:
-			if content = contents[e.Link]; content == nil {
-				continue // a link to a symbolic link
-			}
-		default:
-			continue
-		}
-		name := b.Record.Prefix + "/" + e.Name
-		sum := sha1.New() //nolint:gosec // see the import
-		if _, err := io.Copy(sum, io.NewSectionReader(content, 0, content.Size())); err != nil {
-			return "", fmt.Errorf("%s: %w", tarball.Show(name), err)
-		}
-		one := hex.EncodeToString(sum.Sum(nil))
-		sums = append(sums, one)
-		f := spdxFile{
-			SPDXID: id("File", e.Name), Name: "./" + strings.ToValidUTF8(name, "\ufffd"),
-			Checksums: []spdxChecksum{{"SHA1", one}, {"SHA256", content.Digest().Hex()}},
-			Concluded: noAssertion, Copyright: noAssertion,
-		}
-		for _, m := range b.Locks.Models {
-			if m.SHA256.Digest == content.Digest() && m.Licence != "" {
-				f.Concluded, f.InFile = m.Licence, []string{m.Licence}
-			}
-		}
-		if err := b.modules(&f, content); err != nil {
-			return "", err
-		}
-		b.doc.Files = append(b.doc.Files, f)
-		b.relate(idRelease, "CONTAINS", f.SPDXID)
-	}
-	slices.Sort(sums)
-	all := sha1.Sum([]byte(strings.Join(sums, ""))) //nolint:gosec // see the import
-	return hex.EncodeToString(all[:]), nil
 }
 
 // purl writes a package URL: type, namespace and name, version, and qualifiers

@@ -237,7 +237,7 @@ func TestPinsOfTheCell(t *testing.T) {
 		"lib2/linux/arm/v7": {"gcc-12-arm", "liba-dev 1111 2222 3333"},
 	} {
 		text := strings.ReplaceAll(string(write(t, testSubject(t, cell))), "@1:1.0", "@1%3A1.0")
-		for _, w := range append(strings.Fields(want[0]), "pkg:golang/example.org/Bind/lib@v0.1.0", "4444", `"licenseConcluded": "CC0-1.0"`, "pkg:generic/go@1.26.8") {
+		for _, w := range append(strings.Fields(want[0]), "pkg:golang/example.org/Bind/lib@v0.1.0", "4444", `"licenseConcluded":"CC0-1.0"`, "pkg:generic/go@1.26.8") {
 			if !strings.Contains(text, w) {
 				t.Errorf("%s: no %s", cell, w)
 			}

@@ -13,7 +13,7 @@ type document struct {
 	Namespace     string         `json:"documentNamespace"`
 	Creation      creationInfo   `json:"creationInfo"`
 	Packages      []spdxPackage  `json:"packages"`
-	Files         []spdxFile     `json:"files"`
+	Files         []spdxFile     `json:"files,omitempty"`
 	Relationships []relationship `json:"relationships"`
 }
 
