@@ -76,6 +76,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	root.SetOut(out)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
+	a.registries.blobs.Prune()
 	code := exitCode(ctx, err)
 	var coded *codedError
 	if errors.As(err, &coded) && coded.err == nil {
@@ -160,7 +161,8 @@ type app struct {
 	configFile string
 	json       bool
 	quiet      bool
-	insecure   []string
+
+	registries accessFlags
 }
 
 func (a *app) root() *cobra.Command {
@@ -178,12 +180,13 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.registries.check() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "config.json", "configuration `FILE`")
 	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
-	flags.StringArrayVar(&a.insecure, "insecure-registry", nil, "speak plain HTTP with `HOST[:PORT]` (loopback needs no permission)")
+	a.registries.add(flags)
 	root.AddCommand(a.verbs()...)
 	wrapArgs(root)
 	tellExitCodes(root)
@@ -220,11 +223,6 @@ func wrapArgs(c *cobra.Command) {
 		}
 		return nil
 	}
-}
-
-// access is how registries are reached in this run.
-func (a *app) access() oci.Access {
-	return oci.Access{Insecure: a.insecure, UserAgent: "releaser/" + version}
 }
 
 // note prints a line of progress.

@@ -58,11 +58,12 @@ func (s *session) url(kind, id string) *url.URL {
 // get asks for a URL, counting into t. Any answer that is not among want is an
 // error.
 func (s *session) get(ctx context.Context, t *tries, u *url.URL, header http.Header, want ...int) (*http.Response, error) {
-	ctx = withTries(ctx, t)
-	client, err := s.connect(ctx)
+	login := &tries{}
+	client, err := s.connect(withTries(ctx, login))
 	if err != nil {
-		return nil, &triedError{t.all, err}
+		return nil, &triedError{login.all, err}
 	}
+	ctx = withTries(ctx, t)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
