@@ -36,11 +36,11 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 			return fmt.Errorf("the list has more than %d pages: refused", maxPages)
 		}
 		seen[at.String()] = true
-		resp, raw, err := s.document(ctx, at, accept, http.StatusOK)
+		header, raw, err := s.document(ctx, at, accept, http.StatusOK)
 		if err != nil {
 			return err
 		}
-		contentType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // "" is no list either
+		contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // "" is no list either
 		err = each(raw, contentType)
 		if errors.Is(err, errLastPage) {
 			return nil
@@ -48,7 +48,7 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 		if err != nil {
 			return fmt.Errorf("page %d of the list: %w", len(seen), err)
 		}
-		if at, err = nextPage(at, resp.Header.Values("Link")); err != nil {
+		if at, err = nextPage(at, header.Values("Link")); err != nil {
 			return err
 		}
 	}

@@ -33,7 +33,7 @@ type Patience struct {
 	Notice func(line string)
 
 	mu    sync.Mutex
-	hosts map[string]hostState
+	hosts map[string]hostState // blobs too, by digest
 }
 
 type hostState struct{ answered, givenUp bool }
@@ -55,12 +55,12 @@ func (p *Patience) longest() time.Duration {
 	return time.Minute
 }
 
-// triesWith is how often a request to a host may be made.
-func (p *Patience) triesWith(host string) int {
+// most is how often a thing may be asked of a host.
+func (p *Patience) most(host, thing string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.hosts[host].givenUp:
+	case p.hosts[host].givenUp, p.hosts[thing].givenUp:
 		return 1
 	case p.Tries > 0:
 		return p.Tries
@@ -89,6 +89,7 @@ func (p *Patience) note(host string, change func(*hostState)) {
 // heard notes that a host is there; delivered, that what it sent arrived too.
 func (p *Patience) heard(host string)     { p.note(host, func(s *hostState) { s.answered = true }) }
 func (p *Patience) delivered(host string) { p.note(host, func(s *hostState) { s.givenUp = false }) }
+func (p *Patience) giveUp(host string)    { p.note(host, func(s *hostState) { s.givenUp = true }) }
 
 // backoff is the wait after so many failures: First, doubled from failure to
 // failure, between half and one and a half of that.
@@ -108,8 +109,9 @@ func (p *Patience) backoff(failures int) time.Duration {
 
 // tries counts the requests for one thing.
 type tries struct {
-	all      int // made so far
-	failures int // since the last progress
+	thing    string // a digest, or "" for what has none
+	all      int    // made so far
+	failures int    // since the last progress
 }
 
 // again waits before a request is repeated. It says no when the tries are used
@@ -117,9 +119,12 @@ type tries struct {
 // to be left alone for, zero if it did not say.
 func (p *Patience) again(ctx context.Context, t *tries, host, why string, asked time.Duration) (bool, error) {
 	t.failures++
-	most := p.triesWith(host)
+	most := p.most(host, t.thing)
 	if t.failures >= most {
-		p.note(host, func(s *hostState) { s.givenUp = true })
+		p.giveUp(host)
+		if t.thing != "" {
+			p.giveUp(t.thing)
+		}
 		return false, nil
 	}
 	wait := p.backoff(t.failures)

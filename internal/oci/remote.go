@@ -139,17 +139,17 @@ func (s *remoteSource) fetch(ctx context.Context, id string) (resolved, error) {
 	if strings.HasPrefix(id, "sha256:") {
 		where = s.repo.Name() + "@" + id
 	}
-	resp, raw, err := s.document(ctx, s.url("manifests", id), acceptManifests, http.StatusOK)
+	header, raw, err := s.document(ctx, s.url("manifests", id), acceptManifests, http.StatusOK)
 	if err != nil {
 		return resolved{}, err
 	}
 	sum := release.DigestBytes(raw)
-	for _, promised := range []string{id, resp.Header.Get("Docker-Content-Digest")} {
+	for _, promised := range []string{id, header.Get("Docker-Content-Digest")} {
 		if want, err := release.ParseDigest(promised); err == nil && want != sum {
 			return resolved{}, &MismatchError{"manifest", where, want.String(), sum.String()}
 		}
 	}
-	mediaType, err := manifestType(raw, resp.Header.Get("Content-Type"), where)
+	mediaType, err := manifestType(raw, header.Get("Content-Type"), where)
 	if err != nil {
 		return resolved{}, err
 	}

@@ -80,8 +80,8 @@ func (s *session) get(ctx context.Context, t *tries, u *url.URL, header http.Hea
 	return resp, nil
 }
 
-// document gets something small whole. A body that is cut is asked for again.
-func (s *session) document(ctx context.Context, u *url.URL, accept string, want ...int) (*http.Response, []byte, error) {
+// document gets something small whole, and its headers. A body that is cut is asked for again.
+func (s *session) document(ctx context.Context, u *url.URL, accept string, want ...int) (http.Header, []byte, error) {
 	t := &tries{}
 	for {
 		resp, err := s.get(ctx, t, u, http.Header{"Accept": {accept}}, want...)
@@ -95,7 +95,7 @@ func (s *session) document(ctx context.Context, u *url.URL, accept string, want 
 			return nil, nil, fmt.Errorf("more than %d bytes: refused", maxManifest)
 		case err == nil:
 			s.access.Patience.delivered(u.Host)
-			return resp, raw, nil
+			return resp.Header, raw, nil
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
 		}

@@ -38,7 +38,7 @@ func openBlob(ctx context.Context, s *session, d Descriptor) (*blobStream, error
 	if d.Size < 0 {
 		return nil, fmt.Errorf("its descriptor gives a size of %d bytes: the manifest is damaged", d.Size)
 	}
-	b := &blobStream{ctx: ctx, s: s, d: d}
+	b := &blobStream{ctx: ctx, s: s, d: d, tries: tries{thing: d.Digest.String()}}
 	return b, b.open()
 }
 
@@ -105,6 +105,7 @@ func (b *blobStream) Read(p []byte) (int, error) {
 		if b.got += int64(n); b.got-b.mark >= progress {
 			b.mark, b.tries.failures = b.got, 0
 			b.s.access.Patience.delivered(b.s.repo.RegistryStr())
+			b.s.access.Patience.delivered(b.d.Digest.String())
 		}
 		if b.got > b.d.Size {
 			b.err = io.EOF // too much; what follows is of no interest
