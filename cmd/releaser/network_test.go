@@ -1,14 +1,23 @@
 package main
 
 import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"facerec/internal/loopback"
 	"facerec/internal/loopback/hostile"
 )
 
@@ -96,4 +105,62 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not appear", args[0])
+}
+
+// TestResumeFromRealRegistry cuts every answer of distribution's registry short:
+// only by its ranges can a layer arrive. Once through a log-in, as in the field.
+func TestResumeFromRealRegistry(t *testing.T) {
+	needTools(t, "registry")
+	real, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(real.Close)
+	front := hostile.New(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: real.Addr}))
+	server := httptest.NewServer(front)
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	front.User, front.Password = "me", "secret"
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	login := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:secret")))
+	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(login), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(config, []byte(`{"project_name": "tool", "version": "1.0.0", "build_cmd": "seq 1 30000 >numbers",
+  "artifacts": [{"src": "numbers", "dest": "/app/numbers"}], "platforms": ["linux/amd64"]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	call(t, "-q", "--config", config, "build", "--out", in("oci"))
+	call(t, "-q", "push", in("oci"), host+"/tool")
+	call(t, "-q", "--config", config, "pack", "--image", "oci-layout:"+in("oci"), "--out", in("want"))
+
+	front.Spoil("", 0, func(w http.ResponseWriter, r *http.Request, a hostile.Answer) {
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			hostile.Cut(20_000)(w, r, a)
+		}
+		a.Send(w)
+	})
+	call(t, "-q", "--config", config, "pack", "--image", host+"/tool", "--out", in("got"))
+	const asset = "tool_1.0.0_linux_amd64.tar.gz"
+	want, err := os.ReadFile(filepath.Join(in("want"), asset))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(in("got"), asset))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("another tarball came out: %v", err)
+	}
+	ranges := 0
+	for _, r := range front.Requests("") {
+		if r.Range == "bytes=20000-" || r.Range == "bytes=40000-" {
+			ranges++
+		}
+	}
+	if ranges < 2 {
+		t.Errorf("%d ranges were asked for, want 2 or more", ranges)
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -121,8 +122,6 @@ func want[E error](t *testing.T, err error, parts ...string) {
 
 // TestBadNetworkIsSurvived spoils what passes, for every kind of request.
 func TestBadNetworkIsSurvived(t *testing.T) {
-	n := newBadNetwork(t)
-	kinds := map[string]string{"log-in": "/v2/", "tag": "/manifests/1", "manifest": n.manifest.String(), "config": n.config.String(), "layer": n.layer.Digest.String()}
 	for name, with := range map[string]hostile.Spoiler{
 		"cut before a byte":      hostile.Cut(0),
 		"cut after some":         hostile.Cut(40),
@@ -136,18 +135,22 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 		"503":                    hostile.Status(503),
 		"504":                    hostile.Status(504),
 	} {
-		for kind, suffix := range kinds {
-			t.Run(name+", "+kind, func(t *testing.T) {
-				t.Cleanup(n.Mend)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // silence takes its time
+			n := newBadNetwork(t)
+			for kind, suffix := range map[string]string{
+				"log-in": "/v2/", "tag": "/manifests/1", "manifest": n.manifest.String(), "config": n.config.String(), "layer": n.layer.Digest.String(),
+			} {
+				n.Mend()
 				n.Spoil(suffix, 2, with)
 				if err := n.pull(t.Context(), t, Access{Patience: hasty()}); err != nil {
-					t.Error(err)
+					t.Errorf("%s: %v", kind, err)
 				}
-				if got := len(n.Requests(suffix)); got != 3 && suffix != "/v2/" { // the log-in is tried by https besides
-					t.Errorf("%d requests, want 3", got)
+				if got := len(n.Requests(suffix)); got != 3 && kind != "log-in" { // that is tried by https besides
+					t.Errorf("%s: %d requests, want 3", kind, got)
 				}
-			})
-		}
+			}
+		})
 	}
 }
 
@@ -258,6 +261,9 @@ func TestNeverBelieved(t *testing.T) {
 		{"shorter layer", layer, hostile.Body(hostile.Shorter, true), []string{size, fmt.Sprintf("got %d by its Content-Length", n.layer.Size/2)}},
 		{"longer layer, untold", layer, hostile.Body(hostile.Longer, false), []string{size, "got more"}},
 		{"shorter layer, untold", layer, hostile.Body(hostile.Shorter, false), []string{size, fmt.Sprintf("got %d", n.layer.Size/2)}},
+		{"empty layer", layer, hostile.Body(func([]byte) []byte { return nil }, true), []string{size, "got 0 by its Content-Length"}},
+		{"empty layer, untold", layer, hostile.Body(func([]byte) []byte { return nil }, false), []string{size, "got 0"}},
+		{"the layer twice", layer, hostile.Body(func(b []byte) []byte { return append(b, b...) }, false), []string{size, "got more"}},
 		{"endless layer", layer, hostile.Endless, []string{size, "got more"}},
 		{"wrong bytes of the manifest", manifest, hostile.Body(hostile.Flip, true), []string{"expected " + manifest}},
 		{"longer manifest", manifest, hostile.Body(hostile.Longer, true), []string{"expected " + manifest}},
@@ -432,6 +438,64 @@ func TestRedirects(t *testing.T) {
 		n.Spoil(layer, 0, hostile.Redirect(n.server.URL))
 		want[error](t, n.pull(t.Context(), t, Access{Patience: hasty()}), "more than 10 times")
 	})
+}
+
+// TestTokens asks for bearer tokens that are good for two requests: each try after
+// that needs a new one, in the middle of a blob too. No storage ever sees one.
+func TestTokens(t *testing.T) {
+	n := newBadNetwork(t)
+	var mu sync.Mutex
+	uses, given := map[string]int{}, 0
+	fresh := func(token string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		uses[token]--
+		return uses[token] >= 0
+	}
+	var guarded *httptest.Server
+	guarded = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/token" {
+			mu.Lock()
+			defer mu.Unlock()
+			given++
+			token := fmt.Sprintf("t%d", given)
+			uses[token] = 2
+			fmt.Fprintf(w, `{"token":%q}`, token)
+			return
+		}
+		if !fresh(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")) {
+			w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer realm="%s/token",service="test",scope="repository:tool:pull"`, guarded.URL))
+			http.Error(w, "{}", http.StatusUnauthorized)
+			return
+		}
+		n.ServeHTTP(w, r)
+	}))
+	t.Cleanup(guarded.Close)
+	store := hostile.New(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(n.body))
+	}))
+	storage := httptest.NewServer(store)
+	t.Cleanup(storage.Close)
+	layer := n.layer.Digest.String()
+	n.ref = mustRef(t, strings.TrimPrefix(guarded.URL, "http://")+"/tool:1")
+	n.Spoil(layer, 3, hostile.Cut(50_000))
+	n.Spoil(layer, 0, hostile.Redirect(storage.URL))
+	store.Spoil(layer, 2, hostile.Cut(50_000))
+	if err := n.pull(t.Context(), t, Access{Patience: hasty()}); err != nil {
+		t.Fatal(err)
+	}
+	if given < 3 {
+		t.Errorf("%d tokens were fetched: want one every two requests", given)
+	}
+	got := store.Requests(layer)
+	if len(got) != 3 || got[0].Range != "bytes=150000-" {
+		t.Errorf("the storage was asked %+v", got)
+	}
+	for _, r := range got {
+		if r.Authorization != "" {
+			t.Errorf("the token went along: %+v", r)
+		}
+	}
 }
 
 // TestRedirectRule has no server: it is about hosts that tests cannot have.

@@ -38,8 +38,10 @@ type Patience struct {
 
 type hostState struct{ answered, givenUp bool }
 
-// progress is how many new bytes make up for the failures before them.
-const progress = 64 << 10
+// progress is how many new bytes of a blob make up for the failures before them:
+// a 32nd of it, but never more than 64 KiB. So small blobs may arrive in small
+// pieces, and large ones not in tiny ones without end.
+func progress(size int64) int64 { return min(size/32+1, 64<<10) }
 
 func (p *Patience) stall() time.Duration {
 	if p.Stall > 0 {

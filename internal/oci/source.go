@@ -30,7 +30,8 @@ type Source interface {
 	// Manifest reads an index or manifest whole.
 	Manifest(ctx context.Context, d release.Digest) (mediaType string, raw []byte, err error)
 	// Blob opens a layer or a configuration. A stream with other bytes than
-	// the digest and size promise ends in a *MismatchError, not in io.EOF.
+	// the digest and size promise ends in a *MismatchError, not in io.EOF. Ask
+	// through readBlob, which knows what to do about a damaged cache.
 	Blob(ctx context.Context, d Descriptor) (io.ReadCloser, error)
 
 	place() Ref

@@ -102,7 +102,7 @@ func (b *blobStream) Read(p []byte) (int, error) {
 			p = p[:most]
 		}
 		n, err := b.resp.Body.Read(p)
-		if b.got += int64(n); b.got-b.mark >= progress {
+		if b.got += int64(n); b.got-b.mark >= progress(b.d.Size) {
 			b.mark, b.tries.failures = b.got, 0
 			b.s.access.Patience.delivered(b.s.repo.RegistryStr())
 			b.s.access.Patience.delivered(b.d.Digest.String())
