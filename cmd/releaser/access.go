@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -20,6 +21,7 @@ type accessFlags struct {
 	cacheLimit int64
 
 	// Made once a run: they remember what happened.
+	once     sync.Once
 	patience *oci.Patience
 	blobs    *oci.Cache
 }
@@ -47,10 +49,10 @@ func (f *accessFlags) check() error {
 // access is how registries are reached in this run.
 func (a *app) access() oci.Access {
 	f := &a.registries
-	if f.patience == nil {
+	f.once.Do(func() {
 		f.patience = &oci.Patience{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
 		f.blobs = a.blobCache()
-	}
+	})
 	return oci.Access{Insecure: f.insecure, UserAgent: "releaser/" + version, Patience: f.patience, Cache: f.blobs}
 }
 

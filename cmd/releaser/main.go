@@ -31,6 +31,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -163,6 +164,8 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+
+	line sync.Mutex // held while a line goes to errs
 }
 
 func (a *app) root() *cobra.Command {
@@ -225,14 +228,18 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-// note prints a line of progress.
+// note prints a line of progress. Like warn it may be called by several at a time.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
+		a.line.Lock()
+		defer a.line.Unlock()
 		fmt.Fprintf(a.errs, format+"\n", args...)
 	}
 }
 
 // warn prints a complaint that does not stop the run; --quiet keeps it.
 func (a *app) warn(format string, args ...any) {
+	a.line.Lock()
+	defer a.line.Unlock()
 	fmt.Fprintf(a.errs, "releaser: warning: "+format+"\n", args...)
 }

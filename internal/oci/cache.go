@@ -48,7 +48,8 @@ const partialAge = 24 * time.Hour
 
 // NewCache keeps at most limit bytes in dir, counted when Prune is called; zero
 // means no limit. Nothing is made on disk before there is something to keep. now
-// is the time of this run; warn is told in one line what is wrong.
+// is the time of this run; warn is told in one line what is wrong, by several at a
+// time.
 func NewCache(dir string, limit int64, now time.Time, warn func(string)) *Cache {
 	return &Cache{dir: filepath.Join(dir, "sha256"), limit: limit, now: now, warn: warn, damaged: map[release.Digest]bool{}}
 }

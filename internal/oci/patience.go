@@ -29,7 +29,7 @@ type Patience struct {
 	Longest time.Duration // bounds every wait, a Retry-After too; default 1 min
 
 	// Notice, if not nil, is told in one line why a request is made again and
-	// after what wait.
+	// after what wait. Calls can come at the same time.
 	Notice func(line string)
 
 	mu    sync.Mutex
