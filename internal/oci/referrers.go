@@ -223,7 +223,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 		return // listed, but about something else
 	}
 	a := Attachment{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src, ownTag: !needSubject}
-	if !strings.HasPrefix(place, "tag ") {
+	if needSubject { // one of several there
 		a.Place = place + " " + digest.String()
 	}
 	for _, layer := range m.Layers {
