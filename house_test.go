@@ -77,7 +77,7 @@ func TestArrowsRunDownwards(t *testing.T) {
 			continue
 		}
 		base := room
-		for _, parent := range []string{"internal/app/", "internal/dlib/", "internal/tarball/"} { // a room's own test kits
+		for _, parent := range []string{"internal/app/", "internal/dlib/", "internal/tarball/", "internal/loopback/"} { // a room's own test kits
 			if strings.HasPrefix(room, parent) {
 				base = strings.TrimSuffix(parent, "/")
 			}

@@ -31,6 +31,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -76,6 +77,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	root.SetOut(out)
 	root.SetErr(errs)
 	err := root.ExecuteContext(ctx)
+	a.registries.blobs.Prune()
 	code := exitCode(ctx, err)
 	var coded *codedError
 	if errors.As(err, &coded) && coded.err == nil {
@@ -160,7 +162,10 @@ type app struct {
 	configFile string
 	json       bool
 	quiet      bool
-	insecure   []string
+
+	registries accessFlags
+
+	line sync.Mutex // held while a line goes to errs
 }
 
 func (a *app) root() *cobra.Command {
@@ -178,12 +183,13 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
+	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.registries.check() }
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "config.json", "configuration `FILE`")
 	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
-	flags.StringArrayVar(&a.insecure, "insecure-registry", nil, "speak plain HTTP with `HOST[:PORT]` (loopback needs no permission)")
+	a.registries.add(flags)
 	root.AddCommand(a.verbs()...)
 	wrapArgs(root)
 	tellExitCodes(root)
@@ -222,19 +228,18 @@ func wrapArgs(c *cobra.Command) {
 	}
 }
 
-// access is how registries are reached in this run.
-func (a *app) access() oci.Access {
-	return oci.Access{Insecure: a.insecure, UserAgent: "releaser/" + version}
-}
-
-// note prints a line of progress.
+// note prints a line of progress. Like warn it may be called by several at a time.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
+		a.line.Lock()
+		defer a.line.Unlock()
 		fmt.Fprintf(a.errs, format+"\n", args...)
 	}
 }
 
 // warn prints a complaint that does not stop the run; --quiet keeps it.
 func (a *app) warn(format string, args ...any) {
+	a.line.Lock()
+	defer a.line.Unlock()
 	fmt.Fprintf(a.errs, "releaser: warning: "+format+"\n", args...)
 }

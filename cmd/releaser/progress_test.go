@@ -11,10 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"facerec/internal/loopback/hostile"
 )
 
 // terminal runs a shell line in a terminal of its own, 40 lines of 100 columns,
@@ -133,33 +135,25 @@ func isClean(t *testing.T, screen string) {
 // TestInterruptLeavesACleanTerminal types ctrl-C while a registry is silent.
 func TestInterruptLeavesACleanTerminal(t *testing.T) {
 	dir := smallProject(t)
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	var silent atomic.Bool
-	reached, over := make(chan struct{}), make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if silent.Load() && r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/blobs/") {
-			w.Header().Set("Content-Length", "1000")
-			_, _ = w.Write([]byte("x"))
-			w.(http.Flusher).Flush()
-			select {
-			case <-reached:
-			default:
-				close(reached)
-			}
-			<-over
-			return
-		}
-		inner.ServeHTTP(w, r)
-	}))
+	front := hostile.New(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server := httptest.NewServer(front)
 	defer server.Close()
-	defer close(over)
 	at := strings.TrimPrefix(server.URL, "http://") + "/tool"
 	push := exec.CommandContext(t.Context(), "releaser", "-q", "push", "oci", at)
 	push.Dir = dir
 	if out, err := push.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	silent.Store(true)
+	reached := make(chan struct{})
+	var once sync.Once
+	front.Spoil("", 0, func(w http.ResponseWriter, r *http.Request, a hostile.Answer) {
+		if !strings.Contains(r.URL.Path, "/blobs/") {
+			a.Send(w)
+			return
+		}
+		once.Do(func() { close(reached) })
+		hostile.Stall(1)(w, r, a)
+	})
 	screen, code := terminal(t, dir, "releaser pull --jobs 1 "+at+":1.0.0 taken", reached, "\x03")
 	if code != exitInterrupt || !strings.HasSuffix(screen, "releaser: interrupted; nothing half-written was left behind\r\n") {
 		t.Errorf("exit code %d: %q", code, screen)

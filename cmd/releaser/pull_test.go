@@ -38,21 +38,22 @@ func TestCosignsSignaturesTravel(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "layout")
 	s.releaser(t, 0, "-q", "pull", image.WithTag("1").String(), dir)
 	layout := oci.Ref{Kind: oci.Layout, Name: dir}
-	check := func(at oci.Ref) {
+	check := func(at oci.Ref, place string) {
 		t.Helper()
-		s.verify(t, 0, at, with(s.keyless(), "--all-platforms"), "signature at referrer sha256:", "ok    linux/arm64")
+		s.verify(t, 0, at, with(s.keyless(), "--all-platforms"), "signature at "+place, "ok    linux/arm64")
 		s.verify(t, 0, at, with(noLog, "--all-platforms", "--attestation-type", "spdxjson"), "signature at tag sha256-", "attestation https://spdx.dev/Document at tag sha256-")
 	}
-	check(layout.WithTag("1"))
-	check(layout) // one image, whatever stands beside it
+	check(layout.WithTag("1"), "referrer sha256:")
+	check(layout, "referrer sha256:") // one image, whatever stands beside it
 
 	for name, addr := range map[string]string{"referrers API": api.Addr, "fallback tag": tags.Addr} {
+		place := map[string]string{"referrers API": "referrer sha256:", "fallback tag": "tag sha256-"}[name]
 		to := oci.Ref{Name: addr + "/test/arrived"}
 		out := s.releaser(t, 0, "-q", "push", dir, to.Name)
 		if !strings.Contains(out, to.At(image.Digest).String()) {
 			t.Errorf("%s: another digest: %s", name, out)
 		}
-		check(to.At(image.Digest))
+		check(to.At(image.Digest), place)
 		there := to.At(image.Digest).String()
 		s.cosign(t, "cosign", "verify", "--trusted-root", s.TrustedRoot, "--certificate-identity", signerMail, "--certificate-oidc-issuer", s.Mail, there)
 	}

@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"io"
 	"log"
-	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/signal"
@@ -18,6 +16,8 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"facerec/internal/loopback/hostile"
 )
 
 func TestMain(m *testing.M) {
@@ -41,6 +41,9 @@ func (m tidy) Run() int {
 		defer os.RemoveAll(home)
 		err = os.Setenv("XDG_CONFIG_HOME", home)
 	}
+	if err == nil { // nor is a cache of theirs
+		err = os.Unsetenv("RELEASER_CACHE")
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -56,7 +59,9 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			s := httptest.NewServer(&switchable{inner: registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0)))})
+			r := hostile.New(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))))
+			r.Ranges = true
+			s := httptest.NewServer(r)
 			env.Defer(s.Close)
 			env.Setenv("REGISTRY", strings.TrimPrefix(s.URL, "http://"))
 			env.Setenv("HOME", env.WorkDir)
@@ -72,6 +77,9 @@ func TestScripts(t *testing.T) {
 			"oneline":  oneLine,
 			"spoil":    spoil,
 			"tuf":      tufRepository,
+			"fault":    faultCommand,
+			"asked":    asked,
+			"waitfor":  waitFor,
 			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
 				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 			},
@@ -132,32 +140,14 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 // spoil SUFFIX makes the registry flip a bit in what it answers for paths that
 // end so; spoil alone makes it honest again.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
-	h := ts.Value("server").(*httptest.Server).Config.Handler.(*switchable)
-	h.suffix = strings.Join(args, "")
+	s := front(ts)
+	s.Mend()
+	if suffix := strings.Join(args, ""); suffix != "" {
+		s.Spoil(suffix, 0, hostile.Body(hostile.Flip, true))
+	}
 }
 
-// switchable is an honest registry that can be made to lie.
-type switchable struct {
-	inner  http.Handler
-	suffix string
-}
-
-func (s *switchable) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if s.suffix == "" || r.Method != http.MethodGet || !strings.HasSuffix(r.URL.Path, s.suffix) {
-		s.inner.ServeHTTP(w, r)
-		return
-	}
-	rec := httptest.NewRecorder()
-	s.inner.ServeHTTP(rec, r)
-	for k, v := range rec.Header() {
-		w.Header()[k] = v
-	}
-	body := bytes.Clone(rec.Body.Bytes())
-	if len(body) > 0 {
-		body[len(body)/2] ^= 1
-	}
-	w.WriteHeader(rec.Code)
-	if _, err := w.Write(body); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-	}
+// front is the registry that scripts can spoil.
+func front(ts *testscript.TestScript) *hostile.Registry {
+	return ts.Value("server").(*httptest.Server).Config.Handler.(*hostile.Registry)
 }

@@ -220,7 +220,7 @@ func TestImagesSignedByCosign3(t *testing.T) {
 	t.Cleanup(tags.Close)
 	for _, r := range []struct{ name, addr, place string }{
 		{"referrers API", api.Addr, "signature at referrer sha256:"},
-		{"fallback tag", tags.Addr, "signature at referrer sha256:"},
+		{"fallback tag", tags.Addr, "signature at tag sha256-"},
 	} {
 		t.Run(r.name, func(t *testing.T) {
 			t.Parallel()

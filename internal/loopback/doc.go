@@ -20,6 +20,8 @@
 //     Rekor's own code and signed as RFC 8785 and the log's clients want it; there
 //     is no tree behind it either, for the released server needs a database.
 //
+// What is not real, a registry that spoils its answers, is the package hostile.
+//
 // # Where it comes from
 //
 // [Tool] builds the programs once with "go install MODULE@VERSION", pinned in

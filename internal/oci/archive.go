@@ -33,6 +33,8 @@ func openArchive(ref Ref) (*archiveSource, error) {
 	return &archiveSource{ref, img, d}, nil
 }
 
+func (s *archiveSource) place() Ref { return s.ref }
+
 func (s *archiveSource) Resolve(context.Context) (Descriptor, error) {
 	mt, err := s.image.MediaType()
 	if err != nil {

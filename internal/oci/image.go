@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -70,9 +71,9 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 	}
 	top, err := src.Resolve(ctx)
 	if err != nil {
-		return nil, err
+		return nil, withTags(ctx, src, err)
 	}
-	mediaType, raw, err := src.Manifest(ctx, top.Digest)
+	mediaType, raw, err := readManifest(ctx, src, top)
 	if err != nil {
 		return nil, err
 	}
@@ -175,7 +176,7 @@ func (ix *Index) read(ctx context.Context, pm PlatformManifest) (*Image, error) 
 	if !ix.Single {
 		img.Index = ix.Digest
 	}
-	_, raw, err := ix.source.Manifest(ctx, pm.Digest)
+	raw, err := readImageManifest(ctx, ix.source, pm.Descriptor)
 	if err != nil {
 		return nil, err
 	}
@@ -191,13 +192,13 @@ func (ix *Index) read(ctx context.Context, pm PlatformManifest) (*Image, error) 
 	if m.Config.Size > maxManifest || m.Config.Size < 0 {
 		return nil, fmt.Errorf("manifest %s: a configuration of %d bytes is refused: at most %d", img.Ref, m.Config.Size, maxManifest)
 	}
-	rc, err := ix.source.Blob(ctx, Descriptor{string(m.Config.MediaType), confDigest, m.Config.Size})
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
 	var conf bytes.Buffer
-	if _, err := conf.ReadFrom(rc); err != nil {
+	err = readBlob(ctx, ix.source, Descriptor{string(m.Config.MediaType), confDigest, m.Config.Size}, func(r io.Reader) error {
+		conf.Reset()
+		_, err := conf.ReadFrom(r)
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	img.RawConf = conf.Bytes()

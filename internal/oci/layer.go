@@ -145,14 +145,18 @@ func (r layerReader) Read(p []byte) (int, error) {
 }
 
 func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
-	where := img.Ref.At(l.Digest).String()
-	rc, err := img.source.Blob(ctx, l.Descriptor)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
-	u.total.Add(max(l.Size, 0))
-	packed := bufio.NewReaderSize(layerReader{rc, u}, 128<<10)
+	var entries []layerEntry
+	err := readBlob(ctx, img.source, l.Descriptor, func(r io.Reader) (err error) {
+		u.total.Add(max(l.Size, 0))
+		entries, err = u.unpack(layerReader{r, u}, img.Ref.At(l.Digest).String(), l, below)
+		return err
+	})
+	return entries, err
+}
+
+// unpack reads the entries of a layer out of its stored bytes.
+func (u *Unpacker) unpack(r io.Reader, where string, l Layer, below string) ([]layerEntry, error) {
+	packed := bufio.NewReaderSize(r, 128<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
@@ -183,14 +187,27 @@ func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string)
 // cause prefers what the digest check says to what a decoder makes of damaged
 // bytes: a truncated layer is a wrong layer first and a bad gzip stream second.
 func cause(err error, packed io.Reader) error {
-	var mismatch *MismatchError
-	if errors.As(err, &mismatch) {
-		return mismatch
+	if d := damage(err); d != nil {
+		return d
 	}
-	if _, rest := io.Copy(io.Discard, packed); errors.As(rest, &mismatch) {
-		return mismatch
+	_, rest := io.Copy(io.Discard, packed)
+	if d := damage(rest); d != nil {
+		return d
 	}
 	return err
+}
+
+// damage finds in an error that the stored bytes were not the right ones.
+func damage(err error) error {
+	var damaged *damagedError
+	var mismatch *MismatchError
+	switch {
+	case errors.As(err, &damaged):
+		return damaged
+	case errors.As(err, &mismatch):
+		return mismatch
+	}
+	return nil
 }
 
 // decompressed goes by the bytes, not by the media type: the diff ID decides in the

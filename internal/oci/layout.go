@@ -83,6 +83,8 @@ func LayoutTags(ref Ref) ([]string, error) {
 	return s.tags(), nil
 }
 
+func (s *layoutSource) place() Ref { return s.ref }
+
 func (s *layoutSource) Resolve(context.Context) (Descriptor, error) {
 	if !s.ref.Digest.IsZero() {
 		for _, m := range s.index.Manifests {

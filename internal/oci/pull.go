@@ -51,7 +51,7 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 	}
 	top, err := src.Resolve(ctx)
 	if err != nil {
-		return Pushed{}, err
+		return Pushed{}, withTags(ctx, src, err)
 	}
 	if err := p.copy(ctx, src, top); err != nil {
 		return Pushed{}, err
@@ -129,19 +129,16 @@ func (p *puller) blob(ctx context.Context, src Source, d Descriptor) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	rc, err := src.Blob(ctx, d)
-	if err != nil {
-		return err
-	}
-	defer rc.Close()
-	got, err := p.w.blob(func(to io.Writer) error {
-		_, err := io.Copy(io.MultiWriter(to, p), rc)
+	return readBlob(ctx, src, d, func(r io.Reader) error {
+		got, err := p.w.blob(func(to io.Writer) error {
+			_, err := io.Copy(io.MultiWriter(to, p), r)
+			return err
+		})
+		if err == nil && got.Digest != d.Digest {
+			err = fmt.Errorf("blob %s came as %s", d.Digest, got.Digest)
+		}
 		return err
 	})
-	if err == nil && got.Digest != d.Digest {
-		err = fmt.Errorf("blob %s came as %s", d.Digest, got.Digest)
-	}
-	return err
 }
 
 // Write counts.

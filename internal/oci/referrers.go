@@ -4,14 +4,13 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"facerec/internal/release"
 )
@@ -57,13 +56,12 @@ func (a Attachment) Read(ctx context.Context, l AttachedLayer, limit int64) ([]b
 	if l.Size < 0 || l.Size > limit {
 		return nil, fmt.Errorf("layer %s of %s: %d bytes are refused: at most %d", l.Digest, a.Place, l.Size, limit)
 	}
-	rc, err := a.source.Blob(ctx, l.Descriptor)
-	if err != nil {
-		return nil, err
-	}
-	defer rc.Close()
 	var b bytes.Buffer
-	_, err = b.ReadFrom(rc)
+	err := readBlob(ctx, a.source, l.Descriptor, func(r io.Reader) error {
+		b.Reset()
+		_, err := b.ReadFrom(r)
+		return err
+	})
 	return b.Bytes(), err
 }
 
@@ -108,24 +106,26 @@ func (l *lister) problem(format string, args ...any) {
 	l.problems = append(l.problems, fmt.Errorf(format, args...))
 }
 
+// referrers asks the API. A registry that answers with something else than an
+// index, or in one of several ways that there is nothing, has no such API.
 func (l *lister) referrers(ctx context.Context, s *remoteSource) {
-	// Where the API is missing the library reads the fallback tag; that is read
-	// below in any case.
-	ix, err := remote.Referrers(s.repo.Digest(l.subject.String()), s.access.options(ctx)...)
-	if err != nil {
-		var te *transport.Error
-		if errors.As(err, &te) && (te.StatusCode == http.StatusMethodNotAllowed || te.StatusCode == http.StatusNotImplemented) {
-			return // another way to say that there is no such API
+	noAPI := []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
+	err := s.pages(ctx, s.url("referrers", l.subject.String()), mediaIndex, func(raw []byte, contentType string) error {
+		if contentType != mediaIndex {
+			return errLastPage
 		}
+		var m v1.IndexManifest
+		if err := json.Unmarshal(raw, &m); err != nil {
+			return err
+		}
+		if !l.open(ctx, "referrer", m.Manifests) {
+			return errLastPage
+		}
+		return nil
+	})
+	if err != nil && !slices.Contains(noAPI, statusOf(err)) {
 		l.problem("referrers of %s: %w", l.subject, s.explain("list", err))
-		return
 	}
-	m, err := ix.IndexManifest()
-	if err != nil {
-		l.problem("referrers of %s: %w", l.subject, err)
-		return
-	}
-	l.open(ctx, "referrer", m.Manifests)
 }
 
 func (l *lister) fallback(ctx context.Context) {
@@ -171,15 +171,15 @@ func (l *lister) manifest(ctx context.Context, tag string) ([]byte, bool) {
 func underTag(src Source, tag string) Source {
 	switch s := src.(type) {
 	case *remoteSource:
-		return &remoteSource{s.ref.WithTag(tag), s.repo, s.access, s.puller}
+		return &remoteSource{session: s.session, ref: s.ref.WithTag(tag)}
 	case *layoutSource:
 		return &layoutSource{s.ref.WithTag(tag), s.index}
 	}
 	return src
 }
 
-// open reads listed manifests.
-func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) {
+// open reads listed manifests, and says whether there may be more of them.
+func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) bool {
 	for _, d := range list {
 		digest, err := digestOf(d.Digest)
 		if err != nil {
@@ -191,7 +191,7 @@ func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) {
 		}
 		if len(l.seen) >= maxReferrers {
 			l.problem("%s: more than %d manifests stand beside the image; the rest was not opened", place, maxReferrers)
-			return
+			return false
 		}
 		_, raw, err := l.src.Manifest(ctx, digest)
 		if err != nil {
@@ -201,6 +201,7 @@ func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) {
 		}
 		l.add(place, digest, raw, true)
 	}
+	return true
 }
 
 // add reads a manifest. One of a list must name the image as its subject; the
@@ -222,7 +223,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 		return // listed, but about something else
 	}
 	a := Attachment{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src, ownTag: !needSubject}
-	if !strings.HasPrefix(place, "tag ") {
+	if needSubject { // one of several there
 		a.Place = place + " " + digest.String()
 	}
 	for _, layer := range m.Layers {

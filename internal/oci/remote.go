@@ -8,13 +8,17 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
+	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
 )
@@ -24,14 +28,17 @@ type Access struct {
 	Insecure  []string          // HOST[:PORT] with which plain HTTP may be spoken
 	Transport http.RoundTripper // nil: http.DefaultTransport
 	UserAgent string
+	Patience  *Patience // nil: a new one for each source
+	Cache     *Cache    // nil: every blob is fetched
 }
+
+// named says whether the user has named a host as one to trust the way to.
+func (a Access) named(host string) bool { return slices.Contains(a.Insecure, host) }
 
 // permits says whether plain HTTP may be spoken with host.
 func (a Access) permits(host string) bool {
-	for _, h := range a.Insecure {
-		if h == host {
-			return true
-		}
+	if a.named(host) {
+		return true
 	}
 	bare := host
 	if h, _, err := net.SplitHostPort(host); err == nil {
@@ -59,20 +66,28 @@ func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return g.next.RoundTrip(r)
 }
 
-func (a Access) options(ctx context.Context) []remote.Option {
+func (a Access) transport() http.RoundTripper {
 	next := a.Transport
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	agent := a.UserAgent
-	if agent == "" {
-		agent = "releaser"
+	return guarded{a, next}
+}
+
+func (a Access) agent() string {
+	if a.UserAgent == "" {
+		return "releaser"
 	}
+	return a.UserAgent
+}
+
+// options are for writing, which the library does, and repeats, by itself.
+func (a Access) options(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithTransport(guarded{a, next}),
-		remote.WithUserAgent(agent),
+		remote.WithTransport(a.transport()),
+		remote.WithUserAgent(a.agent()),
 	}
 }
 
@@ -87,68 +102,103 @@ func (a Access) repository(n string) (name.Repository, error) {
 	return name.NewRepository(n, opts...)
 }
 
+// remoteSource is a repository of a registry.
 type remoteSource struct {
-	ref    Ref
-	repo   name.Repository
-	access Access
-	puller *remote.Puller // keeps the log-in from request to request
+	*session // keeps the log-in from request to request
+	ref      Ref
+
+	mu       sync.Mutex
+	resolved resolved // what a tag led to, so that it is not fetched twice
 }
 
-func openRemote(ctx context.Context, ref Ref, access Access) (*remoteSource, error) {
+type resolved struct {
+	Descriptor
+	raw []byte
+}
+
+func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error) {
 	repo, err := access.repository(ref.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
 	}
-	puller, err := remote.NewPuller(access.options(ctx)...)
-	if err != nil {
-		return nil, fmt.Errorf("reference %s: %w", ref, err)
+	if access.Patience == nil {
+		access.Patience = &Patience{}
 	}
-	return &remoteSource{ref, repo, access, puller}, nil
+	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil
 }
 
+// acceptManifests are the media types that a registry is asked for.
+var acceptManifests = strings.Join([]string{
+	mediaIndex, mediaManifest, string(types.DockerManifestList), string(types.DockerManifestSchema2),
+}, ", ")
+
+// fetch reads a manifest by tag or digest. What the registry says in
+// Docker-Content-Digest is compared with the bytes, never believed.
+func (s *remoteSource) fetch(ctx context.Context, id string) (resolved, error) {
+	where := s.repo.Name() + ":" + id
+	if strings.HasPrefix(id, "sha256:") {
+		where = s.repo.Name() + "@" + id
+	}
+	header, raw, err := s.document(ctx, s.url("manifests", id), acceptManifests, http.StatusOK)
+	if err != nil {
+		return resolved{}, err
+	}
+	sum := release.DigestBytes(raw)
+	for _, promised := range []string{id, header.Get("Docker-Content-Digest")} {
+		if want, err := release.ParseDigest(promised); err == nil && want != sum {
+			return resolved{}, &MismatchError{"manifest", where, want.String(), sum.String()}
+		}
+	}
+	mediaType, err := manifestType(raw, header.Get("Content-Type"), where)
+	if err != nil {
+		return resolved{}, err
+	}
+	return resolved{Descriptor{mediaType, sum, int64(len(raw))}, raw}, nil
+}
+
+func (s *remoteSource) place() Ref { return s.ref }
+
 func (s *remoteSource) Resolve(ctx context.Context) (Descriptor, error) {
-	var at name.Reference
-	switch {
-	case !s.ref.Digest.IsZero():
-		at = s.repo.Digest(s.ref.Digest.String())
-	case s.ref.Tag != "":
-		at = s.repo.Tag(s.ref.Tag)
-	default:
+	id := s.ref.Tag
+	if !s.ref.Digest.IsZero() {
+		id = s.ref.Digest.String()
+	}
+	if id == "" {
 		return Descriptor{}, fmt.Errorf("reference %s has neither tag nor digest", s.ref)
 	}
-	got, err := s.puller.Get(ctx, at)
+	got, err := s.fetch(ctx, id)
 	if err != nil {
 		return Descriptor{}, s.explain("image "+s.ref.String(), err)
 	}
-	d, err := digestOf(got.Digest)
-	if err != nil {
-		return Descriptor{}, fmt.Errorf("reference %s: %w", s.ref, err)
-	}
-	return Descriptor{string(got.MediaType), d, got.Size}, nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.resolved = got
+	return got.Descriptor, nil
 }
 
 func (s *remoteSource) Manifest(ctx context.Context, d release.Digest) (string, []byte, error) {
-	got, err := s.puller.Get(ctx, s.repo.Digest(d.String()))
-	if err != nil {
-		return "", nil, s.explain("manifest "+s.ref.At(d).String(), err)
+	s.mu.Lock()
+	got := s.resolved
+	s.mu.Unlock()
+	if got.raw == nil || got.Digest != d {
+		var err error
+		if got, err = s.fetch(ctx, d.String()); err != nil {
+			return "", nil, s.explain("manifest "+s.ref.At(d).String(), err)
+		}
 	}
-	if sum := release.DigestBytes(got.Manifest); sum != d {
-		return "", nil, &MismatchError{"manifest", s.ref.At(d).String(), d.String(), sum.String()}
-	}
-	return string(got.MediaType), got.Manifest, nil
+	return got.MediaType, got.raw, nil
 }
 
 func (s *remoteSource) Blob(ctx context.Context, d Descriptor) (io.ReadCloser, error) {
 	where := s.ref.At(d.Digest).String()
-	layer, err := s.puller.Layer(ctx, s.repo.Digest(d.Digest.String()))
+	if rc := s.access.Cache.open(d, where); rc != nil {
+		return rc, nil
+	}
+	stream, err := openBlob(ctx, s.session, d)
 	if err != nil {
 		return nil, s.explain("blob "+where, err)
 	}
-	rc, err := layer.Compressed()
-	if err != nil {
-		return nil, s.explain("blob "+where, err)
-	}
-	return newChecked(explained{rc, s, where}, d, "blob", where), nil
+	return s.access.Cache.keep(newChecked(explained{stream, s, where}, d, "blob", where), d), nil
 }
 
 // explained turns errors that come in the middle of a stream into ours.
@@ -168,30 +218,52 @@ func (e explained) Read(p []byte) (int, error) {
 
 // explain says in one line what could not be had from a registry, and why.
 func (s *remoteSource) explain(what string, err error) error {
-	var te *transport.Error
-	if errors.As(err, &te) {
-		switch te.StatusCode {
-		case http.StatusNotFound:
-			return &NotFoundError{What: what, Hint: "check the version, the repository and whether it was pushed"}
-		case http.StatusUnauthorized, http.StatusForbidden:
-			return fmt.Errorf("%s: %s refused access (HTTP %d): log in with your container tool, or check the repository's permissions", what, s.repo.RegistryStr(), te.StatusCode)
-		}
-		return fmt.Errorf("%s: %s answered HTTP %d: %w", what, s.repo.RegistryStr(), te.StatusCode, err)
+	registry := s.repo.RegistryStr()
+	var mismatch *MismatchError
+	if errors.As(err, &mismatch) {
+		return mismatch
 	}
-	// The library's own check of a stream: its digest did not come out.
-	if m := err.Error(); strings.Contains(m, "error verifying") || strings.Contains(m, "does not match requested digest") {
-		return &MismatchError{What: "content", Where: strings.TrimPrefix(strings.TrimPrefix(what, "blob "), "manifest "), Expected: "the bytes of that digest", Got: m}
+	tried := ""
+	var te *triedError
+	if errors.As(err, &te) {
+		err = te.err
+		if te.tries > 1 {
+			tried = fmt.Sprintf(", in %d tries: try again later, or with more --retries", te.tries)
+		}
+	}
+	switch status := statusOf(err); status {
+	case 0:
+	case http.StatusNotFound:
+		return &NotFoundError{What: what, Hint: "check the version, the repository and whether it was pushed"}
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Errorf("%s: %s refused access (HTTP %d): log in with your container tool, or check the repository's permissions", what, registry, status)
+	default:
+		return fmt.Errorf("%s: %s answered HTTP %d%s%s", what, registry, status, saidOf(err), tried)
 	}
 	var ue *url.Error
-	if errors.As(err, &ue) {
+	if errors.As(err, &ue) { // its URL may carry what opens a storage
 		err = ue.Err
 	}
 	var op *net.OpError
 	var dns *net.DNSError
-	if errors.As(err, &op) || errors.As(err, &dns) {
-		return fmt.Errorf("%s: cannot reach registry %s: %w", what, s.repo.RegistryStr(), err)
+	if errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns) {
+		return fmt.Errorf("%s: cannot reach registry %s: %w%s", what, registry, err, tried)
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	return fmt.Errorf("%s: registry %s: %w%s", what, registry, err, tried)
+}
+
+// saidOf is what a registry itself says about a failure, on one line.
+func saidOf(err error) string {
+	var te *transport.Error
+	if !errors.As(err, &te) || len(te.Errors) == 0 {
+		return ""
+	}
+	said := te.Errors[0]
+	text := strings.TrimSpace(string(said.Code) + " " + said.Message)
+	if len(text) > 200 {
+		text = text[:200] + "…"
+	}
+	return " (" + strings.Trim(strconv.Quote(text), `"`) + ")"
 }
 
 func (s *remoteSource) push(ctx context.Context, tag string, t remote.Taggable, progress func(done, total int64)) error {

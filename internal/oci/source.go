@@ -30,8 +30,11 @@ type Source interface {
 	// Manifest reads an index or manifest whole.
 	Manifest(ctx context.Context, d release.Digest) (mediaType string, raw []byte, err error)
 	// Blob opens a layer or a configuration. A stream with other bytes than
-	// the digest and size promise ends in a *MismatchError, not in io.EOF.
+	// the digest and size promise ends in a *MismatchError, not in io.EOF. Ask
+	// through readBlob, which knows what to do about a damaged cache.
 	Blob(ctx context.Context, d Descriptor) (io.ReadCloser, error)
+
+	place() Ref
 }
 
 // MismatchError is what came instead of what a digest, size or diff ID named.
@@ -95,6 +98,25 @@ func (c *checked) Read(p []byte) (int, error) {
 }
 
 func (c *checked) Close() error { return c.rc.Close() }
+
+// readBlob hands the bytes of a blob to use, which reads them to the end and
+// passes on the error that it may meet there. Where a copy in the cache turns out
+// to be damaged, use is called once more, with what the registry has: it must be
+// able to start over.
+func readBlob(ctx context.Context, src Source, d Descriptor, use func(r io.Reader) error) error {
+	for {
+		rc, err := src.Blob(ctx, d)
+		if err != nil {
+			return err
+		}
+		err = use(rc)
+		_ = rc.Close()
+		var damaged *damagedError
+		if !errors.As(err, &damaged) {
+			return err
+		}
+	}
+}
 
 // digestOf turns go-containerregistry's hash into ours.
 func digestOf(h v1.Hash) (release.Digest, error) {

@@ -161,13 +161,10 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 // first byte goes out: a registry may accept half an image.
 func checkComplete(ctx context.Context, src Source, top Descriptor) error {
 	return visit(ctx, src, top, func(d Descriptor) error {
-		rc, err := src.Blob(ctx, d)
-		if err != nil {
+		return readBlob(ctx, src, d, func(r io.Reader) error {
+			_, err := io.Copy(io.Discard, r)
 			return err
-		}
-		defer rc.Close()
-		_, err = io.Copy(io.Discard, rc)
-		return err
+		})
 	}, nil)
 }
 
@@ -175,7 +172,7 @@ func checkComplete(ctx context.Context, src Source, top Descriptor) error {
 // configuration and layer, manifest (may be nil) for each index and manifest
 // with its raw bytes, children before parents.
 func visit(ctx context.Context, src Source, d Descriptor, blob func(Descriptor) error, manifest func(Descriptor, []byte) error) error {
-	mediaType, raw, err := src.Manifest(ctx, d.Digest)
+	mediaType, raw, err := readManifest(ctx, src, d)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"facerec/internal/loopback"
+	"facerec/internal/loopback/hostile"
+)
+
+// faultCommand is what scripts spoil answers with:
+//
+//	fault KIND PATH TIMES [ARG…]
+//
+// KIND is one below, PATH is @FILE (what ends in the text of FILE) or the end of
+// a path itself, TIMES 0 means for ever. "fault" alone mends all.
+func faultCommand(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) == 0 {
+		front(ts).Mend()
+		return
+	}
+	if neg || len(args) < 3 {
+		ts.Fatalf("usage: fault KIND PATH TIMES [ARG…]")
+	}
+	times, err := strconv.Atoi(args[2])
+	ts.Check(err)
+	rest := args[3:]
+	number := func() int {
+		n, err := strconv.Atoi(rest[0])
+		ts.Check(err)
+		rest = rest[1:]
+		return n
+	}
+	var with hostile.Spoiler
+	switch args[0] {
+	case "cut":
+		with = hostile.Cut(number())
+	case "stall":
+		with = hostile.Stall(number())
+	case "status":
+		code := number()
+		with = hostile.Status(code, rest...)
+	case "header":
+		with = hostile.Header(rest...)
+	case "flip":
+		with = hostile.Body(hostile.Flip, true)
+	case "longer":
+		with = hostile.Body(hostile.Longer, true)
+	case "shorter":
+		with = hostile.Body(hostile.Shorter, false)
+	case "endless":
+		with = hostile.Endless
+	case "redirect":
+		with = hostile.Redirect(rest[0])
+	default:
+		ts.Fatalf("unknown fault %q", args[0])
+	}
+	front(ts).Spoil(ending(ts, args[1]), times, with)
+}
+
+// asked N PATH wants the registry to have been asked for PATH that often since it
+// was last mended.
+func asked(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: asked N PATH")
+	}
+	if got := len(front(ts).Requests(ending(ts, args[1]))); strconv.Itoa(got) != args[0] {
+		ts.Fatalf("asked %d times for %s, want %s", got, args[1], args[0])
+	}
+}
+
+func ending(ts *testscript.TestScript, path string) string {
+	if name, ok := strings.CutPrefix(path, "@"); ok {
+		return strings.TrimSpace(ts.ReadFile(name))
+	}
+	return path
+}
+
+// waitFor PATTERN waits until a file is there, and is not empty.
+func waitFor(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: waitfor PATTERN")
+	}
+	for range 3000 {
+		found, err := filepath.Glob(ts.MkAbs(args[0]))
+		ts.Check(err)
+		for _, f := range found {
+			if fi, err := os.Stat(f); err == nil && fi.Size() > 0 {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	ts.Fatalf("%s does not appear", args[0])
+}
+
+// TestResumeFromRealRegistry cuts every answer of distribution's registry short:
+// only by its ranges can a layer arrive. Once through a log-in, as in the field.
+func TestResumeFromRealRegistry(t *testing.T) {
+	needTools(t, "registry")
+	real, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(real.Close)
+	front := hostile.New(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: real.Addr}))
+	server := httptest.NewServer(front)
+	t.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	front.User, front.Password = "me", "secret"
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	login := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:secret")))
+	if err := os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(login), 0o600); err != nil {
+		t.Fatal(err)
+	}
+
+	dir := t.TempDir()
+	config := filepath.Join(dir, "config.json")
+	if err := os.WriteFile(config, []byte(`{"project_name": "tool", "version": "1.0.0", "build_cmd": "seq 1 30000 >numbers",
+  "artifacts": [{"src": "numbers", "dest": "/app/numbers"}], "platforms": ["linux/amd64"]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	in := func(name string) string { return filepath.Join(dir, name) }
+	call(t, "-q", "--config", config, "build", "--out", in("oci"))
+	call(t, "-q", "push", in("oci"), host+"/tool")
+	call(t, "-q", "--config", config, "pack", "--image", "oci-layout:"+in("oci"), "--out", in("want"))
+
+	front.Spoil("", 0, func(w http.ResponseWriter, r *http.Request, a hostile.Answer) {
+		if strings.Contains(r.URL.Path, "/blobs/") {
+			hostile.Cut(20_000)(w, r, a)
+		}
+		a.Send(w)
+	})
+	call(t, "-q", "--config", config, "pack", "--image", host+"/tool", "--out", in("got"))
+	const asset = "tool_1.0.0_linux_amd64.tar.gz"
+	want, err := os.ReadFile(filepath.Join(in("want"), asset))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := os.ReadFile(filepath.Join(in("got"), asset))
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("another tarball came out: %v", err)
+	}
+	ranges := 0
+	for _, r := range front.Requests("") {
+		if r.Range == "bytes=20000-" || r.Range == "bytes=40000-" {
+			ranges++
+		}
+	}
+	if ranges < 2 {
+		t.Errorf("%d ranges were asked for, want 2 or more", ranges)
+	}
+}

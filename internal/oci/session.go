@@ -1,0 +1,163 @@
+package oci
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// maxProblem bounds what a registry may say about a failure, in bytes.
+const maxProblem = 16 << 10
+
+// session reads from one repository, logged in once. The library does the
+// handshake and the tokens; requests are made here, so that one place decides
+// when they are repeated, where they may be redirected to and how much is read.
+type session struct {
+	repo   name.Repository
+	access Access
+
+	mu     sync.Mutex
+	client *http.Client
+}
+
+// connect logs in, the first time.
+func (s *session) connect(ctx context.Context) (*http.Client, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.client != nil {
+		return s.client, nil
+	}
+	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
+	if err != nil {
+		return nil, err
+	}
+	rt := transport.NewUserAgent(patient{s.access.Patience, s.access.transport()}, s.access.agent())
+	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(transport.PullScope)})
+	if err != nil {
+		return nil, err
+	}
+	s.client = &http.Client{Transport: rt, CheckRedirect: s.access.redirect}
+	return s.client, nil
+}
+
+// url is where the distribution specification puts a kind of thing.
+func (s *session) url(kind, id string) *url.URL {
+	return &url.URL{Scheme: s.repo.Scheme(), Host: s.repo.RegistryStr(), Path: "/v2/" + s.repo.RepositoryStr() + "/" + kind + "/" + id}
+}
+
+// get asks for a URL, counting into t. Any answer that is not among want is an
+// error.
+func (s *session) get(ctx context.Context, t *tries, u *url.URL, header http.Header, want ...int) (*http.Response, error) {
+	login := &tries{}
+	client, err := s.connect(withTries(ctx, login))
+	if err != nil {
+		return nil, &triedError{login.all, err}
+	}
+	ctx = withTries(ctx, t)
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header = header
+	resp, err := client.Do(req)
+	if err != nil {
+		return nil, &triedError{t.all, err}
+	}
+	if err := transport.CheckError(resp, want...); err != nil {
+		_ = resp.Body.Close()
+		return nil, &triedError{t.all, err}
+	}
+	return resp, nil
+}
+
+// document gets something small whole, and its headers. A body that is cut is asked for again.
+func (s *session) document(ctx context.Context, u *url.URL, accept string, want ...int) (http.Header, []byte, error) {
+	t := &tries{}
+	for {
+		resp, err := s.get(ctx, t, u, http.Header{"Accept": {accept}}, want...)
+		if err != nil {
+			return nil, nil, err
+		}
+		raw, err := io.ReadAll(io.LimitReader(resp.Body, maxManifest+1))
+		_ = resp.Body.Close()
+		switch {
+		case err == nil && len(raw) > maxManifest:
+			return nil, nil, fmt.Errorf("more than %d bytes: refused", maxManifest)
+		case err == nil:
+			s.access.Patience.delivered(u.Host)
+			return resp.Header, raw, nil
+		case ctx.Err() != nil:
+			return nil, nil, ctx.Err()
+		}
+		if more, stop := s.access.Patience.again(ctx, t, u.Host, err.Error(), 0); stop != nil {
+			return nil, nil, stop
+		} else if !more {
+			return nil, nil, &triedError{t.all, fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}
+		}
+	}
+}
+
+// triedError says how often something was tried that failed in the end.
+type triedError struct {
+	tries int
+	err   error
+}
+
+func (e *triedError) Error() string {
+	if e.tries < 2 {
+		return e.err.Error()
+	}
+	return fmt.Sprintf("%v (tried %d times)", e.err, e.tries)
+}
+
+func (e *triedError) Unwrap() error { return e.err }
+
+// redirect decides whether to go where a registry points: registries do so for
+// blobs that lie in another storage. Nothing that is sent along says who we are
+// (the log-in goes to the registry's own host only), and what comes back is
+// believed by its digest alone. Still, nobody outside may send us to plain HTTP
+// or have us ask what only this machine can reach.
+func (a Access) redirect(req *http.Request, via []*http.Request) error {
+	from, to := via[len(via)-1].URL, req.URL
+	switch {
+	case len(via) >= 10:
+		return fmt.Errorf("redirected more than 10 times, last to %s", to.Host)
+	case from.Scheme == "https" && to.Scheme != "https":
+		return fmt.Errorf("refusing to be redirected from https://%s to plain HTTP with %s", from.Host, to.Host)
+	case inside(to.Hostname()) && !inside(from.Hostname()) && !a.named(to.Host):
+		return fmt.Errorf("refusing to be redirected from %s to %s, an address inside this network: use --insecure-registry %s if it is meant", from.Host, to.Host, to.Host)
+	}
+	return nil
+}
+
+// inside says whether a host, by its address, is this machine or its network.
+func inside(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		return false
+	}
+	ip = ip.WithZone("").Unmap()
+	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsUnspecified()
+}
+
+// statusOf is the HTTP status of an error, or 0.
+func statusOf(err error) int {
+	var te *transport.Error
+	if errors.As(err, &te) {
+		return te.StatusCode
+	}
+	return 0
+}
