@@ -20,7 +20,7 @@ import (
 // compiled and linked with:
 //
 //	bin/cc, bin/c++   the compilers, wrapped (toolchain/cc.sh)
-//	include/          dlib and libjpeg, and facerec/, which dlib's scanner includes
+//	include/          dlib and libjpeg, and facerec/, which dlib's detector includes
 //	lib/              libdlib.a, libjpeg.a, and our BLAS under the names go-face links
 //	MANIFEST          SHA-256 of each of these files, checked on every use
 //
@@ -312,59 +312,6 @@ func replaceAffine(ctx context.Context, out string, t toolchain.Target) error {
 	}
 	for _, s := range steps {
 		if _, err := run(s[0], s[1:]...); err != nil {
-			return err
-		}
-	}
-	return os.RemoveAll(work)
-}
-
-// scanner is dlib's header of the HOG detector, hooked what is added at its end.
-const (
-	scanner = "include/dlib/image_processing/scan_fhog_pyramid.h"
-	hooked  = "\n#include \"../../facerec/detector.h\"\n"
-)
-
-// addHog compiles toolchain/hog into libdlib.a and has dlib's scanner take it.
-func addHog(ctx context.Context, out string, t toolchain.Target) error {
-	names, err := fs.Glob(toolchain.Files, "hog/*")
-	if err != nil {
-		return err
-	}
-	work, headers := filepath.Join(out, "hog"), filepath.Join(out, "include", "facerec")
-	for _, dir := range []string{work, headers} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		b, err := toolchain.Files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(out, filepath.FromSlash(name)), b, 0o644); err != nil {
-			return err
-		}
-	}
-	for _, name := range []string{"hog.h", "detector.h"} {
-		if err := os.Rename(filepath.Join(work, name), filepath.Join(headers, name)); err != nil {
-			return err
-		}
-	}
-	path := filepath.Join(out, filepath.FromSlash(scanner))
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return fmt.Errorf("dlib's headers are not laid out as expected: %w", err)
-	}
-	if err := os.WriteFile(path, append(b, hooked...), 0o644); err != nil {
-		return err
-	}
-	for _, args := range [][]string{
-		{filepath.Join(out, "bin", "c++"), "-std=gnu++17", "-O3", "-Wall", "-Wextra", "-Werror", "-Wno-psabi", "-I" + headers, "-c", "hog.cc", "-o", "hog.o"},
-		{t.Triplet + "-ar", "rcsD", filepath.Join("..", "lib", "libdlib.a"), "hog.o"},
-	} {
-		cmd := exec.CommandContext(ctx, args[0], args[1:]...)
-		cmd.Dir = work
-		if _, err := output(cmd); err != nil {
 			return err
 		}
 	}
