@@ -2,7 +2,7 @@
  * hog_filter for one width of vector; see kernels.h for what is defined here.
  *
  * dlib sums eight columns at a time as three interleaved sums, and what is left
- * of a row, fewer than eight columns, as one: so do BLOCK and REST.
+ * of a row, fewer than eight columns, as one.
  */
 
 /* Ten taps, each a vector: first[0], first[step], first[2*step] … */
