@@ -1,7 +1,8 @@
 // Package toolchain holds what turns Debian's compilers into the compilers of
 // this project: the baseline of each platform, the wrapper script, the
-// sources of a small BLAS with one answer, and one function of dlib. internal/inputs puts them together;
-// README.md says why each flag is there.
+// sources of a small BLAS with one answer, of the HOG detector's inner loops,
+// and of one function of dlib. internal/inputs puts them together; README.md
+// says why each flag is there.
 package toolchain
 
 import (
@@ -10,9 +11,9 @@ import (
 	"strings"
 )
 
-// Files are the wrapper cc.sh, blas/*.[ch] and dlib/*.cc.
+// Files are the wrapper cc.sh, blas/*.[ch], dlib/*.cc, hog/*.cc, hog/*.h and hog/faces.dat.
 //
-//go:embed cc.sh blas/*.c blas/*.h dlib/*.cc
+//go:embed cc.sh blas/*.c blas/*.h dlib/*.cc hog/*.cc hog/*.h hog/faces.dat
 var Files embed.FS
 
 // Target is how one platform is compiled for.

@@ -21,7 +21,7 @@ and one person at a time and asks the rest whether they know the stranger. It pr
 how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
 that goes wrong least. Thresholds are Euclidean distances; go-face's are squared.
 It wants at least two people, one of them with two photos.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			o.inherit(cmd)
 			ctx := cmd.Context()

@@ -16,7 +16,7 @@ func compareCommand(w *world) *cobra.Command {
 		Long: `Compare prints the distance of every face of A to every face of B, and whether it
 is below the threshold. With --fail-on-unknown it exits with 3 when no face of A is
 anybody's of B.`,
-		Args: cobra.ExactArgs(2),
+		Args: pictures(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.inherit(cmd)
 			ctx := cmd.Context()

@@ -15,7 +15,7 @@ func detectCommand(w *world) *cobra.Command {
 		Short: "Find the faces in pictures, without naming anybody",
 		Long: `Detect reports where the faces of every picture are. It needs no persons/. With
 --json --descriptors it also writes the 128 numbers that describe each face.`,
-		Args: cobra.MinimumNArgs(1),
+		Args: pictures(1, 0),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			o.inherit(cmd)
 			ctx := cmd.Context()

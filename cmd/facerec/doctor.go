@@ -32,7 +32,7 @@ func doctorCommand(w *world) *cobra.Command {
 pictures are written, the cache and the font, and, if there is a release.json, at
 which files of the unpacked folder are as released. It exits with 5 if the models
 are not as pinned, with 1 if anything else is bad, and changes nothing.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.inherit(cmd)
 			format, err := o.form("text", "json")

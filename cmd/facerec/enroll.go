@@ -17,7 +17,7 @@ that was used; no face, or several; broken files and files that are no pictures;
 duplicates; photos that are unlike the person's others (outlier) or nearer to
 somebody else's (suspect). It changes nothing. With --strict it exits with 1 when
 anything was passed over.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			o.inherit(cmd)
 			ctx := cmd.Context()

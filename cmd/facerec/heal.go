@@ -123,7 +123,7 @@ The folder is --models-cache if there is one, put right from --models; else it i
 With --models-cache every other verb does the same by itself when it starts.`,
 		Example: `  facerec models heal --models-cache /var/lib/facerec/models
   facerec models heal --models copy/models --from models`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.inherit(cmd)
 			return healModels(cmd.Context(), w, o, from)

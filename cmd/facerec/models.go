@@ -58,7 +58,7 @@ func modelsCommand(w *world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
 		Short: "Check the model files, or put them right",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return usagef("models: expected verify or heal") },
 	}
 	o := &options{}
@@ -67,7 +67,7 @@ func modelsCommand(w *world) *cobra.Command {
 		Short: "Hash every model file and compare with what is pinned",
 		Long: `Verify reads every model file and compares its size and SHA-256 with those that are
 pinned in models.lock.json, and exits with 5 if one is missing or differs.`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			o.inherit(cmd)
 			return verifyModels(w, o)

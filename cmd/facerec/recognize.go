@@ -88,6 +88,9 @@ func recognize(ctx context.Context, w *world, o *options, args []string, legacy 
 	if err != nil {
 		return err
 	}
+	if o.out != "" || o.report != "" {
+		warnOfLetters(w, o, job.pen, people.Gallery)
+	}
 	job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: job.sizing, Gallery: people.Gallery, Rule: rule}
 	out := bufio.NewWriter(w.stdout)
 	if legacy && format == "text" {
@@ -96,6 +99,18 @@ func recognize(ctx context.Context, w *world, o *options, args []string, legacy 
 		return usageError{err}
 	}
 	return job.finish(ctx, out, o.header(w, e.opts, rule, people.Gallery))
+}
+
+// warnOfLetters tells whose names the font cannot write.
+func warnOfLetters(w *world, o *options, pen *app.Pen, g *app.Gallery) {
+	if o.quiet {
+		return
+	}
+	for _, p := range g.Persons() {
+		if name := app.Printable(p.Name); pen.Lacks(name) {
+			w.warn(name + ": the font lacks letters of this name, and pictures will show boxes for them; name a font that has them with --font FILE")
+		}
+	}
 }
 
 // header is what a report begins with; a nil gallery is detect's.

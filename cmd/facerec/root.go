@@ -46,7 +46,7 @@ environment over the file. The defaults below are the values in force.`,
 	)
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(badFlag)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitCodes)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {

@@ -73,7 +73,7 @@ func TestDlibSameOnEveryCPU(t *testing.T) {
 	if code != 0 || strings.Count(want, `"descriptor"`) != 1 {
 		t.Fatalf("exit code %d: %s\n%s", code, stderr, want)
 	}
-	for _, cpu := range []string{"Nehalem", "max"} {
+	for _, cpu := range []string{"Nehalem", "max"} { // SSE4.2; AVX2. This machine may have AVX-512 besides.
 		if code, got, stderr := call(emulator, "-cpu", cpu, "-0", program, program); code != 0 || got != want {
 			t.Errorf("as %s: exit code %d, %s; the same numbers: %t", cpu, code, stderr, got == want)
 		}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -50,7 +52,11 @@ func settle(w *world, cmd *cobra.Command) (sources map[string]string, err error)
 			source = path
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			errs = append(errs, usagef("%s: %s %q: %v", source, f.Name, value, err))
+			name := source
+			if source == path {
+				name += ": " + f.Name
+			}
+			errs = append(errs, usageError{badValue(name, err)})
 			return
 		}
 		sources[f.Name] = source
@@ -169,7 +175,11 @@ func knownKeys(root *cobra.Command, path string, file map[string]string) error {
 		return nil
 	}
 	sort.Strings(bad)
-	return usagef("%s: %q is not a setting; settings are named like flags, without the dashes", path, bad[0])
+	hint := "settings are named like flags, without the dashes"
+	if name, ok := nearest(bad[0], slices.Sorted(maps.Keys(known))); ok {
+		hint = fmt.Sprintf("did you mean %q?", name)
+	}
+	return usagef("%s: %q is not a setting; %s", path, bad[0], hint)
 }
 
 // showInForce makes the help of cmd show the values in force as the defaults,

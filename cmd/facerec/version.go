@@ -16,7 +16,7 @@ func versionCommand(w *world) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of facerec, dlib and Go",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE: func(*cobra.Command, []string) error {
 			format, err := o.form("text", "json")
 			if err != nil {

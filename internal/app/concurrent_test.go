@@ -142,6 +142,29 @@ func TestPool(t *testing.T) {
 	}
 }
 
+// Two engines are opened beside each other: each waits for the other to begin.
+func TestPoolOpensTogether(t *testing.T) {
+	var both sync.WaitGroup
+	both.Add(2)
+	p := app.NewPool(2, func() (app.Engine, error) {
+		both.Done()
+		both.Wait()
+		return &lone{}, nil
+	})
+	var wg sync.WaitGroup
+	for range 2 {
+		wg.Go(func() {
+			if _, err := p.Faces(context.Background(), app.Picture{}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	if err := p.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestPoolOpenFails(t *testing.T) {
 	boom, n := errors.New("boom"), 0
 	p := app.NewPool(2, func() (app.Engine, error) { n++; return nil, boom })

@@ -50,6 +50,17 @@ func NewPen(ttf []byte) (*Pen, error) {
 	return &Pen{font: f}, nil
 }
 
+// Lacks says whether the font has no picture of some letter of text: a box
+// would be drawn in its place.
+func (p *Pen) Lacks(text string) bool {
+	for _, r := range text {
+		if i, err := p.font.GlyphIndex(nil, r); err != nil || i == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // LabelOf is the text that goes with a face: the name and the distance.
 func LabelOf(m Match) string {
 	switch m.Verdict {

@@ -29,6 +29,18 @@ func contrast(a, b color.RGBA) float64 {
 	return (max(la, lb) + 0.05) / (min(la, lb) + 0.05)
 }
 
+func TestLacks(t *testing.T) {
+	p, err := NewPen(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for text, want := range map[string]bool{"": false, "Zoë O'Neil 0.50?": false, "Δημήτρης": false, "Жанна": false, "日本": true, "Ann 日": true} {
+		if got := p.Lacks(text); got != want {
+			t.Errorf("%q: %t, expected %t", text, got, want)
+		}
+	}
+}
+
 func TestLabelContrast(t *testing.T) {
 	for _, v := range []Verdict{Known, Unknown, Ambiguous} {
 		bg := colorOf(v)

@@ -17,11 +17,11 @@ func (e *EngineError) Unwrap() error { return e.Err }
 
 // Pool is an Engine made of up to n engines, each busy with one picture at a
 // time: dlib's networks cannot be used by two threads at once. Engines are
-// opened when they are first needed, so that whoever needs none loads no models.
+// opened when they are first needed, so that whoever needs none loads no models,
+// and beside each other: nobody waits for an engine that somebody else opens.
 type Pool struct {
 	open func() (Engine, error)
 	sem  chan struct{} // one token for each engine that may be busy
-	once sync.Mutex    // one engine is opened at a time
 
 	mu     sync.Mutex
 	idle   []Engine
@@ -55,8 +55,6 @@ func (p *Pool) take(ctx context.Context) (Engine, error) {
 }
 
 func (p *Pool) engine() (Engine, error) {
-	p.once.Lock()
-	defer p.once.Unlock()
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()

@@ -20,7 +20,7 @@ import (
 // compiled and linked with:
 //
 //	bin/cc, bin/c++   the compilers, wrapped (toolchain/cc.sh)
-//	include/          dlib and libjpeg
+//	include/          dlib and libjpeg, and facerec/, which dlib's detector includes
 //	lib/              libdlib.a, libjpeg.a, and our BLAS under the names go-face links
 //	MANIFEST          SHA-256 of each of these files, checked on every use
 //
@@ -35,7 +35,7 @@ type Toolchain struct {
 }
 
 // recipe counts the ways in which this file puts a toolchain together.
-const recipe = "4"
+const recipe = "5"
 
 // Toolchain assembles the toolchain for one lineage and platform, or takes the
 // one that is there.
@@ -133,6 +133,9 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
 		return err
 	}
 	if err := replaceAffine(ctx, out, t.Target); err != nil {
+		return err
+	}
+	if err := addHog(ctx, out, t.Target); err != nil {
 		return err
 	}
 	if err := writeManifest(out); err != nil {

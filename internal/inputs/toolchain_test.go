@@ -31,6 +31,19 @@ func TestEditConfig(t *testing.T) {
 	}
 }
 
+// TestEditHeaders wants what a new dlib might have moved to be an error.
+func TestEditHeaders(t *testing.T) {
+	const call = "std::istringstream sin(get_serialized_frontal_faces());\n"
+	for name, text := range map[string]string{"another detector": call + `  sout << "AAAA";`, "nothing": ""} {
+		if _, err := editFaces(text); err == nil || !strings.Contains(err.Error(), packedFaces) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if _, err := editScanner("extract_fhog_features(img,hog,cell_size,"); err == nil || !strings.Contains(err.Error(), "float_spatially") {
+		t.Errorf("a scanner without filters: %v", err)
+	}
+}
+
 func TestManifest(t *testing.T) {
 	dir := t.TempDir()
 	if err := checkManifest(dir); !os.IsNotExist(err) {

@@ -12,7 +12,8 @@
 // every picture it is given with one Recognizer, as go-face's documentation has
 // it, and has no gallery, no cache and no report. OpenBLAS is held to one thread:
 // what is compared is the work of a core. dlib itself is Debian's libdlib.a on
-// both sides, without LAPACK, so that no more of Debian is needed.
+// both sides, without LAPACK, so that no more of Debian is needed; the HOG
+// detector in its headers is dlib's own on the other side.
 //
 // "One more" rows are the difference of two runs, one over many pictures and one
 // over one, divided by the number of pictures between them: that takes out what

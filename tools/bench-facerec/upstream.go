@@ -49,16 +49,17 @@ func unpackDebs(ctx context.Context, keep string, names ...string) (string, erro
 // buildUpstream compiles the other side with go-face's own flags, in a module
 // of its own that has this one's versions.
 func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
-	out := filepath.Join(keep, "upstream")
-	if _, err := os.Stat(out); err == nil {
-		return out, nil
-	}
-	// Headers, libdlib.a and libjpeg.a as for facerec itself; but the BLAS is OpenBLAS.
+	// Headers, libdlib.a and libjpeg.a as for facerec itself; but the BLAS is
+	// OpenBLAS, and the HOG detector dlib's own.
 	text, err := exec.CommandContext(ctx, "go", "run", "./tools/inputs", "dlib", "--lineage", "dlib19", "--quiet").Output()
 	if err != nil {
 		return "", fmt.Errorf("go run ./tools/inputs dlib: %w", err)
 	}
 	toolchain := strings.TrimSpace(string(text))
+	out := filepath.Join(keep, "upstream-"+filepath.Base(toolchain))
+	if _, err := os.Stat(out); err == nil {
+		return out, nil
+	}
 	found, err := filepath.Glob(filepath.Join(debs, "usr/lib/*/openblas-pthread/libopenblas.a"))
 	if err != nil {
 		return "", err
@@ -91,7 +92,7 @@ func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
 		return "", err
 	}
 	env := []string{
-		"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -I" + filepath.Join(toolchain, "include"), "CGO_CXXFLAGS=-O2 -I" + filepath.Join(toolchain, "include"),
+		"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -I" + filepath.Join(toolchain, "include"), "CGO_CXXFLAGS=-O2 -DFACEREC_PLAIN_DLIB -I" + filepath.Join(toolchain, "include"),
 		"CGO_LDFLAGS=-L" + lib, "GOFLAGS=-mod=mod",
 	}
 	return out, call(ctx, dir, env, "go", "build", "-ldflags", "-linkmode=external -extldflags=-static", "-tags", "netgo,osusergo", "-o", out, ".")
