@@ -17,23 +17,33 @@ import (
 // common is read once. The zero value is ready, and safe for concurrent use.
 type Sums struct {
 	mu   sync.Mutex
+	free [][]byte // for reading; a new one for each of very many files would cost more than the sums
 	sums map[release.Digest][sha1.Size]byte
 }
 
 func (s *Sums) of(c tarball.Content) ([sha1.Size]byte, error) {
 	s.mu.Lock()
 	sum, ok := s.sums[c.Digest()]
+	var buf []byte
+	if n := len(s.free); n > 0 && !ok {
+		buf, s.free = s.free[n-1], s.free[:n-1]
+	}
 	s.mu.Unlock()
 	if ok {
 		return sum, nil
 	}
-	h := sha1.New() //nolint:gosec // see the import
-	if _, err := io.Copy(h, io.NewSectionReader(c, 0, c.Size())); err != nil {
-		return sum, err
+	if buf == nil {
+		buf = make([]byte, 64<<10)
 	}
+	h := sha1.New() //nolint:gosec // see the import
+	_, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(c, 0, c.Size())}, buf)
 	sum = [sha1.Size]byte(h.Sum(nil))
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.free = append(s.free, buf)
+	if err != nil {
+		return sum, err
+	}
 	if s.sums == nil {
 		s.sums = map[release.Digest][sha1.Size]byte{}
 	}
