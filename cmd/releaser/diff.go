@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
 
@@ -27,8 +29,8 @@ func (a *app) diffVerb() *cobra.Command {
 		Long: `Compare two tarballs, folders or images, in any mixture. Both are read as
 streams. For each differing entry the field is named (mode, type, size, link,
 owner, time, content with its first differing offset); above that the cause,
-where it can be told: another compressor or level, a umask, another order,
-owners or times, another top folder, a truncated file.
+where it can be told: another layer, another compressor or level, a umask,
+another order, owners or times, another top folder, a truncated file.
 
 An image is what --path of --platform looks like in a container, under --prefix.
 
@@ -109,5 +111,27 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 		return tarball.Source{}, nil, err
 	}
 	src, err := tarball.TreeSource(name, flat.Tree, prefix)
+	src.Origin = origin(img, flat, prefix)
 	return src, nothing, err
+}
+
+// origin tells which layer of img each entry below prefix came from.
+func origin(img *oci.Image, flat oci.Flat, prefix string) *tarball.Origin {
+	o := &tarball.Origin{}
+	number := map[release.Digest]int{}
+	for i, l := range img.Layers {
+		o.Layers = append(o.Layers, tarball.Layer{Digest: l.Digest.String(), DiffID: l.DiffID.String()})
+		number[l.Digest] = i
+	}
+	o.Of = func(name string) int {
+		if prefix != "" {
+			name = strings.TrimPrefix(name, prefix+"/")
+		}
+		from, ok := flat.Origins[name]
+		if !ok {
+			return -1
+		}
+		return number[from.Layer]
+	}
+	return o
 }

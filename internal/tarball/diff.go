@@ -74,6 +74,7 @@ const (
 	CauseTrailing   = "trailing"   // something follows the end of one of them
 	CauseMembers    = "members"    // several gzip members
 	CauseCompressor = "compressor" // the same tar stream went through another compressor or level
+	CauseLayer      = "layer"      // a layer of one image is not in the other
 	CausePrefix     = "prefix"     // the top directory has another name
 	CauseUmask      = "umask"      // modes differ, all of them by the same bits taken away
 	CauseModes      = "modes"      // modes differ in other ways
@@ -93,6 +94,8 @@ type EntryDiff struct {
 	Name   string      `json:"name"`   // as Show gives it; without the top directory when that differs
 	Change string      `json:"change"` // "changed", "only in a", "only in b"
 	Fields []FieldDiff `json:"fields,omitempty"`
+	LayerA string      `json:"layerA,omitempty"` // digest of the layer it came from, if A was made from an image
+	LayerB string      `json:"layerB,omitempty"`
 
 	a, b int // indexes of the entries; -1 for none
 }

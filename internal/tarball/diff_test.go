@@ -186,6 +186,57 @@ func TestDiffCauses(t *testing.T) {
 	}
 }
 
+// Layers are told apart by what they hold; an entry's layer is named by its
+// digest, and one that both images have explains nothing.
+func TestDiffNamesLayers(t *testing.T) {
+	base, old, new := Layer{"sha256:b", "base"}, Layer{"sha256:o", "old"}, Layer{"sha256:n", "new"}
+	again := Layer{"sha256:b2", "base"} // base, compressed once more
+	image := func(name, low, high string, layers ...Layer) Source {
+		s, err := TreeSource(name, mustTree(t, file("high", 0o644, high), file("low", 0o644, low)), "top")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Origin = &Origin{layers, func(entry string) int {
+			return slices.Index([]string{"top/low", "top/high"}[:len(layers)], entry)
+		}}
+		return s
+	}
+	bare := image("c", "1", "3")
+	bare.Origin = nil
+	for _, c := range []struct {
+		name   string
+		a, b   Source
+		causes []string
+		text   string
+	}{
+		{"a layer changed", image("a", "1", "2", base, old), image("b", "1", "3", base, new), []string{CauseLayer, CauseContent},
+			"cause layer: 1 of 2 layers of a and 1 of 2 of b are not in the other; the first is layer 2, sha256:o in a, sha256:n in b; 1 of the 1 entries that differ come from such layers"},
+		{"compressed again below", image("a", "1", "2", base, old), image("b", "1", "3", again, new), []string{CauseLayer, CauseContent}, "1 of 2 layers of a and 1 of 2 of b"},
+		{"one more", image("a", "1", "2", base), image("b", "1", "3", base, new), []string{CauseLayer, CauseContent}, "none in a, sha256:n in b"},
+		{"the same layers", image("a", "1", "2", base, old), image("b", "1", "3", base, old), []string{CauseContent}, "content differs from offset 0 on (layer sha256:o)"},
+		{"one image", image("a", "1", "2", base, old), bare, []string{CauseContent}, "content differs from offset 0 on (layer sha256:o)"},
+		{"the other one", bare, image("b", "1", "2", base, old), []string{CauseContent}, "(layer sha256:o)"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r, err := DiffSources(context.Background(), c.a, c.b, DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var kinds []string
+			for _, c := range r.Causes {
+				kinds = append(kinds, c.Kind)
+			}
+			var text bytes.Buffer
+			if err := WriteText(&text, r, 0); err != nil {
+				t.Fatal(err)
+			}
+			if !slices.Equal(kinds, c.causes) || !strings.Contains(text.String(), c.text) {
+				t.Errorf("got %q, want %q and %q in:\n%s", kinds, c.causes, c.text, text.String())
+			}
+		})
+	}
+}
+
 func damage(b []byte) []byte {
 	b = slices.Clone(b)
 	b[len(b)-6] ^= 1 // the CRC

@@ -29,16 +29,29 @@ func WriteText(w io.Writer, r Report, limit int) error {
 		}
 		switch e.Change {
 		case "only in a":
-			line("- %s", e.Name)
+			line("- %s%s", e.Name, e.layers())
 		case "only in b":
-			line("+ %s", e.Name)
+			line("+ %s%s", e.Name, e.layers())
 		default:
 			for _, f := range e.Fields {
-				line("~ %s: %s", e.Name, f)
+				line("~ %s: %s%s", e.Name, f, e.layers())
 			}
 		}
 	}
 	return b.Flush()
+}
+
+// layers tells where an entry came from, if that is known.
+func (e EntryDiff) layers() string {
+	switch {
+	case e.LayerA == e.LayerB && e.LayerA == "":
+		return ""
+	case e.LayerB == "", e.LayerA == e.LayerB:
+		return fmt.Sprintf(" (layer %s)", e.LayerA)
+	case e.LayerA == "":
+		return fmt.Sprintf(" (layer %s)", e.LayerB)
+	}
+	return fmt.Sprintf(" (layer %s in a, %s in b)", e.LayerA, e.LayerB)
 }
 
 // String gives one line: the field and both values.

@@ -11,13 +11,14 @@ import (
 
 // Source is an archive that can be read from its beginning as often as needed.
 type Source struct {
-	Name string
-	Open func() (io.ReadCloser, error)
+	Name   string
+	Open   func() (io.ReadCloser, error)
+	Origin *Origin // nil for what was not made from an image
 }
 
 // FileSource is the archive in the first size bytes of r.
 func FileSource(name string, r io.ReaderAt, size int64) Source {
-	return Source{name, func() (io.ReadCloser, error) {
+	return Source{Name: name, Open: func() (io.ReadCloser, error) {
 		return io.NopCloser(io.NewSectionReader(r, 0, size)), nil
 	}}
 }
@@ -53,6 +54,7 @@ func DiffSources(ctx context.Context, a, b Source, l Limits) (Report, error) {
 	}
 	r := Diff(x[0], x[1])
 	r.A.Name, r.B.Name = a.Name, b.Name
+	r.attribute(x[0], x[1], [2]*Origin{a.Origin, b.Origin})
 	if err := locate(ctx, a, b, l, &r); err != nil {
 		return Report{}, err
 	}
