@@ -20,20 +20,24 @@ type deflater struct {
 	base func(pos int64) int64 // of gzip's window; see tail.go
 	err  error                 // the first of src
 
-	pos      int64 // where in the stream the next token begins
-	last     int64 // where the last token began
-	start    int64 // where the block began
+	start    int64 // where in the stream the block begins
 	tokens   []token
-	matches  int
-	litFreq  [litLens]uint16
-	distFreq [32]uint16 // distances of them; two more save a check
+	symbols  [symbolMask + 1]uint16     // how often tokens have each symbol
+	distFreq [distSymbolMask + 1]uint16 // and each distance symbol, of which distances are sent
+	litFreq  [litLens]uint16            // symbols as they are sent
 
 	litLengths  [litLens]uint8
 	distLengths [distances]uint8
 	litCodes    [litLens]code
 	distCodes   [distances]code
-	litWords    [256]uint32 // codes of literals: bits<<5 | count
-	lenWords    [256]uint32 // codes of lengths less 3, with their extra bits
+	words       [symbolMask + 1]uint32       // codes of symbols with their extra bits: bits<<5 | count
+	distWords   [distSymbolMask + 1]distWord // of distances; what is sent of a literal's is nothing
+}
+
+// distWord is what is sent of a distance: the code, then dist-base.
+type distWord struct {
+	base, code uint16
+	n, all     uint8 // bits of the code, and with those after it
 }
 
 func newDeflater(out *bitWriter, src io.ReaderAt) *deflater {
@@ -53,22 +57,29 @@ func (d *deflater) add(tokens []token) {
 	}
 }
 
-// count counts the symbols of tokens, at least one.
+// count counts the symbols of tokens.
 func (d *deflater) count(tokens []token) {
-	pos := d.pos
 	for _, t := range tokens {
-		if t.isLiteral() {
-			d.litFreq[uint8(t>>16)]++
-			pos++
-			continue
-		}
-		d.litFreq[literals+1+int(lengthSymbol[t.symbol()])]++
-		d.distFreq[distSymbol(t.dist())&31]++
-		d.matches++
-		pos += int64(t.symbol()) + minMatch
+		d.symbols[t.symbol()]++
+		d.distFreq[t.distSymbol()]++
 	}
-	d.pos = pos
-	d.last = pos - int64(tokens[len(tokens)-1].length())
+}
+
+// matches is how many of the block's tokens are matches, and covered how many
+// bytes all tokens stand for.
+func (d *deflater) matches() (matches int, covered int64) {
+	bytes := 0
+	for n, f := range d.symbols[isMatch:] {
+		matches += int(f)
+		bytes += int(f) * (n + minMatch)
+	}
+	return matches, int64(len(d.tokens) - matches + bytes)
+}
+
+// decided is gzip's position, counted from the block's start, when it has just
+// made the last token: it has moved on by one byte.
+func (d *deflater) decided(covered int64) int64 {
+	return covered - int64(d.tokens[len(d.tokens)-1].length()) + 1
 }
 
 // endEarly tells whether gzip ends the block here because it compresses well:
@@ -80,12 +91,18 @@ func (d *deflater) endEarly() bool {
 	for s, f := range d.distFreq[:distances] {
 		guess += int(f) * (5 + int(distExtra[s]))
 	}
-	return d.matches < len(d.tokens)/2 && int64(guess>>3) < (d.last+1-d.start)/2
+	matches, covered := d.matches()
+	return matches < len(d.tokens)/2 && int64(guess>>3) < d.decided(covered)/2
 }
 
 // flush codes what has been added as a block, as the last one if final.
 func (d *deflater) flush(final bool) {
+	copy(d.litFreq[:], d.symbols[:literals])
+	clear(d.litFreq[literals:])
 	d.litFreq[endOfBlock]++
+	for n, f := range d.symbols[isMatch:] {
+		d.litFreq[literals+1+int(lengthSymbol[n])] += f
+	}
 	lit := coder{freq: d.litFreq[:], lengths: d.litLengths[:]}
 	lit.build(lengthExtra[:], literals+1, fixedLitLengths[:], maxBits)
 	dist := coder{freq: d.distFreq[:distances], lengths: d.distLengths[:]}
@@ -108,10 +125,10 @@ func (d *deflater) flush(final bool) {
 	dynamic := (lit.dynBits + dist.dynBits + lens.dynBits + 5 + 5 + 4 + 3*sent + 3 + 7) >> 3
 	fixed := (lit.fixedBits + dist.fixedBits + 3 + 7) >> 3
 	best := min(dynamic, fixed)
-	size := d.pos - d.start
-	decided := d.last + 1 // gzip's position when it ended the block
-	if final {
-		decided = d.pos
+	_, size := d.matches()
+	decided := d.start + size // gzip's position when it ended the block
+	if !final {
+		decided = d.start + d.decided(size)
 	}
 
 	last := uint32(0)
@@ -145,10 +162,9 @@ func (d *deflater) flush(final bool) {
 		d.encode(d.litCodes[:], d.distCodes[:])
 	}
 
-	d.start = d.pos
+	d.start += size
 	d.tokens = d.tokens[:0]
-	d.matches = 0
-	clear(d.litFreq[:])
+	clear(d.symbols[:])
 	clear(d.distFreq[:])
 }
 
@@ -170,19 +186,22 @@ func (d *deflater) stored(last uint32, size int64) {
 // encode sends the block's tokens and the end of block.
 func (d *deflater) encode(lit, dist []code) {
 	lit, dist = lit[:litLens], dist[:distances]
-	for n := range d.lenWords {
+	for b := range literals {
+		d.words[b] = uint32(lit[b].bits)<<5 | uint32(lit[b].n)
+	}
+	for n := range isMatch {
 		s := lengthSymbol[n]
 		c := lit[literals+1+int(s)]
 		extra := uint32(n) - uint32(lengthBase[s])
-		d.lenWords[n] = (uint32(c.bits)|extra<<c.n)<<5 | uint32(c.n+lengthExtra[s])
+		d.words[isMatch+n] = (uint32(c.bits)|extra<<c.n)<<5 | uint32(c.n+lengthExtra[s])
 	}
-	for b := range d.litWords {
-		d.litWords[b] = uint32(lit[b].bits)<<5 | uint32(lit[b].n)
+	for s, c := range dist {
+		d.distWords[s] = distWord{distBase[s] + 1, c.bits, c.n, c.n + distExtra[s]}
 	}
 	for rest := d.tokens; len(rest) > 0; {
 		// A token is 48 bits at most: this many fit into what bitWriter spares.
 		n := min(len(rest), askEvery)
-		d.encodeSome(dist, rest[:n])
+		d.encodeSome(rest[:n])
 		rest = rest[n:]
 	}
 	d.out.put(uint32(lit[endOfBlock].bits), uint(lit[endOfBlock].n))
@@ -191,49 +210,48 @@ func (d *deflater) encode(lit, dist []code) {
 // spareBits is what encodeSome may write beyond bitBuffer, in bytes.
 const spareBits = askEvery*6 + 16
 
-func (d *deflater) encodeSome(dist []code, tokens []token) {
+func (d *deflater) encodeSome(tokens []token) {
 	w := d.out
 	buf := w.buf[:cap(w.buf)]
 	at, acc, n := len(w.buf), w.bits, w.n
 	// Whole bytes are moved out without asking whether there are many: that
-	// is cheaper than a branch nobody can predict.
+	// is cheaper than a branch nobody can predict. For the same reason literals
+	// and matches are coded alike, but for three literals in a row.
 	binary.LittleEndian.PutUint64(buf[at:], acc)
 	at += int(n >> 3)
 	acc >>= n &^ 7 & 63
 	n &= 7
 	for len(tokens) > 0 {
 		// Here n is 7 at most, so that three literals fit, or one match.
-		if len(tokens) >= 3 && (tokens[0]|tokens[1]|tokens[2])&0xffff == 0 {
-			x, y, z := d.litWords[uint8(tokens[0]>>16)], d.litWords[uint8(tokens[1]>>16)], d.litWords[uint8(tokens[2]>>16)]
+		if len(tokens) >= 3 && (tokens[0] | tokens[1] | tokens[2]).isLiteral() {
+			x, y, z := d.words[tokens[0].symbol()], d.words[tokens[1].symbol()], d.words[tokens[2].symbol()]
+			tokens = tokens[3:]
 			acc |= uint64(x>>5) << (n & 63)
 			n += uint(x & 31)
 			acc |= uint64(y>>5) << (n & 63)
 			n += uint(y & 31)
 			acc |= uint64(z>>5) << (n & 63)
 			n += uint(z & 31)
-			tokens = tokens[3:]
-		} else {
-			t := tokens[0]
-			tokens = tokens[1:]
-			if t.isLiteral() {
-				x := d.litWords[uint8(t>>16)]
-				acc |= uint64(x>>5) << (n & 63)
-				n += uint(x & 31)
-			} else {
-				x := d.lenWords[uint8(t>>16)]
-				acc |= uint64(x>>5) << (n & 63)
-				n += uint(x & 31)
-				s := distSymbol(t.dist())
-				c := dist[s]
-				extra := uint64(t.dist() - 1 - int(distBase[s]))
-				acc |= (uint64(c.bits) | extra<<(c.n&63)) << (n & 63)
-				n += uint(c.n) + uint(distExtra[s])
-			}
+			binary.LittleEndian.PutUint64(buf[at:], acc)
+			at += int(n >> 3)
+			acc >>= n &^ 7 & 63
+			n &= 7
+			continue
 		}
-		binary.LittleEndian.PutUint64(buf[at:], acc)
-		at += int(n >> 3)
-		acc >>= n &^ 7 & 63
-		n &= 7
+		some := min(3, len(tokens))
+		for _, t := range tokens[:some] {
+			x := d.words[t.symbol()]
+			acc |= uint64(x>>5) << (n & 63)
+			n += uint(x & 31)
+			s := &d.distWords[t.distSymbol()]
+			acc |= (uint64(s.code) | uint64(t.dist()-uint32(s.base))<<(s.n&63)) << (n & 63)
+			n += uint(s.all)
+			binary.LittleEndian.PutUint64(buf[at:], acc)
+			at += int(n >> 3)
+			acc >>= n &^ 7 & 63
+			n &= 7
+		}
+		tokens = tokens[some:]
 	}
 	w.buf, w.bits, w.n = buf[:at], acc, n
 	w.flushFull()

@@ -77,6 +77,10 @@ func (c *chunk) load(s stream, at span) error {
 		c.buf = make([]byte, n)
 	}
 	c.buf = c.buf[:n]
+	// No more tokens than bytes, so that the list never grows by being copied.
+	if n := int(at.end - at.start); cap(c.toks) < n {
+		c.toks = make([]token, 0, n+maxMatch)
+	}
 	return readFull(s, c.buf, at.lo)
 }
 

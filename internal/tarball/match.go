@@ -74,8 +74,8 @@ type matcher struct {
 // bits on, for three bytes and for four:
 //
 //	32  the newest position               32  the newest position
-//	 8  its tag                           16  its gap
-//	 8  its gap, in units of 256 bytes    16  its tag
+//	 8  its tag                           16  its tag
+//	 8  its gap, in units of 256 bytes    16  its gap
 //	16  insertions, modulo 2^16
 //
 // The gap is the distance from the newest position to the one before it, and
@@ -157,20 +157,23 @@ func (m *matcher) insert(n int) {
 		links[i] = link(now)&(0xffff<<48) | link(may<<16|dist)
 		at++
 	}
-	at -= uint32(len(links))
+	newest := bucket(m.next + m.base)
 	v = uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
 	for i, c := range buf[3:][:len(links)] {
 		v = v>>8 | uint32(c)<<24
 		h := v * knuth
 		b := &m.four[h>>(32-wideBits)]
 		old := *b
-		dist := min(at-uint32(old), none)
-		other := (uint32(old>>48) ^ h&0xffff) - 1
-		older := dist + uint32(old>>32)&0xffff - maxDist - 1
-		may := (dist - maxDist - 1) & (other | older) >> 31
-		*b = bucket(h)<<48 | bucket(dist)<<32 | bucket(at)
-		links[i] |= link(dist)<<32 | link(may<<17)
-		at++
+		now := bucket(h&0xffff)<<32 | newest
+		apart := now - old&(1<<48-1) // the distance, if the tags are the same
+		dist := min(uint32(apart), none)
+		may := link(dist+uint32(old>>48)-maxDist-1) >> 31
+		if apart <= maxDist {
+			may = 1
+		}
+		*b = bucket(dist)<<48 | now
+		links[i] |= link(dist)<<32 | may<<17
+		newest++
 	}
 }
 

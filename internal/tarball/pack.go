@@ -37,7 +37,7 @@ type Result struct {
 // archive. The zero value is a good choice.
 type Options struct {
 	Workers   int   // how much is done at the same time; 0 for one for each CPU
-	ChunkSize int64 // bytes that are parsed at a time; 0 for 256 KiB
+	ChunkSize int64 // bytes that are parsed at a time; 0 for 512 KiB
 	Window    int   // parsed chunks that may wait to be coded; 0 for as many as the workers need
 
 	// Progress, if not nil, is told how many bytes of a job's tar stream have
@@ -51,18 +51,18 @@ func (o Options) filled() Options {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
 	if o.ChunkSize <= 0 {
-		o.ChunkSize = 256 << 10
+		o.ChunkSize = 512 << 10
 	}
 	o.ChunkSize = max(o.ChunkSize, 4*minChunk)
 	if o.Window <= 0 {
-		o.Window = 2*o.Workers + 2
+		o.Window = 2 * o.Workers
 	}
 	return o
 }
 
 // Pack makes all archives in one go. What they have in common is read from the
 // trees' contents and parsed once, whatever the number of archives. Memory does
-// not grow with the size of the archives: it is about 2 MB for each worker and
+// not grow with the size of the archives: it is about 1 MB for each worker, 3 MB for
 // each waiting chunk, and 300 KB for each archive, with the default chunk size.
 //
 // On an error, which names the job, nothing can be said about what the jobs'

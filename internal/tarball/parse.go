@@ -1,19 +1,38 @@
 package tarball
 
-// token is one literal or one match: 0<<… the low 16 bits are the distance (0
-// for a literal), the next 8 the literal, or the length less 3.
+import "slices"
+
+// token is one literal or one match, with all that coding it wants to know,
+// since a token is made once and coded for many archives. From the lowest bits
+// on:
+//
+//	16  the distance; 0 for a literal
+//	 9  the literal; or the length less 3, and 256
+//	 6  the distance's symbol; for a literal 32 or more, which has no code
 type token uint32
 
-func literal(b byte) token         { return token(b) << 16 }
-func match(length, dist int) token { return token(length-minMatch)<<16 | token(dist) }
-func (t token) dist() int          { return int(t & 0xffff) }
+func literal(b byte) token { return token(b)<<16 | (noDist|token(b)%noDist)<<25 }
+func match(length, dist int) token {
+	return token(length-minMatch|isMatch)<<16 | token(dist) | token(distSymbol(dist))<<25
+}
+
+const (
+	isMatch = 256 // of a token's symbol
+	noDist  = 32  // of its distance symbol; different literals have different ones, which is quicker to count
+
+	symbolMask     = 2*isMatch - 1
+	distSymbolMask = 2*noDist - 1
+)
+
+func (t token) dist() uint32       { return uint32(t & 0xffff) }
 func (t token) isLiteral() bool    { return t&0xffff == 0 }
-func (t token) symbol() uint8      { return uint8(t >> 16) } // literal, or length less 3
+func (t token) symbol() uint32     { return uint32(t >> 16 & symbolMask) }
+func (t token) distSymbol() uint32 { return uint32(t >> 25 & distSymbolMask) }
 func (t token) length() int { // bytes that the token stands for
 	if t.isLiteral() {
 		return 1
 	}
-	return int(t>>16) + minMatch
+	return int(t.symbol()-isMatch) + minMatch
 }
 
 // state is all that a parse remembers from one step to the next. The byte
@@ -70,9 +89,7 @@ func parse(m *matcher, s state, end int, out []token) (state, []token) {
 		for pos < end {
 			m.ready(pos)
 			run := m.barren(pos, end)
-			for i := pos; i < run; i++ {
-				out = append(out, literal(buf[i-1]))
-			}
+			out = appendLiterals(out, buf[pos-1:run-1])
 			if pos = run; pos == end || pos >= m.next {
 				continue
 			}
@@ -86,6 +103,16 @@ func parse(m *matcher, s state, end int, out []token) (state, []token) {
 		s = state{pos: pos, waiting: true, length: length, dist: dist}
 	}
 	return s, out
+}
+
+// appendLiterals is append of a literal for each byte.
+func appendLiterals(out []token, bytes []byte) []token {
+	n := len(out)
+	out = slices.Grow(out, len(bytes))[:n+len(bytes)]
+	for i, b := range bytes {
+		out[n+i] = literal(b)
+	}
+	return out
 }
 
 // step decides about one position.

@@ -13,7 +13,7 @@ type coder struct {
 	fixedBits int // the same with the fixed lengths, where there are any
 }
 
-// node is an inner node or leaf of the tree being built; leaves are 0 … n-1.
+// maxNodes is how many inner nodes and leaves a tree has; leaves are 0 … n-1.
 const maxNodes = 2*litLens + 1
 
 // build fills in c. extra are the extra bits of the symbols from first on,
@@ -21,83 +21,55 @@ const maxNodes = 2*litLens + 1
 func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 	n := len(c.freq)
 	var (
-		key  [maxNodes]uint32 // frequency and, in the low 8 bits, height: ties go to the flatter tree
-		dad  [maxNodes]uint16
-		long [maxNodes]uint8
-		heap [maxNodes]uint16 // heap[1 … size] is the heap; from sorted on, nodes by rising frequency
-		size int
+		heap  nodeHeap
+		dad   [maxNodes]uint16
+		long  [maxNodes]uint8
+		order [maxNodes]uint16 // from sorted on, nodes by falling frequency
 	)
 	sorted := maxNodes
 	c.top, c.dynBits, c.fixedBits = -1, 0, 0
 	clear(c.lengths)
 	for s, f := range c.freq {
 		if f != 0 {
-			size++
-			heap[size] = uint16(s)
-			key[s] = uint32(f) << 8
+			heap.add(weighed(uint32(f)<<8, s))
 			c.top = s
 		}
 	}
 	// There are always two codes, as old inflaters want them. The forced ones
 	// cost a bit each when counted, which is taken back here.
-	for size < 2 {
+	for heap.size < 2 {
 		s := 0
 		if c.top < 2 {
 			c.top++
 			s = c.top
 		}
-		size++
-		heap[size] = uint16(s)
-		key[s], c.freq[s] = 1<<8, 1
+		heap.add(weighed(1<<8, s))
+		c.freq[s] = 1
 		c.dynBits--
 		if fixed != nil {
 			c.fixedBits -= int(fixed[s])
 		}
 	}
 
-	sift := func(k int) {
-		v := heap[k]
-		for j := 2 * k; j <= size; j *= 2 {
-			if j < size && key[heap[j+1]] <= key[heap[j]] {
-				j++
-			}
-			if key[v] <= key[heap[j]] {
-				break
-			}
-			heap[k] = heap[j]
-			k = j
-		}
-		heap[k] = v
-	}
-	for k := size / 2; k >= 1; k-- {
-		sift(k)
-	}
-	node := n
-	for {
-		a := heap[1]
-		heap[1] = heap[size]
-		size--
-		sift(1)
-		b := heap[1]
-		heap[sorted-1], heap[sorted-2] = a, b
+	heap.order()
+	for node := n; heap.size > 1; node++ {
+		a := heap.pop()
+		b := heap.nodes[1]
 		sorted -= 2
-		key[node] = key[a]&^0xff + key[b]&^0xff + max(key[a]&0xff, key[b]&0xff) + 1
-		dad[a], dad[b] = uint16(node), uint16(node)
-		heap[1] = uint16(node)
-		node++
-		sift(1)
-		if size < 2 {
-			break
-		}
+		order[sorted+1], order[sorted] = a.node(), b.node()
+		dad[a.node()], dad[b.node()] = uint16(node), uint16(node)
+		x, y := a.key(), b.key()
+		heap.nodes[1] = weighed(x&^0xff+y&^0xff+max(x&0xff, y&0xff)+1, node)
+		heap.sift(1)
 	}
 	sorted--
-	heap[sorted] = heap[1]
+	order[sorted] = heap.nodes[1].node()
 
 	// Lengths from the root down, none longer than limit.
 	var count [maxBits + 2]int
 	over := 0
-	long[heap[sorted]] = 0
-	for _, s := range heap[sorted+1:] {
+	long[order[sorted]] = 0
+	for _, s := range order[sorted+1:] {
 		l := int(long[dad[s]]) + 1
 		if l > limit {
 			l = limit
@@ -124,7 +96,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		for l := limit; l > 0; l-- {
 			for k := count[l]; k > 0; {
 				h--
-				if s := heap[h]; int(s) < n {
+				if s := order[h]; int(s) < n {
 					long[s] = uint8(l)
 					k--
 				}
@@ -132,7 +104,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 		}
 	}
 	for s := range c.top + 1 {
-		if key[s] == 0 {
+		if c.freq[s] == 0 {
 			continue
 		}
 		c.lengths[s] = long[s]
@@ -145,6 +117,66 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 			c.fixedBits += int(c.freq[s]) * (int(fixed[s]) + x)
 		}
 	}
+}
+
+// weighted is a node of the tree being built, with its key above its number:
+// the frequency and, in the key's low 8 bits, the height, as ties go to the
+// flatter tree.
+type weighted uint64
+
+func weighed(key uint32, node int) weighted { return weighted(key)<<16 | weighted(node) }
+func (w weighted) key() uint32              { return uint32(w >> 16) }
+func (w weighted) node() uint16             { return uint16(w) }
+
+// nodeHeap has the node with the smallest key at nodes[1]. Which of several it
+// is decides over bytes: the steps are those of zlib's heap, and the numbers of
+// nodes are never compared.
+type nodeHeap struct {
+	nodes [maxNodes + 1]weighted // behind the last one is one that no node is above
+	size  int
+}
+
+const heaviest = ^weighted(0)
+
+func (h *nodeHeap) add(w weighted) {
+	h.size++
+	h.nodes[h.size] = w
+}
+
+// order makes a heap of the nodes as they were added.
+func (h *nodeHeap) order() {
+	h.nodes[h.size+1] = heaviest
+	for k := h.size / 2; k >= 1; k-- {
+		h.sift(k)
+	}
+}
+
+// pop takes the first node off.
+func (h *nodeHeap) pop() weighted {
+	w := h.nodes[1]
+	h.nodes[1], h.nodes[h.size] = h.nodes[h.size], heaviest
+	h.size--
+	h.sift(1)
+	return w
+}
+
+// sift moves the node at k down to its place: below all smaller ones on the way
+// to the bottom that always takes the smaller child, and of two that are equal
+// the right one. It goes all that way first and then back, as most nodes belong
+// near the bottom; which child is smaller costs no branch.
+func (h *nodeHeap) sift(k int) {
+	w, top := h.nodes[k], k
+	for j := 2 * k; j <= h.size; j = 2 * k {
+		left, right := h.nodes[j]>>16, h.nodes[j+1]>>16
+		j += 1 - int((left-right)>>63) // left is smaller: stay
+		h.nodes[k] = h.nodes[j]
+		k = j
+	}
+	for k > top && w>>16 <= h.nodes[k/2]>>16 {
+		h.nodes[k] = h.nodes[k/2]
+		k /= 2
+	}
+	h.nodes[k] = w
 }
 
 // runs calls f for each symbol of the code length alphabet that lengths are
