@@ -35,11 +35,13 @@ func TestSgemmBits(t *testing.T) {
 			}
 			for _, width := range widths {
 				bin := compileCheck(t, gcc, append([]string{width}, target.Flags...))
-				cmd := exec.Command(bin)
-				if !native {
-					cmd = exec.Command(target.Qemu, "-cpu", target.CPU, bin)
+				var out []byte
+				var err error
+				if native {
+					out, err = runOwn(bin)
+				} else {
+					out, err = exec.Command(target.Qemu, "-cpu", target.CPU, bin).CombinedOutput()
 				}
-				out, err := cmd.CombinedOutput()
 				if err != nil || !strings.HasPrefix(string(out), "ok ") {
 					t.Errorf("%s %s: %v: %s", target.Platform, width, err, out)
 				}

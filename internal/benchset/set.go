@@ -21,15 +21,18 @@ type Project struct {
 func (p Project) Config() string { return filepath.Join(p.Dir, "config.json") }
 
 // Set makes the project of a name, builds its images and pushes them: "cells" is
-// lineages × three platforms, "small" one image of very many small files.
+// lineages × three platforms, "small" one image of very many small files,
+// "small-six" the same files in two lineages of three platforms.
 func (s *Stage) Set(name string) (Project, error) {
 	fill := s.makeCells
 	switch name {
 	case "cells":
 	case "small":
 		fill = s.makeSmall
+	case "small-six":
+		fill = s.makeSmallSix
 	default:
-		return Project{}, fmt.Errorf("set %q: want cells or small", name)
+		return Project{}, fmt.Errorf("set %q: want cells, small or small-six", name)
 	}
 	p := Project{Dir: filepath.Join(s.Dir, name), Image: s.Addr() + "/" + name}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
@@ -127,4 +130,13 @@ func (s *Stage) makeSmall(dir string) (Config, error) {
 	c := Config{Name: "set", Version: "1.0.0", Build: "true", Platforms: []string{"linux/amd64"}, Lineages: []map[string]string{{"name": "line0"}}}
 	c.Artifacts = []map[string]string{{"src": "small", "dest": "/app/data"}}
 	return c, manyFiles(filepath.Join(dir, "small"), s.Small)
+}
+
+// makeSmallSix lays out six images that have the same small files, as a data set
+// that goes with a program does.
+func (s *Stage) makeSmallSix(dir string) (Config, error) {
+	c, err := s.makeSmall(dir)
+	c.Platforms = []string{"linux/amd64", "linux/arm64", "linux/arm/v7"}
+	c.Lineages = append(c.Lineages, map[string]string{"name": "line1", "suffix": "-line1"})
+	return c, err
 }

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 
 	"facerec/internal/measure"
@@ -50,8 +51,9 @@ func seconds(s float64) string {
 }
 
 // InTurn runs the commands one after another, that often over, and gives their
-// medians in that order. The folder scratch is emptied before each round, which
-// stays out of the figures.
+// medians in that order. The folder scratch is emptied before each round, and
+// before each command the disk has what the one before wrote; both stay out of
+// the figures.
 func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
 	runs := make([][]Figures, len(commands))
 	for range s.Runs {
@@ -59,6 +61,7 @@ func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
 			return nil, err
 		}
 		for i, c := range commands {
+			syscall.Sync()
 			f, err := s.Measure(c)
 			if err != nil {
 				return nil, err

@@ -35,7 +35,7 @@ type Toolchain struct {
 }
 
 // recipe counts the ways in which this file puts a toolchain together.
-const recipe = "5"
+const recipe = "6"
 
 // Toolchain assembles the toolchain for one lineage and platform, or takes the
 // one that is there.
@@ -83,14 +83,36 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, pins) })
+	host, err := hostDlib(ctx, l, lineage, target)
+	if err != nil {
+		return nil, err
+	}
+	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, pins, host) })
+}
+
+// hostDlib is the pin of dlib for this machine; nil if the target's is that.
+func hostDlib(ctx context.Context, l *Lock, lineage string, target toolchain.Target) (*Pin, error) {
+	arch := hostDebianArch(ctx)
+	if arch == target.Debian {
+		return nil, nil
+	}
+	pins, err := l.For(lineage, arch)
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pins {
+		if p.Name == "libdlib-dev" {
+			return &p, nil
+		}
+	}
+	return nil, fmt.Errorf("no libdlib-dev is pinned for %s on %s, on which the toolchain for %s is put together", lineage, arch, target.Platform)
 }
 
 // CC and CXX are what CGO's variables of these names are set to.
 func (t *Toolchain) CC() string  { return filepath.Join(t.Dir, "bin", "cc") }
 func (t *Toolchain) CXX() string { return filepath.Join(t.Dir, "bin", "c++") }
 
-func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
+func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin, host *Pin) error {
 	switch err := checkManifest(t.Dir); {
 	case err == nil:
 		s.say("toolchain: %s is there, %s", t.Dir, "every file's hash checked")
@@ -135,7 +157,13 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
 	if err := replaceAffine(ctx, out, t.Target); err != nil {
 		return err
 	}
-	if err := addHog(ctx, out, t.Target); err != nil {
+	hostLib := filepath.Join(out, "lib", "libdlib.a")
+	if host != nil {
+		if hostLib, err = s.hostLibrary(ctx, *host, filepath.Join(tmp, "host")); err != nil {
+			return err
+		}
+	}
+	if err := addHog(ctx, out, hostLib, t.Target); err != nil {
 		return err
 	}
 	if err := writeManifest(out); err != nil {
@@ -149,6 +177,26 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin) error {
 	}
 	s.say("toolchain: made %s", t.Dir)
 	return nil
+}
+
+// hostLibrary unpacks a libdlib-dev for this machine into dir and gives its library.
+func (s *Store) hostLibrary(ctx context.Context, p Pin, dir string) (string, error) {
+	deb, err := s.Get(ctx, p)
+	if err != nil {
+		return "", err
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return "", err
+	}
+	if err := unpackDeb(ctx, deb, dir); err != nil {
+		return "", err
+	}
+	for _, t := range toolchain.Targets() {
+		if t.Debian == p.Arch {
+			return filepath.Join(dir, "usr", "lib", t.Triplet, "libdlib.a"), nil
+		}
+	}
+	return "", fmt.Errorf("%s is for %s, which is none of the targets", p.Name, p.Arch)
 }
 
 // arrange moves headers and libraries out of the unpacked packages.

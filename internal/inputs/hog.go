@@ -1,7 +1,9 @@
 package inputs
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
 	"fmt"
 	"io/fs"
 	"os"
@@ -14,8 +16,9 @@ import (
 )
 
 // addHog compiles toolchain/hog into libdlib.a and has two of dlib's headers
-// take it: the HOG scanner its functions, the frontal face detector its weights.
-func addHog(ctx context.Context, out string, t toolchain.Target) error {
+// take it: the HOG scanner its functions, the frontal face detector its weights,
+// unpacked. hostLib is a libdlib.a for this machine.
+func addHog(ctx context.Context, out, hostLib string, t toolchain.Target) error {
 	names, err := fs.Glob(toolchain.Files, "hog/*")
 	if err != nil {
 		return err
@@ -35,17 +38,24 @@ func addHog(ctx context.Context, out string, t toolchain.Target) error {
 			return err
 		}
 	}
+	detector := filepath.Join(out, "include", "dlib", "image_processing", "frontal_face_detector.h")
+	weights, err := unpackFaces(ctx, detector, work, hostLib)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(work, "faces.dat"), weights, 0o644); err != nil {
+		return err
+	}
 	for _, name := range []string{"hog.h", "detector.h", "faces.h"} {
 		if err := os.Rename(filepath.Join(work, name), filepath.Join(headers, name)); err != nil {
 			return err
 		}
 	}
 	for _, h := range []struct {
-		name string
+		path string
 		edit func(string) (string, error)
-	}{{"scan_fhog_pyramid.h", editScanner}, {"frontal_face_detector.h", editFaces}} {
-		path := filepath.Join(out, "include", "dlib", "image_processing", h.name)
-		b, err := os.ReadFile(path)
+	}{{filepath.Join(filepath.Dir(detector), "scan_fhog_pyramid.h"), editScanner}, {detector, editFaces}} {
+		b, err := os.ReadFile(h.path)
 		if err != nil {
 			return fmt.Errorf("dlib's headers are not laid out as expected: %w", err)
 		}
@@ -53,7 +63,7 @@ func addHog(ctx context.Context, out string, t toolchain.Target) error {
 		if err != nil {
 			return err
 		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		if err := os.WriteFile(h.path, []byte(text), 0o644); err != nil {
 			return err
 		}
 	}
@@ -82,22 +92,46 @@ func editScanner(text string) (string, error) {
 	return text + "\n#include \"../../facerec/detector.h\"\n", nil
 }
 
-// packedFaces is the SHA-256 of the text in dlib's header that holds the
-// weights of the frontal face detector, of which toolchain/hog/faces.dat was made.
-const packedFaces = "ed52867f54b561109ccc9ee0afe2e3500ce437ccaba1cddf754df13149c1a682"
+// faces is the SHA-256 of the unpacked weights of dlib's frontal face detector, in
+// every version so far.
+const faces = "f3f7aa833fb4a14a46fc48689f45b98d85ef72d6dfaf8bdc012b7d3c522a5426"
 
 var facesText = regexp.MustCompile(`(?m)^ *sout << "([A-Za-z0-9+/=]*)";`)
 
-// editFaces puts the unpacked weights in the place of the packed ones, if they
-// are the same.
+// unpackFaces gives the weights that the detector's header has as text, unpacked by
+// hog/unpack.cc in the folder work, compiled for this machine with lib, its libdlib.a.
+func unpackFaces(ctx context.Context, header, work, lib string) ([]byte, error) {
+	b, err := os.ReadFile(header)
+	if err != nil {
+		return nil, fmt.Errorf("dlib's headers are not laid out as expected: %w", err)
+	}
+	var text strings.Builder
+	for _, m := range facesText.FindAllSubmatch(b, -1) {
+		text.Write(m[1])
+	}
+	packed, err := base64.StdEncoding.DecodeString(text.String())
+	if err != nil || len(packed) == 0 {
+		return nil, fmt.Errorf("%s does not hold its weights as expected: %d bytes of base64, %v", header, text.Len(), err)
+	}
+	program := filepath.Join(work, "unpack")
+	include := filepath.Dir(filepath.Dir(filepath.Dir(header)))
+	if _, err := output(exec.CommandContext(ctx, "g++", "-std=gnu++17", "-O2", "-I"+include, "-o", program, program+".cc", lib)); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, program)
+	cmd.Stdin = bytes.NewReader(packed)
+	out, err := output(cmd)
+	if err != nil {
+		return nil, err
+	}
+	if got := sum(out); got != faces {
+		return nil, fmt.Errorf("dlib's frontal_face_detector.h holds a detector with hash %s, expected %s: with it faces are found elsewhere; if that is wanted, put the hash into internal/inputs/hog.go", got, faces)
+	}
+	return out, nil
+}
+
+// editFaces puts the unpacked weights in the place of the packed ones.
 func editFaces(text string) (string, error) {
-	var packed strings.Builder
-	for _, m := range facesText.FindAllStringSubmatch(text, -1) {
-		packed.WriteString(m[1])
-	}
-	if got := sum([]byte(packed.String())); got != packedFaces {
-		return "", fmt.Errorf("dlib's frontal_face_detector.h holds a detector with hash %s, expected %s: make toolchain/hog/faces.dat anew, as toolchain/README.md says", got, packedFaces)
-	}
 	const call = "sin(get_serialized_frontal_faces())"
 	if n := strings.Count(text, call); n != 1 {
 		return "", fmt.Errorf("dlib's frontal_face_detector.h says %q %d times, expected once: look at where its new version unpacks its weights", call, n)

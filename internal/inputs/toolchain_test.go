@@ -34,9 +34,21 @@ func TestEditConfig(t *testing.T) {
 // TestEditHeaders wants what a new dlib might have moved to be an error.
 func TestEditHeaders(t *testing.T) {
 	const call = "std::istringstream sin(get_serialized_frontal_faces());\n"
-	for name, text := range map[string]string{"another detector": call + `  sout << "AAAA";`, "nothing": ""} {
-		if _, err := editFaces(text); err == nil || !strings.Contains(err.Error(), packedFaces) {
-			t.Errorf("%s: %v", name, err)
+	if text, err := editFaces(call); err != nil || !strings.Contains(text, "sin(FRONTAL_FACES)") {
+		t.Errorf("%v: %s", err, text)
+	}
+	for _, text := range []string{"", call + call} {
+		if _, err := editFaces(text); err == nil || !strings.Contains(err.Error(), "expected once") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+	header := filepath.Join(t.TempDir(), "frontal_face_detector.h")
+	for _, text := range []string{"", `  sout << "AAA";`} {
+		if err := os.WriteFile(header, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := unpackFaces(t.Context(), header, "", ""); err == nil || !strings.Contains(err.Error(), "does not hold its weights") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 	if _, err := editScanner("extract_fhog_features(img,hog,cell_size,"); err == nil || !strings.Contains(err.Error(), "float_spatially") {

@@ -11,8 +11,9 @@ import (
 	"unicode/utf8"
 )
 
-// MaxRecordSize is the largest release.json, in bytes, that ParseRecord reads.
-const MaxRecordSize = 64 << 20
+// MaxRecordSize is the largest release.json, in bytes, that ParseRecord reads. Six
+// cells of a hundred thousand files each make one of 134 MiB.
+const MaxRecordSize = 512 << 20
 
 // Marshal writes the record as release.json holds it: fields in a fixed order,
 // cells sorted, two blanks of indentation, one line feed at the end. A record

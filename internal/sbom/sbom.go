@@ -114,14 +114,30 @@ func (b *builder) add(p spdxPackage) string {
 	return p.SPDXID
 }
 
-var notInID = regexp.MustCompile(`[^A-Za-z0-9.-]+`)
-
 // id makes an SPDX identifier from words. What its grammar cannot spell is told
 // apart by a digest.
 func id(kind string, words ...string) string {
 	plain := strings.Join(words, "-")
 	short := release.DigestBytes([]byte(strings.Join(words, "\x00"))).Hex()[:12]
-	return "SPDXRef-" + kind + "-" + strings.Trim(notInID.ReplaceAllString(plain, "-"), "-") + "-" + short
+	return "SPDXRef-" + kind + "-" + strings.Trim(spelled(plain), "-") + "-" + short
+}
+
+// spelled has a hyphen for each run of bytes that an identifier cannot have.
+func spelled(s string) string {
+	out := make([]byte, 0, len(s))
+	can := true
+	for i := range len(s) {
+		c := s[i]
+		was := can
+		can = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-'
+		switch {
+		case can:
+			out = append(out, c)
+		case was:
+			out = append(out, '-')
+		}
+	}
+	return string(out)
 }
 
 func (b *builder) release(code string) {

@@ -1,4 +1,4 @@
-/* faces.dat as it is, for faces.h. */
+/* faces.dat, which is what unpack.cc writes, as it is, for faces.h. */
 __asm__(".section .rodata\n"
         ".globl hog_faces, hog_faces_end\n"
         "hog_faces:\n"

@@ -1,6 +1,6 @@
 /*
  * The weights of dlib's frontal face detector as its header has them, but
- * unpacked: faces.dat. dlib carries them in a packing that takes a quarter of a
+ * unpacked. dlib carries them in a packing that takes a quarter of a
  * second of CPU to undo, in every program that opens a detector, each time. The
  * toolchain includes this in dlib/image_processing/frontal_face_detector.h and
  * puts FRONTAL_FACES where that calls the function that unpacks them.

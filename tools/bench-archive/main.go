@@ -1,7 +1,8 @@
 // Bench-archive measures what making and checking tarballs costs, beside the
 // pipeline that everybody else uses.
 //
-//	go run ./tools/bench-archive [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small]
+//	go run ./tools/bench-archive [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
+//	go run ./tools/bench-archive -scaling
 //
 // The incumbent is a shell script of stock tools, once a cell:
 //
@@ -17,7 +18,8 @@
 // The sets: two lineages of three platforms, each lineage with its own float
 // weights (the pinned models where they are there, the rest drawn from a normal
 // distribution as trained weights are), static Go programs of each
-// architecture, and small files; and one image with very many small files.
+// architecture, and small files; one image with very many small files; and six
+// that all have these.
 package main
 
 import (
@@ -53,7 +55,8 @@ func run(ctx context.Context) error {
 	flag.IntVar(&s.Lineages, "lineages", 2, "lineages, of three platforms each")
 	flag.IntVar(&s.Small, "small", 100_000, "files in the set of small files")
 	flag.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary folder)")
-	flag.StringVar(&sets, "sets", "cells,small", "which sets")
+	flag.StringVar(&sets, "sets", "cells,small,small-six", "which sets")
+	scaling := flag.Bool("scaling", false, "instead, releaser pack alone on sets of 3 to 24 cells and of 50 MB to 1 GB")
 	flag.Parse()
 	if s.Dir == "" {
 		dir, err := os.MkdirTemp("", "bench-archive-")
@@ -63,11 +66,14 @@ func run(ctx context.Context) error {
 		defer os.RemoveAll(dir)
 		s.Dir = dir
 	}
+	benchset.Machine()
+	if *scaling {
+		return scale(ctx, s)
+	}
 	defer s.Close()
 	if err := s.Open(ctx); err != nil {
 		return err
 	}
-	benchset.Machine()
 	for _, name := range strings.Split(sets, ",") {
 		p, err := s.Set(name)
 		if err != nil {
