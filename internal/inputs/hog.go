@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -110,8 +111,11 @@ func unpackFaces(ctx context.Context, header, work, lib string) ([]byte, error) 
 		text.Write(m[1])
 	}
 	packed, err := base64.StdEncoding.DecodeString(text.String())
-	if err != nil || len(packed) == 0 {
-		return nil, fmt.Errorf("%s does not hold its weights as expected: %d bytes of base64, %v", header, text.Len(), err)
+	if err == nil && len(packed) == 0 {
+		err = errors.New("no text of that shape")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s does not hold its weights as base64: %w", header, err)
 	}
 	program := filepath.Join(work, "unpack")
 	include := filepath.Dir(filepath.Dir(filepath.Dir(header)))

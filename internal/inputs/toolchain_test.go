@@ -47,7 +47,7 @@ func TestEditHeaders(t *testing.T) {
 		if err := os.WriteFile(header, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := unpackFaces(t.Context(), header, "", ""); err == nil || !strings.Contains(err.Error(), "does not hold its weights") {
+		if _, err := unpackFaces(t.Context(), header, "", ""); err == nil || !strings.Contains(err.Error(), "does not hold its weights as base64") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}

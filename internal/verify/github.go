@@ -59,6 +59,9 @@ func (r Report) Markdown() string {
 		}
 		b.WriteString("\n\n")
 	}
+	if r.TrustRoot != nil {
+		fmt.Fprintf(&b, "Trust root: %s.\n\n", markdownText(r.TrustRoot.Text()))
+	}
 	for _, n := range r.Releases {
 		fmt.Fprintf(&b, "- %s: %s\n", markdownText(n.Dist), n.Verdict)
 	}

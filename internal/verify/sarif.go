@@ -67,6 +67,10 @@ type (
 		Tool        sarifTool         `json:"tool"`
 		Invocations []sarifInvocation `json:"invocations"`
 		Results     []sarifResult     `json:"results"`
+		Properties  *sarifProperties  `json:"properties,omitempty"`
+	}
+	sarifProperties struct { // names are the producer's own (SARIF 2.1.0, 3.8)
+		TrustRoot *Origin `json:"trustRoot"`
 	}
 	sarifLog struct {
 		Version string     `json:"version"`
@@ -98,6 +102,9 @@ func (r Report) SARIF() ([]byte, error) {
 		// Whether the tool ran, not whether what it looked at was good.
 		Invocations: []sarifInvocation{{ExecutionSuccessful: r.ExitCode != Failed.ExitCode(), ExitCode: r.ExitCode}},
 		Results:     []sarifResult{},
+	}
+	if r.TrustRoot != nil {
+		run.Properties = &sarifProperties{r.TrustRoot}
 	}
 	index := map[string]int{}
 	for i, rule := range sarifRules {

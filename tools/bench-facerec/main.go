@@ -1,6 +1,8 @@
 // Bench-facerec measures facerec beside go-face as upstream compiles it (-O3
-// -march=native, OpenBLAS), as whole processes: wall and CPU seconds and peak
-// memory, the medians of some rounds in which both take turns, and their ratio.
+// -march=native, OpenBLAS), and beside the same C++ as Debian would compile it (no
+// -march: what python3-dlib would be, which Debian bookworm does not have), as
+// whole processes: wall and CPU seconds and peak memory, the medians of some rounds
+// in which all take turns, and ratios of CPU.
 //
 //	go run ./tools/bench-facerec [-n 3] [-facerec bin/facerec]
 //
@@ -8,12 +10,12 @@
 // from Debian, unpacked and not installed, OpenBLAS and dlib's example portraits.
 // What it fetches and compiles stays in build/bench-facerec; figures it only prints.
 //
-// The other side is tools/bench-facerec/upstream: it loads the models, looks at
+// The other sides are tools/bench-facerec/upstream: it loads the models, looks at
 // every picture it is given with one Recognizer, as go-face's documentation has
 // it, and has no gallery, no cache and no report. OpenBLAS is held to one thread:
 // what is compared is the work of a core. dlib itself is Debian's libdlib.a on
-// both sides, without LAPACK, so that no more of Debian is needed; the HOG
-// detector in its headers is dlib's own on the other side.
+// all sides, without LAPACK, so that no more of Debian is needed; the HOG
+// detector in its headers is dlib's own on the other sides.
 //
 // "One more" rows are the difference of two runs, one over many pictures and one
 // over one, divided by the number of pictures between them: that takes out what
@@ -68,9 +70,13 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	upstream, err := buildUpstream(ctx, keep, debs)
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "bench-facerec: go-face as upstream compiles it is left out: %v\n", err)
+	var others []string
+	for _, native := range []bool{true, false} {
+		program, err := buildUpstream(ctx, keep, debs, native)
+		if err != nil {
+			return fmt.Errorf("building go-face: %w", err)
+		}
+		others = append(others, program)
 	}
 	work, err := os.MkdirTemp("", "bench-facerec-")
 	if err != nil {
@@ -81,10 +87,10 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s/%s, %d CPUs; %d rounds, medians; ours / go-face -march=native, OpenBLAS\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
+	fmt.Printf("%s/%s, %d CPUs; %d rounds, medians; ours, go-face with -march=native, the same for any x86-64, both with OpenBLAS\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "\tCPU s\tCPU s\tRATIO\tWALL s\tWALL s\tPEAK MB\tPEAK MB\t")
-	b := bench{ctx: ctx, w: w, n: *n, ours: ours, upstream: upstream, models: models, dir: work}
+	fmt.Fprintln(w, "\tCPU s\tNATIVE\tRATIO\tANY\tRATIO\tWALL s\tNATIVE\tANY\tPEAK MB\tNATIVE\tANY\t")
+	b := bench{ctx: ctx, w: w, n: *n, ours: ours, others: others, models: models, dir: work}
 	for _, r := range p.rows() {
 		if err := b.row(r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
@@ -95,10 +101,9 @@ func run(ctx context.Context) error {
 
 // row is one line of the table.
 type row struct {
-	name string
-	ours []string // arguments of facerec
-	// theirs are the pictures for the other side; nil if it has nothing like it.
-	theirs []string
+	name   string
+	ours   []string // arguments of facerec
+	theirs []string // pictures for the other sides
 	jobs   int
 	// Of a "one more" row: the same over one picture, and how many more there are.
 	oursOne, theirsOne []string
@@ -107,24 +112,26 @@ type row struct {
 }
 
 type bench struct {
-	ctx                    context.Context
-	w                      *tabwriter.Writer
-	n                      int
-	ours, upstream, models string
-	dir                    string
+	ctx          context.Context
+	w            *tabwriter.Writer
+	n            int
+	ours, models string
+	others       []string // programs
+	dir          string
 }
 
-// row runs both sides in turns, and prints the medians.
+// row runs all sides in turns, and prints the medians.
 func (b *bench) row(r row) error {
-	var ours, theirs, oursOne, theirsOne []measure.Figures
+	var ours, oursOne []measure.Figures
+	theirs, theirsOne := make([][]measure.Figures, len(b.others)), make([][]measure.Figures, len(b.others))
 	call := func(into *[]measure.Figures, args ...string) error {
 		f, err := measure.Run(b.ctx, measure.Command{Args: args, Dir: b.dir, Env: []string{"OPENBLAS_NUM_THREADS=1"}})
 		*into = append(*into, f)
 		return err
 	}
 	self := func(args []string) []string { return append([]string{b.ours, "-q"}, args...) }
-	other := func(pictures []string) []string {
-		return append([]string{b.upstream, b.models, fmt.Sprint(max(1, r.jobs))}, pictures...)
+	other := func(program string, pictures []string) []string {
+		return append([]string{program, b.models, fmt.Sprint(max(1, r.jobs))}, pictures...)
 	}
 	if r.before != nil {
 		if out, err := exec.CommandContext(b.ctx, b.ours, r.before...).CombinedOutput(); err != nil {
@@ -140,25 +147,26 @@ func (b *bench) row(r row) error {
 				return err
 			}
 		}
-		if b.upstream == "" || r.theirs == nil {
-			continue
-		}
-		if err := call(&theirs, other(r.theirs)...); err != nil {
-			return err
-		}
-		if r.more > 0 {
-			if err := call(&theirsOne, other(r.theirsOne)...); err != nil {
+		for i, program := range b.others {
+			if err := call(&theirs[i], other(program, r.theirs)...); err != nil {
 				return err
+			}
+			if r.more > 0 {
+				if err := call(&theirsOne[i], other(program, r.theirsOne)...); err != nil {
+					return err
+				}
 			}
 		}
 	}
 	a := per(measure.Median(ours), oursOne, r.more)
-	if len(theirs) == 0 {
-		_, err := fmt.Fprintf(b.w, "%s\t%.3f\t\t\t%.3f\t\t%.0f\t\t\n", r.name, a.CPU, a.Wall, a.Peak)
-		return err
+	cpu, wall, peak := fmt.Sprintf("%.3f", a.CPU), fmt.Sprintf("%.3f", a.Wall), fmt.Sprintf("%.0f", a.Peak)
+	for i := range b.others {
+		c := per(measure.Median(theirs[i]), theirsOne[i], r.more)
+		cpu += fmt.Sprintf("\t%.3f\t%.2f", c.CPU, a.CPU/c.CPU)
+		wall += fmt.Sprintf("\t%.3f", c.Wall)
+		peak += fmt.Sprintf("\t%.0f", c.Peak)
 	}
-	c := per(measure.Median(theirs), theirsOne, r.more)
-	_, err := fmt.Fprintf(b.w, "%s\t%.3f\t%.3f\t%.2f\t%.3f\t%.3f\t%.0f\t%.0f\t\n", r.name, a.CPU, c.CPU, a.CPU/c.CPU, a.Wall, c.Wall, a.Peak, c.Peak)
+	_, err := fmt.Fprintf(b.w, "%s\t%s\t%s\t%s\t\n", r.name, cpu, wall, peak)
 	return err
 }
 

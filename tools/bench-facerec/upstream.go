@@ -46,9 +46,18 @@ func unpackDebs(ctx context.Context, keep string, names ...string) (string, erro
 	return root, nil
 }
 
-// buildUpstream compiles the other side with go-face's own flags, in a module
-// of its own that has this one's versions.
-func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
+// anyCPU is a compiler that does not hear of -march=native, which go-face asks for.
+const anyCPU = `#!/bin/sh
+for a do
+  shift
+  [ "$a" = -march=native ] || set -- "$@" "$a"
+done
+exec g++ "$@"
+`
+
+// buildUpstream compiles another side with go-face's own flags, or without
+// -march=native, in a module of its own that has this one's versions.
+func buildUpstream(ctx context.Context, keep, debs string, native bool) (string, error) {
 	// Headers, libdlib.a and libjpeg.a as for facerec itself; but the BLAS is
 	// OpenBLAS, and the HOG detector dlib's own.
 	text, err := exec.CommandContext(ctx, "go", "run", "./tools/inputs", "dlib", "--lineage", "dlib19", "--quiet").Output()
@@ -56,7 +65,8 @@ func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
 		return "", fmt.Errorf("go run ./tools/inputs dlib: %w", err)
 	}
 	toolchain := strings.TrimSpace(string(text))
-	out := filepath.Join(keep, "upstream-"+filepath.Base(toolchain))
+	name := map[bool]string{true: "upstream-", false: "any-"}[native]
+	out := filepath.Join(keep, name+filepath.Base(toolchain))
 	if _, err := os.Stat(out); err == nil {
 		return out, nil
 	}
@@ -94,6 +104,13 @@ func buildUpstream(ctx context.Context, keep, debs string) (string, error) {
 	env := []string{
 		"CGO_ENABLED=1", "CGO_CFLAGS=-O2 -I" + filepath.Join(toolchain, "include"), "CGO_CXXFLAGS=-O2 -DFACEREC_PLAIN_DLIB -I" + filepath.Join(toolchain, "include"),
 		"CGO_LDFLAGS=-L" + lib, "GOFLAGS=-mod=mod",
+	}
+	if !native {
+		compiler := filepath.Join(dir, "c++")
+		if err := os.WriteFile(compiler, []byte(anyCPU), 0o755); err != nil {
+			return "", err
+		}
+		env = append(env, "CXX="+compiler)
 	}
 	return out, call(ctx, dir, env, "go", "build", "-ldflags", "-linkmode=external -extldflags=-static", "-tags", "netgo,osusergo", "-o", out, ".")
 }
