@@ -63,7 +63,7 @@ type matcher struct {
 
 	// base is added to positions in the tables, and grows with every buf, so
 	// that what was inserted from another one is too far away to count.
-	base int
+	base int64
 
 	three [1 << hashBits]bucket // by gzip's hash of three bytes
 	four  [1 << wideBits]bucket // by a hash of four bytes
@@ -111,8 +111,8 @@ const insertAhead = 128
 // reset makes ready for buf, with nothing inserted before position from. What
 // is in buf before limit must not change any more.
 func (m *matcher) reset(buf []byte, from, limit int) {
-	m.base += len(m.buf) + 2*none
-	if m.base+len(buf) > math.MaxInt32 || m.base == 2*none {
+	m.base += int64(len(m.buf) + 2*none)
+	if m.base+int64(len(buf)) > math.MaxInt32 || m.base == 2*none {
 		m.base = 2 * none
 		clear(m.three[:])
 		clear(m.four[:])
@@ -134,7 +134,7 @@ func (m *matcher) insertTo(p int) {
 // insert inserts the next n positions, whose links lie side by side. There is
 // one loop for each hash: both in one need more registers than there are.
 func (m *matcher) insert(n int) {
-	at := uint32(m.next + m.base)
+	at := uint32(int64(m.next) + m.base)
 	links := m.links[m.next&windowMask:][:n]
 	buf := m.buf[m.next:]
 
@@ -157,7 +157,7 @@ func (m *matcher) insert(n int) {
 		links[i] = link(now)&(0xffff<<48) | link(may<<16|dist)
 		at++
 	}
-	newest := bucket(m.next + m.base)
+	newest := bucket(int64(m.next) + m.base)
 	v = uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
 	for i, c := range buf[3:][:len(links)] {
 		v = v>>8 | uint32(c)<<24
