@@ -1,12 +1,10 @@
 package main
 
 import (
-	"context"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"facerec/internal/loopback"
 	"facerec/internal/oci"
 )
 
@@ -19,16 +17,7 @@ func TestCosignsSignaturesTravel(t *testing.T) {
 	t.Parallel() // they wait for the log most of the time
 	needTools(t, "cosign-v2")
 	s := newSigning(t)
-	api, err := loopback.NewInProcess(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(api.Close)
-	tags, err := loopback.NewRegistry(context.Background(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(tags.Close)
+	api, tags := twoRegistries(t)
 	noLog := []string{"--key", s.key + ".pub", "--unsafe-no-transparency-log"}
 	image := s.push(t, tags.Addr, "travels")
 	s.cosign(t, "cosign-v2", "sign", "--yes", "--tlog-upload=false", "--recursive", "--key", s.key+".key", image.String())

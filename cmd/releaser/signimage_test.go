@@ -16,16 +16,7 @@ import (
 func TestCosignVerifiesOurImages(t *testing.T) {
 	t.Parallel() // they wait for the log most of the time
 	s := newSigning(t)
-	api, err := loopback.NewInProcess(t.TempDir(), "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(api.Close)
-	tags, err := loopback.NewRegistry(context.Background(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(tags.Close)
+	api, tags := twoRegistries(t)
 	for name, addr := range map[string]string{"referrers API": api.Addr, "fallback tag": tags.Addr} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

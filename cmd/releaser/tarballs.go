@@ -21,11 +21,7 @@ func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Inpu
 	if len(in.Cells) > 0 {
 		return verify.Report{}, usage("--cells goes with the folder of a release: only its release.json knows cells")
 	}
-	names, err := a.assetNames()
-	if err != nil {
-		return verify.Report{}, err
-	}
-	image, err := a.looseImage(names, f.image)
+	names, err := a.assetNames(f.image)
 	if err != nil {
 		return verify.Report{}, err
 	}
@@ -33,7 +29,7 @@ func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Inpu
 	version := release.Version("")
 	for i, path := range paths {
 		var v release.Version
-		loose[i], v = a.loose(path, names, image, f)
+		loose[i], v = names.loose(path, f)
 		if version == "" {
 			version = v
 		}
@@ -63,13 +59,13 @@ func (a *app) loosePolicy(f *trustFlags, c *chosen, version release.Version) (p 
 	return p, "", err
 }
 
-// looseImage is where the images of loose tarballs are.
-func (a *app) looseImage(names assetNames, flag string) (oci.Ref, error) {
+// looseImage is where the images of loose tarballs are; c is nil without config.json.
+func looseImage(c *chosen, flag string) (oci.Ref, error) {
 	if flag == "" {
-		if names.config == nil {
+		if c == nil {
 			return oci.Ref{}, usage("a tarball without checksums.txt beside it needs --image REF to compare with")
 		}
-		return names.config.image("", os.Getenv("RELEASER_REGISTRY"))
+		return c.image("", os.Getenv("RELEASER_REGISTRY"))
 	}
 	ref, err := oci.ParseRef(flag)
 	if err != nil {
@@ -84,13 +80,13 @@ func (a *app) looseImage(names assetNames, flag string) (oci.Ref, error) {
 }
 
 // loose says of which image a tarball is said to be made.
-func (a *app) loose(path string, names assetNames, image oci.Ref, f verifyFlags) (verify.Loose, release.Version) {
+func (n assetNames) loose(path string, f verifyFlags) (verify.Loose, release.Version) {
 	l := verify.Loose{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: string(tarball.DefaultRecipe)}}
-	named, ok := names.match(filepath.Base(path))
+	named, ok := n.match(filepath.Base(path))
 	if ok {
 		l.Cell.Platform = named.platform
 	}
-	if c := names.config; c != nil {
+	if c := n.config; c != nil {
 		e := c.config.Extract
 		l.Cell.Path, l.Cell.Include, l.Cell.Exclude, l.Cell.Recipe = e.Path, e.Include, e.Exclude, c.config.Recipe
 	}
@@ -102,12 +98,13 @@ func (a *app) loose(path string, names assetNames, image oci.Ref, f verifyFlags)
 			return l, named.version
 		}
 	} else if !ok {
-		l.Err = fmt.Errorf("its name does not say which platform it is for (%s): give --platform", names.shape())
+		l.Err = fmt.Errorf("its name does not say which platform it is for (%s): give --platform", n.shape())
 		return l, ""
 	}
+	image := n.image
 	if image.Tag == "" && image.Digest.IsZero() {
 		if !ok {
-			l.Err = fmt.Errorf("its name does not say which image it is made of (%s): give --image with a tag or a digest", names.shape())
+			l.Err = fmt.Errorf("its name does not say which image it is made of (%s): give --image with a tag or a digest", n.shape())
 			return l, ""
 		}
 		image = image.WithTag(named.tag)
@@ -117,15 +114,21 @@ func (a *app) loose(path string, names assetNames, image oci.Ref, f verifyFlags)
 }
 
 // assetNames reads names of tarballs: as config.json spells them, or, without
-// one, as this program does by default.
-type assetNames struct{ config *chosen }
+// one, as this program does by default. image is where what they name is.
+type assetNames struct {
+	config *chosen // nil: there is none
+	image  oci.Ref
+}
 
-func (a *app) assetNames() (assetNames, error) {
-	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
-		return assetNames{}, nil
+// assetNames is for the image that a flag names, "" for config.json's.
+func (a *app) assetNames(image string) (n assetNames, err error) {
+	if _, err := os.Stat(a.configFile); !errors.Is(err, fs.ErrNotExist) {
+		if n.config, err = a.load(); err != nil {
+			return n, err
+		}
 	}
-	c, err := a.load()
-	return assetNames{c}, err
+	n.image, err = looseImage(n.config, image)
+	return n, err
 }
 
 // named is what a tarball's name tells.

@@ -159,16 +159,12 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	a.note("verify: expecting %s", expected(policy))
 	in.Dist, in.Policy, in.Assets = os.DirFS(t.dist), policy, t.assets
 	if f.image != "" {
-		names, err := a.assetNames()
-		if err != nil {
-			return verify.Report{}, err
-		}
-		image, err := a.looseImage(names, f.image)
+		names, err := a.assetNames(f.image)
 		if err != nil {
 			return verify.Report{}, err
 		}
 		in.Describe = func(asset string) verify.Loose {
-			l, _ := a.loose(asset, names, image, f)
+			l, _ := names.loose(asset, f)
 			return l
 		}
 	}

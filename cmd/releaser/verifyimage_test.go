@@ -203,11 +203,10 @@ func with(flags []string, more ...string) []string {
 	return append(flags[:len(flags):len(flags)], more...)
 }
 
-// TestImagesSignedByCosign3 signs and attests with the real cosign 3 in a registry
-// with the referrers API and in one without.
-func TestImagesSignedByCosign3(t *testing.T) {
-	t.Parallel() // they wait for the log most of the time
-	s := newSigning(t)
+// twoRegistries starts one with the referrers API and one without, in whose place
+// the fallback tag stands.
+func twoRegistries(t *testing.T) (*loopback.InProcess, *loopback.Registry) {
+	t.Helper()
 	api, err := loopback.NewInProcess(t.TempDir(), "")
 	if err != nil {
 		t.Fatal(err)
@@ -218,6 +217,15 @@ func TestImagesSignedByCosign3(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(tags.Close)
+	return api, tags
+}
+
+// TestImagesSignedByCosign3 signs and attests with the real cosign 3 in a registry
+// with the referrers API and in one without.
+func TestImagesSignedByCosign3(t *testing.T) {
+	t.Parallel() // they wait for the log most of the time
+	s := newSigning(t)
+	api, tags := twoRegistries(t)
 	for _, r := range []struct{ name, addr, place string }{
 		{"referrers API", api.Addr, "signature at referrer sha256:"},
 		{"fallback tag", tags.Addr, "signature at tag sha256-"},

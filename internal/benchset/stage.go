@@ -26,7 +26,7 @@ import (
 
 // Stage is where things are measured.
 type Stage struct {
-	Dir             string // where to work
+	Dir             string // where to work; "": a folder that Open makes and Close removes
 	Runs            int    // of each command
 	Weights         int    // MB of float weights a lineage
 	Lineages        int    // of three platforms each
@@ -34,6 +34,7 @@ type Stage struct {
 	Releaser, Crane string // programs
 
 	ctx      context.Context
+	own      bool // Dir goes away with Close
 	registry *loopback.Registry
 	meter    *meter
 }
@@ -41,6 +42,12 @@ type Stage struct {
 // Open starts the registry and finds the programs. bin/releaser must be there.
 func (s *Stage) Open(ctx context.Context) (err error) {
 	s.ctx = ctx
+	if s.Dir == "" {
+		if s.Dir, err = os.MkdirTemp("", "releaser-bench-"); err != nil {
+			return err
+		}
+		s.own = true
+	}
 	if s.Releaser, err = filepath.Abs("bin/releaser"); err != nil {
 		return err
 	}
@@ -61,13 +68,16 @@ func (s *Stage) Open(ctx context.Context) (err error) {
 	return err
 }
 
-// Close stops the registry.
+// Close stops the registry and tidies up.
 func (s *Stage) Close() {
 	if s.meter != nil {
 		s.meter.Close()
 	}
 	if s.registry != nil {
 		s.registry.Close()
+	}
+	if s.own {
+		_ = os.RemoveAll(s.Dir)
 	}
 }
 

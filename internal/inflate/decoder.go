@@ -93,9 +93,14 @@ func (d *decoder) take(k uint) (uint, error) {
 		d.n += 8
 	}
 	v := uint(d.bits & (1<<k - 1))
+	d.skip(k)
+	return v, nil
+}
+
+// skip takes k bits of those that are there.
+func (d *decoder) skip(k uint) {
 	d.bits >>= k
 	d.n -= k
-	return v, nil
 }
 
 // block reads the header of a block (RFC 1951, 3.2.3).
@@ -240,8 +245,7 @@ func (d *decoder) lookup(table []entry, first uint) (entry, error) {
 		}
 		// An entry that needs more bits than there are may be another's.
 		if need := skip + e.code(); need <= d.n && need > 0 {
-			d.bits >>= skip
-			d.n -= skip
+			d.skip(skip)
 			return e, nil
 		}
 		if d.n > maxBits {
@@ -262,15 +266,13 @@ func (d *decoder) symbol(table []entry, first uint) (uint, error) {
 	if err != nil {
 		return 0, err
 	}
-	d.bits >>= e.code()
-	d.n -= e.code()
+	d.skip(e.code())
 	return e.value(), nil
 }
 
 // value decodes one with its extra bits.
 func (d *decoder) value(e entry) (uint, error) {
-	d.bits >>= e.code()
-	d.n -= e.code()
+	d.skip(e.code())
 	k := e.drop() - e.code()
 	x, err := d.take(k)
 	return e.value() + x, err
@@ -291,14 +293,12 @@ func (d *decoder) symbols() error {
 		}
 		switch {
 		case e&isByte != 0:
-			d.bits >>= e.code()
-			d.n -= e.code()
+			d.skip(e.code())
 			d.window[d.w] = byte(e.value())
 			d.w++
 			continue
 		case e&blockEnd != 0:
-			d.bits >>= e.code()
-			d.n -= e.code()
+			d.skip(e.code())
 			d.phase = (*decoder).block
 			return nil
 		case e&special != 0:

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
 
@@ -83,36 +84,14 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	host, err := hostDlib(ctx, l, lineage, target)
-	if err != nil {
-		return nil, err
-	}
-	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, pins, host) })
-}
-
-// hostDlib is the pin of dlib for this machine; nil if the target's is that.
-func hostDlib(ctx context.Context, l *Lock, lineage string, target toolchain.Target) (*Pin, error) {
-	arch := hostDebianArch(ctx)
-	if arch == target.Debian {
-		return nil, nil
-	}
-	pins, err := l.For(lineage, arch)
-	if err != nil {
-		return nil, err
-	}
-	for _, p := range pins {
-		if p.Name == "libdlib-dev" {
-			return &p, nil
-		}
-	}
-	return nil, fmt.Errorf("no libdlib-dev is pinned for %s on %s, on which the toolchain for %s is put together", lineage, arch, target.Platform)
+	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, l, pins) })
 }
 
 // CC and CXX are what CGO's variables of these names are set to.
 func (t *Toolchain) CC() string  { return filepath.Join(t.Dir, "bin", "cc") }
 func (t *Toolchain) CXX() string { return filepath.Join(t.Dir, "bin", "c++") }
 
-func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin, host *Pin) error {
+func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin) error {
 	switch err := checkManifest(t.Dir); {
 	case err == nil:
 		s.say("toolchain: %s is there, %s", t.Dir, "every file's hash checked")
@@ -158,8 +137,8 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin, host *Pi
 		return err
 	}
 	hostLib := filepath.Join(out, "lib", "libdlib.a")
-	if host != nil {
-		if hostLib, err = s.hostLibrary(ctx, *host, filepath.Join(tmp, "host")); err != nil {
+	if arch := hostDebianArch(ctx); arch != t.Target.Debian {
+		if hostLib, err = s.hostLibrary(ctx, l, t, arch, filepath.Join(tmp, "host")); err != nil {
 			return err
 		}
 	}
@@ -179,9 +158,19 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, pins []Pin, host *Pi
 	return nil
 }
 
-// hostLibrary unpacks a libdlib-dev for this machine into dir and gives its library.
-func (s *Store) hostLibrary(ctx context.Context, p Pin, dir string) (string, error) {
-	deb, err := s.Get(ctx, p)
+// hostLibrary unpacks the lineage's libdlib-dev for this machine, whose
+// architecture is arch, into dir and gives its library.
+func (s *Store) hostLibrary(ctx context.Context, l *Lock, t *Toolchain, arch, dir string) (string, error) {
+	pins, err := l.For(t.Lineage, arch)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(pins, func(p Pin) bool { return p.Name == "libdlib-dev" })
+	host := slices.IndexFunc(toolchain.Targets(), func(t toolchain.Target) bool { return t.Debian == arch })
+	if i < 0 || host < 0 {
+		return "", fmt.Errorf("no libdlib-dev is pinned for %s on %s, on which the toolchain for %s is put together", t.Lineage, arch, t.Target.Platform)
+	}
+	deb, err := s.Get(ctx, pins[i])
 	if err != nil {
 		return "", err
 	}
@@ -191,12 +180,7 @@ func (s *Store) hostLibrary(ctx context.Context, p Pin, dir string) (string, err
 	if err := unpackDeb(ctx, deb, dir); err != nil {
 		return "", err
 	}
-	for _, t := range toolchain.Targets() {
-		if t.Debian == p.Arch {
-			return filepath.Join(dir, "usr", "lib", t.Triplet, "libdlib.a"), nil
-		}
-	}
-	return "", fmt.Errorf("%s is for %s, which is none of the targets", p.Name, p.Arch)
+	return filepath.Join(dir, "usr", "lib", toolchain.Targets()[host].Triplet, "libdlib.a"), nil
 }
 
 // arrange moves headers and libraries out of the unpacked packages.
@@ -274,27 +258,37 @@ func writeWrappers(out string, t toolchain.Target) error {
 	return nil
 }
 
+// writeSources makes a folder of toolchain.Files below out, and gives the names in
+// it as toolchain.Files has them.
+func writeSources(out, folder string) ([]string, error) {
+	if err := os.Mkdir(filepath.Join(out, folder), 0o755); err != nil {
+		return nil, err
+	}
+	names, err := fs.Glob(toolchain.Files, folder+"/*")
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		b, err := toolchain.Files.ReadFile(name)
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(out, filepath.FromSlash(name)), b, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	return names, nil
+}
+
 // buildBLAS compiles toolchain/blas into libcblas.a. go-face also asks for
 // -lblas and -llapack, in which nothing of ours is looked for: they are empty.
 func buildBLAS(ctx context.Context, out string, t toolchain.Target) error {
 	src := filepath.Join(out, "blas")
-	if err := os.Mkdir(src, 0o755); err != nil {
-		return err
-	}
-	names, err := fs.Glob(toolchain.Files, "blas/*.[ch]")
+	names, err := writeSources(out, "blas")
 	if err != nil {
 		return err
 	}
 	var objects []string
-	for _, name := range names {
-		b, err := toolchain.Files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(out, filepath.FromSlash(name)), b, 0o644); err != nil {
-			return err
-		}
-	}
 	for _, name := range names {
 		base, isC := strings.CutSuffix(strings.TrimPrefix(name, "blas/"), ".c")
 		if !isC {

@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,24 +19,12 @@ import (
 // take it: the HOG scanner its functions, the frontal face detector its weights,
 // unpacked. hostLib is a libdlib.a for this machine.
 func addHog(ctx context.Context, out, hostLib string, t toolchain.Target) error {
-	names, err := fs.Glob(toolchain.Files, "hog/*")
-	if err != nil {
+	work, headers := filepath.Join(out, "hog"), filepath.Join(out, "include", "facerec")
+	if _, err := writeSources(out, "hog"); err != nil {
 		return err
 	}
-	work, headers := filepath.Join(out, "hog"), filepath.Join(out, "include", "facerec")
-	for _, dir := range []string{work, headers} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	for _, name := range names {
-		b, err := toolchain.Files.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(out, filepath.FromSlash(name)), b, 0o644); err != nil {
-			return err
-		}
+	if err := os.Mkdir(headers, 0o755); err != nil {
+		return err
 	}
 	detector := filepath.Join(out, "include", "dlib", "image_processing", "frontal_face_detector.h")
 	weights, err := unpackFaces(ctx, detector, work, hostLib)

@@ -1,8 +1,10 @@
 package oci
 
 import (
+	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -167,4 +169,12 @@ func FuzzLink(f *testing.F) {
 			t.Errorf("%q leads to %s", s, to)
 		}
 	})
+}
+
+func (r contentRange) String() string {
+	size := "*"
+	if r.size >= 0 {
+		size = strconv.FormatInt(r.size, 10)
+	}
+	return fmt.Sprintf("bytes %d-%d/%s", r.first, r.last, size)
 }

@@ -1,11 +1,9 @@
 package oci
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -192,16 +190,10 @@ func (ix *Index) read(ctx context.Context, pm PlatformManifest) (*Image, error) 
 	if m.Config.Size > maxManifest || m.Config.Size < 0 {
 		return nil, fmt.Errorf("manifest %s: a configuration of %d bytes is refused: at most %d", img.Ref, m.Config.Size, maxManifest)
 	}
-	var conf bytes.Buffer
-	err = readBlob(ctx, ix.source, Descriptor{string(m.Config.MediaType), confDigest, m.Config.Size}, func(r io.Reader) error {
-		conf.Reset()
-		_, err := conf.ReadFrom(r)
-		return err
-	})
+	img.RawConf, err = wholeBlob(ctx, ix.source, Descriptor{string(m.Config.MediaType), confDigest, m.Config.Size})
 	if err != nil {
 		return nil, err
 	}
-	img.RawConf = conf.Bytes()
 	if err := json.Unmarshal(img.RawConf, &img.Config); err != nil {
 		return nil, fmt.Errorf("configuration of %s: %w", img.Ref, err)
 	}

@@ -1,11 +1,9 @@
 package oci
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -56,13 +54,7 @@ func (a Attachment) Read(ctx context.Context, l AttachedLayer, limit int64) ([]b
 	if l.Size < 0 || l.Size > limit {
 		return nil, fmt.Errorf("layer %s of %s: %d bytes are refused: at most %d", l.Digest, a.Place, l.Size, limit)
 	}
-	var b bytes.Buffer
-	err := readBlob(ctx, a.source, l.Descriptor, func(r io.Reader) error {
-		b.Reset()
-		_, err := b.ReadFrom(r)
-		return err
-	})
-	return b.Bytes(), err
+	return wholeBlob(ctx, a.source, l.Descriptor)
 }
 
 // Attachments finds what stands beside the manifest or index of a digest in the

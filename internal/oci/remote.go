@@ -44,12 +44,7 @@ func (a Access) permits(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		bare = h
 	}
-	bare = strings.Trim(bare, "[]")
-	if bare == "localhost" {
-		return true
-	}
-	ip := net.ParseIP(bare)
-	return ip != nil && ip.IsLoopback()
+	return release.Loopback(strings.Trim(bare, "[]"))
 }
 
 // guarded refuses plain HTTP with hosts that Access does not permit, whatever a

@@ -1,6 +1,7 @@
 package oci
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -116,6 +117,17 @@ func readBlob(ctx context.Context, src Source, d Descriptor, use func(r io.Reade
 			return err
 		}
 	}
+}
+
+// wholeBlob reads a blob into memory; its size is the caller's to limit.
+func wholeBlob(ctx context.Context, src Source, d Descriptor) ([]byte, error) {
+	var b bytes.Buffer
+	err := readBlob(ctx, src, d, func(r io.Reader) error {
+		b.Reset()
+		_, err := b.ReadFrom(r)
+		return err
+	})
+	return b.Bytes(), err
 }
 
 // digestOf turns go-containerregistry's hash into ours.

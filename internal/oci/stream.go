@@ -161,14 +161,6 @@ func (b *blobStream) Close() error {
 // of size, which is negative where the server does not know it.
 type contentRange struct{ first, last, size int64 }
 
-func (r contentRange) String() string {
-	size := "*"
-	if r.size >= 0 {
-		size = strconv.FormatInt(r.size, 10)
-	}
-	return fmt.Sprintf("bytes %d-%d/%s", r.first, r.last, size)
-}
-
 // parseContentRange reads "bytes FIRST-LAST/SIZE" (RFC 9110, 14.4).
 func parseContentRange(s string) (contentRange, bool) {
 	unit, rest, ok := strings.Cut(strings.TrimSpace(s), " ")

@@ -2,12 +2,13 @@ package sign
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sgsign "github.com/sigstore/sigstore-go/pkg/sign"
+
+	"facerec/internal/release"
 )
 
 // Services are the parts of a Sigstore that a signature is made with. The zero
@@ -104,14 +105,10 @@ func checkURL(what, raw string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	loopback := u.Hostname() == "localhost"
-	if ip := net.ParseIP(u.Hostname()); ip != nil {
-		loopback = ip.IsLoopback()
-	}
 	switch {
 	case u.Host == "":
 		return fmt.Errorf("%s %q: want an absolute URL", what, raw)
-	case u.Scheme == "https", u.Scheme == "http" && loopback:
+	case u.Scheme == "https", u.Scheme == "http" && release.Loopback(u.Hostname()):
 		return nil
 	}
 	return fmt.Errorf("%s %q: want https (plain http only on loopback)", what, raw)

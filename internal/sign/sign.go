@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"facerec/internal/checksum"
+	"facerec/internal/release"
 )
 
 // BundleFile is the name under which a release publishes the bundle.
@@ -169,15 +170,5 @@ const maxErrorText = 600
 // oneLine makes one line of at most 600 bytes of what a server or a library
 // says, without control characters.
 func oneLine(err error) error {
-	clean := strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(err.Error(), "?"))
-	clean = strings.Join(strings.Fields(clean), " ")
-	if len(clean) > maxErrorText {
-		clean = strings.ToValidUTF8(clean[:maxErrorText], "") + " …"
-	}
-	return &lineError{clean, err}
+	return &lineError{release.OneLine(err.Error(), maxErrorText), err}
 }

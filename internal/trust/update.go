@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -256,27 +255,11 @@ func sameManners(req *http.Request, via []*http.Request) error {
 // secure refuses plain HTTP to anywhere but this machine. The metadata is signed;
 // but who reads along learns what is verified here, and may hold it up.
 func secure(u *url.URL) error {
-	loopback := u.Hostname() == "localhost"
-	if ip := net.ParseIP(u.Hostname()); ip != nil {
-		loopback = ip.IsLoopback()
-	}
-	if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+	if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !release.Loopback(u.Hostname())) {
 		return fmt.Errorf("want an https URL (plain http only on loopback), got %q", u.Redacted())
 	}
 	return nil
 }
 
-// oneLine takes line ends and control characters out of what a repository made
-// a library say.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	if s = strings.Join(strings.Fields(s), " "); len(s) > 600 {
-		s = strings.ToValidUTF8(s[:600], "") + " …"
-	}
-	return s
-}
+// oneLine is what a repository made a library say, on one line.
+func oneLine(s string) string { return release.OneLine(s, 600) }

@@ -119,11 +119,7 @@ func failure(cell, link, subject string, err error) Step {
 		class = e.Class
 		s.Field, s.Expected, s.Got = e.Field, oneLine(e.Expected), oneLine(e.Got)
 		if e.Expected+e.Got != "" { // they have lines of their own
-			parts := []string{e.Step, e.Field}
-			if e.Err != nil {
-				parts = append(parts, oneLine(e.Err.Error()))
-			}
-			s.Detail = strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
+			s.Detail = e.text("")
 		}
 	}
 	for _, said := range []string{subject, link} { // it stands before the detail anyway

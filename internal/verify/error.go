@@ -2,7 +2,10 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"facerec/internal/release"
 )
 
 // Class says what kind of failure a check ended in. The zero value is Failed:
@@ -62,19 +65,19 @@ type Error struct {
 
 // Error is one line.
 func (e *Error) Error() string {
-	var parts []string
-	for _, p := range []string{e.Step, e.Field} {
-		if p != "" {
-			parts = append(parts, p)
-		}
-	}
 	if e.Expected != "" || e.Got != "" {
-		parts = append(parts, fmt.Sprintf("expected %s, got %s", oneLine(e.Expected), oneLine(e.Got)))
+		return e.text(fmt.Sprintf("expected %s, got %s", oneLine(e.Expected), oneLine(e.Got)))
 	}
+	return e.text("")
+}
+
+// text is the error with seen in the place of what was expected and found.
+func (e *Error) text(seen string) string {
+	parts := []string{e.Step, e.Field, seen}
 	if e.Err != nil {
 		parts = append(parts, oneLine(e.Err.Error()))
 	}
-	return strings.Join(parts, ": ")
+	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 }
 
 func (e *Error) Unwrap() error { return e.Err }
@@ -87,18 +90,5 @@ func untrusted(step, format string, args ...any) *Error {
 // maxErrorText is how much of a library's error text is shown, in bytes.
 const maxErrorText = 800
 
-// oneLine takes line ends and control characters out of a text that may quote a
-// stranger's file.
-func oneLine(s string) string {
-	s = strings.Map(func(r rune) rune {
-		if r < 0x20 || r >= 0x7f && r <= 0x9f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(s, "?"))
-	s = strings.Join(strings.Fields(s), " ")
-	if len(s) > maxErrorText {
-		s = strings.ToValidUTF8(s[:maxErrorText], "") + " …"
-	}
-	return s
-}
+// oneLine is a text that may quote a stranger's file, on one line.
+func oneLine(s string) string { return release.OneLine(s, maxErrorText) }

@@ -58,14 +58,6 @@ func run(ctx context.Context) error {
 	flag.StringVar(&sets, "sets", "cells,small,small-six", "which sets")
 	scaling := flag.Bool("scaling", false, "instead, releaser pack alone on sets of 3 to 24 cells and of 50 MB to 1 GB")
 	flag.Parse()
-	if s.Dir == "" {
-		dir, err := os.MkdirTemp("", "bench-archive-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		s.Dir = dir
-	}
 	benchset.Machine()
 	if *scaling {
 		return scale(ctx, s)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -18,8 +17,11 @@ func scale(ctx context.Context, like benchset.Stage) error {
 	fmt.Println("cells  distinct MB  tarballs MB  CPU s  wall s  peak MB  CPU ms per MB distinct  and per MB of both")
 	for i, size := range []struct{ lineages, weights int }{{1, 50}, {2, 50}, {4, 50}, {8, 50}, {1, 250}, {1, 1000}} {
 		s := like
-		s.Dir, s.Lineages, s.Weights = filepath.Join(like.Dir, fmt.Sprint(i)), size.lineages, size.weights
-		if err := errors.Join(scaleOne(ctx, &s), os.RemoveAll(s.Dir)); err != nil {
+		s.Lineages, s.Weights = size.lineages, size.weights
+		if s.Dir != "" {
+			s.Dir = filepath.Join(s.Dir, fmt.Sprint(i))
+		}
+		if err := scaleOne(ctx, &s); err != nil {
 			return err
 		}
 	}

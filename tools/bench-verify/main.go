@@ -63,14 +63,6 @@ func run(ctx context.Context) error {
 	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
 		return fmt.Errorf("%d cells: want 3, 6, 9 …: a lineage has three platforms", cells)
 	}
-	if s.Dir == "" {
-		dir, err := os.MkdirTemp("", "bench-verify-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(dir)
-		s.Dir = dir
-	}
 	cosign, err := loopback.Tool(ctx, "cosign")
 	if err != nil {
 		return err
