@@ -1,0 +1,179 @@
+//go:build unix
+
+package atomicfile_test
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/text"
+)
+
+func names(t *testing.T, dir string) string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, e := range entries {
+		all = append(all, e.Name())
+	}
+	return strings.Join(all, " ")
+}
+
+func TestWrite(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0o077))
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	for _, data := range []string{"one", "two, longer", ""} {
+		if err := atomicfile.WriteBytes(path, 0o644, []byte(data)); err != nil {
+			t.Fatal(err)
+		}
+		got, _ := os.ReadFile(path)
+		fi, _ := os.Stat(path)
+		if string(got) != data || fi.Mode() != 0o644 || names(t, dir) != "f" {
+			t.Errorf("got %q, mode %v, directory %s", got, fi.Mode(), names(t, dir))
+		}
+	}
+}
+
+func TestFailureLeavesWhatWasThere(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := os.WriteFile(path, []byte("before"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("source broke")
+	err := atomicfile.Write(path, 0o644, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half")
+		return broken
+	})
+	var we *atomicfile.WriteError
+	if !errors.Is(err, broken) || errors.As(err, &we) {
+		t.Errorf("got %v, expected the source's own error", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "before" || names(t, dir) != "f" {
+		t.Errorf("got %q, directory %s", got, names(t, dir))
+	}
+}
+
+func TestWriteNew(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := atomicfile.WriteNewBytes(path, 0o600, []byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	if err := atomicfile.WriteNewBytes(path, 0o600, []byte("two")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("got %v, expected that it exists", err)
+	}
+	// Somebody makes the file while ours is being written.
+	raced := filepath.Join(dir, "raced")
+	err := atomicfile.WriteNew(raced, 0o600, func(w io.Writer) error {
+		return os.WriteFile(raced, []byte("theirs"), 0o600)
+	})
+	got, _ := os.ReadFile(raced)
+	if !errors.Is(err, fs.ErrExist) || string(got) != "theirs" || names(t, dir) != "f raced" {
+		t.Errorf("got %v and %q, directory %s", err, got, names(t, dir))
+	}
+}
+
+func TestReplaceDir(t *testing.T) {
+	parent := t.TempDir()
+	path := filepath.Join(parent, "new", "dist")
+	for _, name := range []string{"a", "b"} {
+		if err := atomicfile.ReplaceDir(path, func(tmp string) error {
+			return os.WriteFile(filepath.Join(tmp, name), nil, 0o644)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if names(t, path) != name || names(t, filepath.Dir(path)) != "dist" {
+			t.Errorf("got %s in %s", names(t, path), names(t, filepath.Dir(path)))
+		}
+	}
+	broken := errors.New("broke")
+	if err := atomicfile.ReplaceDir(path, func(string) error { return broken }); !errors.Is(err, broken) {
+		t.Errorf("got %v", err)
+	}
+	if names(t, path) != "b" || names(t, filepath.Dir(path)) != "dist" {
+		t.Errorf("after a failure: %s in %s", names(t, path), names(t, filepath.Dir(path)))
+	}
+}
+
+func TestErrorsNameTheFileThatWasMeant(t *testing.T) {
+	dir := t.TempDir()
+	err := atomicfile.WriteBytes(filepath.Join(dir, "missing", "f"), 0o644, nil)
+	want := "cannot write " + filepath.Join(dir, "missing", "f") + ": the directory does not exist"
+	if err == nil || err.Error() != want || text.Hint(err) != "create the directory first" {
+		t.Errorf("got %v (%s), expected %s", err, text.Hint(err), want)
+	}
+}
+
+// special puts everything that is not a regular file into a directory.
+func special(t *testing.T) map[string]string {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	if err := syscall.Mkfifo(at("pipe"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(at("dir"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for link, to := range map[string]string{"zero": "/dev/zero", "link": "pipe"} {
+		if err := os.Symlink(to, at(link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	l, err := net.Listen("unix", at("socket"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	return map[string]string{at("pipe"): "a named pipe", at("dir"): "a directory", at("zero"): "a device", at("link"): "a named pipe", at("socket"): "a socket"}
+}
+
+func TestOnlyRegularFilesAreOpened(t *testing.T) {
+	for path, kind := range special(t) {
+		_, err := atomicfile.ReadFile(path, 10)
+		var nr *atomicfile.NotRegularError
+		if !errors.As(err, &nr) || !strings.Contains(err.Error(), "is "+kind+",") {
+			t.Errorf("%s: got %v, expected %s", path, err, kind)
+		}
+	}
+}
+
+func TestReadFile(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := os.WriteFile(path, []byte("12345"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := atomicfile.ReadFile(path, 5); err != nil || string(got) != "12345" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	var tl *atomicfile.TooLargeError
+	if _, err := atomicfile.ReadFile(path, 4); !errors.As(err, &tl) {
+		t.Errorf("got %v, expected that it is too large", err)
+	}
+	if err := os.Truncate(path, 3<<30); err != nil { // sparse
+		t.Fatal(err)
+	}
+	if _, err := atomicfile.ReadFile(path, 1<<20); !errors.As(err, &tl) {
+		t.Errorf("got %v, expected that it is too large", err)
+	}
+	// A file whose size says nothing.
+	if got, err := atomicfile.ReadFile("/proc/self/status", 1<<20); err == nil && len(got) == 0 {
+		t.Error("read nothing")
+	}
+	if _, err := atomicfile.ReadFile("/proc/self/status", 10); !errors.As(err, &tl) {
+		t.Errorf("got %v, expected that it is too large", err)
+	}
+}
