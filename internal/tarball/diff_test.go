@@ -313,35 +313,6 @@ func TestDiffLocatesOutOfOrder(t *testing.T) {
 	}
 }
 
-func TestIndexTreeIsTheArchives(t *testing.T) {
-	indexTreeIsTheArchives(t, sampleTree(t))
-	indexTreeIsTheArchives(t, mustTree(t, file("last", 0o644, "a file at the end")))
-	indexTreeIsTheArchives(t, mustTree(t))
-}
-
-func indexTreeIsTheArchives(t *testing.T, tree Tree) {
-	t.Helper()
-	x, err := IndexTree(tree, "top")
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := IndexArchive(bytes.NewReader(packed(t, tree, "top")), DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r := Diff(x, y); len(r.Entries) > 0 || len(r.Causes) > 0 {
-		t.Errorf("differ: %+v", r)
-	}
-	if !slices.EqualFunc(x.Entries, y.Entries, func(a, b IndexEntry) bool {
-		return a.Name == b.Name && a.Type == b.Type && a.Mode == b.Mode && a.Size == b.Size && a.Link == b.Link && a.Digest == b.Digest && a.header == b.header
-	}) {
-		t.Errorf("entries differ:\n%+v\n%+v", x.Entries, y.Entries)
-	}
-	if x.TarSize != y.TarSize || x.Padding != y.Padding {
-		t.Errorf("sizes: %d and %d, padding %d and %d", x.TarSize, y.TarSize, x.Padding, y.Padding)
-	}
-}
-
 func TestIndexLimits(t *testing.T) {
 	small := packed(t, sampleTree(t), "top")
 	bomb := packed(t, mustTree(t, Entry{Name: "z", Type: Regular, Content: BytesContent(make([]byte, 4<<20))}), "top")
@@ -384,11 +355,3 @@ func TestIndexReaderFails(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-func TestShow(t *testing.T) {
-	for in, want := range map[string]string{"a/b": "a/b", "é": "é", "a b": "a b", "\xff": `"\xff"`, "a\nb": `"a\nb"`, `"`: `"\""`, "": `""`, "\x1b[31m": `"\x1b[31m"`} {
-		if got := Show(in); got != want {
-			t.Errorf("Show(%q) = %s, want %s", in, got, want)
-		}
-	}
-}
