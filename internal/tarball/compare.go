@@ -34,11 +34,11 @@ type Verdict struct {
 	Rebuilt Result
 	// Report explains a difference: A is the file, B the tree. It is nil where
 	// the tar streams are the same.
-	Report *Report
+	Report *Difference
 }
 
 // explain fills in the grade and the report of a file that differs.
-func (j CompareJob) explain(ctx context.Context, l Limits, v *Verdict) error {
+func (j CompareJob) explain(ctx context.Context, l ArchiveLimits, v *Verdict) error {
 	tree, err := TreeSource("rebuilt", j.Tree, j.Prefix)
 	if err != nil {
 		return fmt.Errorf("%s: %w", j.Name, err)
@@ -58,7 +58,7 @@ func (j CompareJob) explain(ctx context.Context, l Limits, v *Verdict) error {
 // that the tree makes. It does not prove that the file is what the recipe
 // makes: a verdict is never better than SameTar. It is for those who only care
 // for what is unpacked.
-func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([]Verdict, error) {
+func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l ArchiveLimits) ([]Verdict, error) {
 	o = o.filled()
 	verdicts := make([]Verdict, len(jobs))
 	g, gctx := errgroup.WithContext(ctx)
@@ -76,7 +76,7 @@ func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([
 	return verdicts, nil
 }
 
-func (j CompareJob) fast(ctx context.Context, o Options, l Limits) (Verdict, error) {
+func (j CompareJob) fast(ctx context.Context, o Options, l ArchiveLimits) (Verdict, error) {
 	v := Verdict{Name: j.Name, Grade: SameTar, Rebuilt: Result{Name: j.Name}}
 	if _, err := ParseRecipe(string(j.Recipe)); err != nil {
 		return v, fmt.Errorf("%s: %w", j.Name, err)

@@ -60,7 +60,7 @@ func TestRecipes(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), `cell: recipe "zstd-3" is not known; known: gnu-gzip-6`) {
 		t.Errorf("got %v, want the unknown recipe and the known ones named", err)
 	}
-	if _, err = CompareFast(context.Background(), []CompareJob{{Name: "cell", Recipe: "x", Have: strings.NewReader("")}}, Options{}, Limits{}); err == nil {
+	if _, err = CompareFast(context.Background(), []CompareJob{{Name: "cell", Recipe: "x", Have: strings.NewReader("")}}, Options{}, ArchiveLimits{}); err == nil {
 		t.Error("CompareFast: an unknown recipe is not refused")
 	}
 }
