@@ -15,7 +15,7 @@ import (
 // a folder. The version comes from release.json there, everything else from
 // the configuration of whoever asks. A release.json that cannot be read is for
 // verify to refuse, with all else that is wrong: the configured version serves.
-func (a *app) configuredIdentity(dist string) ([]verify.Identity, error) {
+func (a *app) configuredIdentity(dist string) ([]verify.CertificateIdentity, error) {
 	c, err := a.load()
 	if err != nil {
 		return nil, err
@@ -29,7 +29,7 @@ func (a *app) configuredIdentity(dist string) ([]verify.Identity, error) {
 		if err == nil {
 			version = record.Version
 		} else if version == "" {
-			return nil, &verify.Error{Class: verify.Differs, Step: path, Err: err}
+			return nil, &verify.Error{Class: verify.Differs, Check: path, Err: err}
 		}
 	case !errors.Is(err, fs.ErrNotExist):
 		return nil, err
@@ -42,7 +42,7 @@ func (a *app) configuredIdentity(dist string) ([]verify.Identity, error) {
 
 // imageIdentity is whom config.json expects to have signed an image. The version
 // is the one that the tag names in any lineage, else the configured one.
-func (a *app) imageIdentity(tag string) ([]verify.Identity, error) {
+func (a *app) imageIdentity(tag string) ([]verify.CertificateIdentity, error) {
 	c, err := a.load()
 	if err != nil {
 		return nil, err
@@ -61,10 +61,10 @@ func (a *app) imageIdentity(tag string) ([]verify.Identity, error) {
 	return a.expectedIdentity(c, version)
 }
 
-func (a *app) expectedIdentity(c *chosen, version release.Version) ([]verify.Identity, error) {
+func (a *app) expectedIdentity(c *chosen, version release.Version) ([]verify.CertificateIdentity, error) {
 	if c.config.Identity.Issuer == "" || c.config.Identity.SAN == "" {
 		return nil, usage("%s has no identity.issuer and identity.san: set them, or give --certificate-identity and --certificate-oidc-issuer", a.configFile)
 	}
 	id := c.config.ExpectedIdentity(version)
-	return []verify.Identity{{SAN: id.SAN, Issuer: id.Issuer}}, nil
+	return []verify.CertificateIdentity{{SAN: id.SAN, Issuer: id.Issuer}}, nil
 }

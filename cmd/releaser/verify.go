@@ -109,7 +109,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	f.report.late = live && p.live() && onScreen(a.out) // the text and the bars would be in each other's way
 	live = live && !f.report.late
 	in.Pack.Progress = p.move
-	in.Progress = func(s verify.Step) {
+	in.Progress = func(s verify.Result) {
 		if live {
 			a.say("%s", strings.TrimRight(s.Text(), "\n"))
 		}
@@ -145,7 +145,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	if t.loose != nil {
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
-	var fallback []verify.Identity
+	var fallback []verify.CertificateIdentity
 	if !f.trust.given() {
 		var err error
 		if fallback, err = a.configuredIdentity(t.dist); err != nil {
@@ -163,7 +163,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		if err != nil {
 			return verify.Report{}, err
 		}
-		in.Describe = func(asset string) verify.Loose {
+		in.Describe = func(asset string) verify.Standalone {
 			l, _ := names.loose(asset, f)
 			return l
 		}
@@ -194,7 +194,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 		instead = &ref
 	}
 	if f.offline && (instead == nil || instead.Kind != oci.Layout) {
-		in.NoImages = "--offline, and no --image oci-layout:DIR to compare with"
+		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
 		return func() {}, nil
 	}
 	spool, err := tarball.NewSpool("")
@@ -208,10 +208,10 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	}
 	unpacker := oci.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	in.Images = &images{
+	in.Images = verify.CompareWith(&images{
 		access: a.accessFor(f.offline), instead: instead, extra: extra,
 		unpacker: unpacker, jobs: f.jobs, indexes: map[oci.Ref]*oci.Index{}, read: map[imageKey]*oci.Image{},
-	}
+	})
 	return func() { _ = spool.Close() }, nil
 }
 

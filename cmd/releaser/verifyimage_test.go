@@ -482,7 +482,7 @@ func spoilEntry(t *testing.T, manifest []byte, field string) []byte {
 
 // TestReportOfAnImage holds the document to its schema's name and the exit code.
 func TestReportOfAnImage(t *testing.T) {
-	r := verify.Image(verify.ImageInput{Ref: "127.0.0.1:1/tool", Subjects: []verify.Subject{{Digest: release.DigestBytes(nil)}}})
+	r := verify.Image(verify.ImageInput{Ref: "127.0.0.1:1/tool", Subjects: []verify.ImageSubject{{Digest: release.DigestBytes(nil)}}})
 	doc, err := r.JSON()
 	if err != nil || !bytes.HasPrefix(doc, []byte("{\n  \"schema\": \"releaser.verify-image/v1\",")) || r.Verified || r.ExitCode != exitUntrusted {
 		t.Errorf("got %d, %v:\n%s", r.ExitCode, err, doc)

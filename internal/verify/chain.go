@@ -12,6 +12,7 @@ import (
 	"facerec/internal/checksum"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // BundleFile is the name under which a release publishes its signature.
@@ -20,14 +21,9 @@ const BundleFile = checksum.File + ".sigstore.json"
 // Input is a release to be verified.
 type Input struct {
 	Dist   fs.FS  // the folder of the release's files
-	Policy Policy // who must have signed
+	Policy Policy // who must have signed; [Tarballs] skips signatures if it names nobody
 
-	Images   Images // nil: nothing is compared with images
-	NoImages string // why Images is nil, for the report
-
-	// NoPolicy, if not empty, says why Policy names nobody. Only [Tarballs] can do
-	// without: signatures are then skipped.
-	NoPolicy string
+	Images ImageAccess // what tarballs are compared with
 
 	// ImageSignatures asks for a signature of each image besides that of the
 	// release, by the same policy.
@@ -40,7 +36,7 @@ type Input struct {
 
 	// Describe, if not nil, says of which image a tarball is said to be made, where
 	// release.json does not.
-	Describe func(asset string) Loose
+	Describe func(asset string) Standalone
 
 	// Fast compares tar streams and does not make their compression again: a
 	// cell then ends in [SameTar] at best, which passes, and the report says what
@@ -48,7 +44,7 @@ type Input struct {
 	Fast bool
 
 	// Progress, if not nil, is called with each step as it ends.
-	Progress func(Step)
+	Progress func(Result)
 
 	Pack tarball.Options // how the rebuilding is done; it has no influence on bytes
 }
@@ -70,12 +66,11 @@ type walk struct {
 	sums   *checksum.Sums  // nil: cannot be read
 	record *release.Record // nil: cannot be used
 
-	signed map[release.Digest]Step // the link of each image's signature, by index
+	signed map[release.Digest]Result // the link of each image's signature, by index
 }
 
 func newWalk(in Input) *walk {
-	in.Policy.ExactHint = true
-	return &walk{in: in, signed: map[release.Digest]Step{}}
+	return &walk{in: in, signed: map[release.Digest]Result{}}
 }
 
 // finish gives the report, unless the work was called off.
@@ -90,20 +85,20 @@ func (w *walk) finish(ctx context.Context) (Report, error) {
 	return w.report, nil
 }
 
-func (w *walk) add(s Step) {
-	w.report.Steps = append(w.report.Steps, s)
+func (w *walk) add(s Result) {
+	w.report.Results = append(w.report.Results, s)
 	if w.in.Progress != nil {
 		w.in.Progress(s)
 	}
 }
 
 func (w *walk) pass(cell, link, subject, format string, args ...any) {
-	w.add(Step{Cell: cell, Link: link, Subject: subject, Status: Pass, Detail: fmt.Sprintf(format, args...)})
+	w.add(Result{Cell: cell, Link: link, Subject: subject, Status: Pass, Detail: fmt.Sprintf(format, args...)})
 }
 
 func (w *walk) skip(cell, link, subject, why string) {
 	class := Incomplete
-	w.add(Step{Cell: cell, Link: link, Subject: subject, Status: Skip, Class: &class, Detail: why})
+	w.add(Result{Cell: cell, Link: link, Subject: subject, Status: Skip, Class: &class, Detail: why})
 }
 
 func (w *walk) fail(cell, link, subject string, err error) {
@@ -111,13 +106,13 @@ func (w *walk) fail(cell, link, subject string, err error) {
 }
 
 // failure makes a step of an error.
-func failure(cell, link, subject string, err error) Step {
+func failure(cell, link, subject string, err error) Result {
 	class := Failed
-	s := Step{Cell: cell, Link: link, Subject: subject, Status: Fail, Class: &class, Detail: oneLine(err.Error())}
+	s := Result{Cell: cell, Link: link, Subject: subject, Status: Fail, Class: &class, Detail: text.Line(err.Error(), maxErrorText)}
 	var e *Error
 	if errors.As(err, &e) {
 		class = e.Class
-		s.Field, s.Expected, s.Got = e.Field, oneLine(e.Expected), oneLine(e.Got)
+		s.Field, s.Expected, s.Got = e.Field, text.Line(e.Expected, maxErrorText), text.Line(e.Got, maxErrorText)
 		if e.Expected+e.Got != "" { // they have lines of their own
 			s.Detail = e.text("")
 		}
@@ -155,9 +150,9 @@ func (w *walk) release() {
 		w.fail("", LinkFolder, ".", err)
 	}
 	if len(others) == 0 {
-		w.pass("", LinkChecksums, checksum.File, "%s", plural(sums.Len(), "file"))
+		w.pass("", LinkChecksums, checksum.File, "%s", text.Count(sums.Len(), "file"))
 	} else {
-		w.pass("", LinkChecksums, checksum.File, "%s; not covered: %s", plural(sums.Len(), "file"), strings.Join(firstFew(others), ", "))
+		w.pass("", LinkChecksums, checksum.File, "%s; not covered: %s", text.Count(sums.Len(), "file"), strings.Join(firstFew(others), ", "))
 	}
 	w.readRecord()
 	w.provenance()
@@ -169,13 +164,13 @@ func (w *walk) signature(sums []byte) {
 	bundle, err := w.read(BundleFile, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.fail("", LinkBundle, BundleFile, untrusted(StepBundle, "is not in the folder: the release is not signed"))
+		w.fail("", LinkBundle, BundleFile, untrusted(CheckBundle, "is not in the folder: the release is not signed"))
 		return
 	case err != nil:
 		w.fail("", LinkBundle, BundleFile, err)
 		return
 	}
-	s, err := Blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy)
+	s, err := blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy, exactHint)
 	if err != nil {
 		step := failure("", LinkBundle, BundleFile, err)
 		if bytes.Contains(sums, []byte("\r\n")) {
@@ -198,7 +193,7 @@ func (w *walk) listed(cell, link, name string, want release.Digest) found {
 		w.fail(cell, link, name, f.err)
 	case f.digest != want:
 		e := differs("sha256", want.Hex(), f.digest.Hex())
-		if why := w.instead(f, name); why != "" {
+		if why := w.whatIs(f, name); why != "" {
 			e.Err = errors.New(why)
 		}
 		w.fail(cell, link, name, e)
@@ -210,7 +205,7 @@ func (w *walk) listed(cell, link, name string, want release.Digest) found {
 }
 
 // instead says what lies in the place of a listed file, where that can be told.
-func (w *walk) instead(f found, name string) string {
+func (w *walk) whatIs(f found, name string) string {
 	if f.size == 0 {
 		return "the file is empty"
 	}
@@ -239,7 +234,7 @@ func (w *walk) readRecord() {
 	}
 	if got := release.DigestBytes(raw); got != want {
 		e := differs("sha256", want.Hex(), got.Hex())
-		if why := w.instead(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
+		if why := w.whatIs(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
 			e.Err = errors.New(why)
 		}
 		w.fail("", LinkRecord, release.RecordFile, e)
@@ -252,7 +247,7 @@ func (w *walk) readRecord() {
 	}
 	w.record = &record
 	w.report.Project, w.report.Version = record.Project, record.Version
-	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, plural(len(record.Cells), "cell"))
+	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, text.Count(len(record.Cells), "cell"))
 }
 
 // isAsset says whether a listed file is some cell's tarball.
@@ -319,10 +314,10 @@ func (w *walk) folder(strangers []string) {
 	for _, name := range strangers {
 		why := "is not among the files that checksums.txt names: nobody signed it"
 		if f := w.find(name); f.here() {
-			if is := w.instead(f, name); is != "" {
+			if is := w.whatIs(f, name); is != "" {
 				why += "; " + is
 			}
 		}
-		w.skip("", LinkFolder, oneLine(name), why)
+		w.skip("", LinkFolder, text.Line(name, maxErrorText), why)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // open opens a file for reading. What is no file is refused before it is opened:
@@ -18,7 +19,7 @@ func (w *walk) open(name string) (fs.File, int64, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if to, lerr := fs.ReadLink(w.in.Dist, name); lerr == nil {
-			return nil, 0, fmt.Errorf("is a symbolic link to %s, which is not there: %w", oneLine(to), fs.ErrNotExist)
+			return nil, 0, fmt.Errorf("is a symbolic link to %s, which is not there: %w", text.Line(to, maxErrorText), fs.ErrNotExist)
 		}
 		return nil, 0, err
 	case err != nil:

@@ -5,20 +5,21 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
-	"strconv"
 	"strings"
+
+	"facerec/internal/text"
 
 	"github.com/sigstore/sigstore-go/pkg/fulcio/certificate"
 	sgverify "github.com/sigstore/sigstore-go/pkg/verify"
 )
 
-// Identity is who may have signed: the subject alternative name that must stand
+// CertificateIdentity is who may have signed: the subject alternative name that must stand
 // in the certificate, and the OpenID Connect issuer that vouched for it. Both
 // are required, each either exactly or as a pattern.
 //
 // Patterns are regular expressions (RE2) that must match the whole value: they
 // are anchored here, whether or not they have anchors of their own.
-type Identity struct {
+type CertificateIdentity struct {
 	SAN       string `json:"san,omitempty"`
 	SANRegexp string `json:"san_regexp,omitempty"`
 
@@ -31,13 +32,13 @@ type Identity struct {
 }
 
 // Check says whether the identity can be used at all.
-func (id Identity) Check() error {
+func (id CertificateIdentity) Check() error {
 	_, err := id.matcher()
 	return err
 }
 
 // String shows the identity on one line.
-func (id Identity) String() string {
+func (id CertificateIdentity) String() string {
 	show := func(exact, pattern string) string {
 		if exact != "" {
 			return exact
@@ -48,7 +49,7 @@ func (id Identity) String() string {
 }
 
 // matcher is what sigstore-go checks with.
-func (id Identity) matcher() (sgverify.CertificateIdentity, error) {
+func (id CertificateIdentity) matcher() (sgverify.CertificateIdentity, error) {
 	var none sgverify.CertificateIdentity
 	san, err := anchored("subject alternative name", id.SAN, id.SANRegexp, id.UnsafeLooseRegexp, literalOwner,
 		`a pattern that begins with a literal https://HOST/OWNER/ or ends in a literal @HOST`)
@@ -157,13 +158,13 @@ func literal(re *syntax.Regexp) (string, bool) {
 
 // matchIdentity finds the first identity that a verified certificate has. The
 // error names every field that was wrong, of every identity that was allowed.
-func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
+func matchIdentity(ids []CertificateIdentity, cert certificate.Summary) (CertificateIdentity, error) {
 	var expected []string
 	field := ""
 	for _, id := range ids {
 		m, err := id.matcher()
 		if err != nil {
-			return Identity{}, err
+			return CertificateIdentity{}, err
 		}
 		sanErr := m.SubjectAlternativeName.Verify(cert)
 		issuerErr := m.Issuer.Verify(cert)
@@ -181,30 +182,24 @@ func matchIdentity(ids []Identity, cert certificate.Summary) (Identity, error) {
 		}
 	}
 	if len(expected) == 0 {
-		return Identity{}, errors.New("identity: none was allowed")
+		return CertificateIdentity{}, errors.New("identity: none was allowed")
 	}
-	got := plainly(cert.SubjectAlternativeName) + " from " + plainly(cert.Issuer)
+	got := text.ShowASCII(cert.SubjectAlternativeName) + " from " + text.ShowASCII(cert.Issuer)
 	switch {
 	case len(ids) == 1 && field == "subject alternative name":
-		expected[0], got = or(plainly(ids[0].SAN), "a match of "+ids[0].SANRegexp), plainly(cert.SubjectAlternativeName)
+		expected[0], got = exactOr(ids[0].SAN, ids[0].SANRegexp), text.ShowASCII(cert.SubjectAlternativeName)
 	case len(ids) == 1 && field == "issuer":
-		expected[0], got = or(plainly(ids[0].Issuer), "a match of "+ids[0].IssuerRegexp), plainly(cert.Issuer)
+		expected[0], got = exactOr(ids[0].Issuer, ids[0].IssuerRegexp), text.ShowASCII(cert.Issuer)
 	}
-	return Identity{}, &Error{Class: Untrusted, Step: StepIdentity, Field: field, Expected: strings.Join(expected, " or "), Got: got}
+	return CertificateIdentity{}, &Error{Class: Untrusted, Check: CheckIdentity, Field: field, Expected: strings.Join(expected, " or "), Got: got}
 }
 
-// plainly shows a name so that letters which only look like others, marks that
-// turn a line round, and space at an end can be told from what was expected.
-func plainly(s string) string {
-	if s != strings.TrimSpace(s) {
-		return strconv.QuoteToASCII(s)
+// exactOr shows a value that is expected exactly, or else the pattern.
+func exactOr(value, pattern string) string {
+	if value == "" {
+		return "a match of " + pattern
 	}
-	for _, r := range s {
-		if r < 0x20 || r > 0x7e {
-			return strconv.QuoteToASCII(s)
-		}
-	}
-	return s
+	return text.ShowASCII(value)
 }
 
 func or(s, otherwise string) string {
