@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"internal/tarball":    {"internal/inflate", "internal/release", "internal/text"},
 	"internal/checksum":   {"internal/release", "internal/text"},
 	"models":              {},
-	"internal/models":     {"models"},
+	"internal/models":     {"internal/atomicfile", "models"},
 	"internal/app":        {"internal/text", "internal/atomicfile"},
 	"internal/oci":        {"internal/inflate", "internal/release", "internal/tarball", "internal/text", "internal/atomicfile"},
 	"internal/sbom":       {"internal/release", "internal/tarball", "internal/text"},

@@ -6,17 +6,17 @@ import (
 	"facerec/internal/dlib"
 )
 
-// theWorld is the real one, with dlib if the program was built with it.
-func theWorld() *world {
-	w := newWorld()
-	w.built = func() error {
+// hostEnvironment is the real one, with dlib if the program was built with it.
+func hostEnvironment() *environment {
+	env := newEnvironment()
+	env.built = func() error {
 		if dlib.Version() == "" {
 			return fmt.Errorf("%w; released programs have it", dlib.ErrBuiltWithout)
 		}
 		return nil
 	}
-	w.open = dlib.Open
-	w.dlib = dlib.Version
-	w.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
-	return w
+	env.open = dlib.Open
+	env.dlib = dlib.Version
+	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
+	return env
 }

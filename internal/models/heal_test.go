@@ -46,7 +46,7 @@ func TestHeal(t *testing.T) {
 		"empty":        {map[string][]byte{"big.dat": bigModel, "tiny.dat": {}}, []State{WrongSize}},
 		"too long":     {map[string][]byte{"big.dat": bigModel, "tiny.dat": append(bytes.Clone(tinyModel), 0)}, []State{WrongSize}},
 		"one bit":      {map[string][]byte{"big.dat": flipped(bigModel), "tiny.dat": tinyModel}, []State{WrongHash}},
-		"left behind":  {map[string][]byte{"big.dat": bigModel, "tiny.dat": tinyModel, ".big.dat.ABCDEFGH.tmp": []byte("half")}, nil},
+		"left behind":  {map[string][]byte{"big.dat": bigModel, "tiny.dat": tinyModel, ".partial-1234": []byte("half")}, nil},
 		"other things": {map[string][]byte{"big.dat": bigModel, "notes.txt": []byte("mine"), ".hidden.tmp": []byte("mine")}, []State{Missing}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestHeal(t *testing.T) {
 	}
 }
 
-// A link in the folder is replaced, and what it points at is left alone.
+// A link in the directory is replaced, and what it points at is left alone.
 func TestHealReplacesLinks(t *testing.T) {
 	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "precious")
 	if err := os.WriteFile(outside, []byte("precious"), 0o644); err != nil {
@@ -149,11 +149,11 @@ func TestHealFails(t *testing.T) {
 		})
 	}
 	if _, err := Heal(t.Context(), filepath.Join(t.TempDir(), "none"), baked, twoModels); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no folder: %v", err)
+		t.Errorf("no directory: %v", err)
 	}
 }
 
-// TestHealTogether heals one folder from many sides while somebody reads it:
+// TestHealTogether heals one directory from many sides while somebody reads it:
 // at no time is there a file that is not whole.
 func TestHealTogether(t *testing.T) {
 	dir := t.TempDir()

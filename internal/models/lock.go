@@ -1,5 +1,5 @@
 // Package models knows which model files facerec needs, and whether those in a
-// folder are the pinned ones.
+// directory are the pinned ones.
 //
 // The pins stand in models/models.lock.json: for each file its name, size in
 // bytes, SHA-256, licence, origin and what needs it. The same text is compiled
