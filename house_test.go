@@ -21,7 +21,7 @@ var rooms = map[string][]string{
 	"internal/tarball":    {"internal/inflate", "internal/release", "internal/text"},
 	"internal/checksum":   {"internal/release", "internal/text"},
 	"models":              {},
-	"internal/models":     {"models"},
+	"internal/models":     {"internal/atomicfile", "models"},
 	"internal/app":        {"internal/text", "internal/atomicfile"},
 	"internal/oci":        {"internal/inflate", "internal/release", "internal/tarball", "internal/text", "internal/atomicfile"},
 	"internal/sbom":       {"internal/release", "internal/tarball", "internal/text"},
@@ -30,16 +30,16 @@ var rooms = map[string][]string{
 	"internal/trust":      {"internal/release", "internal/text", "internal/atomicfile"},
 	"internal/dlib":       {"internal/app", "internal/app/picture"},
 	"toolchain":           {},
-	"internal/inputs":     {"internal/models", "models", "toolchain"},
+	"internal/inputs":     {"internal/atomicfile", "internal/release", "internal/text", "internal/models", "models", "toolchain"},
 	"internal/loopback":   {},
 	"cmd/releaser":        {"internal/text", "internal/atomicfile", "internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/trust", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/app/picture", "internal/atomicfile", "internal/dlib", "internal/models", "internal/text", "models"},
-	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
+	"tools/inputs":        {"internal/text", "internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
 	"tools/container":     {"internal/inputs", "internal/release"},
 	"tools/demo":          {"internal/release", "internal/loopback"},
 	"tools/bench":         {"internal/release", "internal/loopback"},
 	"tools/reprotest":     {"internal/release"},
-	"tools/trusted-root":  {"internal/trust", "internal/verify"},
+	"tools/trusted-root":  {"internal/atomicfile", "internal/trust", "internal/verify"},
 }
 
 // only names the sole importers of what must stay behind one door.

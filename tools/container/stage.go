@@ -12,9 +12,9 @@ import (
 	"facerec/internal/release"
 )
 
-// stage lays one cell's image out in a folder: what config.json names, where
+// stage lays one cell's image out in a directory: what config.json names, where
 // and with the modes that it says. It follows the rules of `releaser build`
-// (of a file's own mode only the owner's execute bit counts, folders are 0755),
+// (of a file's own mode only the owner's execute bit counts, directories are 0755),
 // so that the Dockerfile need not repeat them.
 func stage(config *release.Config, args []string, stderr io.Writer) error {
 	flags := flag.NewFlagSet("container stage", flag.ContinueOnError)
@@ -24,7 +24,7 @@ func stage(config *release.Config, args []string, stderr io.Writer) error {
 		return usageError{err}
 	}
 	if flags.NArg() != 1 {
-		return usageError{fmt.Errorf("stage: expected one folder, got %d arguments", flags.NArg())}
+		return usageError{fmt.Errorf("stage: expected one directory, got %d arguments", flags.NArg())}
 	}
 	cell, err := oneCell(config, *name)
 	if err != nil {
@@ -74,7 +74,7 @@ func layItem(src, dest string, mode *uint32) error {
 		}
 		switch {
 		case fi.IsDir():
-			return folder(to)
+			return directory(to)
 		case fi.Mode()&fs.ModeSymlink != 0:
 			link, err := os.Readlink(p)
 			if err != nil {
@@ -82,7 +82,7 @@ func layItem(src, dest string, mode *uint32) error {
 			}
 			return os.Symlink(link, to)
 		case !fi.Mode().IsRegular():
-			return fmt.Errorf("%s is neither a file, a folder nor a symbolic link", p)
+			return fmt.Errorf("%s is neither a file, a directory nor a symbolic link", p)
 		}
 		perm := fs.FileMode(0o644)
 		if fi.Mode()&0o100 != 0 {
@@ -91,19 +91,19 @@ func layItem(src, dest string, mode *uint32) error {
 		if mode != nil {
 			perm = fs.FileMode(*mode & 0o777)
 		}
-		if err := folder(filepath.Dir(to)); err != nil {
+		if err := directory(filepath.Dir(to)); err != nil {
 			return err
 		}
 		return copyFile(p, to, perm)
 	})
 }
 
-// folder makes a folder and those above it, all 0755 whatever the umask is.
-func folder(dir string) error {
+// directory makes a directory and those above it, all 0755 whatever the umask is.
+func directory(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
-	if err := folder(filepath.Dir(dir)); err != nil {
+	if err := directory(filepath.Dir(dir)); err != nil {
 		return err
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil {
