@@ -44,6 +44,7 @@ ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 COPY go.mod go.sum inputs.lock.json ./
 COPY tools/inputs tools/inputs
 COPY internal/atomicfile internal/atomicfile
+COPY internal/executable internal/executable
 COPY internal/inputs internal/inputs
 COPY internal/models internal/models
 COPY internal/release internal/release
