@@ -16,7 +16,7 @@ import (
 
 type diffAnswer struct {
 	Schema string `json:"schema"`
-	tarball.Report
+	tarball.Difference
 }
 
 func (a *app) diffVerb() *cobra.Command {
@@ -60,7 +60,7 @@ Exit code 0 if both are the same, 3 if they differ.`,
 				return err
 			}
 			if a.json {
-				err = a.answer(diffAnswer{"releaser.diff/v1", report})
+				err = a.answer(diffAnswer{"releaser.diff/v2", report})
 			} else {
 				err = tarball.WriteText(a.out, report, most)
 			}
@@ -111,13 +111,13 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 		return tarball.Source{}, nil, err
 	}
 	src, err := tarball.TreeSource(name, flat.Tree, prefix)
-	src.Origin = origin(img, flat, prefix)
+	src.Layers = origin(img, flat, prefix)
 	return src, nothing, err
 }
 
 // origin tells which layer of img each entry below prefix came from.
-func origin(img *oci.Image, flat oci.Flat, prefix string) *tarball.Origin {
-	o := &tarball.Origin{}
+func origin(img *oci.Image, flat oci.Flat, prefix string) *tarball.LayerMap {
+	o := &tarball.LayerMap{}
 	number := map[release.Digest]int{}
 	for i, l := range img.Layers {
 		o.Layers = append(o.Layers, tarball.Layer{Digest: l.Digest.String(), DiffID: l.DiffID.String()})

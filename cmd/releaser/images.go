@@ -82,9 +82,9 @@ func (i *images) Platform(ctx context.Context, image string, index release.Diges
 	return m.Digest, nil
 }
 
-// Beside implements verify.Images.
-func (i *images) Beside(ctx context.Context, image string, index release.Digest) (verify.Subject, error) {
-	s := verify.Subject{Digest: index}
+// Referrers implements verify.Images.
+func (i *images) Referrers(ctx context.Context, image string, index release.Digest) (verify.ImageSubject, error) {
+	s := verify.ImageSubject{Digest: index}
 	ix, err := i.index(ctx, image, index)
 	if err != nil {
 		return s, err
@@ -186,7 +186,7 @@ func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry
 func asDifference(err error) error {
 	var m *oci.MismatchError
 	if errors.As(err, &m) {
-		return &verify.Error{Class: verify.Differs, Step: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got,
+		return &verify.Error{Class: verify.Differs, Check: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got,
 			Err: errors.New("the copy there is damaged or was replaced: fetch it from another place")}
 	}
 	return err

@@ -156,7 +156,7 @@ func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) erro
 		return err
 	}
 	defer f.Close()
-	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	index, err := tarball.List(f, tarball.DefaultLimits())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what.path, err)
 	}

@@ -127,8 +127,8 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
-	var refused *trust.Refused
-	var invalid *trust.Invalid
+	var refused *trust.RefusedError
+	var invalid *trust.InvalidError
 	switch {
 	case err == nil:
 		return 0

@@ -28,11 +28,11 @@ type signFlags struct {
 }
 
 type signAnswer struct {
-	Schema string            `json:"schema"`
-	Bundle string            `json:"bundle,omitempty"`
-	Signed *verify.Signature `json:"signature,omitempty"`
-	Trust  *verify.Origin    `json:"trust_root,omitempty"`
-	Images []signedImage     `json:"images,omitempty"`
+	Schema string              `json:"schema"`
+	Bundle string              `json:"bundle,omitempty"`
+	Signed *verify.Signature   `json:"signature,omitempty"`
+	Trust  *verify.TrustOrigin `json:"trust_root,omitempty"`
+	Images []signedImage       `json:"images,omitempty"`
 
 	Provenance string `json:"provenance,omitempty"`
 }
@@ -119,11 +119,11 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	var bundle []byte
 	if dist != "" {
 		answer.Signed = new(verify.Signature)
-		signer.Verify = func(bundle, data []byte) (err error) {
+		check := func(bundle, data []byte) (err error) {
 			*answer.Signed, err = verify.Blob(bundle, verify.Data(bytes.NewReader(data)), policy)
 			return err
 		}
-		if bundle, err = sign.Checksums(ctx, sums, signer); err != nil {
+		if bundle, err = sign.Checksums(ctx, sums, signer, check); err != nil {
 			return err
 		}
 	}
@@ -222,7 +222,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 			return s, none, fmt.Errorf("%s: %w", place, err)
 		}
 	}
-	var fallback []verify.Identity
+	var fallback []verify.CertificateIdentity
 	if f.key != "" {
 		if s.Key, err = readPrivateKey(f.key); err != nil {
 			return s, none, err
@@ -239,7 +239,12 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 			return s, none, err
 		}
 		if !f.trust.given() {
-			if fallback, err = a.configuredIdentity(dist); err != nil {
+			c, err := a.load()
+			if err != nil {
+				return s, none, err
+			}
+			// What is signed here is the signer's own: its version is taken as it is.
+			if fallback, err = a.configuredIdentity(c, dist, &verify.Expectation{}); err != nil {
 				return s, none, err
 			}
 		}
@@ -269,7 +274,7 @@ func (a *app) signingConfig(f signFlags) (raw []byte, place string, err error) {
 }
 
 // policyFor is policy with the public half of a private key, if there is one.
-func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Identity) (verify.Policy, error) {
+func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.CertificateIdentity) (verify.Policy, error) {
 	if key == nil {
 		return a.policy(f, fallback...)
 	}

@@ -88,15 +88,15 @@ func (a *app) attestImage(ctx context.Context, i *signedImage, s sign.Signer, po
 				return err
 			}
 		}
-		s.Verify = func(bundle, statement []byte) error {
+		check := func(bundle, statement []byte) error {
 			got, err := verify.Blob(bundle, verify.Digest(i.at.Digest), policy)
 			if err == nil && (got.PredicateType != t.predicateType || !bytes.Equal(got.Statement, statement)) {
-				err = errors.New("the statement in the bundle is another")
+				err = errors.New("the bundle contains a different statement")
 			}
 			return err
 		}
 		var err error
-		if t.bundle, err = sign.Attestation(ctx, i.at.Digest, t.predicateType, t.predicate, s); err != nil {
+		if t.bundle, err = sign.Attestation(ctx, i.at.Digest, t.predicateType, t.predicate, s, check); err != nil {
 			return err
 		}
 	}

@@ -59,9 +59,9 @@ func (a *app) imagesToSign(ctx context.Context, names []string) ([]signedImage, 
 // signImage makes the bundle and verifies it as verify-image does.
 func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, policy verify.Policy) (err error) {
 	a.note("sign: %s", i.Ref)
-	s.Verify = func(bundle, _ []byte) error {
-		report := verify.Image(verify.ImageInput{Ref: i.Ref, Policy: policy, Subjects: []verify.Subject{{
-			Digest: i.at.Digest, Attached: []verify.Attached{{Place: "new", MediaType: sign.BundleMediaType, Data: bundle}},
+	check := func(bundle, _ []byte) error {
+		report := verify.Image(ctx, verify.ImageInput{Ref: i.Ref, Policy: policy, Subjects: []verify.ImageSubject{{
+			Digest: i.at.Digest, Layers: []verify.SignatureLayer{{Place: "new", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return bundle, nil }}},
 		}}})
 		r := report.Subjects[0]
 		if !report.Verified {
@@ -70,7 +70,7 @@ func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, poli
 		i.Signed = r.Signatures[0].Signature
 		return nil
 	}
-	if i.bundle, err = sign.Image(ctx, i.at.Digest, s); err != nil {
+	if i.bundle, err = sign.Image(ctx, i.at.Digest, s, check); err != nil {
 		return err
 	}
 	return a.attestImage(ctx, i, s, policy)

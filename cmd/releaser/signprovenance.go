@@ -33,19 +33,19 @@ func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, po
 	if err != nil {
 		return nil, fmt.Errorf("provenance: %w", err)
 	}
-	s.Verify = func(bundle, statement []byte) error {
+	check := func(bundle, statement []byte) error {
 		for _, c := range record.Cells {
 			got, err := verify.Blob(bundle, verify.Digest(c.FileSHA256.Digest), policy)
 			if err != nil {
 				return err
 			}
 			if !bytes.Equal(got.Statement, statement) {
-				return errors.New("the statement in the bundle is another")
+				return errors.New("the bundle contains a different statement")
 			}
 		}
 		return nil
 	}
-	return sign.Provenance(ctx, record, inputs, builder(policy), s)
+	return sign.Provenance(ctx, record, inputs, builder(policy), s, check)
 }
 
 // inputs are config.json and the lock beside it, as far as they are there.

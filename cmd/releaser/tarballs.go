@@ -25,7 +25,7 @@ func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Inpu
 	if err != nil {
 		return verify.Report{}, err
 	}
-	loose := make([]verify.Loose, len(paths))
+	loose := make([]verify.Standalone, len(paths))
 	version := release.Version("")
 	for i, path := range paths {
 		var v release.Version
@@ -35,28 +35,28 @@ func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Inpu
 		}
 	}
 	in.Dist = files{}
-	if in.Policy, in.NoPolicy, err = a.loosePolicy(&f.trust, names.config, version); err != nil {
+	if in.Policy, err = a.standalonePolicy(&f.trust, names.config, version); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
-	if in.NoPolicy == "" {
+	if !in.Policy.Empty() {
 		a.note("verify: expecting %s", expected(in.Policy))
 	}
 	return verify.Tarballs(ctx, in, loose)
 }
 
-// loosePolicy is the policy for the images' signatures, or why there is none.
-func (a *app) loosePolicy(f *trustFlags, c *chosen, version release.Version) (p verify.Policy, none string, err error) {
-	var fallback []verify.Identity
+// standalonePolicy is the policy for the images' signatures, empty if neither a
+// flag nor config.json names a signer.
+func (a *app) standalonePolicy(f *trustFlags, c *chosen, version release.Version) (p verify.Policy, err error) {
+	var fallback []verify.CertificateIdentity
 	if !f.given() {
 		if c == nil || c.config.Identity.Issuer == "" || c.config.Identity.SAN == "" || version == "" {
-			return p, "no signer was named: give --key, or --certificate-identity and --certificate-oidc-issuer", nil
+			return p, nil
 		}
 		if fallback, err = a.expectedIdentity(c, version); err != nil {
-			return p, "", err
+			return p, err
 		}
 	}
-	p, err = a.policy(f, fallback...)
-	return p, "", err
+	return a.policy(f, fallback...)
 }
 
 // looseImage is where the images of loose tarballs are; c is nil without config.json.
@@ -80,8 +80,8 @@ func looseImage(c *chosen, flag string) (oci.Ref, error) {
 }
 
 // loose says of which image a tarball is said to be made.
-func (n assetNames) loose(path string, f verifyFlags) (verify.Loose, release.Version) {
-	l := verify.Loose{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: string(tarball.DefaultRecipe)}}
+func (n assetNames) loose(path string, f verifyFlags) (verify.Standalone, release.Version) {
+	l := verify.Standalone{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: string(tarball.DefaultRecipe)}}
 	named, ok := n.match(filepath.Base(path))
 	if ok {
 		l.Cell.Platform = named.platform

@@ -40,7 +40,7 @@ func (f *trustFlags) given() bool {
 
 // policy reads the files and builds the policy. fallback is the identity to
 // expect when no flag names a signer.
-func (a *app) policy(f *trustFlags, fallback ...verify.Identity) (verify.Policy, error) {
+func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (verify.Policy, error) {
 	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog}
 	if f.noLog && f.key == "" {
 		return p, usage("--unsafe-no-transparency-log goes with --key: a certificate is worth nothing without the log")
@@ -68,10 +68,10 @@ func (a *app) policy(f *trustFlags, fallback ...verify.Identity) (verify.Policy,
 		p.Identities = fallback
 	}
 	for _, san := range f.san {
-		p.Identities = append(p.Identities, f.identity(verify.Identity{SAN: san}))
+		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SAN: san}))
 	}
 	for _, re := range f.sanPattern {
-		p.Identities = append(p.Identities, f.identity(verify.Identity{SANRegexp: re}))
+		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SANRegexp: re}))
 	}
 	if len(p.Identities) == 0 {
 		return p, usage("nobody to expect: give --key FILE, or --certificate-identity and --certificate-oidc-issuer")
@@ -84,7 +84,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.Identity) (verify.Policy,
 	return p, nil
 }
 
-func (f *trustFlags) identity(id verify.Identity) verify.Identity {
+func (f *trustFlags) identity(id verify.CertificateIdentity) verify.CertificateIdentity {
 	id.Issuer, id.IssuerRegexp, id.UnsafeLooseRegexp = f.issuer, f.issuerPattern, f.looseRegexp
 	return id
 }

@@ -41,7 +41,7 @@ func readKept() (k trust.Kept, path string, ok bool, err error) {
 		k, err = trust.ParseKept(raw)
 	}
 	if err != nil {
-		return k, path, false, &verify.Error{Class: verify.Untrusted, Step: verify.StepTrustRoot,
+		return k, path, false, &verify.Error{Class: verify.Untrusted, Check: verify.CheckTrustRoot,
 			Err: fmt.Errorf("%s: %w: fetch it again with 'releaser trust update', or remove it", path, err)}
 	}
 	return k, path, true, nil
@@ -72,7 +72,7 @@ func chooseRoot(path string, now time.Time) (*verify.TrustedRoot, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", path, err)
 		}
-		return root.From(verify.Origin{From: verify.FromFile, Source: path}, now)
+		return root.From(verify.TrustOrigin{From: verify.FromFile, Source: path}, now)
 	}
 	carried, origin, err := verify.PublicGood()
 	if err != nil {
@@ -93,6 +93,6 @@ func chooseRoot(path string, now time.Time) (*verify.TrustedRoot, error) {
 	return root.From(keptOrigin(kept), now)
 }
 
-func keptOrigin(k trust.Kept) verify.Origin {
-	return verify.Origin{From: verify.FromUpdate, Source: k.Mirror, Fetched: k.Fetched, TUFRoot: k.TUFRoot(), Until: k.Until()}
+func keptOrigin(k trust.Kept) verify.TrustOrigin {
+	return verify.TrustOrigin{From: verify.FromUpdate, Source: k.Mirror, Fetched: k.Fetched, TUFRoot: k.TUFRoot(), Until: k.Until()}
 }

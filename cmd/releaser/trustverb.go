@@ -38,12 +38,12 @@ warning, and a year later no more.`,
 type trustUpdateFlags struct{ mirror, root, out string }
 
 type trustUpdateAnswer struct {
-	Schema   string           `json:"schema"`
-	Changed  bool             `json:"changed"`
-	Root     verify.Origin    `json:"trust_root"`
-	Metadata []trust.Metadata `json:"metadata"`
-	Kept     string           `json:"kept"`          // path
-	Out      string           `json:"out,omitempty"` // path
+	Schema   string             `json:"schema"`
+	Changed  bool               `json:"changed"`
+	Root     verify.TrustOrigin `json:"trust_root"`
+	Metadata []trust.Metadata   `json:"metadata"`
+	Kept     string             `json:"kept"`          // path
+	Out      string             `json:"out,omitempty"` // path
 }
 
 func (a *app) trustUpdateVerb() *cobra.Command {
@@ -90,7 +90,7 @@ func (a *app) trustUpdate(ctx context.Context, f trustUpdateFlags, now time.Time
 	before, _, _, _ := readKept() // one that cannot be read is about to be replaced
 	a.note("trust: asking %s", f.mirror)
 	k, err := trust.Update(ctx, request)
-	var refused *trust.Refused
+	var refused *trust.RefusedError
 	if errors.As(err, &refused) && f.root == "" && f.mirror != trust.PublicGood {
 		return fmt.Errorf("%w; if this is no mirror of the public-good instance, give its root.json with --root FILE", err)
 	}
@@ -136,13 +136,13 @@ func (a *app) trustUpdate(ctx context.Context, f trustUpdateFlags, now time.Time
 }
 
 type trustShowAnswer struct {
-	Schema   string           `json:"schema"`
-	Usable   bool             `json:"usable"`
-	Why      string           `json:"why,omitempty"` // it is not usable
-	Root     verify.Origin    `json:"trust_root"`
-	Kept     string           `json:"kept,omitempty"` // path, of a kept root
-	Metadata []trust.Metadata `json:"metadata,omitempty"`
-	Contents []verify.Trusted `json:"contents"`
+	Schema   string             `json:"schema"`
+	Usable   bool               `json:"usable"`
+	Why      string             `json:"why,omitempty"` // it is not usable
+	Root     verify.TrustOrigin `json:"trust_root"`
+	Kept     string             `json:"kept,omitempty"` // path, of a kept root
+	Metadata []trust.Metadata   `json:"metadata,omitempty"`
+	Contents []verify.Trusted   `json:"contents"`
 }
 
 func (a *app) trustShowVerb() *cobra.Command {

@@ -15,12 +15,12 @@ import (
 )
 
 type blobAnswer struct {
-	Schema    string            `json:"schema"`
-	Verified  bool              `json:"verified"`
-	TrustRoot *verify.Origin    `json:"trust_root,omitempty"`
-	Signature *verify.Signature `json:"signature,omitempty"`
-	Error     string            `json:"error,omitempty"`
-	Class     string            `json:"class,omitempty"`
+	Schema    string              `json:"schema"`
+	Verified  bool                `json:"verified"`
+	TrustRoot *verify.TrustOrigin `json:"trust_root,omitempty"`
+	Signature *verify.Signature   `json:"signature,omitempty"`
+	Error     string              `json:"error,omitempty"`
+	Class     string              `json:"class,omitempty"`
 }
 
 func (a *app) verifyBlobVerb() *cobra.Command {

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
-	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
@@ -63,7 +63,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 		}
 		in.Attestations = append(in.Attestations, t)
 	}
-	var fallback []verify.Identity
+	var fallback []verify.CertificateIdentity
 	if !f.trust.given() {
 		if fallback, err = a.imageIdentity(ref.Tag); err != nil {
 			return err
@@ -76,7 +76,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
 		return err
 	}
-	report := verify.Image(in)
+	report := verify.Image(ctx, in)
 	if a.json {
 		raw, err := report.JSON()
 		if err != nil {
@@ -94,16 +94,16 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 
 // subjects reads what stands beside an image and beside each manifest in it. It
 // gives the reference pinned to its digest.
-func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Subject, error) {
+func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.ImageSubject, error) {
 	ix, err := oci.ReadIndex(ctx, ref, a.access())
 	if err != nil {
 		return "", nil, err
 	}
-	all := []verify.Subject{{Digest: ix.Digest}}
+	all := []verify.ImageSubject{{Digest: ix.Digest}}
 	if !ix.Single {
 		for _, m := range ix.Manifests {
 			if m.Platform != "unknown/unknown" { // what builders put beside images
-				all = append(all, verify.Subject{Digest: m.Digest, Platform: m.Platform})
+				all = append(all, verify.ImageSubject{Digest: m.Digest, Platform: m.Platform})
 			}
 		}
 	}
@@ -117,25 +117,28 @@ func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Subje
 }
 
 // readBeside reads what stands beside one digest.
-func readBeside(ctx context.Context, at oci.Ref, s *verify.Subject, access oci.Access) error {
+func readBeside(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
 	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
 	if err != nil {
 		return err
 	}
 	s.Problems = problems
-	read := map[release.Digest]verify.Attached{}
+	seen := map[string]bool{}
 	for _, att := range found {
 		for _, l := range att.Layers {
-			if !verify.Attachable(l.MediaType) {
+			if !verify.IsSignatureLayer(l.MediaType) {
 				continue
 			}
-			one, ok := read[l.Digest]
-			if !ok {
-				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
-				read[l.Digest] = one
+			// The same bytes may be listed twice, with other annotations.
+			key := fmt.Sprint(l.Digest, l.MediaType, l.Annotations)
+			if seen[key] {
+				continue
 			}
-			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
-			s.Attached = append(s.Attached, one)
+			seen[key] = true
+			s.Layers = append(s.Layers, verify.SignatureLayer{
+				Place: att.Place, MediaType: l.MediaType, Annotations: l.Annotations,
+				Read: func(ctx context.Context) ([]byte, error) { return att.Read(ctx, l, verify.MaxBundle) },
+			})
 		}
 	}
 	return ctx.Err()

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"facerec/internal/release"
-	"facerec/internal/tarball"
+	plain "facerec/internal/text"
 )
 
 // CheckStatus is what came of one check.
@@ -291,7 +291,7 @@ func summary(list []Finding) string {
 			out = append(out, fmt.Sprintf("and %d more", len(list)-most))
 			break
 		}
-		out = append(out, tarball.Show(f.Path)+": "+f.Detail)
+		out = append(out, plain.Show(f.Path)+": "+f.Detail)
 	}
 	return strings.Join(out, "; ")
 }

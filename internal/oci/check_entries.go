@@ -14,6 +14,7 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	plain "facerec/internal/text"
 )
 
 // facts are what is known of file contents, which platforms and layers share.
@@ -353,7 +354,7 @@ func (c *inspection) entrypoint() CheckResult {
 	if why != "" {
 		return c.result(checkEntrypoint, []Finding{{name, why}}, "")
 	}
-	return c.result(checkEntrypoint, nil, fmt.Sprintf("%s, mode %04o", tarball.Show(name), d.mode))
+	return c.result(checkEntrypoint, nil, fmt.Sprintf("%s, mode %04o", plain.Show(name), d.mode))
 }
 
 func (c *inspection) find(program, workdir string, env []string) (string, *dirent, string) {

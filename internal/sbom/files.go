@@ -11,6 +11,7 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // Sums remembers SHA-1 sums of contents, so that what several cells have in
@@ -96,7 +97,7 @@ func (b *builder) contents() (string, error) {
 			err = b.modules(&f, content)
 		}
 		if err != nil {
-			return "", fmt.Errorf("%s: %w", tarball.Show(b.Record.Prefix+"/"+e.Name), err)
+			return "", fmt.Errorf("%s: %w", text.Show(b.Record.Prefix+"/"+e.Name), err)
 		}
 		b.files = append(b.files, f)
 		codes = append(codes, hex.EncodeToString(f.sha1[:]))

@@ -35,15 +35,15 @@ const statementType = "https://in-toto.io/Statement/v1"
 
 // Image signs an index or a manifest by its digest: a statement about it whose
 // predicate is empty. The bundle belongs beside the image, see ImageAnnotations.
-func Image(ctx context.Context, image release.Digest, s Signer) (bundle []byte, err error) {
+func Image(ctx context.Context, image release.Digest, s Signer, verify Verifier) (bundle []byte, err error) {
 	if image.IsZero() {
 		return nil, fmt.Errorf("sign: no digest of an image was given")
 	}
-	return Attestation(ctx, image, PredicateImage, json.RawMessage("{}"), s)
+	return Attestation(ctx, image, PredicateImage, json.RawMessage("{}"), s, verify)
 }
 
 // Attestation signs that a predicate, in JSON, holds for an index or a manifest.
-func Attestation(ctx context.Context, image release.Digest, predicateType string, predicate json.RawMessage, s Signer) (bundle []byte, err error) {
+func Attestation(ctx context.Context, image release.Digest, predicateType string, predicate json.RawMessage, s Signer, verify Verifier) (bundle []byte, err error) {
 	text, err := json.Marshal(statement{
 		Type: statementType, Subject: []subject{{Digest: map[string]string{"sha256": image.Hex()}}},
 		PredicateType: predicateType, Predicate: predicate,
@@ -51,7 +51,7 @@ func Attestation(ctx context.Context, image release.Digest, predicateType string
 	if err != nil {
 		return nil, fmt.Errorf("sign: predicate: %w", err)
 	}
-	return Statement(ctx, text, s)
+	return Statement(ctx, text, s, verify)
 }
 
 // ImageAnnotations are what cosign looks for on a bundle's manifest.

@@ -37,7 +37,7 @@ type Input struct {
 // whoever compresses otherwise still has the same tar. The materials are of each
 // image the index, the platform manifest, its configuration and its layers, and
 // then the inputs, in the order given. builder is a URI that names who made it.
-func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer) (bundle []byte, err error) {
+func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer, verify Verifier) (bundle []byte, err error) {
 	if len(r.Cells) == 0 {
 		return nil, errors.New("sign: a release without cells has no provenance")
 	}
@@ -77,7 +77,7 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 	if err != nil {
 		return nil, fmt.Errorf("sign: provenance: %w", err)
 	}
-	return Statement(ctx, text, s)
+	return Statement(ctx, text, s, verify)
 }
 
 // ImageProvenance is the predicate, of type PredicateProvenance, that says what an

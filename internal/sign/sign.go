@@ -13,7 +13,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"facerec/internal/checksum"
-	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // BundleFile is the name under which a release publishes the bundle.
@@ -33,10 +33,6 @@ type Signer struct {
 	// for keyless signing. For a managed key all are optional, but Rekor version 2
 	// wants a timestamp authority beside it, for it keeps no time.
 	Services Services
-
-	// Verify checks a finished bundle over the data that was signed. It is
-	// required; what it refuses is not returned to anybody.
-	Verify func(bundle, data []byte) error
 }
 
 // retries is how often a service that answers 5xx is asked again: a timestamp
@@ -45,27 +41,31 @@ type Signer struct {
 // is as sigstore-go does it.
 const retries = 3
 
+// A Verifier checks a finished bundle over the data that was signed. A bundle
+// that it refuses is not returned to anybody.
+type Verifier func(bundle, data []byte) error
+
 // Checksums signs the bytes of checksums.txt and gives the bundle. The data is
 // read as [checksum.ParseCoreutils] does first: what nobody can check is not
 // signed.
-func Checksums(ctx context.Context, data []byte, s Signer) (bundle []byte, err error) {
+func Checksums(ctx context.Context, data []byte, s Signer, verify Verifier) (bundle []byte, err error) {
 	if _, err := checksum.ParseCoreutils(data); err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	return s.sign(ctx, &sgsign.PlainData{Data: data}, data)
+	return s.sign(ctx, &sgsign.PlainData{Data: data}, data, verify)
 }
 
 // Statement signs an in-toto statement (JSON) as a DSSE envelope of payload
-// type application/vnd.in-toto+json and gives the bundle. Verify is called with
+// type application/vnd.in-toto+json and returns the bundle. verify is called with
 // the statement as the data.
-func Statement(ctx context.Context, statement []byte, s Signer) (bundle []byte, err error) {
+func Statement(ctx context.Context, statement []byte, s Signer, verify Verifier) (bundle []byte, err error) {
 	if !json.Valid(statement) {
 		return nil, errors.New("sign: the statement is not JSON")
 	}
-	return s.sign(ctx, &sgsign.DSSEData{Data: statement, PayloadType: "application/vnd.in-toto+json"}, statement)
+	return s.sign(ctx, &sgsign.DSSEData{Data: statement, PayloadType: "application/vnd.in-toto+json"}, statement, verify)
 }
 
-func (s Signer) sign(ctx context.Context, content sgsign.Content, data []byte) ([]byte, error) {
+func (s Signer) sign(ctx context.Context, content sgsign.Content, data []byte, verify Verifier) ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
@@ -101,16 +101,13 @@ func (s Signer) sign(ctx context.Context, content sgsign.Content, data []byte) (
 	if err != nil {
 		return nil, fmt.Errorf("sign: %w", err)
 	}
-	if err := s.Verify(bundle, data); err != nil {
+	if err := verify(bundle, data); err != nil {
 		return nil, fmt.Errorf("sign: the bundle just made does not verify and was thrown away: %w", err)
 	}
 	return bundle, nil
 }
 
 func (s Signer) check() error {
-	if s.Verify == nil {
-		return errors.New("no verifier for the finished bundle was given")
-	}
 	if err := s.Services.check(); err != nil {
 		return err
 	}
@@ -155,20 +152,8 @@ func encode(b *protobundle.Bundle) ([]byte, error) {
 	return tight.Bytes(), nil
 }
 
-// lineError is an error whose text was put on one line.
-type lineError struct {
-	text string
-	err  error
-}
-
-func (e *lineError) Error() string { return e.text }
-func (e *lineError) Unwrap() error { return e.err }
-
 // maxErrorText keeps a server's error page out of a person's terminal, in bytes.
 const maxErrorText = 600
 
-// oneLine makes one line of at most 600 bytes of what a server or a library
-// says, without control characters.
-func oneLine(err error) error {
-	return &lineError{release.OneLine(err.Error(), maxErrorText), err}
-}
+// oneLine is err with its text on one line.
+func oneLine(err error) error { return text.Error(err, maxErrorText) }

@@ -104,19 +104,17 @@ func TestSignRefuses(t *testing.T) {
 		s          Signer
 		want       string
 	}{
-		{"not checksums", "hello\n", Signer{Key: k, Verify: accept}, "line 1"},
-		{"no verifier", sums, Signer{Key: k}, "no verifier"},
-		{"nobody", sums, Signer{Verify: accept}, "neither a key"},
-		{"both", sums, Signer{Key: k, Token: "a.b.c", Verify: accept}, "both a key"},
-		{"keyless without authority", sums, Signer{Token: "a.b.c", Verify: accept}, "certificate authority"},
-		{"keyless without log", sums, Signer{Token: "a.b.c", Services: Services{Fulcio: full.Fulcio}, Verify: accept}, "transparency log"},
-		{"Rekor 2 without time", sums, Signer{Key: k, Services: Services{Rekor: full.Rekor}, Verify: accept}, "timestamp authority"},
-		{"in the clear", sums, Signer{Key: k, Services: Services{Timestamper: []string{"http://tsa.example/"}}, Verify: accept}, "want https"},
-		{"does not verify", sums, Signer{Key: k, Verify: func([]byte, []byte) error { return errors.New("no good") }}, "thrown away: no good"},
-		{"nobody listens", sums, Signer{Key: k, Services: full, Verify: accept}, "connection refused"},
+		{"not checksums", "hello\n", Signer{Key: k}, "line 1"},
+		{"nobody", sums, Signer{}, "neither a key"},
+		{"both", sums, Signer{Key: k, Token: "a.b.c"}, "both a key"},
+		{"keyless without authority", sums, Signer{Token: "a.b.c"}, "certificate authority"},
+		{"keyless without log", sums, Signer{Token: "a.b.c", Services: Services{Fulcio: full.Fulcio}}, "transparency log"},
+		{"Rekor 2 without time", sums, Signer{Key: k, Services: Services{Rekor: full.Rekor}}, "timestamp authority"},
+		{"in the clear", sums, Signer{Key: k, Services: Services{Timestamper: []string{"http://tsa.example/"}}}, "want https"},
+		{"nobody listens", sums, Signer{Key: k, Services: full}, "connection refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			bundle, err := Checksums(ctx, []byte(c.data), c.s)
+			bundle, err := Checksums(ctx, []byte(c.data), c.s, accept)
 			if err == nil || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("got %v, want one line with %q", err, c.want)
 			}
@@ -124,6 +122,14 @@ func TestSignRefuses(t *testing.T) {
 				t.Error("a bundle came with the error")
 			}
 		})
+	}
+}
+
+// TestRefusedBundle returns nothing that the verifier refused.
+func TestRefusedBundle(t *testing.T) {
+	bundle, err := Checksums(context.Background(), []byte(sums), Signer{Key: testKey(t)}, func([]byte, []byte) error { return errors.New("no good") })
+	if err == nil || !strings.Contains(err.Error(), "thrown away: no good") || bundle != nil {
+		t.Errorf("got %q, %v", bundle, err)
 	}
 }
 
@@ -136,9 +142,9 @@ func TestTokenStaysSecret(t *testing.T) {
 	}))
 	defer ca.Close()
 	_, err := Checksums(context.Background(), []byte(sums), Signer{
-		Token: token, Verify: accept,
+		Token: token,
 		Services: Services{Fulcio: ca.URL, Rekor: []Log{{ca.URL, 2}}, Timestamper: []string{ca.URL}},
-	})
+	}, accept)
 	if err == nil || !strings.Contains(err.Error(), "(token)") || strings.Contains(err.Error(), "c2VjcmV0") || strings.ContainsAny(err.Error(), "\n\x1b") {
 		t.Errorf("got %q", err)
 	}

@@ -142,18 +142,14 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 
 // The smallest archive there is, and prefixes that cannot be.
 func TestZeroTree(t *testing.T) {
-	var b bytes.Buffer
-	if err := WriteTar(&b, Tree{}, ""); err != nil {
-		t.Fatal(err)
+	if b := tarOf(t, Tree{}, ""); !bytes.Equal(b, make([]byte, recordSize)) {
+		t.Errorf("an empty tree without a prefix: %d bytes, want %d zeros", len(b), recordSize)
 	}
-	if b.Len() != recordSize || !bytes.Equal(b.Bytes(), make([]byte, recordSize)) {
-		t.Errorf("an empty tree without a prefix: %d bytes, want %d zeros", b.Len(), recordSize)
-	}
-	if n, err := TarSize(Tree{}, "p"); err != nil || n != recordSize {
-		t.Errorf("TarSize: %d, %v", n, err)
+	if n := len(tarOf(t, Tree{}, "p")); n != recordSize {
+		t.Errorf("size: %d", n)
 	}
 	for _, p := range []string{"/a", "a/", "../a", "a//b", "a\x00"} {
-		if err := WriteTar(io.Discard, Tree{}, p); err == nil {
+		if _, err := TreeSource("x", Tree{}, p); err == nil {
 			t.Errorf("prefix %q: not refused", p)
 		}
 	}

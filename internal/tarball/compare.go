@@ -8,8 +8,9 @@ import (
 	"fmt"
 	"io"
 
-	"facerec/internal/release"
 	"golang.org/x/sync/errgroup"
+
+	"facerec/internal/release"
 )
 
 // CompareJob is one archive that exists, and the tree that it is claimed to be.
@@ -25,57 +26,19 @@ type CompareJob struct {
 // Verdict is what came of a comparison.
 type Verdict struct {
 	Name string
-	// Grade is how the file compares with what the tree makes. After
-	// CompareFast it is SameTar at best, which then says nothing about the
-	// compression.
+	// Grade is how the file compares with what the tree makes. It is SameTar at
+	// best, which says nothing about the compression.
 	Grade Grade
-	// Rebuilt is what the tree makes. CompareFast leaves File and FileSize out,
-	// and everything but TarSize where the tar streams differ.
+	// Rebuilt is what the tree makes, without File and FileSize, and with
+	// nothing but TarSize where the tar streams differ.
 	Rebuilt Result
-	// Offset is the first byte of the file that differs from what the tree
-	// makes, -1 if there is none or it was not looked for.
-	Offset int64
-	// Report explains a difference: A is the file, B the tree. It is nil when
-	// the grade is Identical, and when CompareFast found the same tar stream.
-	Report *Report
-}
-
-// Compare makes every archive again, as [Pack] does, and compares the bytes
-// with the file's as they appear; nothing is written. Where a file differs,
-// both sides are indexed to say how.
-//
-// A file that differs is no error: errors are for trees and files that cannot
-// be read, recipes that are not known, limits, and a cancelled context.
-func Compare(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([]Verdict, error) {
-	pack := make([]Job, len(jobs))
-	checks := make([]*checker, len(jobs))
-	for i, j := range jobs {
-		checks[i] = &checker{have: j.Have, size: j.Size, at: -1}
-		pack[i] = Job{Name: j.Name, Tree: j.Tree, Prefix: j.Prefix, Recipe: j.Recipe, Out: checks[i]}
-	}
-	results, err := Pack(ctx, pack, o)
-	if err != nil {
-		return nil, err
-	}
-	verdicts := make([]Verdict, len(jobs))
-	for i, j := range jobs {
-		c := checks[i]
-		if c.at < 0 && c.done != j.Size {
-			c.at = c.done // the file goes on where it should end
-		}
-		v := Verdict{Name: j.Name, Rebuilt: results[i], Offset: c.at}
-		if c.at >= 0 {
-			if err := j.explain(ctx, l, &v); err != nil {
-				return nil, err
-			}
-		}
-		verdicts[i] = v
-	}
-	return verdicts, nil
+	// Report explains a difference: A is the file, B the tree. It is nil where
+	// the tar streams are the same.
+	Report *Difference
 }
 
 // explain fills in the grade and the report of a file that differs.
-func (j CompareJob) explain(ctx context.Context, l Limits, v *Verdict) error {
+func (j CompareJob) explain(ctx context.Context, l ArchiveLimits, v *Verdict) error {
 	tree, err := TreeSource("rebuilt", j.Tree, j.Prefix)
 	if err != nil {
 		return fmt.Errorf("%s: %w", j.Name, err)
@@ -84,54 +47,18 @@ func (j CompareJob) explain(ctx context.Context, l Limits, v *Verdict) error {
 	if err != nil {
 		return err
 	}
-	// The tree's side is the tar stream. As a file it would be the rebuilt one.
-	if v.Rebuilt.FileSize > 0 {
-		r.B.File, r.B.FileSize = v.Rebuilt.File.String(), v.Rebuilt.FileSize
-	} else {
-		r.B.File, r.B.FileSize = "", 0
-	}
+	// The tree's side is the tar stream; there is no file of it.
+	r.B.File, r.B.FileSize = "", 0
 	r.Grade = max(r.Grade, SameTar) // a file that is a bare tar stream is not what the recipe makes
 	v.Grade, v.Report = r.Grade, &r
 	return nil
-}
-
-// checker compares what is written to it with a file. It goes on after a
-// difference, since the digests of the whole are wanted.
-type checker struct {
-	have io.ReaderAt
-	size int64
-	done int64
-	at   int64 // the first difference, -1 for none so far
-	buf  []byte
-}
-
-func (c *checker) Write(p []byte) (int, error) {
-	if c.at < 0 {
-		if len(c.buf) < len(p) {
-			c.buf = make([]byte, len(p))
-		}
-		n, err := c.have.ReadAt(c.buf[:len(p)], c.done)
-		if n < len(p) && err != nil && !errors.Is(err, io.EOF) {
-			return 0, fmt.Errorf("reading the file to compare with at offset %d: %w", c.done, err)
-		}
-		n = int(min(int64(n), c.size-c.done))
-		if got := c.buf[:n]; n < len(p) || !bytes.Equal(got, p) {
-			i := 0
-			for i < n && got[i] == p[i] {
-				i++
-			}
-			c.at = c.done + int64(i)
-		}
-	}
-	c.done += int64(len(p))
-	return len(p), nil
 }
 
 // CompareFast inflates every file and compares the tar stream with the one
 // that the tree makes. It does not prove that the file is what the recipe
 // makes: a verdict is never better than SameTar. It is for those who only care
 // for what is unpacked.
-func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([]Verdict, error) {
+func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l ArchiveLimits) ([]Verdict, error) {
 	o = o.filled()
 	verdicts := make([]Verdict, len(jobs))
 	g, gctx := errgroup.WithContext(ctx)
@@ -149,8 +76,8 @@ func CompareFast(ctx context.Context, jobs []CompareJob, o Options, l Limits) ([
 	return verdicts, nil
 }
 
-func (j CompareJob) fast(ctx context.Context, o Options, l Limits) (Verdict, error) {
-	v := Verdict{Name: j.Name, Offset: -1, Grade: SameTar, Rebuilt: Result{Name: j.Name}}
+func (j CompareJob) fast(ctx context.Context, o Options, l ArchiveLimits) (Verdict, error) {
+	v := Verdict{Name: j.Name, Grade: SameTar, Rebuilt: Result{Name: j.Name}}
 	if _, err := ParseRecipe(string(j.Recipe)); err != nil {
 		return v, fmt.Errorf("%s: %w", j.Name, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // Grade says how much two archives have in common. The order is that of
@@ -42,8 +44,8 @@ func (g *Grade) UnmarshalText(b []byte) error {
 	return nil
 }
 
-// Report is how two archives, A and B, differ.
-type Report struct {
+// Difference is how two archives, A and B, differ.
+type Difference struct {
 	Grade   Grade       `json:"grade"`
 	Causes  []Cause     `json:"causes,omitempty"`  // what explains the differences, the most telling first
 	Entries []EntryDiff `json:"entries,omitempty"` // in A's order, then those that only B has
@@ -56,8 +58,8 @@ type Side struct {
 	Name     string `json:"name,omitempty"`
 	Tar      string `json:"tar,omitempty"`  // digest
 	File     string `json:"file,omitempty"` // digest
-	TarSize  int64  `json:"tarSize"`
-	FileSize int64  `json:"fileSize,omitempty"`
+	TarSize  int64  `json:"tar_size"`
+	FileSize int64  `json:"file_size,omitempty"`
 	Entries  int    `json:"entries"`
 }
 
@@ -91,11 +93,11 @@ const (
 
 // EntryDiff is one entry that differs.
 type EntryDiff struct {
-	Name   string      `json:"name"`   // as Show gives it; without the top directory when that differs
+	Name   string      `json:"name"`   // as text.Show gives it; without the top directory when that differs
 	Change string      `json:"change"` // "changed", "only in a", "only in b"
 	Fields []FieldDiff `json:"fields,omitempty"`
-	LayerA string      `json:"layerA,omitempty"` // digest of the layer it came from, if A was made from an image
-	LayerB string      `json:"layerB,omitempty"`
+	LayerA string      `json:"layer_a,omitempty"` // digest of the layer it came from, if A was made from an image
+	LayerB string      `json:"layer_b,omitempty"`
 
 	a, b int // indexes of the entries; -1 for none
 }
@@ -108,21 +110,10 @@ type FieldDiff struct {
 	Offset *int64 `json:"offset,omitempty"` // of the first byte that differs, for content, if it was looked for
 }
 
-// Show gives a name as it can be shown to people and put into JSON: as it is,
-// or as a quoted Go string when it has anything unprintable, a quote or a
-// backslash in it, or is empty.
-func Show(name string) string {
-	q := strconv.Quote(name)
-	if name == "" || q[1:len(q)-1] != name {
-		return q
-	}
-	return name
-}
-
 // Diff compares two indexes. It does not know where contents differ;
 // [DiffSources] does.
-func Diff(a, b *Index) Report {
-	d := differ{a: a, b: b, r: Report{A: a.side(), B: b.side()}}
+func Diff(a, b *Listing) Difference {
+	d := differ{a: a, b: b, r: Difference{A: a.side(), B: b.side()}}
 	d.stripTops()
 	d.pair()
 	d.r.Grade = d.grade()
@@ -130,14 +121,14 @@ func Diff(a, b *Index) Report {
 	return d.r
 }
 
-func (x *Index) side() Side {
+func (x *Listing) side() Side {
 	return Side{Tar: x.Tar.String(), File: x.File.String(), TarSize: x.TarSize, FileSize: x.FileSize, Entries: len(x.Entries)}
 }
 
 type differ struct {
-	a, b       *Index
+	a, b       *Listing
 	topA, topB string // top directories to be left out of names; "" for none
-	r          Report
+	r          Difference
 
 	fields   map[string]int // how many entries differ in each field; read by key only
 	only     [2]int
@@ -151,7 +142,7 @@ type differ struct {
 }
 
 // top is the directory that all names are in, "" if there is none.
-func top(entries []IndexEntry) string {
+func top(entries []ListedEntry) string {
 	t := ""
 	for i, e := range entries {
 		first, _, _ := strings.Cut(e.Name, "/")
@@ -192,7 +183,7 @@ type key struct {
 	nth  int
 }
 
-func keys(entries []IndexEntry, top string) []key {
+func keys(entries []ListedEntry, top string) []key {
 	seen := make(map[string]int, len(entries))
 	out := make([]key, len(entries))
 	for i, e := range entries {
@@ -217,7 +208,7 @@ func (d *differ) pair() {
 		j, ok := atB[k]
 		if !ok {
 			d.only[0]++
-			d.r.Entries = append(d.r.Entries, EntryDiff{Name: Show(k.name), Change: "only in a", a: i, b: -1})
+			d.r.Entries = append(d.r.Entries, EntryDiff{Name: text.Show(k.name), Change: "only in a", a: i, b: -1})
 			continue
 		}
 		taken[j] = true
@@ -230,7 +221,7 @@ func (d *differ) pair() {
 	for j, k := range kb {
 		if !taken[j] {
 			d.only[1]++
-			d.r.Entries = append(d.r.Entries, EntryDiff{Name: Show(k.name), Change: "only in b", a: -1, b: j})
+			d.r.Entries = append(d.r.Entries, EntryDiff{Name: text.Show(k.name), Change: "only in b", a: -1, b: j})
 		}
 	}
 }
@@ -279,11 +270,11 @@ func (d *differ) compare(name string, i, j int) {
 		}
 	}
 	if len(fields) > 0 {
-		d.r.Entries = append(d.r.Entries, EntryDiff{Name: Show(name), Change: "changed", Fields: fields, a: i, b: j})
+		d.r.Entries = append(d.r.Entries, EntryDiff{Name: text.Show(name), Change: "changed", Fields: fields, a: i, b: j})
 	} else if a.header != b.header && d.topA == d.topB {
 		d.format++
 		if d.firstOne == "" {
-			d.firstOne = Show(name)
+			d.firstOne = text.Show(name)
 		}
 	}
 }
@@ -292,10 +283,10 @@ func showLink(l string) string {
 	if l == "" {
 		return ""
 	}
-	return Show(l)
+	return text.Show(l)
 }
 
-func owner(e *IndexEntry) string {
+func owner(e *ListedEntry) string {
 	s := fmt.Sprintf("%d:%d", e.UID, e.GID)
 	if e.Uname != "" || e.Gname != "" {
 		s += fmt.Sprintf(" (%s:%s)", showLink(e.Uname), showLink(e.Gname))
@@ -304,7 +295,7 @@ func owner(e *IndexEntry) string {
 }
 
 func (d *differ) damaged() bool {
-	for _, x := range []*Index{d.a, d.b} {
+	for _, x := range []*Listing{d.a, d.b} {
 		if x.Has(ProblemTruncated) || x.Has(ProblemCorrupt) {
 			return true
 		}
@@ -339,7 +330,7 @@ func (d *differ) causes() {
 	}
 	for _, s := range []struct {
 		name string
-		x    *Index
+		x    *Listing
 	}{{"a", d.a}, {"b", d.b}} {
 		for _, p := range s.x.Problems {
 			kind := map[string]string{ProblemTruncated: CauseTruncated, ProblemCorrupt: CauseCorrupt, ProblemTrailing: CauseTrailing, ProblemMembers: CauseMembers}[p.Kind]
@@ -353,7 +344,7 @@ func (d *differ) causes() {
 		return
 	}
 	if d.topA != d.topB {
-		add(CausePrefix, "the top directory is %s in a and %s in b; names are compared below it", Show(d.topA), Show(d.topB))
+		add(CausePrefix, "the top directory is %s in a and %s in b; names are compared below it", text.Show(d.topA), text.Show(d.topB))
 	}
 	if n := d.only[0] + d.only[1] + d.other; n > 0 && !d.damaged() {
 		add(CauseEntries, "%d entries only in a, %d only in b, %d of another type or with another target", d.only[0], d.only[1], d.other)
@@ -421,7 +412,7 @@ func (d *differ) modeCause(add func(kind, format string, args ...any)) {
 }
 
 // gzipFacts are what the header tells, so that two can be compared.
-func (x *Index) gzipFacts() (f GzipFacts) {
+func (x *Listing) gzipFacts() (f GzipFacts) {
 	if x.Gzip != nil {
 		f = *x.Gzip
 		f.Members = 1
@@ -430,14 +421,14 @@ func (x *Index) gzipFacts() (f GzipFacts) {
 }
 
 // gzipWords tells what the header says about the compressor.
-func (x *Index) gzipWords() string {
+func (x *Listing) gzipWords() string {
 	g := x.Gzip
 	if g == nil {
 		return fmt.Sprintf("not compressed (%d bytes)", x.FileSize)
 	}
 	s := fmt.Sprintf("gzip of %d bytes, flags %d, xfl %d, os %d, time %d", x.FileSize, g.Flags, g.XFL, g.OS, g.Mtime)
 	if g.Name != "" {
-		s += ", name " + Show(g.Name)
+		s += ", name " + text.Show(g.Name)
 	}
 	return s
 }

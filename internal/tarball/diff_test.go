@@ -178,7 +178,7 @@ func TestDiffCauses(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			var back Report
+			var back Difference
 			if err := json.Unmarshal(raw, &back); err != nil || back.Grade != r.Grade || len(back.Entries) != len(r.Entries) {
 				t.Errorf("JSON does not come back: %v: %s", err, raw)
 			}
@@ -196,13 +196,13 @@ func TestDiffNamesLayers(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.Origin = &Origin{layers, func(entry string) int {
+		s.Layers = &LayerMap{layers, func(entry string) int {
 			return slices.Index([]string{"top/low", "top/high"}[:len(layers)], entry)
 		}}
 		return s
 	}
 	bare := image("c", "1", "3")
-	bare.Origin = nil
+	bare.Layers = nil
 	for _, c := range []struct {
 		name   string
 		a, b   Source
@@ -313,59 +313,30 @@ func TestDiffLocatesOutOfOrder(t *testing.T) {
 	}
 }
 
-func TestIndexTreeIsTheArchives(t *testing.T) {
-	indexTreeIsTheArchives(t, sampleTree(t))
-	indexTreeIsTheArchives(t, mustTree(t, file("last", 0o644, "a file at the end")))
-	indexTreeIsTheArchives(t, mustTree(t))
-}
-
-func indexTreeIsTheArchives(t *testing.T, tree Tree) {
-	t.Helper()
-	x, err := IndexTree(tree, "top")
-	if err != nil {
-		t.Fatal(err)
-	}
-	y, err := IndexArchive(bytes.NewReader(packed(t, tree, "top")), DefaultLimits())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if r := Diff(x, y); len(r.Entries) > 0 || len(r.Causes) > 0 {
-		t.Errorf("differ: %+v", r)
-	}
-	if !slices.EqualFunc(x.Entries, y.Entries, func(a, b IndexEntry) bool {
-		return a.Name == b.Name && a.Type == b.Type && a.Mode == b.Mode && a.Size == b.Size && a.Link == b.Link && a.Digest == b.Digest && a.header == b.header
-	}) {
-		t.Errorf("entries differ:\n%+v\n%+v", x.Entries, y.Entries)
-	}
-	if x.TarSize != y.TarSize || x.Padding != y.Padding {
-		t.Errorf("sizes: %d and %d, padding %d and %d", x.TarSize, y.TarSize, x.Padding, y.Padding)
-	}
-}
-
 func TestIndexLimits(t *testing.T) {
 	small := packed(t, sampleTree(t), "top")
 	bomb := packed(t, mustTree(t, Entry{Name: "z", Type: Regular, Content: BytesContent(make([]byte, 4<<20))}), "top")
 	cases := []struct {
 		name string
 		data []byte
-		l    Limits
+		l    ArchiveLimits
 		want string
 	}{
-		{"entries", small, Limits{Entries: 2}, "entry top/bin: entries: 3, the limit is 2"},
-		{"size", small, Limits{EntrySize: 1000}, "entry top/bin/run: bytes of the file: 20000, the limit is 1000"},
-		{"total", small, Limits{Total: 30000}, "bytes of the tar stream"},
-		{"ratio", bomb, Limits{Ratio: 100, RatioFrom: 1 << 20}, "bytes of tar for each"},
-		{"name", small, Limits{Name: 5}, "bytes of its name"},
+		{"entries", small, ArchiveLimits{Entries: 2}, "entry top/bin: entries: 3, the limit is 2"},
+		{"size", small, ArchiveLimits{EntrySize: 1000}, "entry top/bin/run: bytes of the file: 20000, the limit is 1000"},
+		{"total", small, ArchiveLimits{Total: 30000}, "bytes of the tar stream"},
+		{"ratio", bomb, ArchiveLimits{Ratio: 100, RatioFrom: 1 << 20}, "bytes of tar for each"},
+		{"name", small, ArchiveLimits{Name: 5}, "bytes of its name"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := IndexArchive(bytes.NewReader(c.data), c.l)
+			_, err := List(bytes.NewReader(c.data), c.l)
 			if !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), c.want) {
 				t.Fatalf("got %v, want %q", err, c.want)
 			}
 		})
 	}
-	if _, err := IndexArchive(bytes.NewReader(bomb), DefaultLimits()); err != nil {
+	if _, err := List(bytes.NewReader(bomb), DefaultLimits()); err != nil {
 		t.Errorf("default limits: %v", err)
 	}
 }
@@ -374,7 +345,7 @@ func TestIndexReaderFails(t *testing.T) {
 	boom := errors.New("boom")
 	data := packed(t, sampleTree(t), "top")
 	for _, n := range []int{0, 5, 100, len(data) - 4} {
-		_, err := IndexArchive(io.MultiReader(bytes.NewReader(data[:n]), failing{boom}), DefaultLimits())
+		_, err := List(io.MultiReader(bytes.NewReader(data[:n]), failing{boom}), DefaultLimits())
 		if !errors.Is(err, boom) {
 			t.Errorf("after %d bytes: got %v, want the reader's own error", n, err)
 		}
@@ -384,11 +355,3 @@ func TestIndexReaderFails(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
-
-func TestShow(t *testing.T) {
-	for in, want := range map[string]string{"a/b": "a/b", "é": "é", "a b": "a b", "\xff": `"\xff"`, "a\nb": `"a\nb"`, `"`: `"\""`, "": `""`, "\x1b[31m": `"\x1b[31m"`} {
-		if got := Show(in); got != want {
-			t.Errorf("Show(%q) = %s, want %s", in, got, want)
-		}
-	}
-}

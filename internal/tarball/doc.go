@@ -1,5 +1,5 @@
 // Package tarball turns a [Tree] into an archive whose every byte is decided
-// by the tree alone, reads archives back into an [Index], and tells two of
+// by the tree alone, reads archives back into an [Listing], and tells two of
 // them apart.
 //
 // # What is promised

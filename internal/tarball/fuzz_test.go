@@ -60,9 +60,9 @@ func FuzzIndex(f *testing.F) {
 	f.Add(plain[:700])
 	f.Add([]byte{0x1f, 0x8b})
 	f.Add([]byte(nil))
-	limits := Limits{Entries: 1000, EntrySize: 1 << 20, Total: 8 << 20, Name: 1000}
+	limits := ArchiveLimits{Entries: 1000, EntrySize: 1 << 20, Total: 8 << 20, Name: 1000}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		x, err := IndexArchive(bytes.NewReader(data), limits)
+		x, err := List(bytes.NewReader(data), limits)
 		if err != nil {
 			if !errors.Is(err, ErrLimit) {
 				t.Fatalf("a reader that does not fail: %v", err)

@@ -191,11 +191,11 @@ func TestOtherPeoplesRelease(t *testing.T) {
 	if tree, err = tree.Add(file("LICENSE", 0o644, "free\n")); err != nil {
 		t.Fatal(err)
 	}
-	v, err := Compare(context.Background(), []CompareJob{{Name: "tool-1.2", Tree: tree, Prefix: "tool-1.2", Recipe: GNUGzip6, Have: bytes.NewReader(have), Size: int64(len(have))}}, Options{}, DefaultLimits())
+	v, err := Pack(context.Background(), []Job{{Name: "tool-1.2", Tree: tree, Prefix: "tool-1.2", Recipe: GNUGzip6}}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if v[0].Grade != Identical || v[0].Rebuilt.File != release.DigestBytes(have) {
-		t.Errorf("got %s: %+v", v[0].Grade, v[0].Report)
+	if v[0].File != release.DigestBytes(have) {
+		t.Error("another file than tar | gzip -n makes")
 	}
 }

@@ -59,10 +59,23 @@ func needGNU(t testing.TB, program string) {
 func ours(t testing.TB, data []byte, o Options) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := Gzip(context.Background(), &b, BytesContent(data), o); err != nil {
+	if err := compress(&b, BytesContent(data), o); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+// contentStream is an archive of one file of which only the content can be
+// seen, so that streams of every size can be compared with GNU gzip.
+func contentStream(c Content) *tarStream {
+	tree := Tree{entries: []Entry{{Name: "x", Type: Regular, Content: c}}}
+	return &tarStream{tree: tree, starts: []int64{-headerSize(1, 0)}, end: c.Size(), total: c.Size()}
+}
+
+// compress puts the bytes of c through the encoder without a tar around them.
+func compress(w io.Writer, c Content, o Options) error {
+	s := contentStream(c)
+	return run(context.Background(), []*line{newLine("gzip", s, w)}, o.filled())
 }
 
 // sameBytes fails with the first place that differs.

@@ -11,24 +11,25 @@ import (
 	"strings"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
-// Index is what is known of an archive after reading it once: everything but
+// Listing is what is known of an archive after reading it once: everything but
 // the bytes of its files.
-type Index struct {
-	Entries  []IndexEntry   `json:"entries"`       // in the archive's order
+type Listing struct {
+	Entries  []ListedEntry  `json:"entries"`       // in the archive's order
 	Tar      release.Digest `json:"tar,omitzero"`  // of the tar stream; zero if it was not read
-	TarSize  int64          `json:"tarSize"`       // bytes
+	TarSize  int64          `json:"tar_size"`      // bytes
 	File     release.Digest `json:"file,omitzero"` // of the file; zero if there is none
-	FileSize int64          `json:"fileSize"`
+	FileSize int64          `json:"file_size"`
 	Gzip     *GzipFacts     `json:"gzip,omitempty"` // nil: not compressed
 	Format   string         `json:"format"`         // gnu, ustar, pax, v7, or several joined by "+"
 	Padding  int64          `json:"padding"`        // zero bytes after the last entry
 	Problems []Problem      `json:"problems,omitempty"`
 }
 
-// IndexEntry is one entry of an archive, as its header tells it.
-type IndexEntry struct {
+// ListedEntry is one entry of an archive, as its header tells it.
+type ListedEntry struct {
 	Name   string         `json:"name"` // without a directory's trailing slash
 	Type   string         `json:"type"` // dir, file, symlink, hardlink, char, block, fifo, or another word
 	Mode   int64          `json:"mode"`
@@ -62,23 +63,23 @@ const (
 )
 
 // Has tells whether the archive has a problem of that kind.
-func (x *Index) Has(kind string) bool {
+func (x *Listing) Has(kind string) bool {
 	return slices.ContainsFunc(x.Problems, func(p Problem) bool { return p.Kind == kind })
 }
 
-func (x *Index) problem(kind, format string, args ...any) {
+func (x *Listing) problem(kind, format string, args ...any) {
 	x.Problems = append(x.Problems, Problem{kind, fmt.Sprintf(format, args...)})
 }
 
-// IndexArchive reads a tar archive, compressed with gzip or not, to its end as
+// List reads a tar archive, compressed with gzip or not, to its end as
 // a stream, in memory that does not depend on the sizes of files.
 //
 // An archive that is truncated, corrupt, continues after its end or has
 // several gzip members gives an index all the same, with Problems: whoever
 // trusts an index must look at them. The error is for a reader that fails and
 // for archives beyond the limits (see [ErrLimit]); it names the entry.
-func IndexArchive(r io.Reader, l Limits) (*Index, error) {
-	x := &Index{}
+func List(r io.Reader, l ArchiveLimits) (*Listing, error) {
+	x := &Listing{}
 	err := walk(r, l, x, nil)
 	if err != nil {
 		return nil, err
@@ -88,7 +89,7 @@ func IndexArchive(r io.Reader, l Limits) (*Index, error) {
 
 // walk reads an archive into x. visit, if not nil, gets each file's content to
 // read, whole or in part.
-func walk(r io.Reader, l Limits, x *Index, visit func(i int, content io.Reader) error) error {
+func walk(r io.Reader, l ArchiveLimits, x *Listing, visit func(i int, content io.Reader) error) error {
 	f := &fileReader{r: r, hash: sha256.New()}
 	t := &tarReader{limits: l, file: f, hash: sha256.New()}
 	err := t.open(x)
@@ -117,10 +118,10 @@ func walk(r io.Reader, l Limits, x *Index, visit func(i int, content io.Reader) 
 }
 
 // describe turns an error about the format into a problem.
-func (x *Index) describe(err error) {
+func (x *Listing) describe(err error) {
 	at := "before the first entry"
 	if n := len(x.Entries); n > 0 {
-		at = "at or after entry " + Show(x.Entries[n-1].Name)
+		at = "at or after entry " + text.Show(x.Entries[n-1].Name)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		x.problem(ProblemTruncated, "the archive ends too early, %s", at)
@@ -132,7 +133,7 @@ func (x *Index) describe(err error) {
 // tarReader counts and hashes the tar stream, and the header blocks by
 // themselves while archive/tar reads them.
 type tarReader struct {
-	limits Limits
+	limits ArchiveLimits
 	file   *fileReader
 	in     *inflater
 	hash   hash.Hash
@@ -177,7 +178,7 @@ func (t *tarReader) countZeros(p []byte) {
 	t.zeros += int64(len(p) - n)
 }
 
-func (t *tarReader) open(x *Index) (err error) {
+func (t *tarReader) open(x *Listing) (err error) {
 	if t.in, err = newInflater(t.file); err != nil {
 		return err
 	}
@@ -186,7 +187,7 @@ func (t *tarReader) open(x *Index) (err error) {
 }
 
 // entries reads all entries.
-func (t *tarReader) entries(x *Index, visit func(int, io.Reader) error) error {
+func (t *tarReader) entries(x *Listing, visit func(int, io.Reader) error) error {
 	tr := tar.NewReader(t)
 	formats := map[string]bool{}
 	pad := int64(0)
@@ -240,21 +241,21 @@ func (t *tarReader) entries(x *Index, visit func(int, io.Reader) error) error {
 }
 
 // check holds an entry against the limits.
-func (t *tarReader) check(x *Index, e *IndexEntry) error {
+func (t *tarReader) check(x *Listing, e *ListedEntry) error {
 	l := t.limits
 	switch {
 	case l.Entries > 0 && len(x.Entries) >= l.Entries:
-		return fmt.Errorf("entry %s: %w", Show(e.Name), l.over("entries", int64(len(x.Entries)+1), int64(l.Entries)))
+		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over("entries", int64(len(x.Entries)+1), int64(l.Entries)))
 	case l.EntrySize > 0 && e.Size > l.EntrySize:
-		return fmt.Errorf("entry %s: %w", Show(e.Name), l.over("bytes of the file", e.Size, l.EntrySize))
+		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over("bytes of the file", e.Size, l.EntrySize))
 	case l.Name > 0 && max(len(e.Name), len(e.Link)) > l.Name:
-		return fmt.Errorf("entry %s…: %w", Show(e.Name[:min(len(e.Name), 80)]), l.over("bytes of its name or link target", int64(max(len(e.Name), len(e.Link))), int64(l.Name)))
+		return fmt.Errorf("entry %s…: %w", text.Show(e.Name[:min(len(e.Name), 80)]), l.over("bytes of its name or link target", int64(max(len(e.Name), len(e.Link))), int64(l.Name)))
 	}
 	return nil
 }
 
 // rest reads what is left of the stream and of the file, for their digests.
-func (t *tarReader) rest(x *Index) error {
+func (t *tarReader) rest(x *Listing) error {
 	if t.in != nil {
 		before, whole := t.n-t.zeros, len(x.Problems) == 0
 		_, err := io.Copy(io.Discard, t)
@@ -284,7 +285,7 @@ func (t *tarReader) rest(x *Index) error {
 }
 
 // resolveLinks gives each hard link the digest and size of what it links to.
-func (x *Index) resolveLinks() {
+func (x *Listing) resolveLinks() {
 	at := map[string]int{}
 	for i := range x.Entries {
 		e := &x.Entries[i]
@@ -297,8 +298,8 @@ func (x *Index) resolveLinks() {
 	}
 }
 
-func entryOf(h *tar.Header) IndexEntry {
-	e := IndexEntry{
+func entryOf(h *tar.Header) ListedEntry {
+	e := ListedEntry{
 		Name: h.Name, Type: typeOf(h.Typeflag), Mode: h.Mode, Size: h.Size,
 		UID: h.Uid, GID: h.Gid, Uname: h.Uname, Gname: h.Gname, Link: h.Linkname,
 		Mtime: fmt.Sprint(h.ModTime.Unix()),
@@ -362,42 +363,4 @@ func joinFormats(list, f string) string {
 	all := append(strings.Split(list, "+"), f)
 	slices.Sort(all)
 	return strings.Join(all, "+")
-}
-
-// IndexTree is the index of the archive that [WriteTar] would write. No file
-// content is read: the digests are the contents' own, and Tar and File stay
-// zero.
-func IndexTree(t Tree, prefix string) (*Index, error) {
-	s, err := newTarStream(t, prefix)
-	if err != nil {
-		return nil, err
-	}
-	x := &Index{TarSize: s.total, Padding: s.total - s.end, Format: "gnu"}
-	var b []byte
-	first := 0
-	if prefix != "" {
-		first = -1
-	}
-	for i := first; i < len(t.entries); i++ {
-		b = s.appendEntryHeader(b[:0], i)
-		e := IndexEntry{Mtime: "0", header: sha256.Sum256(b)}
-		if i < 0 {
-			e.Name, e.Type, e.Mode = prefix, Dir.String(), int64(t.TopMode())
-		} else {
-			f := &t.entries[i]
-			e.Name, e.Type, e.Mode, e.Link = f.Name, f.Type.String(), int64(f.Mode), f.Link
-			if f.Content != nil {
-				e.Size, e.Digest = f.Content.Size(), f.Content.Digest()
-			}
-			if prefix != "" {
-				e.Name = prefix + "/" + e.Name
-				if f.Type == Hardlink {
-					e.Link = prefix + "/" + e.Link
-				}
-			}
-		}
-		x.Entries = append(x.Entries, e)
-	}
-	x.resolveLinks()
-	return x, nil
 }

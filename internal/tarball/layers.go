@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// Origin tells which layer of an image each entry of an archive came from.
-type Origin struct {
+// LayerMap tells which layer of an image each entry of an archive came from.
+type LayerMap struct {
 	Layers []Layer               // the lowest first
 	Of     func(name string) int // index of the layer that has the entry of this name; -1 if none has
 }
@@ -18,7 +18,7 @@ type Layer struct {
 	DiffID string
 }
 
-func (o *Origin) layer(x *Index, entry int) (Layer, bool) {
+func (o *LayerMap) layer(x *Listing, entry int) (Layer, bool) {
 	if o == nil || entry < 0 {
 		return Layer{}, false
 	}
@@ -28,14 +28,14 @@ func (o *Origin) layer(x *Index, entry int) (Layer, bool) {
 	return Layer{}, false
 }
 
-func (o *Origin) has(l Layer) bool {
+func (o *LayerMap) has(l Layer) bool {
 	return slices.ContainsFunc(o.Layers, func(m Layer) bool { return m.DiffID == l.DiffID })
 }
 
 // attribute adds to each entry the layers it came from and, when both archives
 // were made from images, the layers that are not in both as the first cause:
 // whatever else is found follows from a layer that was made anew.
-func (r *Report) attribute(a, b *Index, from [2]*Origin) {
+func (r *Difference) attribute(a, b *Listing, from [2]*LayerMap) {
 	changed := 0
 	for i := range r.Entries {
 		e := &r.Entries[i]
@@ -66,7 +66,7 @@ func (r *Report) attribute(a, b *Index, from [2]*Origin) {
 }
 
 // lacks counts the layers that o does not have.
-func (o *Origin) lacks(layers []Layer) (n int) {
+func (o *LayerMap) lacks(layers []Layer) (n int) {
 	for _, l := range layers {
 		if !o.has(l) {
 			n++

@@ -9,8 +9,8 @@ import (
 // its reader allows.
 var ErrLimit = errors.New("limit exceeded")
 
-// Limits say how large an archive from outside may be. A zero means no limit.
-type Limits struct {
+// ArchiveLimits say how large an archive from outside may be. A zero means no limit.
+type ArchiveLimits struct {
 	Entries   int   // how many
 	EntrySize int64 // bytes of one file
 	Total     int64 // bytes of the tar stream
@@ -20,8 +20,8 @@ type Limits struct {
 }
 
 // DefaultLimits are far above any release and far below what would hurt.
-func DefaultLimits() Limits {
-	return Limits{
+func DefaultLimits() ArchiveLimits {
+	return ArchiveLimits{
 		Entries:   2_000_000,
 		EntrySize: 64 << 30,
 		Total:     256 << 30,
@@ -31,6 +31,6 @@ func DefaultLimits() Limits {
 	}
 }
 
-func (l Limits) over(what string, got, limit int64) error {
+func (l ArchiveLimits) over(what string, got, limit int64) error {
 	return fmt.Errorf("%s: %d, the limit is %d: %w", what, got, limit, ErrLimit)
 }

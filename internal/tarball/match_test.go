@@ -15,7 +15,7 @@ func TestMatcherStartsAgain(t *testing.T) {
 	for i := range data {
 		data[i] = "aab"[r.IntN(3)]
 	}
-	s := rawStream{BytesContent(data)}
+	s := contentStream(BytesContent(data))
 	var want, got chunk
 	for _, c := range []*chunk{&want, &got} {
 		if err := c.load(s, newSpan(60_000, 90_000, int64(len(data)))); err != nil {

@@ -89,15 +89,10 @@ func Pack(ctx context.Context, jobs []Job, o Options) ([]Result, error) {
 	return results, nil
 }
 
-// Gzip writes to w what "gzip -n" makes of c.
-func Gzip(ctx context.Context, w io.Writer, c Content, o Options) error {
-	return run(ctx, []*line{newLine("gzip", rawStream{c}, w)}, o.filled())
-}
-
 // line is an archive in the making. It is used by one goroutine at a time.
 type line struct {
 	name string
-	src  stream
+	src  *tarStream
 	out  io.Writer
 	bits *bitWriter
 	def  *deflater
@@ -112,7 +107,7 @@ type line struct {
 	fileSize int64
 }
 
-func newLine(name string, src stream, out io.Writer) *line {
+func newLine(name string, src *tarStream, out io.Writer) *line {
 	l := &line{name: name, src: src, out: out, tar: sha256.New(), file: sha256.New()}
 	l.bits = newBitWriter(l)
 	l.def = newDeflater(l.bits, src)

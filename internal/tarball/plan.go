@@ -45,6 +45,8 @@ func (c cutter) asks(e *Entry) bool {
 	return h>>13%16 == 0
 }
 
+// cuts gives the offsets, in rising order, at which the stream is best cut
+// into chunks.
 func (s *tarStream) cuts(c cutter) []int64 {
 	var cuts []int64
 	last := int64(0)
@@ -65,15 +67,8 @@ func (s *tarStream) cuts(c cutter) []int64 {
 	return cuts
 }
 
-func (s rawStream) cuts(c cutter) []int64 {
-	if !c.isLarge(s.size()) {
-		return nil
-	}
-	return c.inside(nil, 0, s.size())
-}
-
 // spans turns a stream's cuts into chunks, and says where the tail begins.
-func spans(s stream, c cutter) (chunks []span, tail int64) {
+func spans(s *tarStream, c cutter) (chunks []span, tail int64) {
 	total := s.size()
 	cuts := append(s.cuts(c), total-tailLength)
 	last := int64(0)

@@ -10,7 +10,7 @@ import (
 // for each field of each entry that differs, for limit entries at most (0 for
 // all). The lines of entries begin with "-" for only in A, "+" for only in B,
 // "~" for changed.
-func WriteText(w io.Writer, r Report, limit int) error {
+func WriteText(w io.Writer, r Difference, limit int) error {
 	b := bufio.NewWriter(w)
 	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) } // errors stay with b
 	switch {

@@ -13,7 +13,7 @@ import (
 type Source struct {
 	Name   string
 	Open   func() (io.ReadCloser, error)
-	Origin *Origin // nil for what was not made from an image
+	Layers *LayerMap // nil for what was not made from an image
 }
 
 // FileSource is the archive in the first size bytes of r.
@@ -40,8 +40,8 @@ const maxLocated = 1000
 // does, and reads those whose contents differ once more to find the first
 // bytes that do (for the first 1,000 of them). Memory grows with the number of
 // entries, not with their sizes.
-func DiffSources(ctx context.Context, a, b Source, l Limits) (Report, error) {
-	var x [2]*Index
+func DiffSources(ctx context.Context, a, b Source, l ArchiveLimits) (Difference, error) {
+	var x [2]*Listing
 	g, gctx := errgroup.WithContext(ctx)
 	for i, s := range []Source{a, b} {
 		g.Go(func() (err error) {
@@ -50,23 +50,23 @@ func DiffSources(ctx context.Context, a, b Source, l Limits) (Report, error) {
 		})
 	}
 	if err := g.Wait(); err != nil {
-		return Report{}, err
+		return Difference{}, err
 	}
 	r := Diff(x[0], x[1])
 	r.A.Name, r.B.Name = a.Name, b.Name
-	r.attribute(x[0], x[1], [2]*Origin{a.Origin, b.Origin})
+	r.attribute(x[0], x[1], [2]*LayerMap{a.Layers, b.Layers})
 	if err := locate(ctx, a, b, l, &r); err != nil {
-		return Report{}, err
+		return Difference{}, err
 	}
 	return r, nil
 }
 
-func (s Source) index(ctx context.Context, l Limits) (*Index, error) {
+func (s Source) index(ctx context.Context, l ArchiveLimits) (*Listing, error) {
 	r, err := s.Open()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	x, err := IndexArchive(ctxReader{ctx, r}, l)
+	x, err := List(ctxReader{ctx, r}, l)
 	if err = errors.Join(err, r.Close()); err != nil {
 		return nil, fmt.Errorf("%s: %w", s.Name, err)
 	}
@@ -92,7 +92,7 @@ var errStop = errors.New("seen enough")
 // locate fills in the offsets. Two walks hand each other the files in question
 // in A's order; where B has them in another order, B is walked again from the
 // beginning.
-func locate(ctx context.Context, a, b Source, l Limits, r *Report) error {
+func locate(ctx context.Context, a, b Source, l ArchiveLimits, r *Difference) error {
 	type spot struct {
 		a, b  int
 		field *FieldDiff
@@ -143,7 +143,7 @@ func locate(ctx context.Context, a, b Source, l Limits, r *Report) error {
 
 // hand walks along s and writes the content of entry want(k) to pipe k, for
 // every k in order. A reader that has seen enough closes its pipe.
-func hand(ctx context.Context, s Source, l Limits, pipes []*io.PipeWriter, want func(k int) int) error {
+func hand(ctx context.Context, s Source, l ArchiveLimits, pipes []*io.PipeWriter, want func(k int) int) error {
 	k := 0
 	defer func() {
 		for ; k < len(pipes); k++ {
@@ -154,7 +154,7 @@ func hand(ctx context.Context, s Source, l Limits, pipes []*io.PipeWriter, want 
 	if err != nil {
 		return fmt.Errorf("%s: %w", s.Name, err)
 	}
-	err = walk(ctxReader{ctx, in}, l, &Index{}, func(i int, content io.Reader) error {
+	err = walk(ctxReader{ctx, in}, l, &Listing{}, func(i int, content io.Reader) error {
 		for k < len(pipes) && want(k) < i {
 			_ = pipes[k].Close() // a hard link has no content of its own
 			k++

@@ -94,18 +94,3 @@ func TestSpool(t *testing.T) {
 		t.Errorf("content in freed space: %v", err)
 	}
 }
-
-func TestReaderAtContent(t *testing.T) {
-	r := bytes.NewReader([]byte("0123456789"))
-	c, err := ReaderAtContent(r, 2, 5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := make([]byte, 5)
-	if _, err := c.ReadAt(b, 0); err != nil || string(b) != "23456" || c.Size() != 5 || c.Digest() != release.DigestBytes(b) {
-		t.Errorf("got %q, %d bytes, %v", b, c.Size(), err)
-	}
-	if _, err := ReaderAtContent(r, 2, 50); err == nil {
-		t.Error("more bytes than there are: no error")
-	}
-}

@@ -10,21 +10,9 @@ import (
 	"sort"
 )
 
-// stream is a sequence of bytes that is never stored: a whole tar archive, or
-// any content to be compressed. It can be read at any offset, and it can name
-// any range of itself without reading file content.
-type stream interface {
-	io.ReaderAt
-	size() int64
-	// describe writes to h what the bytes from lo up to hi are. Equal
-	// descriptions mean equal bytes.
-	describe(h hash.Hash, lo, hi int64) error
-	// cuts gives the offsets, in rising order, at which the stream is best
-	// cut into chunks; see plan.go.
-	cuts(c cutter) []int64
-}
-
-// tarStream is the tar archive of a tree under a prefix.
+// tarStream is the tar archive of a tree under a prefix: a sequence of bytes
+// that is never stored. It can be read at any offset, and it can name any range
+// of itself without reading file content.
 type tarStream struct {
 	tree   Tree
 	prefix string
@@ -198,8 +186,9 @@ func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
 	return done, err
 }
 
-// describe implements stream: literal bytes as they are, contents by digest
-// and range, each with its length.
+// describe writes to h what the bytes from lo up to hi are: literal bytes as
+// they are, contents by digest and range, each with its length. Equal
+// descriptions mean equal bytes.
 func (s *tarStream) describe(h hash.Hash, lo, hi int64) error {
 	return s.pieces(lo, hi, func(q piece) error {
 		switch {
@@ -228,40 +217,8 @@ func describeContent(h hash.Hash, c Content, off, n int64) {
 	io.WriteString(h, c.Digest().String()) //nolint:errcheck // a hash does not fail
 }
 
-// rawStream is a content as it is, to be compressed without a tar around it.
-type rawStream struct{ c Content }
-
-func (s rawStream) ReadAt(p []byte, off int64) (int, error) { return s.c.ReadAt(p, off) }
-func (s rawStream) size() int64                             { return s.c.Size() }
-func (s rawStream) describe(h hash.Hash, lo, hi int64) error {
-	describeContent(h, s.c, lo, hi-lo)
-	return nil
-}
-
-// WriteTar writes the tar archive of t with every name below prefix; see the
-// package comment for what the bytes are. A prefix of "" leaves the top
-// directory out; "." spells names "./name" as GNU tar does for ".".
-func WriteTar(w io.Writer, t Tree, prefix string) error {
-	s, err := newTarStream(t, prefix)
-	if err != nil {
-		return err
-	}
-	buf := make([]byte, min(s.total, 256<<10))
-	_, err = io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{io.NewSectionReader(s, 0, s.total)}, buf)
-	return err
-}
-
-// TarSize is the number of bytes that WriteTar will write.
-func TarSize(t Tree, prefix string) (int64, error) {
-	s, err := newTarStream(t, prefix)
-	if err != nil {
-		return 0, err
-	}
-	return s.total, nil
-}
-
 // hashOf is the name of a range of a stream.
-func hashOf(s stream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
+func hashOf(s *tarStream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
 	h := sha256.New()
 	for _, t := range tags {
 		describeLength(h, 't', t)

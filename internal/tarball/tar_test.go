@@ -3,6 +3,7 @@ package tarball
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"io/fs"
 	"math/rand/v2"
 	"os"
@@ -93,11 +94,15 @@ func rep(s string, n int) string         { return strings.Repeat(s, n) }
 
 func tarOf(t testing.TB, tree Tree, prefix string) []byte {
 	t.Helper()
-	var b bytes.Buffer
-	if err := WriteTar(&b, tree, prefix); err != nil {
+	s, err := newTarStream(tree, prefix)
+	if err != nil {
 		t.Fatal(err)
 	}
-	return b.Bytes()
+	b, err := io.ReadAll(io.NewSectionReader(s, 0, s.total))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 var tarCases = []struct {

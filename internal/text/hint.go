@@ -32,3 +32,19 @@ func Hint(err error) string {
 	}
 	return ""
 }
+
+// Error is err with its text as [Line] shows it; errors.Is and As see through it.
+func Error(err error, limit int) error {
+	if err == nil {
+		return nil
+	}
+	return &oneLine{Line(err.Error(), limit), err}
+}
+
+type oneLine struct {
+	text string
+	err  error
+}
+
+func (e *oneLine) Error() string { return e.text }
+func (e *oneLine) Unwrap() error { return e.err }

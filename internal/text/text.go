@@ -34,6 +34,28 @@ func Show(s string) string {
 	return s
 }
 
+// ShowASCII is [Show] for names that readers compare with others by eye: letters
+// outside of ASCII, which can look like those in it, are escaped too.
+func ShowASCII(s string) string {
+	shown := Show(s)
+	if strings.IndexFunc(shown, func(r rune) bool { return r >= utf8.RuneSelf }) < 0 {
+		return shown
+	}
+	if shown[0] != '"' || shown == s {
+		shown = Quote(s)
+	}
+	var b strings.Builder
+	for _, r := range shown {
+		if r < utf8.RuneSelf {
+			b.WriteRune(r)
+			continue
+		}
+		q := strconv.QuoteRuneToASCII(r)
+		b.WriteString(q[1 : len(q)-1])
+	}
+	return b.String()
+}
+
 // Quote returns s as a Go string literal in which nothing invisible and no
 // workflow command is left as it is.
 func Quote(s string) string {

@@ -9,7 +9,7 @@
 // the caller names). From there it goes up one version of root.json at a time,
 // each signed by the one before, then to timestamp, snapshot and targets, and
 // takes trusted_root.json only as targets describes it. The client is go-tuf's;
-// what it refuses is a [*Refused]: expired, older than what was seen before,
+// what it refuses is a [*RefusedError]: expired, older than what was seen before,
 // signed by others, of another size or hash. Any other error means that the
 // mirror could not be asked, and says nothing about it.
 //

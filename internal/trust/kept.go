@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // KeptSchema is the first field of the file that a [Kept] is stored in.
@@ -84,7 +85,7 @@ func (k Kept) Format() ([]byte, error) {
 func ParseKept(data []byte) (Kept, error) {
 	k, err := parseKept(data)
 	if err != nil {
-		return Kept{}, fmt.Errorf("kept root: %s", oneLine(err.Error()))
+		return Kept{}, fmt.Errorf("kept root: %s", text.Line(err.Error(), maxErrorText))
 	}
 	return k, nil
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // PublicGood is the base URL of the repository of the public-good instance, as
@@ -53,27 +54,27 @@ type Request struct {
 	UserAgent string
 }
 
-// Invalid says that a request cannot be made as it is: its mirror is no URL to
+// InvalidError says that a request cannot be made as it is: its mirror is no URL to
 // ask, or its anchor no root.json.
-type Invalid struct{ Err error }
+type InvalidError struct{ Err error }
 
-func (e *Invalid) Error() string { return "trust root: " + oneLine(e.Err.Error()) }
-func (e *Invalid) Unwrap() error { return e.Err }
+func (e *InvalidError) Error() string { return "trust root: " + text.Line(e.Err.Error(), maxErrorText) }
+func (e *InvalidError) Unwrap() error { return e.Err }
 
-// Refused says that a repository was reached and is not believed.
-type Refused struct {
+// RefusedError says that a repository was reached and is not believed.
+type RefusedError struct {
 	Mirror string
 	Err    error
 }
 
-func (e *Refused) Error() string {
-	return fmt.Sprintf("trust root: repository %s is refused: %s", e.Mirror, oneLine(e.Err.Error()))
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("trust root: repository %s is refused: %s", e.Mirror, text.Line(e.Err.Error(), maxErrorText))
 }
 
-func (e *Refused) Unwrap() error { return e.Err }
+func (e *RefusedError) Unwrap() error { return e.Err }
 
-// Update asks the mirror for its newest trusted root. Errors are of type *[Invalid]
-// before anything was asked, and *[Refused] where an answer was not believed.
+// Update asks the mirror for its newest trusted root. Errors are of type *[InvalidError]
+// before anything was asked, and *[RefusedError] where an answer was not believed.
 func Update(ctx context.Context, r Request) (k Kept, err error) {
 	if r.Mirror == "" {
 		r.Mirror = PublicGood
@@ -83,16 +84,16 @@ func Update(ctx context.Context, r Request) (k Kept, err error) {
 		err = secure(mirror)
 	}
 	if err != nil {
-		return Kept{}, &Invalid{fmt.Errorf("mirror %q: %w", r.Mirror, err)}
+		return Kept{}, &InvalidError{fmt.Errorf("mirror %q: %w", r.Mirror, err)}
 	}
 	r.Mirror = mirror.String()
 	defer func() {
 		if p := recover(); p != nil { // metadata that a library cannot cope with
-			k, err = Kept{}, &Refused{r.Mirror, fmt.Errorf("cannot be read: %v", p)}
+			k, err = Kept{}, &RefusedError{r.Mirror, fmt.Errorf("cannot be read: %v", p)}
 		}
 	}()
 	k, err = r.update(ctx)
-	var invalid *Invalid
+	var invalid *InvalidError
 	switch {
 	case errors.As(err, &invalid):
 		return Kept{}, err
@@ -103,9 +104,9 @@ func Update(ctx context.Context, r Request) (k Kept, err error) {
 	case onDisk(err):
 		return Kept{}, fmt.Errorf("trust root: what is kept of %s: %w", r.Mirror, err)
 	case unreachable(err):
-		return Kept{}, fmt.Errorf("trust root: cannot ask %s: %s", r.Mirror, oneLine(err.Error()))
+		return Kept{}, fmt.Errorf("trust root: cannot ask %s: %s", r.Mirror, text.Line(err.Error(), maxErrorText))
 	}
-	return Kept{}, &Refused{r.Mirror, err}
+	return Kept{}, &RefusedError{r.Mirror, err}
 }
 
 // onDisk and unreachable tell failures of disk and network from answers that
@@ -130,7 +131,7 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 		name = release.DigestBytes(anchor).String()
 	}
 	if _, err := metadata.Root().FromBytes(anchor); err != nil {
-		return Kept{}, &Invalid{fmt.Errorf("the root.json to begin with: %w", err)}
+		return Kept{}, &InvalidError{fmt.Errorf("the root.json to begin with: %w", err)}
 	}
 	// Another anchor is another repository, even at the same address.
 	dir := filepath.Join(r.State, release.DigestBytes([]byte(r.Mirror + "\n" + name)).Hex()[:16])
@@ -261,5 +262,6 @@ func secure(u *url.URL) error {
 	return nil
 }
 
-// oneLine is what a repository made a library say, on one line.
-func oneLine(s string) string { return release.OneLine(s, 600) }
+// maxErrorText is how much of a repository's or library's text an error shows,
+// in bytes.
+const maxErrorText = 600

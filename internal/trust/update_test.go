@@ -102,7 +102,7 @@ func TestSigningConfig(t *testing.T) {
 			r.Serve(path, []byte(first))
 		}
 	}
-	var refused *trust.Refused
+	var refused *trust.RefusedError
 	if _, err := trust.Update(t.Context(), ask); !errors.As(err, &refused) {
 		t.Errorf("got %v, want a refusal of what was not signed", err)
 	}
@@ -242,7 +242,7 @@ func TestRefused(t *testing.T) {
 			c.spoil(t, r)
 			ask.Now = now.Add(c.later)
 			_, err := trust.Update(t.Context(), ask)
-			var refused *trust.Refused
+			var refused *trust.RefusedError
 			if !errors.As(err, &refused) || refused.Mirror != r.URL || !strings.Contains(err.Error(), c.want) || strings.ContainsAny(err.Error(), "\n\x1b") {
 				t.Errorf("got %v, want a refusal on one line with %q", err, c.want)
 			}
@@ -286,7 +286,7 @@ func TestCannotAsk(t *testing.T) {
 		r.Front(front)
 		ask.State = t.TempDir() // what one has fetched the next need not
 		_, err := trust.Update(t.Context(), ask)
-		var refused *trust.Refused
+		var refused *trust.RefusedError
 		if err == nil || errors.As(err, &refused) || !strings.Contains(err.Error(), "cannot ask "+r.URL) {
 			t.Errorf("%s: got %v, want that it cannot be asked", name, err)
 		}
@@ -299,7 +299,7 @@ func TestCannotAsk(t *testing.T) {
 	} {
 		bad := ask
 		bad.Mirror = mirror
-		var invalid *trust.Invalid
+		var invalid *trust.InvalidError
 		if _, err := trust.Update(t.Context(), bad); !errors.As(err, &invalid) || !strings.Contains(err.Error(), "mirror") {
 			t.Errorf("%s: got %v", name, err)
 		}

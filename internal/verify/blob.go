@@ -24,31 +24,28 @@ import (
 // Policy is what a signature must satisfy. It is fixed by the caller and never
 // by the bundle.
 type Policy struct {
-	// Root is the trusted root. It is required, but for UnsafeNoTransparencyLog.
+	// Root is the trusted root. It is required unless UnsafeNoTransparencyLog is
+	// set.
 	Root *TrustedRoot
 
 	// Key is the managed key that must have signed. Identities are who must have
-	// signed keylessly; one of them is enough. Exactly one of the two is wanted.
+	// signed keylessly; one of them is enough. Exactly one of the two must be set.
 	Key        *PublicKey
-	Identities []Identity
+	Identities []CertificateIdentity
 
-	// ExactHint asks that the bundle name the managed key by its fingerprint, as
-	// releaser and cosign do. The name proves nothing, and other signers choose
-	// other names; but it is the one field of a bundle that nothing else holds in
-	// place. Release always asks for it.
-	ExactHint bool
-
-	// Protocol holds to what the public protocol of Sigstore's conformance suite
-	// asks of every client where that differs from what a release is held to: a
-	// managed key's signature needs a log entry and no time, and a certificate
-	// chain with a root in it is refused.
+	// Protocol follows the public protocol of Sigstore's conformance suite where
+	// it differs from the rules for releases: a managed key's signature needs a
+	// log entry and no time, and a certificate chain with a root in it is refused.
 	Protocol bool
 
-	// UnsafeNoTransparencyLog lets a managed key's signature stand for itself: no
-	// log and no timestamp is asked for, and none is looked at. Whoever holds the
-	// key can then sign in secret and put back the clock. The result says so.
+	// UnsafeNoTransparencyLog accepts a managed key's signature without a log
+	// entry and without a timestamp; neither is looked at. Whoever holds the key
+	// can then sign in secret and backdate. The result says so.
 	UnsafeNoTransparencyLog bool
 }
+
+// Empty reports whether the policy names no signer. Nothing satisfies it.
+func (p Policy) Empty() bool { return p.Key == nil && len(p.Identities) == 0 }
 
 // expected names whom the policy expects, one entry for each.
 func (p Policy) expected() []string {
@@ -106,10 +103,10 @@ type Signature struct {
 	MediaType string `json:"media_type"` // of the bundle
 	Form      string `json:"form"`       // "message" or "dsse"
 
-	Key      string    `json:"key,omitempty"`      // fingerprint of the managed key
-	SAN      string    `json:"san,omitempty"`      // of the certificate
-	Issuer   string    `json:"issuer,omitempty"`   // of the certificate
-	Identity *Identity `json:"identity,omitempty"` // the allowed one that matched
+	Key      string               `json:"key,omitempty"`      // fingerprint of the managed key
+	SAN      string               `json:"san,omitempty"`      // of the certificate
+	Issuer   string               `json:"issuer,omitempty"`   // of the certificate
+	Identity *CertificateIdentity `json:"identity,omitempty"` // the allowed one that matched
 
 	LogEntries []LogEntry  `json:"log_entries,omitempty"`
 	Timestamps []Timestamp `json:"timestamps,omitempty"`
@@ -146,22 +143,37 @@ func (s Signature) Who() string {
 // Blob checks that the bundle is a signature of the artifact that satisfies the
 // policy. Errors are of type *[Error].
 func Blob(bundle []byte, a Artifact, p Policy) (Signature, error) {
+	return blob(bundle, a, p, anyHint)
+}
+
+// hintRule is how a bundle must name the managed key. The name proves nothing,
+// and signers choose different ones; but it is the one field of a bundle that
+// nothing else protects. For a release it must be the key's fingerprint, as
+// releaser and cosign write it.
+type hintRule bool
+
+const (
+	anyHint   hintRule = false
+	exactHint hintRule = true
+)
+
+func blob(bundle []byte, a Artifact, p Policy, hint hintRule) (Signature, error) {
 	b, err := parseBundle(bundle)
 	if err != nil {
 		return Signature{}, err
 	}
-	return p.check(b, a)
+	return p.check(b, a, hint)
 }
 
-func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
-	defer recovered(StepBundle, &err)
+func (p Policy) check(b *sgbundle.Bundle, a Artifact, hint hintRule) (s Signature, err error) {
+	defer recovered(CheckBundle, &err)
 	verifier, err := p.verifier()
 	if err != nil {
 		return Signature{}, err
 	}
 	content, err := b.VerificationContent()
 	if err != nil {
-		return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		return Signature{}, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	cert := content.Certificate()
 	switch {
@@ -170,17 +182,17 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 		if sum, err := certificate.SummarizeCertificate(cert); err == nil {
 			who += " of " + sum.SubjectAlternativeName
 		}
-		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "the managed key " + p.Key.Fingerprint().String(), Got: who}
+		return Signature{}, &Error{Class: Untrusted, Check: CheckIdentity, Field: "signer", Expected: "the managed key " + p.Key.Fingerprint().String(), Got: who}
 	case p.Key == nil && cert == nil:
-		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "signer", Expected: "a certificate", Got: "a managed key"}
+		return Signature{}, &Error{Class: Untrusted, Check: CheckIdentity, Field: "signer", Expected: "a certificate", Got: "a managed key"}
 	}
 	if p.Protocol {
 		if err := noRoots(b.GetVerificationMaterial().GetX509CertificateChain()); err != nil {
 			return Signature{}, err
 		}
 	}
-	if pk := content.PublicKey(); p.ExactHint && p.Key != nil && pk != nil && pk.Hint() != p.Key.hint() {
-		return Signature{}, &Error{Class: Untrusted, Step: StepIdentity, Field: "publicKey.hint", Expected: p.Key.hint(), Got: strconv.Quote(pk.Hint())}
+	if pk := content.PublicKey(); hint == exactHint && p.Key != nil && pk != nil && pk.Hint() != p.Key.hint() {
+		return Signature{}, &Error{Class: Untrusted, Check: CheckIdentity, Field: "publicKey.hint", Expected: p.Key.hint(), Got: strconv.Quote(pk.Hint())}
 	}
 	options, err := p.identityOptions()
 	if err != nil {
@@ -191,7 +203,7 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact) (s Signature, err error) {
 	var said statement
 	if env := b.GetDsseEnvelope(); env != nil {
 		if said, err = readStatement(env.GetPayload()); err != nil {
-			return Signature{}, &Error{Class: Untrusted, Step: StepBundle, Field: "statement", Err: err}
+			return Signature{}, &Error{Class: Untrusted, Check: CheckBundle, Field: "statement", Err: err}
 		}
 	}
 	if as, bytes := envelopeAsMessage(b); as != nil {
@@ -217,13 +229,13 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 	var opts []sgverify.VerifierOption
 	switch {
 	case (p.Key == nil) == (len(p.Identities) == 0):
-		return nil, untrusted(StepIdentity, "want a public key or at least one identity, and not both")
+		return nil, untrusted(CheckIdentity, "want a public key or at least one identity, and not both")
 	case p.UnsafeNoTransparencyLog && p.Key == nil:
-		return nil, untrusted(StepLog, "a certificate cannot be checked without a transparency log; only a managed key can")
+		return nil, untrusted(CheckLog, "a certificate cannot be checked without a transparency log; only a managed key can")
 	case p.UnsafeNoTransparencyLog:
 		opts = append(opts, sgverify.WithNoObserverTimestamps())
 	case p.Root == nil:
-		return nil, untrusted(StepTrustRoot, "want a trusted root file; none was given")
+		return nil, untrusted(CheckTrustRoot, "want a trusted root file; none was given")
 	case p.Protocol && p.Key != nil:
 		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithNoObserverTimestamps())
 	default:
@@ -243,7 +255,7 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 	}
 	v, err := sgverify.NewVerifier(material, opts...)
 	if err != nil {
-		return nil, &Error{Class: Failed, Step: StepTrustRoot, Err: err}
+		return nil, &Error{Class: Failed, Check: CheckTrustRoot, Err: err}
 	}
 	return v, nil
 }
@@ -256,7 +268,7 @@ func (p Policy) identityOptions() ([]sgverify.PolicyOption, error) {
 	for _, id := range p.Identities {
 		m, err := id.matcher()
 		if err != nil {
-			return nil, &Error{Class: Untrusted, Step: StepIdentity, Err: err}
+			return nil, &Error{Class: Untrusted, Check: CheckIdentity, Err: err}
 		}
 		opts = append(opts, sgverify.WithCertificateIdentity(m))
 	}
@@ -273,9 +285,9 @@ func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statem
 	} else {
 		summary, err := certificate.SummarizeCertificate(cert)
 		if err != nil {
-			return Signature{}, &Error{Class: Untrusted, Step: StepCertificate, Err: err}
+			return Signature{}, &Error{Class: Untrusted, Check: CheckCertificate, Err: err}
 		}
-		id, err := matchIdentity(p.Identities, summary)
+		id, err := matchIdentity(p.Identities, cert)
 		if err != nil {
 			return Signature{}, err
 		}
@@ -302,15 +314,15 @@ func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statem
 // stepOf tells from the words the library puts before an error which of its
 // checks failed. TestSteps sees each of them.
 var stepOf = []struct{ prefix, step string }{
-	{"failed to verify log inclusion: ", StepLog},
-	{"failed to verify timestamps: ", StepTimestamp},
-	{"failed to verify leaf certificate: ", StepCertificate},
-	{"failed to summarize certificate: ", StepCertificate},
-	{"must provide timestamp to verify certificate", StepTimestamp},
-	{"failed to verify signed certificate timestamp: ", StepSCT},
-	{"failed to get signature verifier: ", StepSignature},
-	{"failed to verify signature: ", StepSignature},
-	{"failed to verify certificate identity: ", StepIdentity},
+	{"failed to verify log inclusion: ", CheckLog},
+	{"failed to verify timestamps: ", CheckTimestamp},
+	{"failed to verify leaf certificate: ", CheckCertificate},
+	{"failed to summarize certificate: ", CheckCertificate},
+	{"must provide timestamp to verify certificate", CheckTimestamp},
+	{"failed to verify signed certificate timestamp: ", CheckSCT},
+	{"failed to get signature verifier: ", CheckSignature},
+	{"failed to verify signature: ", CheckSignature},
+	{"failed to verify certificate identity: ", CheckIdentity},
 }
 
 // explain turns an error of the library into one that names step, expected and
@@ -321,30 +333,28 @@ func (p Policy) explain(err error, b *sgbundle.Bundle, watch *hashWatch) error {
 		return mine
 	}
 	if watch.err != nil {
-		return &Error{Class: Failed, Step: StepSignature, Field: "artifact", Err: watch.err}
+		return &Error{Class: Failed, Check: CheckSignature, Field: "artifact", Err: watch.err}
 	}
-	step := StepBundle
+	step := CheckBundle
 	for _, s := range stepOf {
 		if rest, ok := strings.CutPrefix(err.Error(), s.prefix); ok {
 			step, err = s.step, errors.New(or(rest, s.prefix))
 			break
 		}
 	}
-	e := &Error{Class: Untrusted, Step: step, Err: err}
+	e := &Error{Class: Untrusted, Check: step, Err: err}
 	switch step {
-	case StepIdentity:
+	case CheckIdentity:
 		if content, cerr := b.VerificationContent(); cerr == nil && content.Certificate() != nil {
-			if sum, serr := certificate.SummarizeCertificate(content.Certificate()); serr == nil {
-				if _, merr := matchIdentity(p.Identities, sum); errors.As(merr, &mine) {
-					return mine
-				}
+			if _, merr := matchIdentity(p.Identities, content.Certificate()); errors.As(merr, &mine) {
+				return mine
 			}
 		}
-	case StepSignature:
+	case CheckSignature:
 		if expected, got, ok := watch.mismatch(b); ok {
-			return &Error{Class: Untrusted, Step: StepSignature, Field: "sha256 of the artifact", Expected: expected, Got: got}
+			return &Error{Class: Untrusted, Check: CheckSignature, Field: "sha256 of the artifact", Expected: expected, Got: got}
 		}
-	case StepLog:
+	case CheckLog:
 		if len(b.GetVerificationMaterial().GetTlogEntries()) == 0 {
 			e.Field, e.Expected, e.Got, e.Err = "entries", "at least 1", "none", nil
 		}
@@ -384,7 +394,7 @@ func (w *hashWatch) among(s statement) error {
 	if w.a.data != nil {
 		h384, h512 := sha512.New384(), sha512.New()
 		if _, err := io.Copy(io.MultiWriter(h384, h512), w); err != nil {
-			return &Error{Class: Failed, Step: StepSignature, Field: "artifact", Err: err}
+			return &Error{Class: Failed, Check: CheckSignature, Field: "artifact", Err: err}
 		}
 		h256 := w.hash.Digest().Bytes()
 		sums = map[string][]byte{"sha256": h256[:], "sha384": h384.Sum(nil), "sha512": h512.Sum(nil)}
@@ -397,7 +407,7 @@ func (w *hashWatch) among(s statement) error {
 			}
 		}
 	}
-	return &Error{Class: Untrusted, Step: StepSignature, Field: "artifact", Expected: "one of the subjects of the statement", Got: "another file"}
+	return &Error{Class: Untrusted, Check: CheckSignature, Field: "artifact", Expected: "one of the subjects of the statement", Got: "another file"}
 }
 
 // mismatch says what the bundle signs and what the artifact is, if they differ.

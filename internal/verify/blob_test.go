@@ -52,7 +52,7 @@ func newKey(t *testing.T) *sign.Key {
 
 func signKeyed(t *testing.T, k *sign.Key, data string) []byte {
 	t.Helper()
-	b, err := sign.Checksums(context.Background(), []byte(data), sign.Signer{Key: k, Verify: selfCheck(keyPolicy(t, k))})
+	b, err := sign.Checksums(context.Background(), []byte(data), sign.Signer{Key: k}, selfCheck(keyPolicy(t, k)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,25 +138,25 @@ func TestBlobRefuses(t *testing.T) {
 		step   string
 		want   string
 	}{
-		{"other bytes", bundle, sums + "x", p, verify.StepSignature, "expected sha256:" + release.DigestBytes([]byte(sums)).Hex()},
-		{"other key", bundle, sums, keyPolicy(t, other), verify.StepSignature, ""},
-		{"identity wanted", bundle, sums, verify.Policy{Root: emptyRoot(t), Identities: []verify.Identity{{SAN: "a@b.example", Issuer: "https://i.example"}}}, verify.StepIdentity, "got a managed key"},
-		{"log wanted, no root", bundle, sums, withLog, verify.StepTrustRoot, "none was given"},
-		{"log wanted", bundle, sums, verify.Policy{Key: p.Key, Root: emptyRoot(t)}, verify.StepLog, "entries: expected at least 1, got none"},
-		{"no policy", bundle, sums, verify.Policy{}, verify.StepIdentity, "public key or at least one identity"},
-		{"unsafe without a key", bundle, sums, verify.Policy{UnsafeNoTransparencyLog: true, Identities: []verify.Identity{{SAN: "a", Issuer: "b"}}}, verify.StepLog, "only a managed key"},
-		{"empty", nil, sums, p, verify.StepBundle, "is empty"},
-		{"not JSON", []byte("signature"), sums, p, verify.StepBundle, ""},
-		{"cut short", bundle[:len(bundle)-1], sums, p, verify.StepBundle, ""},
-		{"two documents", append(bytes.Clone(bundle), bundle...), sums, p, verify.StepBundle, ""},
-		{"oversized", append(bytes.Clone(bundle), bytes.Repeat([]byte{' '}, verify.MaxBundle)...), sums, p, verify.StepBundle, "want at most"},
-		{"unknown field", edit(`"mediaType"`, `"mediaTypo"`), sums, p, verify.StepBundle, ""},
-		{"field twice", edit(`{"mediaType"`, `{"mediaType":"x","mediaType"`), sums, p, verify.StepBundle, ""},
-		{"later version", edit("v0.3+json", "v0.4+json"), sums, p, verify.StepBundle, "mediaType"},
-		{"unwritten version", edit("v0.3+json", "v0.2+json"), sums, p, verify.StepBundle, "mediaType"},
-		{"no media type", edit("application/vnd.dev.sigstore.bundle.v0.3+json", ""), sums, p, verify.StepBundle, "mediaType"},
-		{"base64 with left-over bits", edit(digest, digest[:42]+string(rune(digest[42]+1))+"="), sums, p, verify.StepBundle, "base64"},
-		{"other hash", edit("SHA2_256", "SHA2_512"), sums, p, verify.StepSignature, ""},
+		{"other bytes", bundle, sums + "x", p, verify.CheckSignature, "expected sha256:" + release.DigestBytes([]byte(sums)).Hex()},
+		{"other key", bundle, sums, keyPolicy(t, other), verify.CheckSignature, ""},
+		{"identity wanted", bundle, sums, verify.Policy{Root: emptyRoot(t), Identities: []verify.CertificateIdentity{{SAN: "a@b.example", Issuer: "https://i.example"}}}, verify.CheckIdentity, "got a managed key"},
+		{"log wanted, no root", bundle, sums, withLog, verify.CheckTrustRoot, "none was given"},
+		{"log wanted", bundle, sums, verify.Policy{Key: p.Key, Root: emptyRoot(t)}, verify.CheckLog, "entries: expected at least 1, got none"},
+		{"no policy", bundle, sums, verify.Policy{}, verify.CheckIdentity, "public key or at least one identity"},
+		{"unsafe without a key", bundle, sums, verify.Policy{UnsafeNoTransparencyLog: true, Identities: []verify.CertificateIdentity{{SAN: "a", Issuer: "b"}}}, verify.CheckLog, "only a managed key"},
+		{"empty", nil, sums, p, verify.CheckBundle, "is empty"},
+		{"not JSON", []byte("signature"), sums, p, verify.CheckBundle, ""},
+		{"cut short", bundle[:len(bundle)-1], sums, p, verify.CheckBundle, ""},
+		{"two documents", append(bytes.Clone(bundle), bundle...), sums, p, verify.CheckBundle, ""},
+		{"oversized", append(bytes.Clone(bundle), bytes.Repeat([]byte{' '}, verify.MaxBundle)...), sums, p, verify.CheckBundle, "want at most"},
+		{"unknown field", edit(`"mediaType"`, `"mediaTypo"`), sums, p, verify.CheckBundle, ""},
+		{"field twice", edit(`{"mediaType"`, `{"mediaType":"x","mediaType"`), sums, p, verify.CheckBundle, ""},
+		{"later version", edit("v0.3+json", "v0.4+json"), sums, p, verify.CheckBundle, "mediaType"},
+		{"unwritten version", edit("v0.3+json", "v0.2+json"), sums, p, verify.CheckBundle, "mediaType"},
+		{"no media type", edit("application/vnd.dev.sigstore.bundle.v0.3+json", ""), sums, p, verify.CheckBundle, "mediaType"},
+		{"base64 with left-over bits", edit(digest, digest[:42]+string(rune(digest[42]+1))+"="), sums, p, verify.CheckBundle, "base64"},
+		{"other hash", edit("SHA2_256", "SHA2_512"), sums, p, verify.CheckSignature, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := verify.Blob(c.bundle, verify.Data(strings.NewReader(c.data)), c.policy)
@@ -164,7 +164,7 @@ func TestBlobRefuses(t *testing.T) {
 			if !errors.As(err, &e) {
 				t.Fatalf("got %v, want an *Error", err)
 			}
-			if e.Step != c.step || e.Class != verify.Untrusted || !strings.Contains(e.Error(), c.want) || strings.Contains(e.Error(), "\n") {
+			if e.Check != c.step || e.Class != verify.Untrusted || !strings.Contains(e.Error(), c.want) || strings.Contains(e.Error(), "\n") {
 				t.Errorf("got %s (%s), want one line of step %q with %q", e, e.Class, c.step, c.want)
 			}
 		})
@@ -202,12 +202,11 @@ func TestEveryFlipOfAKeyedBundle(t *testing.T) {
 	k := newKey(t)
 	bundle := signKeyed(t, k, sums)
 	p := keyPolicy(t, k)
-	p.ExactHint = true
 	for i := range bundle {
 		for _, mask := range []byte{0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xff} {
 			bad := bytes.Clone(bundle)
 			bad[i] ^= mask
-			if _, err := verify.Blob(bad, verify.Data(strings.NewReader(sums)), p); err == nil {
+			if _, err := verify.BlobOfRelease(bad, verify.Data(strings.NewReader(sums)), p); err == nil {
 				t.Errorf("byte %d: %q for %q in …%s… was accepted", i, bad[i], bundle[i], bundle[max(0, i-20):min(len(bundle), i+20)])
 			}
 		}

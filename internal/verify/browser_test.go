@@ -54,8 +54,8 @@ func TestPageInABrowser(t *testing.T) {
 			t.Errorf("the browser shows no %q:\n%s", want, dom)
 		}
 	}
-	if got, want := strings.Count(dom, "<tr>"), len(r.Steps)+len(r.Chains)+2; got != want {
-		t.Errorf("rows: got %d, want two heads, %d chains and %d steps", got, len(r.Chains), len(r.Steps))
+	if got, want := strings.Count(dom, "<tr>"), len(r.Results)+len(r.Chains)+2; got != want {
+		t.Errorf("rows: got %d, want two heads, %d chains and %d steps", got, len(r.Chains), len(r.Results))
 	}
 }
 
@@ -67,7 +67,7 @@ func TestHostilePageInABrowser(t *testing.T) {
 	defer server.Close()
 	r := hostile()
 	evil := fmt.Sprintf(`"><script>document.title="owned"</script><img src="%s/x"><style>@import "%s/y"</style>`, server.URL, server.URL)
-	r.Project, r.Steps[0].Subject, r.Steps[0].Detail = evil, evil, evil
+	r.Project, r.Results[0].Subject, r.Results[0].Detail = evil, evil, evil
 	page, err := r.HTML()
 	if err != nil {
 		t.Fatal(err)

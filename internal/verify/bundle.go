@@ -31,36 +31,39 @@ var mediaTypes = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle(\+j
 // parseBundle reads a bundle of any version and refuses what is ambiguous in
 // it. Errors are of type *[Error].
 func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
-	defer recovered(StepBundle, &err)
+	defer recovered(CheckBundle, &err)
 	if len(data) > MaxBundle {
-		return nil, untrusted(StepBundle, "want at most %d bytes, got %d", MaxBundle, len(data))
+		return nil, untrusted(CheckBundle, "want at most %d bytes, got %d", MaxBundle, len(data))
 	}
 	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, untrusted(StepBundle, "is empty")
+		return nil, untrusted(CheckBundle, "is empty")
+	}
+	if err := checkDepth(data); err != nil {
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	pb := new(protobundle.Bundle)
 	if err := protojson.Unmarshal(data, pb); err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	if !mediaTypes.MatchString(pb.GetMediaType()) {
-		return nil, &Error{Class: Untrusted, Step: StepBundle, Field: "mediaType",
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Field: "mediaType",
 			Expected: "application/vnd.dev.sigstore.bundle.v0.3+json or an earlier version's", Got: strconv.Quote(pb.GetMediaType())}
 	}
 	if err := oneSpelling(data); err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	b, err = sgbundle.NewBundle(pb, chainAllowed(pb)...)
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	for i, e := range pb.GetVerificationMaterial().GetTlogEntries() {
 		if err := consistentEntry(e); err != nil {
-			return nil, &Error{Class: Untrusted, Step: StepLog, Field: fmt.Sprintf("entry %d", i+1), Err: err}
+			return nil, &Error{Class: Untrusted, Check: CheckLog, Field: fmt.Sprintf("entry %d", i+1), Err: err}
 		}
 	}
 	for i, ts := range pb.GetVerificationMaterial().GetTimestampVerificationData().GetRfc3161Timestamps() {
 		if err := plainTimestamp(ts.GetSignedTimestamp()); err != nil {
-			return nil, &Error{Class: Untrusted, Step: StepTimestamp, Field: fmt.Sprintf("timestamp %d", i+1), Err: err}
+			return nil, &Error{Class: Untrusted, Check: CheckTimestamp, Field: fmt.Sprintf("timestamp %d", i+1), Err: err}
 		}
 	}
 	return b, nil

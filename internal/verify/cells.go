@@ -8,17 +8,18 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
-// candidate is a cell whose image was taken apart and waits to be packed again.
-type candidate struct {
-	cell    release.RecordCell
-	name    string // of the cell in the report
-	loose   bool   // nothing says what the tarball should be; see [Tarballs]
-	file    found
-	tree    *tarball.Tree
-	treeErr error
-	noTree  string // why there is neither
+// cellCheck is a cell whose image was taken apart and waits to be packed again.
+type cellCheck struct {
+	cell       release.RecordCell
+	name       string // of the cell in the report
+	standalone bool   // nothing says what the tarball should be; see [Tarballs]
+	file       found
+	tree       *tarball.Tree
+	treeErr    error
+	noTree     string // why there is neither
 }
 
 // cells looks at the links of each cell, and goes on whatever it finds.
@@ -32,32 +33,27 @@ func (w *walk) cells(ctx context.Context) {
 			w.fail(name, LinkRecord, release.RecordFile, fmt.Errorf("has no cell %s; it has %s", name, w.cellNames()))
 		}
 	}
-	for _, name := range w.in.Assets {
-		if !slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name }) {
-			w.skip(name, LinkRecord, name, "is no cell's tarball in release.json")
-		}
+	var all []*cellCheck
+	selected := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.selected(c) })
+	if w.in.Images.images != nil && w.withheld() == "" {
+		defer w.in.Images.images.Prepare(ctx, selected)()
 	}
-	var all []*candidate
-	asked := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.asked(c) })
-	if w.in.Images != nil {
-		defer w.in.Images.Prepare(ctx, asked)()
-	}
-	for _, c := range asked {
+	for _, c := range selected {
 		if ctx.Err() != nil {
 			return
 		}
-		all = append(all, w.lookAt(ctx, c))
+		all = append(all, w.checkCell(ctx, c))
 	}
 	w.compare(ctx, all)
 }
 
 // asked says whether a cell is to be looked at.
-func (w *walk) asked(c release.RecordCell) bool {
+func (w *walk) selected(c release.RecordCell) bool {
 	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset)
 }
 
 // compare takes the last two links of each cell.
-func (w *walk) compare(ctx context.Context, all []*candidate) {
+func (w *walk) compare(ctx context.Context, all []*cellCheck) {
 	if w.in.Fast {
 		w.compareFast(ctx, all)
 		return
@@ -88,7 +84,7 @@ func (w *walk) cellsWithoutRecord(ctx context.Context) {
 		return
 	}
 	indexes := map[string]resolved{}
-	var all []*candidate
+	var all []*cellCheck
 	for _, s := range w.sums.All() {
 		if !w.isAsset(s.Name) || len(w.in.Assets) > 0 && !slices.Contains(w.in.Assets, s.Name) {
 			continue
@@ -100,8 +96,8 @@ func (w *walk) cellsWithoutRecord(ctx context.Context) {
 		}
 		w.skip(s.Name, LinkRecord, s.Name, "release.json does not vouch for the image: the caller named it")
 		l := w.in.Describe(s.Name)
-		k := &candidate{cell: l.Cell, name: s.Name, loose: true, file: file}
-		w.looseImage(ctx, k, l.Err, indexes)
+		k := &cellCheck{cell: l.Cell, name: s.Name, standalone: true, file: file}
+		w.standaloneImage(ctx, k, l.Err, indexes)
 		all = append(all, k)
 	}
 	w.compare(ctx, all)
@@ -127,10 +123,10 @@ func (w *walk) skipBetween(cell, subject, broken, end string) {
 	}
 }
 
-// lookAt takes the links up to the layers.
-func (w *walk) lookAt(ctx context.Context, c release.RecordCell) *candidate {
+// checkCell takes the links up to the layers.
+func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	cell := c.String()
-	k := &candidate{cell: c, name: cell}
+	k := &cellCheck{cell: c, name: cell}
 	signed, ok := w.sums.Lookup(c.Asset)
 	if ok {
 		k.file = w.listed(cell, LinkTarball, c.Asset, signed)
@@ -152,21 +148,21 @@ func (w *walk) lookAt(ctx context.Context, c release.RecordCell) *candidate {
 }
 
 // image takes the links from the index to the layers.
-func (w *walk) image(ctx context.Context, k *candidate) {
+func (w *walk) image(ctx context.Context, k *cellCheck) {
 	c := &k.cell
 	where := c.Image + "@" + c.IndexDigest.String()
 	broken := func(link string) {
 		w.skipBetween(k.name, or(c.ManifestDigest.String(), where), link, LinkEntries)
 	}
-	if w.in.Images == nil {
-		k.noTree = or(w.in.NoImages, "no image was given to compare with")
+	if why := w.withheld(); w.in.Images.images == nil || why != "" {
+		k.noTree = or(why, w.in.Images.reason())
 		w.skip(k.name, LinkIndex, where, k.noTree)
 		broken(LinkIndex)
 		return
 	}
-	manifest, err := w.in.Images.Platform(ctx, c.Image, c.IndexDigest, c.Platform)
+	manifest, err := w.in.Images.images.Platform(ctx, c.Image, c.IndexDigest, c.Platform)
 	switch {
-	case err == nil && k.loose:
+	case err == nil && k.standalone:
 		c.ManifestDigest = manifest
 	case err == nil && manifest != c.ManifestDigest:
 		err = differs("manifest of "+c.Platform.String(), c.ManifestDigest.String(), manifest.String())
@@ -181,7 +177,7 @@ func (w *walk) image(ctx context.Context, k *candidate) {
 	if w.in.ImageSignatures {
 		w.imageSignature(ctx, k)
 	}
-	m, err := w.in.Images.Manifest(ctx, *c)
+	m, err := w.in.Images.images.Manifest(ctx, *c)
 	if err == nil {
 		err = m.compare(*c)
 	}
@@ -191,18 +187,27 @@ func (w *walk) image(ctx context.Context, k *candidate) {
 		broken(LinkManifest)
 		return
 	}
-	w.pass(k.name, LinkManifest, c.ManifestDigest.String(), "configuration %s, %s", m.Config, plural(len(m.Layers), "layer"))
-	tree, err := w.in.Images.Tree(ctx, *c)
+	w.pass(k.name, LinkManifest, c.ManifestDigest.String(), "configuration %s, %s", m.Config, text.Count(len(m.Layers), "layer"))
+	tree, err := w.in.Images.images.Tree(ctx, *c)
 	if err != nil {
 		k.noTree = "the layers are not as they should be"
 		w.fail(k.name, LinkLayers, c.ManifestDigest.String(), err)
 		return
 	}
 	k.tree = &tree
-	w.pass(k.name, LinkLayers, c.ManifestDigest.String(), "%s as their digests and diff IDs say; %s has %s", plural(len(m.Layers), "layer"), c.Path, entryCount(len(Entries(tree))))
+	w.pass(k.name, LinkLayers, c.ManifestDigest.String(), "%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree)), "entry", "entries"))
 }
 
-// compare holds a manifest to what release.json says of it, if it does.
+// withheld says why no image that release.json names is looked at: until the
+// signature holds, nothing is done or contacted in the name of the release.
+func (w *walk) withheld() string {
+	if w.report.Signature != nil || w.in.Images.named {
+		return ""
+	}
+	return "nobody signed what release.json names: pass --image to compare with an image of your own choice"
+}
+
+// compare checks a manifest against what release.json says of it, if it does.
 func (m ImageManifest) compare(c release.RecordCell) error {
 	if c.ConfigDigest != nil && *c.ConfigDigest != m.Config {
 		return differs("config_digest", c.ConfigDigest.String(), m.Config.String())
@@ -223,36 +228,34 @@ func (m ImageManifest) compare(c release.RecordCell) error {
 }
 
 // imageSignature looks at what stands beside the image, once for each index.
-func (w *walk) imageSignature(ctx context.Context, k *candidate) {
+func (w *walk) imageSignature(ctx context.Context, k *cellCheck) {
 	s, ok := w.signed[k.cell.IndexDigest]
 	if !ok {
-		s = w.lookBeside(ctx, k)
+		s = w.checkReferrers(ctx, k)
 		w.signed[k.cell.IndexDigest] = s
 	}
 	s.Cell = k.name
 	w.add(s)
 }
 
-func (w *walk) lookBeside(ctx context.Context, k *candidate) Step {
+func (w *walk) checkReferrers(ctx context.Context, k *cellCheck) Result {
 	where := k.cell.IndexDigest.String()
 	incomplete := Incomplete
-	skip := func(why string) Step {
-		return Step{Link: LinkSignature, Subject: where, Status: Skip, Class: &incomplete, Detail: why}
+	skip := func(why string) Result {
+		return Result{Link: LinkSignature, Subject: where, Status: Skip, Class: &incomplete, Detail: why}
 	}
-	if w.in.NoPolicy != "" {
-		return skip(w.in.NoPolicy)
+	if w.in.Policy.Empty() {
+		return skip("no expected signer was given: pass --key, or --certificate-identity and --certificate-oidc-issuer")
 	}
-	subject, err := w.in.Images.Beside(ctx, k.cell.Image, k.cell.IndexDigest)
+	subject, err := w.in.Images.images.Referrers(ctx, k.cell.Image, k.cell.IndexDigest)
 	if err != nil {
 		return failure("", LinkSignature, where, err)
 	}
-	if k.loose && len(subject.Attached)+len(subject.Problems) == 0 {
+	if k.standalone && len(subject.Layers)+len(subject.Problems) == 0 {
 		return skip("nothing stands beside the image: nobody says that it is the released one")
 	}
-	policy := w.in.Policy
-	policy.ExactHint = false // cosign has its own
-	r := Image(ImageInput{Subjects: []Subject{subject}, Policy: policy}).Subjects[0]
-	s := Step{Link: LinkSignature, Subject: where, Status: r.Status, Class: r.Class, Detail: r.Detail, Field: r.Field, Expected: r.Expected, Got: r.Got}
+	r := Image(ctx, ImageInput{Subjects: []ImageSubject{subject}, Policy: w.in.Policy}).Subjects[0]
+	s := Result{Link: LinkSignature, Subject: where, Status: r.Status, Class: r.Class, Detail: r.Detail, Field: r.Field, Expected: r.Expected, Got: r.Got}
 	for _, x := range r.Refused {
 		s.Differences = append(s.Differences, "refused: "+x.Place+": "+x.Why)
 	}

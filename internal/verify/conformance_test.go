@@ -73,7 +73,7 @@ func TestTimeOfAManagedKey(t *testing.T) {
 		t.Errorf("got %+v, %v", s, err)
 	}
 	var e *verify.Error
-	if _, err := verify.Blob(timeless, verify.Data(strings.NewReader(sums)), release); !errors.As(err, &e) || e.Step != verify.StepTimestamp {
+	if _, err := verify.Blob(timeless, verify.Data(strings.NewReader(sums)), release); !errors.As(err, &e) || e.Check != verify.CheckTimestamp {
 		t.Errorf("got %v, want a refusal at the timestamp", err)
 	}
 }
@@ -104,27 +104,27 @@ func TestEnvelopes(t *testing.T) {
 		{"hashedrekord", "hashedrekord", statement(v1, subject("sha256", h256)), "", ""},
 		{"hashedrekord, sha512", "hashedrekord", statement(v1, subject("sha512", h512)), "", ""},
 		{"hashedrekord, by digest", "hashedrekord", statement(v1, subject("sha256", other)+","+subject("sha256", h256)), "sha256:" + h256, ""},
-		{"hashedrekord, another subject", "hashedrekord", statement(v1, subject("sha256", other)), "", verify.StepSignature},
-		{"hashedrekord, another digest", "hashedrekord", statement(v1, subject("sha256", h256)), "sha256:" + other, verify.StepSignature},
-		{"hashedrekord, later type", "hashedrekord", statement("https://in-toto.io/Statement/v2", subject("sha256", h256)), "", verify.StepBundle},
+		{"hashedrekord, another subject", "hashedrekord", statement(v1, subject("sha256", other)), "", verify.CheckSignature},
+		{"hashedrekord, another digest", "hashedrekord", statement(v1, subject("sha256", h256)), "sha256:" + other, verify.CheckSignature},
+		{"hashedrekord, later type", "hashedrekord", statement("https://in-toto.io/Statement/v2", subject("sha256", h256)), "", verify.CheckBundle},
 		{"by digest", "dsse", statement(v1, subject("sha256", h256)), "sha256:" + h256, ""},
 		{"by digest in capitals", "dsse", statement(v1, subject("sha256", h256)), "sha256:" + strings.ToUpper(h256), ""},
 		{"subject in capitals", "dsse", statement(v1, subject("sha256", strings.ToUpper(h256))), "", ""},
 		{"sha512 alone", "dsse", statement(v1, subject("sha512", h512)), "", ""},
 		{"sha512 by digest", "dsse", statement(v1, subject("sha512", h512)), "sha512:" + h512, ""},
-		{"sha512 by sha256", "dsse", statement(v1, subject("sha512", h512)), "sha256:" + h256, verify.StepSignature},
+		{"sha512 by sha256", "dsse", statement(v1, subject("sha512", h512)), "sha256:" + h256, verify.CheckSignature},
 		{"second of two", "dsse", statement(v1, subject("sha256", other)+","+subject("sha256", h256)), "", ""},
 		{"second of two, by digest", "dsse", statement(v1, subject("sha256", other)+","+subject("sha256", h256)), "sha256:" + h256, ""},
-		{"none of two", "dsse", statement(v1, subject("sha256", other)+","+subject("sha256", other)), "", verify.StepSignature},
-		{"no subject", "dsse", statement(v1, ""), "", verify.StepSignature},
-		{"unknown hash", "dsse", statement(v1, subject("md5", "00")), "", verify.StepSignature},
-		{"digest is no hex", "dsse", statement(v1, subject("sha256", "xyz")), "", verify.StepSignature},
-		{"no type", "dsse", `{"subject":[` + subject("sha256", h256) + `],"predicateType":"https://example.com/p"}`, "", verify.StepBundle},
-		{"later type", "dsse", statement("https://in-toto.io/Statement/v2", subject("sha256", h256)), "", verify.StepBundle},
-		{"type twice", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"_type":"x",`, 1), "", verify.StepBundle},
-		{"subject twice", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"subject":[],`, 1), "", verify.StepBundle},
-		{"subject in two cases", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"Subject":[],`, 1), "", verify.StepBundle},
-		{"subject in capitals only", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "subject", "SUBJECT", 1), "", verify.StepBundle},
+		{"none of two", "dsse", statement(v1, subject("sha256", other)+","+subject("sha256", other)), "", verify.CheckSignature},
+		{"no subject", "dsse", statement(v1, ""), "", verify.CheckSignature},
+		{"unknown hash", "dsse", statement(v1, subject("md5", "00")), "", verify.CheckSignature},
+		{"digest is no hex", "dsse", statement(v1, subject("sha256", "xyz")), "", verify.CheckSignature},
+		{"no type", "dsse", `{"subject":[` + subject("sha256", h256) + `],"predicateType":"https://example.com/p"}`, "", verify.CheckBundle},
+		{"later type", "dsse", statement("https://in-toto.io/Statement/v2", subject("sha256", h256)), "", verify.CheckBundle},
+		{"type twice", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"_type":"x",`, 1), "", verify.CheckBundle},
+		{"subject twice", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"subject":[],`, 1), "", verify.CheckBundle},
+		{"subject in two cases", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "{", `{"Subject":[],`, 1), "", verify.CheckBundle},
+		{"subject in capitals only", "dsse", strings.Replace(statement(v1, subject("sha256", h256)), "subject", "SUBJECT", 1), "", verify.CheckBundle},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			a := verify.Data(strings.NewReader(sums))
@@ -136,7 +136,7 @@ func TestEnvelopes(t *testing.T) {
 			switch {
 			case c.step == "" && err != nil:
 				t.Error(err)
-			case c.step != "" && (!errors.As(err, &e) || e.Step != c.step || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n")):
+			case c.step != "" && (!errors.As(err, &e) || e.Check != c.step || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n")):
 				t.Errorf("got %v, want a refusal at the %s", err, c.step)
 			}
 		})
@@ -198,64 +198,64 @@ func TestForgedEntries(t *testing.T) {
 		step  string
 	}{
 		{"untouched", func(map[string]any) {}, ""},
-		{"checkpoint missing", func(b map[string]any) { delete(proof(b), "checkpoint") }, verify.StepBundle},
-		{"checkpoint empty", func(b map[string]any) { proof(b)["checkpoint"] = map[string]any{"envelope": ""} }, verify.StepBundle},
+		{"checkpoint missing", func(b map[string]any) { delete(proof(b), "checkpoint") }, verify.CheckBundle},
+		{"checkpoint empty", func(b map[string]any) { proof(b)["checkpoint"] = map[string]any{"envelope": ""} }, verify.CheckBundle},
 		{"checkpoint of another tree", func(b map[string]any) {
 			proof(b)["checkpoint"] = map[string]any{"envelope": f.checkpoint(elsewhere[:])}
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"checkpoint by another log", func(b map[string]any) {
 			proof(b)["checkpoint"] = map[string]any{"envelope": other.checkpoint(proof(b)["rootHash"].([]byte))}
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"checkpoint unsigned", func(b map[string]any) {
 			text, _, _ := strings.Cut(proof(b)["checkpoint"].(map[string]any)["envelope"].(string), "\n\n")
 			proof(b)["checkpoint"] = map[string]any{"envelope": text + "\n\n"}
-		}, verify.StepLog},
-		{"root hash", func(b map[string]any) { proof(b)["rootHash"] = elsewhere[:] }, verify.StepLog},
-		{"a hash too many", func(b map[string]any) { proof(b)["hashes"] = []any{elsewhere[:]} }, verify.StepLog},
-		{"tree size", func(b map[string]any) { proof(b)["treeSize"] = "2" }, verify.StepLog},
-		{"negative index", func(b map[string]any) { entry(b)["logIndex"] = "-1" }, verify.StepBundle},
-		{"index beyond the tree", func(b map[string]any) { proof(b)["logIndex"] = "7" }, verify.StepLog},
+		}, verify.CheckLog},
+		{"root hash", func(b map[string]any) { proof(b)["rootHash"] = elsewhere[:] }, verify.CheckLog},
+		{"a hash too many", func(b map[string]any) { proof(b)["hashes"] = []any{elsewhere[:]} }, verify.CheckLog},
+		{"tree size", func(b map[string]any) { proof(b)["treeSize"] = "2" }, verify.CheckLog},
+		{"negative index", func(b map[string]any) { entry(b)["logIndex"] = "-1" }, verify.CheckBundle},
+		{"index beyond the tree", func(b map[string]any) { proof(b)["logIndex"] = "7" }, verify.CheckLog},
 		{"promise of another entry", func(b map[string]any) {
 			entry(b)["inclusionPromise"] = entry(f.message(v03, sums+sums, true, true))["inclusionPromise"]
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"promise by another log", func(b map[string]any) {
 			entry(b)["inclusionPromise"] = entry(other.message(v03, sums, true, true))["inclusionPromise"]
-		}, verify.StepLog},
-		{"another time", func(b map[string]any) { entry(b)["integratedTime"] = "1" }, verify.StepLog},
+		}, verify.CheckLog},
+		{"another time", func(b map[string]any) { entry(b)["integratedTime"] = "1" }, verify.CheckLog},
 		{"entry of another file", func(b map[string]any) { // CVE-2022-36056
 			b["verificationMaterial"].(map[string]any)["tlogEntries"] = f.message(v03, sums+sums, true, true)["verificationMaterial"].(map[string]any)["tlogEntries"]
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"entry of another signer", func(b map[string]any) {
 			g := &forger{smallLog: f.smallLog, signer: other.signer}
 			b["verificationMaterial"].(map[string]any)["tlogEntries"] = g.message(v03, sums, true, true)["verificationMaterial"].(map[string]any)["tlogEntries"]
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"entry of an unknown log", func(b map[string]any) {
 			b["verificationMaterial"].(map[string]any)["tlogEntries"] = []any{other.entry(f.hashedrekord(nil, nil), true, true)}
-		}, verify.StepBundle},
+		}, verify.CheckBundle},
 		{"the same entry twice", func(b map[string]any) {
 			m := b["verificationMaterial"].(map[string]any)
 			m["tlogEntries"] = append(m["tlogEntries"].([]any), m["tlogEntries"].([]any)...)
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"a second entry with a bad promise", func(b map[string]any) {
 			m := b["verificationMaterial"].(map[string]any)
 			second := entry(f.message(v03, sums, true, true))
 			second["logIndex"] = "5"
 			m["tlogEntries"] = append(m["tlogEntries"].([]any), second)
-		}, verify.StepLog},
-		{"kind", func(b map[string]any) { entry(b)["kindVersion"] = map[string]any{"kind": "dsse", "version": "0.0.1"} }, verify.StepLog},
-		{"no kind", func(b map[string]any) { delete(entry(b), "kindVersion") }, verify.StepBundle},
-		{"no log", func(b map[string]any) { delete(entry(b), "logId") }, verify.StepBundle},
-		{"no body", func(b map[string]any) { delete(entry(b), "canonicalizedBody") }, verify.StepBundle},
+		}, verify.CheckLog},
+		{"kind", func(b map[string]any) { entry(b)["kindVersion"] = map[string]any{"kind": "dsse", "version": "0.0.1"} }, verify.CheckLog},
+		{"no kind", func(b map[string]any) { delete(entry(b), "kindVersion") }, verify.CheckBundle},
+		{"no log", func(b map[string]any) { delete(entry(b), "logId") }, verify.CheckBundle},
+		{"no body", func(b map[string]any) { delete(entry(b), "canonicalizedBody") }, verify.CheckBundle},
 		{"another digest", func(b map[string]any) {
 			b["messageSignature"].(map[string]any)["messageDigest"].(map[string]any)["digest"] = elsewhere[:]
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"another's signature", func(b map[string]any) {
 			b["messageSignature"].(map[string]any)["signature"] = signASN1(t, other.signer, []byte(sums))
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"signature empty", func(b map[string]any) { b["messageSignature"].(map[string]any)["signature"] = "" }, ""},
-		{"both contents", func(b map[string]any) { b["dsseEnvelope"] = f.envelope("dsse", statement("", ""))["dsseEnvelope"] }, verify.StepBundle},
-		{"no content", func(b map[string]any) { delete(b, "messageSignature") }, verify.StepBundle},
-		{"no signer", func(b map[string]any) { delete(b["verificationMaterial"].(map[string]any), "publicKey") }, verify.StepBundle},
+		{"both contents", func(b map[string]any) { b["dsseEnvelope"] = f.envelope("dsse", statement("", ""))["dsseEnvelope"] }, verify.CheckBundle},
+		{"no content", func(b map[string]any) { delete(b, "messageSignature") }, verify.CheckBundle},
+		{"no signer", func(b map[string]any) { delete(b["verificationMaterial"].(map[string]any), "publicKey") }, verify.CheckBundle},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			b := f.message(v03, sums, true, true)
@@ -267,7 +267,7 @@ func TestForgedEntries(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
-			case !errors.As(err, &e) || c.step != "" && e.Step != c.step || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n"):
+			case !errors.As(err, &e) || c.step != "" && e.Check != c.step || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n"):
 				t.Errorf("got %v, want a refusal at the %s", err, c.step)
 			}
 		})
@@ -288,11 +288,11 @@ func TestLogKeyInUse(t *testing.T) {
 		{"in use", map[string]any{"start": at(-time.Hour)}, "ok"},
 		{"from that second", map[string]any{"start": at(0)}, "ok"},
 		{"to that second", map[string]any{"start": at(-time.Hour), "end": at(0)}, "ok"},
-		{"a second late", map[string]any{"start": at(-time.Hour), "end": at(-time.Second)}, verify.StepLog},
-		{"a second early", map[string]any{"start": at(time.Second)}, verify.StepLog},
-		{"no beginning", map[string]any{"end": at(time.Hour)}, verify.StepTrustRoot},
-		{"empty", map[string]any{}, verify.StepTrustRoot},
-		{"none", nil, verify.StepTrustRoot},
+		{"a second late", map[string]any{"start": at(-time.Hour), "end": at(-time.Second)}, verify.CheckLog},
+		{"a second early", map[string]any{"start": at(time.Second)}, verify.CheckLog},
+		{"no beginning", map[string]any{"end": at(time.Hour)}, verify.CheckTrustRoot},
+		{"empty", map[string]any{}, verify.CheckTrustRoot},
+		{"none", nil, verify.CheckTrustRoot},
 	} {
 		tr, err := verify.ParseTrustedRoot(marshal(t, f.root(nil2map(c.validFor))))
 		if err == nil {
@@ -301,7 +301,7 @@ func TestLogKeyInUse(t *testing.T) {
 			_, err = verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
 		}
 		var e *verify.Error
-		if c.want == "ok" && err != nil || c.want != "ok" && (!errors.As(err, &e) || e.Step != c.want) {
+		if c.want == "ok" && err != nil || c.want != "ok" && (!errors.As(err, &e) || e.Check != c.want) {
 			t.Errorf("%s: got %v, want %s", c.name, err, c.want)
 		}
 	}

@@ -67,7 +67,7 @@ func TestCosignVerifiesOurs(t *testing.T) {
 		t.Fatal(err)
 	}
 	services.Fulcio = ""
-	keyed, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Key: k, Services: services, Verify: selfCheck(verify.Policy{Root: tr, Key: pub})})
+	keyed, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Key: k, Services: services}, selfCheck(verify.Policy{Root: tr, Key: pub}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestWeVerifyCosigns(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := verify.Blob(b, verify.Data(strings.NewReader(sums)), p); err != nil {
+		if _, err := verify.BlobOfRelease(b, verify.Data(strings.NewReader(sums)), p); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -105,7 +105,7 @@ func TestWeVerifyCosigns(t *testing.T) {
 	if out, err := run("sign-blob", "--yes", "--bundle", bundle, "--signing-config", s.SigningConfig, "--trusted-root", s.TrustedRoot, "--identity-token", token, file); err != nil {
 		t.Fatalf("cosign sign-blob: %v\n%s", err, out)
 	}
-	check("keyless", bundle, verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: ann, Issuer: s.Mail}}})
+	check("keyless", bundle, verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: ann, Issuer: s.Mail}}})
 
 	if out, err := run("generate-key-pair", "--output-key-prefix", filepath.Join(dir, "cosign")); err != nil {
 		t.Fatalf("cosign generate-key-pair: %v\n%s", err, out)
@@ -122,7 +122,7 @@ func TestWeVerifyCosigns(t *testing.T) {
 	if out, err := run("sign-blob", "--yes", "--bundle", keyed, "--signing-config", s.SigningConfig, "--trusted-root", s.TrustedRoot, "--key", filepath.Join(dir, "cosign.key"), file); err != nil {
 		t.Fatalf("cosign sign-blob --key: %v\n%s", err, out)
 	}
-	check("keyed", keyed, verify.Policy{Root: tr, Key: pub, ExactHint: true})
+	check("keyed", keyed, verify.Policy{Root: tr, Key: pub})
 
 	private, err := os.ReadFile(filepath.Join(dir, "cosign.key"))
 	if err != nil {

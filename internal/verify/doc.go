@@ -25,7 +25,7 @@
 // twice must be the same both times. In one thing it takes more: an envelope whose
 // log entry, of Rekor version 1, is that of a message over the bytes it signs.
 //
-// A [TrustedRoot] has an [Origin], which says how old it is; one rule warns of old
+// A [TrustedRoot] has a [TrustOrigin], which says how old it is; one rule warns of old
 // ones and refuses those past [RootLimit]. The time now is the caller's to give.
 //
 // # A release

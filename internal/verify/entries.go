@@ -6,6 +6,7 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // Entries lists a tree as release.json does: the top folder first, then the
@@ -32,7 +33,7 @@ func Entries(t tarball.Tree) []release.RecordEntry {
 
 // archiveEntries lists an archive as release.json does. What lies outside the
 // prefix keeps its name with a slash before it, which no record's entry has.
-func archiveEntries(x *tarball.Index, prefix string) []release.RecordEntry {
+func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
 	below := func(name string) string {
 		if name == prefix {
 			return "."
@@ -108,7 +109,7 @@ func compareEntries(expected, got []release.RecordEntry) []string {
 
 func firstFew(all []string) []string {
 	for i := range all {
-		all[i] = oneLine(all[i])
+		all[i] = text.Line(all[i], maxErrorText)
 	}
 	if len(all) > maxDifferences {
 		more := len(all) - maxDifferences

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Class says what kind of failure a check ended in. The zero value is Failed:
@@ -42,21 +42,21 @@ func (c Class) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 // The steps at which a signature can fail, in the order in which they are
 // taken.
 const (
-	StepTrustRoot   = "trust root"
-	StepBundle      = "bundle"
-	StepLog         = "transparency log"
-	StepTimestamp   = "timestamp"
-	StepCertificate = "certificate"
-	StepSCT         = "certificate transparency"
-	StepSignature   = "signature"
-	StepIdentity    = "identity"
+	CheckTrustRoot   = "trust root"
+	CheckBundle      = "bundle"
+	CheckLog         = "transparency log"
+	CheckTimestamp   = "timestamp"
+	CheckCertificate = "certificate"
+	CheckSCT         = "certificate transparency"
+	CheckSignature   = "signature"
+	CheckIdentity    = "identity"
 )
 
 // Error is a check that did not hold. It names the predicate, and what was
 // expected and found where both are known.
 type Error struct {
 	Class    Class
-	Step     string // one of the Step constants
+	Check    string // one of the Check constants
 	Field    string // what was compared, "" if nothing was
 	Expected string
 	Got      string
@@ -66,16 +66,16 @@ type Error struct {
 // Error is one line.
 func (e *Error) Error() string {
 	if e.Expected != "" || e.Got != "" {
-		return e.text(fmt.Sprintf("expected %s, got %s", oneLine(e.Expected), oneLine(e.Got)))
+		return e.text(fmt.Sprintf("expected %s, got %s", text.Line(e.Expected, maxErrorText), text.Line(e.Got, maxErrorText)))
 	}
 	return e.text("")
 }
 
 // text is the error with seen in the place of what was expected and found.
 func (e *Error) text(seen string) string {
-	parts := []string{e.Step, e.Field, seen}
+	parts := []string{e.Check, e.Field, seen}
 	if e.Err != nil {
-		parts = append(parts, oneLine(e.Err.Error()))
+		parts = append(parts, text.Line(e.Err.Error(), maxErrorText))
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 }
@@ -84,11 +84,8 @@ func (e *Error) Unwrap() error { return e.Err }
 
 // untrusted is an Error of class Untrusted that has a message only.
 func untrusted(step, format string, args ...any) *Error {
-	return &Error{Class: Untrusted, Step: step, Err: fmt.Errorf(format, args...)}
+	return &Error{Class: Untrusted, Check: step, Err: fmt.Errorf(format, args...)}
 }
 
 // maxErrorText is how much of a library's error text is shown, in bytes.
 const maxErrorText = 800
-
-// oneLine is a text that may quote a stranger's file, on one line.
-func oneLine(s string) string { return release.OneLine(s, maxErrorText) }

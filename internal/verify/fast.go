@@ -8,9 +8,9 @@ import (
 
 // compareFast takes the last two links of each cell without compressing
 // anything: what is inside the tarball is compared with what the tree makes.
-func (w *walk) compareFast(ctx context.Context, all []*candidate) {
+func (w *walk) compareFast(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.CompareJob
-	var which []*candidate
+	var which []*cellCheck
 	for _, k := range all {
 		if k.tree == nil || !k.file.here() {
 			continue
@@ -24,8 +24,8 @@ func (w *walk) compareFast(ctx context.Context, all []*candidate) {
 		jobs = append(jobs, job)
 		which = append(which, k)
 	}
-	verdicts := map[*candidate]tarball.Verdict{}
-	compare := func(jobs []tarball.CompareJob, which []*candidate) error {
+	verdicts := map[*cellCheck]tarball.Verdict{}
+	compare := func(jobs []tarball.CompareJob, which []*cellCheck) error {
 		got, err := tarball.CompareFast(ctx, jobs, w.in.Pack, tarball.DefaultLimits())
 		if err == nil {
 			for i, k := range which {
@@ -44,16 +44,16 @@ func (w *walk) compareFast(ctx context.Context, all []*candidate) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.judgeFast(ctx, k, verdicts)
+		w.compareRebuiltFast(ctx, k, verdicts)
 	}
 }
 
-func (w *walk) judgeFast(ctx context.Context, k *candidate, verdicts map[*candidate]tarball.Verdict) {
+func (w *walk) compareRebuiltFast(ctx context.Context, k *cellCheck, verdicts map[*cellCheck]tarball.Verdict) {
 	asset := k.cell.Asset
 	v, compared := verdicts[k]
 	if compared && v.Grade <= tarball.SameTar {
 		w.compareEntries(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, Entries(*k.tree))
-		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: SameTar,
+		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.SameTar),
 			Detail: "the same tar stream comes out of the image; its compression was not made again"})
 		return
 	}
@@ -69,7 +69,7 @@ func (w *walk) judgeFast(ctx context.Context, k *candidate, verdicts map[*candid
 }
 
 // compareJob opens the tarball of a cell.
-func (w *walk) compareJob(k *candidate) (tarball.CompareJob, func(), error) {
+func (w *walk) compareJob(k *cellCheck) (tarball.CompareJob, func(), error) {
 	recipe, err := tarball.ParseRecipe(k.cell.Recipe)
 	if err != nil {
 		return tarball.CompareJob{}, nil, err

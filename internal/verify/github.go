@@ -11,7 +11,7 @@ import (
 // printed on stdout. It is empty if all holds.
 func (r Report) Annotations() string {
 	var b strings.Builder
-	for _, s := range r.Steps {
+	for _, s := range r.Results {
 		if s.Status == Pass {
 			continue
 		}
@@ -25,7 +25,7 @@ func (r Report) Annotations() string {
 }
 
 // explain is why a step did not pass, on one line.
-func (s Step) explain() string {
+func (s Result) explain() string {
 	why := s.Detail
 	if s.Expected != "" || s.Got != "" {
 		why += fmt.Sprintf(" (expected %s, got %s)", s.Expected, s.Got)
@@ -69,7 +69,7 @@ func (r Report) Markdown() string {
 		b.WriteByte('\n')
 	}
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "Note: %s, as asked.\n\n", markdownText(gap))
+		fmt.Fprintf(&b, "Note: %s.\n\n", markdownText(gap))
 	}
 	links := r.links()
 	b.WriteString("| cell | " + strings.Join(links, " | ") + " |\n|---|" + strings.Repeat("---|", len(links)) + "\n")
@@ -114,10 +114,10 @@ func (c Chain) word(link string) (word string, status Status) {
 	return "", ""
 }
 
-func (s Step) word() string {
+func (s Result) word() string {
 	switch s.Status {
 	case Fail:
-		return or(string(s.Grade), s.Class.String())
+		return s.outcome(s.Class.String())
 	case Skip:
 		return "skipped"
 	case Pass:
@@ -126,7 +126,14 @@ func (s Step) word() string {
 }
 
 // Outcome is how a step ended in a word or two: its grade, if it has one.
-func (s Step) Outcome() string { return or(string(s.Grade), s.word()) }
+func (s Result) Outcome() string { return s.outcome(s.word()) }
+
+func (s Result) outcome(otherwise string) string {
+	if s.Grade != nil {
+		return s.Grade.String()
+	}
+	return otherwise
+}
 
 func (c Chain) mark(link string) string {
 	word, status := c.word(link)

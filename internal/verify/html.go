@@ -4,6 +4,8 @@ import (
 	"html/template"
 	"net/url"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // pathURI writes a file name as a relative URI.
@@ -21,7 +23,7 @@ func (r Report) HTML() ([]byte, error) {
 
 type pageData struct {
 	Report
-	First []Step
+	First []Result
 	Table []pageRow
 }
 
@@ -51,12 +53,12 @@ func (r Report) rows() []pageRow {
 }
 
 var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"where":   Step.where,
-	"path":    Step.path,
-	"why":     Step.why,
+	"where":   Result.where,
+	"path":    Result.path,
+	"why":     Result.why,
 	"links":   Report.links,
 	"verdict": verdictText,
-	"cells":   func(n int) string { return plural(n, "cell") },
+	"cells":   func(n int) string { return text.Count(n, "cell") },
 }).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -110,7 +112,7 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 <table id="steps">
 <thead><tr><th scope="col">result</th><th scope="col">cell</th><th scope="col">link</th><th scope="col">subject</th><th scope="col">seen</th></tr></thead>
 <tbody>
-{{range .Steps}}<tr><td class="{{.Status}}">{{.Status}}{{with .Grade}} ({{.}}){{end}}</td><td>{{where .}}</td><td class="short">{{.Link}}</td><td>{{path .}}</td><td>{{.Detail}}{{if or .Expected .Got}}
+{{range .Results}}<tr><td class="{{.Status}}">{{.Status}}{{with .Grade}} ({{.}}){{end}}</td><td>{{where .}}</td><td class="short">{{.Link}}</td><td>{{path .}}</td><td>{{.Detail}}{{if or .Expected .Got}}
 <dl><dt>expected</dt><dd><code>{{.Expected}}</code></dd><dt>got</dt><dd><code>{{.Got}}</code></dd></dl>{{end}}{{if .Causes}}<ul>{{range .Causes}}<li>cause {{.}}</li>{{end}}</ul>{{end}}{{if .Differences}}<ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}</td></tr>
 {{end}}</tbody>
 </table>

@@ -78,12 +78,12 @@ func TestIdentityPatterns(t *testing.T) {
 		{`(?i).*@example\.com`, false},
 		{`https://github\.com/acme/(`, false},
 	} {
-		err := verify.Identity{SANRegexp: c.san, Issuer: issuer}.Check()
+		err := verify.CertificateIdentity{SANRegexp: c.san, Issuer: issuer}.Check()
 		if (err == nil) != c.want {
 			t.Errorf("%q: got %v, want usable: %v", c.san, err, c.want)
 		}
 		if err != nil && strings.Contains(err.Error(), "strangers") {
-			if err := (verify.Identity{SANRegexp: c.san, Issuer: issuer, UnsafeLooseRegexp: true}).Check(); err != nil {
+			if err := (verify.CertificateIdentity{SANRegexp: c.san, Issuer: issuer, UnsafeLooseRegexp: true}).Check(); err != nil {
 				t.Errorf("%q: the unsafe flag does not let it through: %v", c.san, err)
 			}
 		}
@@ -98,11 +98,11 @@ func TestIdentityPatterns(t *testing.T) {
 		{`https://.*`, false},
 		{`.*`, false},
 	} {
-		if err := (verify.Identity{SAN: "x", IssuerRegexp: c.issuer}).Check(); (err == nil) != c.want {
+		if err := (verify.CertificateIdentity{SAN: "x", IssuerRegexp: c.issuer}).Check(); (err == nil) != c.want {
 			t.Errorf("issuer %q: got %v, want usable: %v", c.issuer, err, c.want)
 		}
 	}
-	for _, id := range []verify.Identity{{}, {SAN: "x"}, {Issuer: "x"}, {SAN: "x", SANRegexp: "x", Issuer: "y"}} {
+	for _, id := range []verify.CertificateIdentity{{}, {SAN: "x"}, {Issuer: "x"}, {SAN: "x", SANRegexp: "x", Issuer: "y"}} {
 		if id.Check() == nil {
 			t.Errorf("%+v is usable", id)
 		}
@@ -127,7 +127,7 @@ func TestPatternsMatchWhole(t *testing.T) {
 		{`acme/facerec`, false},
 		{`\Qhttps://github.com/acme/facerec\E`, false},
 	} {
-		p.Identities = []verify.Identity{{SANRegexp: c.pattern, Issuer: issuer, UnsafeLooseRegexp: true}}
+		p.Identities = []verify.CertificateIdentity{{SANRegexp: c.pattern, Issuer: issuer, UnsafeLooseRegexp: true}}
 		_, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
 		if (err == nil) != c.want {
 			t.Errorf("%q: got %v, want a match: %v", c.pattern, err, c.want)
@@ -139,22 +139,22 @@ func TestPatternsMatchWhole(t *testing.T) {
 func TestSeveralIdentities(t *testing.T) {
 	bundle, p := signKeyless(t, job, sums)
 	issuer := p.Identities[0].Issuer
-	exact := verify.Identity{SAN: job, Issuer: issuer}
-	stranger := verify.Identity{SAN: strings.Replace(job, "acme", "evil", 1), Issuer: issuer}
-	homograph := verify.Identity{SAN: strings.Replace(job, "acme", "аcme", 1), Issuer: issuer} // U+0430
-	crossed := []verify.Identity{{SAN: job, Issuer: "https://issuer.example"}, {SAN: ann, Issuer: issuer}}
+	exact := verify.CertificateIdentity{SAN: job, Issuer: issuer}
+	stranger := verify.CertificateIdentity{SAN: strings.Replace(job, "acme", "evil", 1), Issuer: issuer}
+	homograph := verify.CertificateIdentity{SAN: strings.Replace(job, "acme", "аcme", 1), Issuer: issuer} // U+0430
+	crossed := []verify.CertificateIdentity{{SAN: job, Issuer: "https://issuer.example"}, {SAN: ann, Issuer: issuer}}
 	for name, c := range map[string]struct {
-		ids  []verify.Identity
-		want *verify.Identity
+		ids  []verify.CertificateIdentity
+		want *verify.CertificateIdentity
 	}{
-		"first":        {[]verify.Identity{exact, stranger}, &exact},
-		"last":         {[]verify.Identity{stranger, homograph, exact}, &exact},
-		"twice":        {[]verify.Identity{exact, exact}, &exact},
-		"none":         {[]verify.Identity{stranger, homograph}, nil},
+		"first":        {[]verify.CertificateIdentity{exact, stranger}, &exact},
+		"last":         {[]verify.CertificateIdentity{stranger, homograph, exact}, &exact},
+		"twice":        {[]verify.CertificateIdentity{exact, exact}, &exact},
+		"none":         {[]verify.CertificateIdentity{stranger, homograph}, nil},
 		"one each":     {crossed, nil}, // the issuer of one and the name of the other are nobody
-		"in capital":   {[]verify.Identity{{SAN: strings.ToUpper(job), Issuer: issuer}}, nil},
-		"with a space": {[]verify.Identity{{SAN: job + " ", Issuer: issuer}}, nil},
-		"with a slash": {[]verify.Identity{{SAN: job, Issuer: issuer + "/"}}, nil},
+		"in capital":   {[]verify.CertificateIdentity{{SAN: strings.ToUpper(job), Issuer: issuer}}, nil},
+		"with a space": {[]verify.CertificateIdentity{{SAN: job + " ", Issuer: issuer}}, nil},
+		"with a slash": {[]verify.CertificateIdentity{{SAN: job, Issuer: issuer + "/"}}, nil},
 	} {
 		p.Identities = c.ids
 		s, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
@@ -162,7 +162,7 @@ func TestSeveralIdentities(t *testing.T) {
 		switch {
 		case c.want != nil && (err != nil || s.Identity == nil || *s.Identity != *c.want):
 			t.Errorf("%s: got %+v, %v", name, s.Identity, err)
-		case c.want == nil && (!errors.As(err, &e) || e.Step != verify.StepIdentity || e.Expected == e.Got || len(c.ids) > 1 && !strings.Contains(e.Expected, c.ids[1].String())):
+		case c.want == nil && (!errors.As(err, &e) || e.Check != verify.CheckIdentity || e.Expected == e.Got || len(c.ids) > 1 && !strings.Contains(e.Expected, c.ids[1].String())):
 			t.Errorf("%s: got %v, want a refusal that names all", name, err)
 		}
 	}

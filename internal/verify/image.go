@@ -2,7 +2,7 @@ package verify
 
 import (
 	"bytes"
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -10,41 +10,48 @@ import (
 	"strings"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // ImageSchema is the first field of an image report's JSON form.
 const ImageSchema = "releaser.verify-image/v1"
 
-// Attached is a layer of something that stands beside an image and may be a
+// SignatureLayer is a layer of something that stands beside an image and may be a
 // signature or an attestation.
-type Attached struct {
+type SignatureLayer struct {
 	Place       string // where it was found, for people
-	MediaType   string // of the layer; see Attachable
+	MediaType   string // of the layer; see IsSignatureLayer
 	Annotations map[string]string
-	Data        []byte // as its digest says
-	Err         error  // why it could not be read; Data is then empty
+
+	// Read reads the layer, checked against its digest. It is called once, when
+	// the layer's turn comes, and what it returns is not kept.
+	Read func(context.Context) ([]byte, error)
 }
 
 var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
 
-// Attachable says whether a layer of a media type can be a signature or an
+// IsSignatureLayer says whether a layer of a media type can be a signature or an
 // attestation: a bundle, a payload of simple signing, or a DSSE envelope.
-func Attachable(mediaType string) bool {
+func IsSignatureLayer(mediaType string) bool {
 	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
 }
 
-// Subject is an index or a manifest, and what stands beside it.
-type Subject struct {
+// MaxSignatureLayers is how many signatures and attestations of one image are
+// looked at. Each is read, verified and dropped before the next.
+const MaxSignatureLayers = 1000
+
+// ImageSubject is an index or a manifest, and what stands beside it.
+type ImageSubject struct {
 	Digest   release.Digest
 	Platform string // of a manifest in an index; "" for what the reference names
-	Attached []Attached
+	Layers   []SignatureLayer
 	Problems []error // places that could not be looked at
 }
 
 // ImageInput is an image to be verified.
 type ImageInput struct {
-	Ref      string    // for the report
-	Subjects []Subject // what the reference names, then the manifests in it; at least one
+	Ref      string         // for the report
+	Subjects []ImageSubject // what the reference names, then the manifests in it; at least one
 	Policy   Policy
 
 	// EveryPlatform asks for a signature of every manifest. Without, the index's
@@ -62,8 +69,8 @@ type Proven struct {
 	Signature
 }
 
-// Refused is one that does not hold.
-type Refused struct {
+// Refusal is a signature or attestation that does not hold.
+type Refusal struct {
 	Place string `json:"place"`
 	Why   string `json:"why"`
 }
@@ -81,7 +88,7 @@ type SubjectReport struct {
 
 	Signatures   []Proven  `json:"signatures"`
 	Attestations []Proven  `json:"attestations"`
-	Refused      []Refused `json:"refused"`
+	Refused      []Refusal `json:"refused"`
 }
 
 // ImageReport is what a verification of an image came to.
@@ -92,7 +99,7 @@ type ImageReport struct {
 	ExitCode  int             `json:"exit_code"`
 	Ref       string          `json:"ref"`
 	Expected  []string        `json:"expected_signers"`
-	TrustRoot *Origin         `json:"trust_root,omitempty"`
+	TrustRoot *TrustOrigin    `json:"trust_root,omitempty"`
 	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
 	Subjects  []SubjectReport `json:"subjects"`
 }
@@ -105,16 +112,16 @@ type ImageReport struct {
 // A signature is a statement of predicate type [PredicateSign] or a payload of
 // simple signing, about the digest itself. An attestation is none: that somebody
 // described an image does not say that they vouch for it.
-func Image(in ImageInput) ImageReport {
+func Image(ctx context.Context, in ImageInput) ImageReport {
 	r := ImageReport{Schema: ImageSchema, Ref: in.Ref, Expected: in.Policy.expected(), TrustRoot: in.Policy.RootOrigin(), Subjects: []SubjectReport{}}
 	if len(in.Subjects) == 0 {
 		r.Verdict, r.ExitCode = Incomplete.String(), Incomplete.ExitCode()
 		return r
 	}
 	for i, s := range in.Subjects {
-		sr := in.look(s)
+		sr := in.look(ctx, s)
 		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 {
-			sr.restOn(r.Subjects[0])
+			sr.inheritFrom(r.Subjects[0])
 		}
 		r.Subjects = append(r.Subjects, sr)
 	}
@@ -125,9 +132,9 @@ func Image(in ImageInput) ImageReport {
 	return r
 }
 
-// restOn is for a manifest that needs no signature of its own: it is as good as
+// inheritFrom is for a manifest that needs no signature of its own: it is as good as
 // the index that names it, which has its own line.
-func (r *SubjectReport) restOn(index SubjectReport) {
+func (r *SubjectReport) inheritFrom(index SubjectReport) {
 	r.Class, r.Field, r.Expected, r.Got = nil, "", "", ""
 	r.Status, r.Detail = Pass, "named by the signed index; no signature of its own"
 	if index.Status != Pass {
@@ -136,20 +143,30 @@ func (r *SubjectReport) restOn(index SubjectReport) {
 }
 
 // look verifies all that stands beside one manifest.
-func (in ImageInput) look(s Subject) SubjectReport {
-	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refused{}}
+func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
+	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refusal{}}
 	var closest *Error // the refusal that got furthest
-	for _, a := range s.Attached {
-		if !Attachable(a.MediaType) {
+	looked := 0
+	for _, a := range s.Layers {
+		if !IsSignatureLayer(a.MediaType) {
 			continue
 		}
-		sig, signs, err := in.Policy.attached(a, s.Digest)
-		place := oneLine(a.Place)
+		if looked++; looked > MaxSignatureLayers {
+			s.Problems = append(s.Problems, fmt.Errorf("only the first %d signatures and attestations were looked at", MaxSignatureLayers))
+			break
+		}
+		data, err := a.Read(ctx)
+		var sig Signature
+		var signs bool
+		if err == nil {
+			sig, signs, err = in.Policy.layer(a, data, s.Digest)
+		}
+		place := text.Line(a.Place, maxErrorText)
 		switch {
 		case err != nil:
-			r.Refused = append(r.Refused, Refused{place, oneLine(err.Error())})
+			r.Refused = append(r.Refused, Refusal{place, text.Line(err.Error(), maxErrorText)})
 			var e *Error
-			if errors.As(err, &e) && (closest == nil || slices.Index(steps, e.Step) > slices.Index(steps, closest.Step)) {
+			if errors.As(err, &e) && (closest == nil || slices.Index(steps, e.Check) > slices.Index(steps, closest.Check)) {
 				closest = e
 			}
 		case signs:
@@ -159,7 +176,7 @@ func (in ImageInput) look(s Subject) SubjectReport {
 		}
 	}
 	for _, p := range s.Problems {
-		r.Refused = append(r.Refused, Refused{"registry", oneLine(p.Error())})
+		r.Refused = append(r.Refused, Refusal{"registry", text.Line(p.Error(), maxErrorText)})
 	}
 	switch {
 	case len(r.Signatures) > 0:
@@ -169,53 +186,50 @@ func (in ImageInput) look(s Subject) SubjectReport {
 	case closest != nil:
 		r.fail(closest)
 	case len(r.Attestations) > 0:
-		r.fail(&Error{Class: Untrusted, Step: StepSignature, Field: "predicate type", Expected: PredicateSign, Got: r.Attestations[0].PredicateType + ", which describes the image and does not sign it"})
+		r.fail(&Error{Class: Untrusted, Check: CheckSignature, Field: "predicate type", Expected: PredicateSign, Got: r.Attestations[0].PredicateType + ", which describes the image and does not sign it"})
 	default:
-		r.fail(&Error{Class: Untrusted, Step: StepSignature, Expected: "one beside the image", Got: "none"})
+		r.fail(&Error{Class: Untrusted, Check: CheckSignature, Expected: "one beside the image", Got: "none"})
 	}
 	return r
 }
 
 // steps in the order in which they are taken.
-var steps = []string{StepTrustRoot, StepBundle, StepLog, StepTimestamp, StepCertificate, StepSCT, StepSignature, StepIdentity}
+var steps = []string{CheckTrustRoot, CheckBundle, CheckLog, CheckTimestamp, CheckCertificate, CheckSCT, CheckSignature, CheckIdentity}
 
 func (r *SubjectReport) fail(err error) {
 	s := failure("", "", "", err)
 	r.Status, r.Class, r.Detail, r.Field, r.Expected, r.Got = Fail, s.Class, s.Detail, s.Field, s.Expected, s.Got
 }
 
-// attached verifies one layer over a manifest's digest, and says whether it is a
+// layer verifies one layer over a manifest's digest, and says whether it is a
 // signature of it.
-func (p Policy) attached(a Attached, image release.Digest) (s Signature, signs bool, err error) {
-	if a.Err != nil {
-		return Signature{}, false, a.Err
-	}
+func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Signature, signs bool, err error) {
 	switch a.MediaType {
 	case mediaSimpleSigning:
-		bundle, err := bundleOfSignature(a.Data, a.Annotations)
+		bundle, err := bundleOfSignature(data, a.Annotations)
 		if err != nil {
-			return Signature{}, false, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
-		s, err := Blob(bundle, Data(bytes.NewReader(a.Data)), p)
+		s, err := Blob(bundle, Data(bytes.NewReader(data)), p)
 		if err != nil {
 			return Signature{}, false, err
 		}
 		s.MediaType = a.MediaType // the bundle was made here
-		return s, true, signsImage(a.Data, image)
+		return s, true, signsImage(data, image)
 	case mediaEnvelope:
-		bundle, err := bundleOfEnvelope(a.Data, a.Annotations)
+		bundle, err := bundleOfEnvelope(data, a.Annotations)
 		if err != nil {
-			return Signature{}, false, &Error{Class: Untrusted, Step: StepBundle, Err: err}
+			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
 		s, err := Blob(bundle, Digest(image), p)
 		s.MediaType = a.MediaType
 		return s, s.PredicateType == PredicateSign, err
 	}
-	s, err = Blob(a.Data, Digest(image), p)
+	s, err = Blob(data, Digest(image), p)
 	if err == nil && s.Form != "dsse" {
 		// A signature over the bytes of a manifest as of any file: its signer need
 		// not have known that it is an image.
-		err = &Error{Class: Untrusted, Step: StepSignature, Field: "content", Expected: "a statement about the image", Got: "a signature over a file"}
+		err = &Error{Class: Untrusted, Check: CheckSignature, Field: "content", Expected: "a statement about the image", Got: "a signature over a file"}
 	}
 	return s, s.PredicateType == PredicateSign, err
 }
@@ -236,7 +250,7 @@ func attested(all []SubjectReport, t AttestationType) {
 	for _, p := range r.Attestations {
 		got = append(got, p.PredicateType)
 	}
-	r.fail(&Error{Class: Untrusted, Step: "attestation", Field: t.Name, Expected: strings.Join(t.Predicates, " or "), Got: or(strings.Join(got, ", "), "none")})
+	r.fail(&Error{Class: Untrusted, Check: "attestation", Field: t.Name, Expected: strings.Join(t.Predicates, " or "), Got: or(strings.Join(got, ", "), "none")})
 }
 
 func (r *ImageReport) finish() {
@@ -254,11 +268,7 @@ func (r *ImageReport) finish() {
 
 // JSON is the report as one document with a line feed at its end.
 func (r ImageReport) JSON() ([]byte, error) {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	return append(b, '\n'), nil
+	return text.JSON(r)
 }
 
 // Text is the report for people: a line for each manifest, below it what else
@@ -279,14 +289,14 @@ func (r ImageReport) Text() string {
 			b.WriteByte('\n')
 		}
 		for _, p := range s.Attestations {
-			fmt.Fprintf(&b, "      attestation %s at %s, %s\n", oneLine(p.PredicateType), p.Place, p.Text())
+			fmt.Fprintf(&b, "      attestation %s at %s, %s\n", text.Line(p.PredicateType, maxErrorText), p.Place, p.Text())
 		}
 		for _, x := range s.Refused {
 			fmt.Fprintf(&b, "      refused: %s: %s\n", x.Place, x.Why)
 		}
 	}
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())

@@ -20,8 +20,8 @@ type Images interface {
 	// the name and tag in release.json; only the digest says which index it is.
 	Platform(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error)
 
-	// Beside gives what stands beside an index and may sign it.
-	Beside(ctx context.Context, image string, index release.Digest) (Subject, error)
+	// Referrers gives what stands beside an index and may sign it.
+	Referrers(ctx context.Context, image string, index release.Digest) (ImageSubject, error)
 
 	// Manifest reads the cell's platform manifest and its configuration.
 	Manifest(ctx context.Context, cell release.RecordCell) (ImageManifest, error)
@@ -41,3 +41,25 @@ type ImageManifest struct {
 	Config release.Digest
 	Layers []release.Digest // as they lie in the registry, lowest first
 }
+
+// ImageAccess is where a verification gets images from, or why it has none. The
+// zero value has none.
+type ImageAccess struct {
+	images Images
+	named  bool // by the caller, and not by release.json
+	why    string
+}
+
+// CompareWith compares tarballs with the images that release.json names. They are
+// looked at only after the release's signature was found good.
+func CompareWith(i Images) ImageAccess { return ImageAccess{images: i} }
+
+// CompareWithNamed compares tarballs with images in a place that the caller
+// named, whether or not the release is signed.
+func CompareWithNamed(i Images) ImageAccess { return ImageAccess{images: i, named: true} }
+
+// WithoutImages compares nothing with images. Every link that needs one is
+// skipped for the given reason.
+func WithoutImages(reason string) ImageAccess { return ImageAccess{why: reason} }
+
+func (a ImageAccess) reason() string { return or(a.why, "no image was given to compare with") }

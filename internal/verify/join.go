@@ -30,9 +30,9 @@ func Join(names []string, reports []Report) Report {
 		if all.TrustRoot == nil {
 			all.TrustRoot = r.TrustRoot // one run, one root
 		}
-		for _, s := range r.Steps {
+		for _, s := range r.Results {
 			s.Dist = names[i]
-			all.Steps = append(all.Steps, s)
+			all.Results = append(all.Results, s)
 		}
 	}
 	all.finish()

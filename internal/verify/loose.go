@@ -10,9 +10,9 @@ import (
 	"facerec/internal/tarball"
 )
 
-// Loose is a tarball without a release around it: nobody signed what it should
+// Standalone is a tarball without a release around it: nobody signed what it should
 // be, and the caller says of which image it is said to be made.
-type Loose struct {
+type Standalone struct {
 	// Cell names the tarball (Asset), the image, the platform, and how it is taken
 	// out and packed. What only a release.json can know stays empty; an empty
 	// prefix means the top folder that the tarball itself has.
@@ -29,10 +29,11 @@ type Loose struct {
 //
 // in.Dist is where the tarballs are, and may be several folders deep; in.Cells
 // and in.Assets are not used. Image signatures are always looked for.
-func Tarballs(ctx context.Context, in Input, tarballs []Loose) (Report, error) {
+func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, error) {
 	in.ImageSignatures = true
+	in.Images.named = true // no release.json names any
 	w := newWalk(in)
-	if in.NoPolicy == "" {
+	if !in.Policy.Empty() {
 		w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	} else {
 		w.report.Expected = []string{}
@@ -42,15 +43,15 @@ func Tarballs(ctx context.Context, in Input, tarballs []Loose) (Report, error) {
 	w.skip("", LinkChecksums, checksum.File, why)
 	w.skip("", LinkRecord, release.RecordFile, why)
 	if len(tarballs) == 0 {
-		w.fail("", LinkTarball, ".", fmt.Errorf("there is no tarball, and no %s: give the folder of a release, or tarballs and --image", checksum.File))
+		w.fail("", LinkTarball, ".", fmt.Errorf("no tarball and no %s found: pass the directory of a release, or tarballs and --image", checksum.File))
 	}
 	indexes := map[string]resolved{}
-	var all []*candidate
+	var all []*cellCheck
 	for _, l := range tarballs {
 		if ctx.Err() != nil {
 			break
 		}
-		all = append(all, w.loose(ctx, l, indexes))
+		all = append(all, w.standalone(ctx, l, indexes))
 	}
 	w.compare(ctx, all)
 	return w.finish(ctx)
@@ -63,22 +64,22 @@ type resolved struct {
 }
 
 // loose takes the links of one tarball up to the layers.
-func (w *walk) loose(ctx context.Context, l Loose, indexes map[string]resolved) *candidate {
+func (w *walk) standalone(ctx context.Context, l Standalone, indexes map[string]resolved) *cellCheck {
 	c := l.Cell
-	k := &candidate{cell: c, name: c.Asset, loose: true, file: w.find(c.Asset)}
+	k := &cellCheck{cell: c, name: c.Asset, standalone: true, file: w.find(c.Asset)}
 	switch {
 	case k.file.err != nil:
 		w.fail(k.name, LinkTarball, c.Asset, k.file.err)
 	default:
-		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("there is no checksums.txt to hold it to; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
+		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("no checksums.txt to check it against; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
 	}
-	w.looseImage(ctx, k, l.Err, indexes)
+	w.standaloneImage(ctx, k, l.Err, indexes)
 	return k
 }
 
-// looseImage takes the links from the index to the layers for a tarball that no
+// standaloneImage takes the links from the index to the layers for a tarball that no
 // release.json describes. err is why nothing is known of its image.
-func (w *walk) looseImage(ctx context.Context, k *candidate, err error, indexes map[string]resolved) {
+func (w *walk) standaloneImage(ctx context.Context, k *cellCheck, err error, indexes map[string]resolved) {
 	c := k.cell
 	if err != nil {
 		k.noTree = "it is not known which image it is made of"
@@ -89,13 +90,13 @@ func (w *walk) looseImage(ctx context.Context, k *candidate, err error, indexes 
 	if k.file.here() && c.Prefix == "" {
 		k.cell.Prefix = w.topFolder(c.Asset)
 	}
-	if w.in.Images == nil {
+	if w.in.Images.images == nil {
 		w.image(ctx, k)
 		return
 	}
 	r, ok := indexes[c.Image]
 	if !ok {
-		r.index, r.err = w.in.Images.Resolve(ctx, c.Image)
+		r.index, r.err = w.in.Images.images.Resolve(ctx, c.Image)
 		indexes[c.Image] = r
 	}
 	if r.err != nil {
@@ -116,7 +117,7 @@ func (w *walk) topFolder(name string) string {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
-	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	index, err := tarball.List(f, tarball.DefaultLimits())
 	if err != nil || len(index.Entries) == 0 {
 		return ""
 	}

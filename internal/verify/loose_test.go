@@ -10,12 +10,12 @@ import (
 )
 
 // loose gives the tarballs of a small release without the release.
-func (s *small) loose(t *testing.T, edit func(s *small, in *verify.Input, l []verify.Loose)) verify.Report {
+func (s *small) standalone(t *testing.T, edit func(s *small, in *verify.Input, l []verify.Standalone)) verify.Report {
 	t.Helper()
-	in := verify.Input{Dist: s.dist, Policy: s.policy, Images: s.images}
-	var all []verify.Loose
+	in := verify.Input{Dist: s.dist, Policy: s.policy, Images: verify.CompareWith(s.images)}
+	var all []verify.Standalone
 	for _, c := range s.record.Cells {
-		all = append(all, verify.Loose{Cell: release.RecordCell{Asset: c.Asset, Platform: c.Platform, Image: c.Image, Path: c.Path, Recipe: c.Recipe}})
+		all = append(all, verify.Standalone{Cell: release.RecordCell{Asset: c.Asset, Platform: c.Platform, Image: c.Image, Path: c.Path, Recipe: c.Recipe}})
 	}
 	edit(s, &in, all)
 	r, err := verify.Tarballs(t.Context(), in, all)
@@ -27,38 +27,40 @@ func (s *small) loose(t *testing.T, edit func(s *small, in *verify.Input, l []ve
 
 // TestTarballsAlone never gets better than incomplete, and says what is wrong.
 func TestTarballsAlone(t *testing.T) {
-	signed := func(t *testing.T, s *small) verify.Attached {
+	signed := func(t *testing.T, s *small) verify.SignatureLayer {
 		return statementAbout(t, s.key, testIndex, verify.PredicateSign)
 	}
 	for _, c := range []struct {
 		name string
-		edit func(s *small, in *verify.Input, l []verify.Loose)
+		edit func(s *small, in *verify.Input, l []verify.Standalone)
 		code int
 		link string // of the first cell
 		want string
 	}{
-		{"nothing beside the image", func(*small, *verify.Input, []verify.Loose) {}, 5, verify.LinkTarball, "no checksums.txt"},
-		{"signed", func(s *small, _ *verify.Input, _ []verify.Loose) { s.images.beside = []verify.Attached{signed(t, s)} }, 5, verify.LinkTarball, "no checksums.txt"},
-		{"nobody named", func(_ *small, in *verify.Input, _ []verify.Loose) { in.NoPolicy = "nobody" }, 5, verify.LinkTarball, "no checksums.txt"},
-		{"signed by another", func(s *small, in *verify.Input, _ []verify.Loose) {
-			s.images.beside = []verify.Attached{signed(t, s)}
+		{"nothing beside the image", func(*small, *verify.Input, []verify.Standalone) {}, 5, verify.LinkTarball, "no checksums.txt"},
+		{"signed", func(s *small, _ *verify.Input, _ []verify.Standalone) {
+			s.images.beside = []verify.SignatureLayer{signed(t, s)}
+		}, 5, verify.LinkTarball, "no checksums.txt"},
+		{"nobody named", func(_ *small, in *verify.Input, _ []verify.Standalone) { in.Policy = verify.Policy{} }, 5, verify.LinkTarball, "no checksums.txt"},
+		{"signed by another", func(s *small, in *verify.Input, _ []verify.Standalone) {
+			s.images.beside = []verify.SignatureLayer{signed(t, s)}
 			in.Policy = keyPolicy(t, newKey(t))
 		}, 4, verify.LinkSignature, ""},
-		{"of another image", func(s *small, _ *verify.Input, _ []verify.Loose) {
+		{"of another image", func(s *small, _ *verify.Input, _ []verify.Standalone) {
 			s.images.trees[s.record.Cells[0].ManifestDigest] = treeOf(t, map[string]string{"b": "x87", "sub/a": "shared"})
 		}, 3, verify.LinkEntries, "not those of the image"},
-		{"compressed otherwise", func(s *small, _ *verify.Input, _ []verify.Loose) { recompress(t, s, 0) }, 3, verify.LinkRebuilt, "its compression is not"},
-		{"no such image", func(s *small, _ *verify.Input, _ []verify.Loose) { s.images.err = errors.New("unknown") }, 1, verify.LinkIndex, "unknown"},
-		{"layers damaged", func(s *small, _ *verify.Input, _ []verify.Loose) {
-			s.images.layers = &verify.Error{Class: verify.Differs, Step: "layer", Expected: "a", Got: "b"}
+		{"compressed otherwise", func(s *small, _ *verify.Input, _ []verify.Standalone) { recompress(t, s, 0) }, 3, verify.LinkRebuilt, "its compression is not"},
+		{"no such image", func(s *small, _ *verify.Input, _ []verify.Standalone) { s.images.err = errors.New("unknown") }, 1, verify.LinkIndex, "unknown"},
+		{"layers damaged", func(s *small, _ *verify.Input, _ []verify.Standalone) {
+			s.images.layers = &verify.Error{Class: verify.Differs, Check: "layer", Expected: "a", Got: "b"}
 		}, 3, verify.LinkLayers, ""},
-		{"no file", func(s *small, _ *verify.Input, _ []verify.Loose) { delete(s.dist, assetA) }, 1, verify.LinkTarball, "not in the folder"},
-		{"no tarball", func(s *small, _ *verify.Input, _ []verify.Loose) { s.put(assetA, []byte("text")) }, 3, verify.LinkEntries, ""},
-		{"no platform", func(_ *small, _ *verify.Input, l []verify.Loose) { l[0].Err = errors.New("which") }, 1, verify.LinkIndex, "which"},
-		{"no images", func(_ *small, in *verify.Input, _ []verify.Loose) { in.Images, in.NoImages = nil, "offline" }, 5, verify.LinkTarball, ""},
+		{"no file", func(s *small, _ *verify.Input, _ []verify.Standalone) { delete(s.dist, assetA) }, 1, verify.LinkTarball, "not found in the directory"},
+		{"no tarball", func(s *small, _ *verify.Input, _ []verify.Standalone) { s.put(assetA, []byte("text")) }, 3, verify.LinkEntries, ""},
+		{"no platform", func(_ *small, _ *verify.Input, l []verify.Standalone) { l[0].Err = errors.New("which") }, 1, verify.LinkIndex, "which"},
+		{"no images", func(_ *small, in *verify.Input, _ []verify.Standalone) { in.Images = verify.WithoutImages("offline") }, 5, verify.LinkTarball, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := newSmall(t).loose(t, c.edit)
+			r := newSmall(t).standalone(t, c.edit)
 			if r.ExitCode != c.code || r.Verified {
 				t.Errorf("got %d, want %d:\n%s", r.ExitCode, c.code, r.Text())
 			}
@@ -75,7 +77,7 @@ func TestTarballsAlone(t *testing.T) {
 			validate(t, r)
 		})
 	}
-	nobody := newSmall(t).loose(t, func(_ *small, in *verify.Input, _ []verify.Loose) { in.NoPolicy = "nobody" })
+	nobody := newSmall(t).standalone(t, func(_ *small, in *verify.Input, _ []verify.Standalone) { in.Policy = verify.Policy{} })
 	validate(t, verify.Join([]string{"a", "b"}, []verify.Report{nobody, nobody}))
 	if r, err := verify.Tarballs(t.Context(), verify.Input{Dist: newSmall(t).dist}, nil); err != nil || r.ExitCode != 1 {
 		t.Errorf("no tarball at all: %d, %v", r.ExitCode, err)

@@ -23,7 +23,7 @@ func TestVeryManyNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	bundle, err := sign.Checksums(t.Context(), sums.Format(), sign.Signer{Key: s.key, Verify: selfCheck(s.policy)})
+	bundle, err := sign.Checksums(t.Context(), sums.Format(), sign.Signer{Key: s.key}, selfCheck(s.policy))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // ProvenanceFile is the name under which a release may publish where its tarballs
@@ -31,7 +32,7 @@ func (w *walk) provenance() {
 		w.skip("", LinkProvenance, ProvenanceFile, "release.json cannot be used, and there is nothing else to compare with")
 		return
 	}
-	s, err := Blob(raw, Digest(w.record.Cells[0].FileSHA256.Digest), w.in.Policy)
+	s, err := blob(raw, Digest(w.record.Cells[0].FileSHA256.Digest), w.in.Policy, exactHint)
 	if err == nil {
 		err = provenanceOf(s, w.record.Cells)
 	}
@@ -39,7 +40,7 @@ func (w *walk) provenance() {
 		w.fail("", LinkProvenance, ProvenanceFile, err)
 		return
 	}
-	w.pass("", LinkProvenance, ProvenanceFile, "%s come from the images in release.json; %s", plural(len(w.record.Cells), "tarball"), s.Text())
+	w.pass("", LinkProvenance, ProvenanceFile, "%s come from the images in release.json; %s", text.Count(len(w.record.Cells), "tarball"), s.Text())
 }
 
 // provenanceOf compares a verified statement with the cells.
@@ -64,7 +65,7 @@ func provenanceOf(s Signature, cells []release.RecordCell) error {
 		} `json:"predicate"`
 	}
 	if err := json.Unmarshal(s.Statement, &st); err != nil {
-		return &Error{Class: Differs, Step: "statement", Err: err}
+		return &Error{Class: Differs, Check: "statement", Err: err}
 	}
 	var subjects, materials []string
 	for _, x := range st.Subject {

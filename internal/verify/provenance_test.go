@@ -45,8 +45,8 @@ func TestProvenance(t *testing.T) {
 			if c.key != nil {
 				k = c.key
 			}
-			signer := sign.Signer{Key: k, Verify: func(_, _ []byte) error { return nil }}
-			bundle, err := sign.Provenance(t.Context(), record, []sign.Input{{Name: "config.json", Digest: other.Digest}}, "urn:x", signer)
+			signer := sign.Signer{Key: k}
+			bundle, err := sign.Provenance(t.Context(), record, []sign.Input{{Name: "config.json", Digest: other.Digest}}, "urn:x", signer, func(_, _ []byte) error { return nil })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -62,11 +62,15 @@ func TestProvenance(t *testing.T) {
 func TestNoOtherStatementIsProvenance(t *testing.T) {
 	s := newSmall(t)
 	file := s.record.Cells[0].FileSHA256.Digest
-	s.put(verify.ProvenanceFile, statementAbout(t, s.key, file, "https://spdx.dev/Document").Data)
+	bundle, err := statementAbout(t, s.key, file, "https://spdx.dev/Document").Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(verify.ProvenanceFile, bundle)
 	if r := s.verify(t); r.ExitCode != 3 || !strings.Contains(r.Text(), "predicate type") {
 		t.Errorf("an SBOM: got %d:\n%s", r.ExitCode, r.Text())
 	}
-	if _, err := sign.Provenance(t.Context(), release.Record{}, nil, "urn:x", sign.Signer{Key: s.key}); err == nil {
+	if _, err := sign.Provenance(t.Context(), release.Record{}, nil, "urn:x", sign.Signer{Key: s.key}, nil); err == nil {
 		t.Error("a release without cells has provenance")
 	}
 }

@@ -36,11 +36,11 @@ type CarriedTUFRoot struct {
 // PublicGood is the trusted root of the public Sigstore instance as the program
 // carries it, and where it came from. It is as old as it is: callers hold it to
 // their clock with [TrustedRoot.From].
-func PublicGood() (*TrustedRoot, Origin, error) {
+func PublicGood() (*TrustedRoot, TrustOrigin, error) {
 	var c CarriedOrigin
 	if err := json.Unmarshal(publicGoodOrigin, &c); err != nil {
-		return nil, Origin{}, fmt.Errorf("roots/public-good.origin.json: %w", err)
+		return nil, TrustOrigin{}, fmt.Errorf("roots/public-good.origin.json: %w", err)
 	}
 	tr, err := ParseTrustedRoot(publicGood)
-	return tr, Origin{From: FromProgram, Source: c.Package + " " + c.Version, Fetched: c.Published, TUFRoot: c.TUFRoot.Version, Until: c.TUFRoot.Expires}, err
+	return tr, TrustOrigin{From: FromProgram, Source: c.Package + " " + c.Version, Fetched: c.Published, TUFRoot: c.TUFRoot.Version, Until: c.TUFRoot.Expires}, err
 }

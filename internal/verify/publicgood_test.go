@@ -42,7 +42,7 @@ func TestPublicGood(t *testing.T) {
 		}
 	}
 	bundle, _ := carried(t, "sigstore.js@2.0.0-provenance.sigstore.json", "public-good.json")
-	if _, err := verify.Blob(bundle, byDigest(t, sigstoreJS), verify.Policy{Root: tr, Identities: []verify.Identity{{
+	if _, err := verify.Blob(bundle, byDigest(t, sigstoreJS), verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{
 		SAN:    "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
 		Issuer: "https://token.actions.githubusercontent.com",
 	}}}); err != nil {

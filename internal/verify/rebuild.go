@@ -7,15 +7,16 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // rebuild packs all trees in one call, so that what they share is compressed
 // once, and takes the last two links of each cell.
-func (w *walk) rebuild(ctx context.Context, all []*candidate) {
+func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.Job
-	var which []*candidate
+	var which []*cellCheck
 	for _, k := range all {
-		if k.tree == nil || k.loose && !k.file.here() {
+		if k.tree == nil || k.standalone && !k.file.here() {
 			continue
 		}
 		recipe, err := tarball.ParseRecipe(k.cell.Recipe)
@@ -26,7 +27,7 @@ func (w *walk) rebuild(ctx context.Context, all []*candidate) {
 		jobs = append(jobs, tarball.Job{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe})
 		which = append(which, k)
 	}
-	results := map[*candidate]tarball.Result{}
+	results := map[*cellCheck]tarball.Result{}
 	if len(jobs) > 0 {
 		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
 		for i, k := range which {
@@ -42,16 +43,16 @@ func (w *walk) rebuild(ctx context.Context, all []*candidate) {
 			return
 		}
 		result, rebuilt := results[k]
-		w.judge(ctx, k, result, rebuilt)
+		w.compareRebuilt(ctx, k, result, rebuilt)
 	}
 }
 
-func (w *walk) judge(ctx context.Context, k *candidate, result tarball.Result, rebuilt bool) {
+func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.Result, rebuilt bool) {
 	asset := k.cell.Asset
 	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
 		// The tarball is the same file, so there is no need to open it.
 		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree))
-		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: Identical,
+		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the same file comes out of the image, byte for byte"})
 		return
 	}
@@ -64,11 +65,11 @@ func (w *walk) judge(ctx context.Context, k *candidate, result tarball.Result, r
 	case k.file.here():
 		w.add(w.graded(ctx, k, result, index, nil))
 	case result.File == k.cell.FileSHA256.Digest:
-		w.add(Step{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: Identical,
+		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the image makes the file that release.json names, byte for byte"})
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
-		s.Grade, s.Detail = Different, "the image does not make the file that release.json names"
+		s.Grade, s.Detail = grade(tarball.Differs), "the image does not make the file that release.json names"
 		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree))
 		w.add(s)
 	}
@@ -76,10 +77,14 @@ func (w *walk) judge(ctx context.Context, k *candidate, result tarball.Result, r
 
 // entries opens the tarball and compares it with what release.json says, or, if
 // there is none, with the image.
-func (w *walk) entries(k *candidate) *tarball.Index {
+func (w *walk) entries(k *cellCheck) *tarball.Listing {
 	asset := k.cell.Asset
 	if !k.file.here() {
 		w.skip(k.name, LinkEntries, asset, "there is no tarball that could be opened")
+		return nil
+	}
+	if why := w.withheld(); why != "" && !k.standalone {
+		w.skip(k.name, LinkEntries, asset, "nobody signed it")
 		return nil
 	}
 	f, _, err := w.open(asset)
@@ -88,17 +93,17 @@ func (w *walk) entries(k *candidate) *tarball.Index {
 		return nil
 	}
 	defer func() { _ = f.Close() }()
-	index, err := tarball.IndexArchive(f, tarball.DefaultLimits())
+	index, err := tarball.List(f, tarball.DefaultLimits())
 	if err != nil {
 		w.fail(k.name, LinkEntries, asset, err)
 		return nil
 	}
 	if len(index.Problems) > 0 {
 		p := index.Problems[0]
-		w.fail(k.name, LinkEntries, asset, &Error{Class: Differs, Step: p.Kind, Err: errors.New(p.Detail)})
+		w.fail(k.name, LinkEntries, asset, &Error{Class: Differs, Check: p.Kind, Err: errors.New(p.Detail)})
 		return index
 	}
-	if k.loose && k.tree == nil {
+	if k.standalone && k.tree == nil {
 		w.skip(k.name, LinkEntries, asset, k.noTree)
 		return index
 	}
@@ -106,33 +111,33 @@ func (w *walk) entries(k *candidate) *tarball.Index {
 	return index
 }
 
-func (w *walk) compareEntries(k *candidate, tar release.Digest, size int64, entries []release.RecordEntry) {
+func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entries []release.RecordEntry) {
 	asset := k.cell.Asset
 	expected, like := k.cell.Entries, "release.json"
-	if k.loose {
+	if k.standalone {
 		expected, like = Entries(*k.tree), "the image"
 	}
 	differences := compareEntries(expected, entries)
 	switch {
-	case !k.loose && tar != k.cell.TarSHA256.Digest:
+	case !k.standalone && tar != k.cell.TarSHA256.Digest:
 		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))
 		s.Differences = differences
 		w.add(s)
-	case !k.loose && size != k.cell.TarSize:
+	case !k.standalone && size != k.cell.TarSize:
 		w.fail(k.name, LinkEntries, asset, differs("tar_size", fmt.Sprint(k.cell.TarSize), fmt.Sprint(size)))
 	case len(differences) > 0:
 		s := failure(k.name, LinkEntries, asset, &Error{Class: Differs, Err: errors.New("are not those of " + like)})
 		s.Differences = differences
 		w.add(s)
 	default:
-		w.pass(k.name, LinkEntries, asset, "tar sha256 %s, %s as in %s", tar.Hex(), entryCount(len(entries)), like)
+		w.pass(k.name, LinkEntries, asset, "tar sha256 %s, %s as in %s", tar.Hex(), text.CountForms(len(entries), "entry", "entries"), like)
 	}
 }
 
 // graded says how close what the image makes came to the tarball, and why it is
 // not the same. index is the tarball's, if it was read; report is the comparison,
 // if it was made already.
-func (w *walk) graded(ctx context.Context, k *candidate, result tarball.Result, index *tarball.Index, report *tarball.Report) Step {
+func (w *walk) graded(ctx context.Context, k *cellCheck, result tarball.Result, index *tarball.Listing, report *tarball.Difference) Result {
 	s := failure(k.name, LinkRebuilt, k.cell.Asset, differs("sha256", k.file.digest.Hex(), result.File.Hex()))
 	if !k.file.intact { // nobody promised these bytes
 		s.Expected, s.Got = s.Got, s.Expected
@@ -140,21 +145,21 @@ func (w *walk) graded(ctx context.Context, k *candidate, result tarball.Result, 
 	if result.File.IsZero() { // nothing was compressed
 		s.Field, s.Expected, s.Got = "", "", ""
 	}
-	s.Grade = Different
+	s.Grade = grade(tarball.Differs)
 	if report == nil {
 		var err error
 		if report, err = w.diff(ctx, k); err != nil {
-			s.Detail = "the image makes another file, and the difference cannot be told: " + oneLine(err.Error())
+			s.Detail = "the image makes another file, and the difference cannot be told: " + text.Line(err.Error(), maxErrorText)
 			return s
 		}
 	}
-	s.Grade = Grade(report.Grade.String())
-	s.Detail = map[Grade]string{
-		SameTar:     "the tar stream is the same, its compression is not",
-		SameContent: "every entry has the same bytes, the tar stream around them is not the same",
-		Different:   "the image holds something else",
-	}[s.Grade]
-	if !result.File.IsZero() && !k.loose && !k.file.intact && result.File == k.cell.FileSHA256.Digest {
+	s.Grade = grade(report.Grade)
+	s.Detail = map[tarball.Grade]string{
+		tarball.SameTar:     "the tar stream is the same, its compression is not",
+		tarball.SameContent: "every entry has the same bytes, the tar stream around them is not the same",
+		tarball.Differs:     "the image holds something else",
+	}[report.Grade]
+	if !result.File.IsZero() && !k.standalone && !k.file.intact && result.File == k.cell.FileSHA256.Digest {
 		s.Detail += "; the image makes the signed file, so it is this copy that was changed: fetch it again"
 	}
 	for _, c := range report.Causes {
@@ -165,7 +170,7 @@ func (w *walk) graded(ctx context.Context, k *candidate, result tarball.Result, 
 }
 
 // diff compares the tarball with the image's folder as "releaser diff" does.
-func (w *walk) diff(ctx context.Context, k *candidate) (*tarball.Report, error) {
+func (w *walk) diff(ctx context.Context, k *cellCheck) (*tarball.Difference, error) {
 	f, size, err := w.archive(k.cell.Asset)
 	if err != nil {
 		return nil, err
@@ -181,7 +186,7 @@ func (w *walk) diff(ctx context.Context, k *candidate) (*tarball.Report, error) 
 }
 
 // causeText is a cause with the two sides called by what they are.
-func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarball.Index) string {
+func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarball.Listing) string {
 	if c.Kind == tarball.CauseCompressor && index != nil {
 		have := fmt.Sprintf("not compressed (%d bytes)", index.FileSize)
 		if g := index.Gzip; g != nil {
@@ -191,9 +196,9 @@ func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarba
 		if made.FileSize > 0 {
 			want = fmt.Sprintf(" (%d bytes, flags 0, extra flags 0, system 3, time 0)", made.FileSize)
 		}
-		return oneLine(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", c.Kind, recipe, want, have))
+		return text.Line(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", c.Kind, recipe, want, have), maxErrorText)
 	}
-	return oneLine(fmt.Sprintf("%s: %s (a is the tarball, b what the image makes)", c.Kind, c.Detail))
+	return text.Line(fmt.Sprintf("%s: %s (a is the tarball, b what the image makes)", c.Kind, c.Detail), maxErrorText)
 }
 
 // differenceLines are the first few entries that differ.
@@ -217,3 +222,5 @@ func differenceLines(all []tarball.EntryDiff) []string {
 	}
 	return firstFew(out)
 }
+
+func grade(g tarball.Grade) *tarball.Grade { return &g }

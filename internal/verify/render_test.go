@@ -15,7 +15,7 @@ func hostile() verify.Report {
 	const evil = "<script>alert(1)</script> | `x` %0A::error::y\n# z"
 	return verify.Report{
 		Schema: verify.ReportSchema, Verdict: "differs", ExitCode: 3, Project: evil, Version: evil, Expected: []string{evil}, Unchecked: []string{evil},
-		Steps: []verify.Step{{
+		Results: []verify.Result{{
 			Cell: evil, Link: verify.LinkTarball, Subject: evil, Status: verify.Fail, Class: &class,
 			Detail: evil, Expected: evil, Got: evil, Differences: []string{evil},
 		}},

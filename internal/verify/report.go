@@ -2,10 +2,11 @@ package verify
 
 import (
 	"cmp"
-	"encoding/json"
 	"slices"
 
 	"facerec/internal/release"
+	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // ReportSchema is the first field of a report's JSON form: the version of its
@@ -20,17 +21,6 @@ const (
 	Pass Status = "pass"
 	Fail Status = "fail"
 	Skip Status = "skip"
-)
-
-// Grade says how close rebuilt bytes came to the released ones.
-type Grade string
-
-// The grades, best first. Only the first is a pass.
-const (
-	Identical   Grade = "identical"            // the same file
-	SameTar     Grade = "same tar, other gzip" // the same tar stream, compressed otherwise
-	SameContent Grade = "same content"         // the same entries with the same bytes, in another tar stream
-	Different   Grade = "differs"              // other entries or other bytes
 )
 
 // The links of the chain. The first are of the release as a whole, the others of
@@ -61,8 +51,8 @@ const (
 // shares with the others among them.
 var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt}
 
-// Step is one link of the chain, looked at.
-type Step struct {
+// Result is one link of the chain, looked at.
+type Result struct {
 	Dist string `json:"dist,omitempty"` // which of several that were asked for; see [Join]
 
 	Cell    string `json:"cell,omitempty"` // "dlib19/linux/arm/v7"; "" for the release as a whole
@@ -78,36 +68,40 @@ type Step struct {
 	Expected string `json:"expected,omitempty"`
 	Got      string `json:"got,omitempty"`
 
-	Grade       Grade    `json:"grade,omitempty"`       // of rebuilt bytes
-	Causes      []string `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
-	Differences []string `json:"differences,omitempty"` // which entry, which field; the first few
+	Grade       *tarball.Grade `json:"grade,omitempty"`       // of rebuilt bytes; nil for every other link
+	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
+	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
 }
 
 // Report is what a verification came to. It is a value: text, JSON and exit code
 // are functions of it.
 type Report struct {
-	Schema    string          `json:"schema"`
-	Verified  bool            `json:"verified"`
-	Verdict   string          `json:"verdict"` // "verified", or the class that decided
-	ExitCode  int             `json:"exit_code"`
-	Project   string          `json:"project,omitempty"`
-	Version   release.Version `json:"version,omitempty"`
-	Expected  []string        `json:"expected_signers"`
-	TrustRoot *Origin         `json:"trust_root,omitempty"`
-	Signature *Signature      `json:"signature,omitempty"` // only if it is good
-	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
-	Releases  []Named         `json:"releases,omitempty"`  // if several were asked for
-	Chains    []Chain         `json:"chains"`              // one for each cell, in the report's order
-	Steps     []Step          `json:"steps"`
+	Schema   string          `json:"schema"`
+	Verified bool            `json:"verified"`
+	Verdict  string          `json:"verdict"` // "verified", or the class that decided
+	ExitCode int             `json:"exit_code"`
+	Project  string          `json:"project,omitempty"`
+	Version  release.Version `json:"version,omitempty"`
+	Expected []string        `json:"expected_signers"`
+
+	ExpectedProject string          `json:"expected_project,omitempty"`
+	ExpectedVersion release.Version `json:"expected_version,omitempty"`
+
+	TrustRoot *TrustOrigin `json:"trust_root,omitempty"`
+	Signature *Signature   `json:"signature,omitempty"` // only if it is good
+	Unchecked []string     `json:"unchecked,omitempty"` // what the caller waived, in words
+	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
+	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
+	Results   []Result     `json:"steps"`
 }
 
 // Chain is what a cell rests on, link by link.
 type Chain struct {
-	Dist        string      `json:"dist,omitempty"`
-	Cell        string      `json:"cell"`
-	FirstBroken string      `json:"first_broken,omitempty"` // the first link that failed, or else that was skipped
-	Grade       Grade       `json:"grade,omitempty"`
-	Links       []LinkState `json:"links"`
+	Dist        string         `json:"dist,omitempty"`
+	Cell        string         `json:"cell"`
+	FirstBroken string         `json:"first_broken,omitempty"` // the first link that failed, or else that was skipped
+	Grade       *tarball.Grade `json:"grade,omitempty"`
+	Links       []LinkState    `json:"links"`
 }
 
 // LinkState is how one link of a chain ended.
@@ -129,10 +123,10 @@ func (r *Report) finish() {
 	for i, o := range r.owners() {
 		place[o] = i
 	}
-	slices.SortStableFunc(r.Steps, func(a, b Step) int { return cmp.Compare(place[a.owner()], place[b.owner()]) })
+	slices.SortStableFunc(r.Results, func(a, b Result) int { return cmp.Compare(place[a.owner()], place[b.owner()]) })
 	r.Chains = r.chains()
 	for _, class := range severity {
-		if slices.ContainsFunc(r.Steps, func(s Step) bool { return s.Class != nil && *s.Class == class }) {
+		if slices.ContainsFunc(r.Results, func(s Result) bool { return s.Class != nil && *s.Class == class }) {
 			r.Verified, r.Verdict, r.ExitCode = false, class.String(), class.ExitCode()
 			return
 		}
@@ -143,10 +137,10 @@ func (r *Report) finish() {
 // owner is whom a step is about: a release as a whole if the cell is empty.
 type owner struct{ dist, cell string }
 
-func (s Step) owner() owner { return owner{s.Dist, s.Cell} }
+func (s Result) owner() owner { return owner{s.Dist, s.Cell} }
 
 // where names the owner for people.
-func (s Step) where() string { return s.owner().String() }
+func (s Result) where() string { return s.owner().String() }
 
 func (o owner) String() string {
 	if o.dist == "" {
@@ -160,7 +154,7 @@ func (r Report) owners() []owner {
 	var dists []string
 	cells := map[string][]owner{}
 	seen := map[owner]bool{}
-	for _, s := range r.Steps {
+	for _, s := range r.Results {
 		if _, ok := cells[s.Dist]; !ok {
 			dists = append(dists, s.Dist)
 			cells[s.Dist] = []owner{{s.Dist, ""}}
@@ -180,12 +174,12 @@ func (r Report) owners() []owner {
 
 // byLink finds the step of each owner and link; a failure comes before anything
 // else of the same link.
-func (r Report) byLink() map[owner]map[string]Step {
-	out := map[owner]map[string]Step{}
-	for _, s := range r.Steps {
+func (r Report) byLink() map[owner]map[string]Result {
+	out := map[owner]map[string]Result{}
+	for _, s := range r.Results {
 		links := out[s.owner()]
 		if links == nil {
-			links = map[string]Step{}
+			links = map[string]Result{}
 			out[s.owner()] = links
 		}
 		if have, ok := links[s.Link]; !ok || s.Status == Fail && have.Status != Fail {
@@ -219,7 +213,9 @@ func (r Report) chains() []Chain {
 			if broken[s.Status] == "" {
 				broken[s.Status] = link
 			}
-			c.Grade = Grade(or(string(s.Grade), string(c.Grade)))
+			if s.Grade != nil {
+				c.Grade = s.Grade
+			}
 		}
 		c.FirstBroken = or(broken[Fail], broken[Skip])
 		out = append(out, c)
@@ -229,11 +225,11 @@ func (r Report) chains() []Chain {
 
 // Broken gives the first step that did not pass of the release and of each
 // cell, in the report's order.
-func (r Report) Broken() []Step {
-	var out []Step
+func (r Report) Broken() []Result {
+	var out []Result
 	seen := map[owner]bool{}
 	for _, status := range []Status{Fail, Skip} {
-		for _, s := range r.Steps {
+		for _, s := range r.Results {
 			if s.Status == status && !seen[s.owner()] {
 				seen[s.owner()] = true
 				out = append(out, s)
@@ -258,9 +254,5 @@ func (r Report) Cells() []string {
 
 // JSON is the report as one document with a line feed at its end.
 func (r Report) JSON() ([]byte, error) {
-	b, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
-		return nil, err
-	}
-	return append(b, '\n'), nil
+	return text.JSON(r)
 }

@@ -70,7 +70,7 @@ type (
 		Properties  *sarifProperties  `json:"properties,omitempty"`
 	}
 	sarifProperties struct { // names are the producer's own (SARIF 2.1.0, 3.8)
-		TrustRoot *Origin `json:"trustRoot"`
+		TrustRoot *TrustOrigin `json:"trustRoot"`
 	}
 	sarifLog struct {
 		Version string     `json:"version"`
@@ -80,12 +80,12 @@ type (
 )
 
 // ofImage says whether the subject is an image, not a file.
-func (s Step) ofImage() bool {
+func (s Result) ofImage() bool {
 	return slices.Contains([]string{LinkIndex, LinkSignature, LinkManifest, LinkLayers}, s.Link)
 }
 
 // path is the subject with the folder that it was asked for by.
-func (s Step) path() string {
+func (s Result) path() string {
 	if s.Dist == "" || s.ofImage() || s.Subject == s.Dist {
 		return s.Subject
 	}
@@ -112,7 +112,7 @@ func (r Report) SARIF() ([]byte, error) {
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{rule.id, sarifText{rule.text}})
 	}
 	steps := r.byLink()
-	for _, s := range r.Steps {
+	for _, s := range r.Results {
 		result := sarifResult{RuleID: s.Link, RuleIndex: index[s.Link], Kind: "pass", Level: "none", Message: sarifText{s.Subject + ": " + s.explain()}}
 		switch s.Status {
 		case Fail:

@@ -92,7 +92,7 @@ func TestTrustRootIsReported(t *testing.T) {
 	}
 	kept := origin
 	kept.From, kept.Source = verify.FromUpdate, "https://mirror.example"
-	for _, o := range []verify.Origin{origin, kept, {From: verify.FromFile, Source: "trusted_root.json"}} {
+	for _, o := range []verify.TrustOrigin{origin, kept, {From: verify.FromFile, Source: "trusted_root.json"}} {
 		for _, now := range []time.Time{origin.Fetched, origin.Until.AddDate(0, 1, 0)} {
 			s := newSmall(t)
 			if s.policy.Root, err = carried.From(o, now); err != nil {

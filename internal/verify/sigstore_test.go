@@ -94,8 +94,8 @@ func signKeyless(t *testing.T, identity, data string) ([]byte, verify.Policy) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: identity, Issuer: s.URL(identity)}}}
-	b, err := sign.Checksums(t.Context(), []byte(data), sign.Signer{Token: token, Services: services, Verify: selfCheck(p)})
+	p := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: identity, Issuer: s.URL(identity)}}}
+	b, err := sign.Checksums(t.Context(), []byte(data), sign.Signer{Token: token, Services: services}, selfCheck(p))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,8 +128,8 @@ func TestKeylessAsOnARunner(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: job, Issuer: s.Actions}}}
-	if _, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Token: token, Services: services, Verify: selfCheck(p)}); err != nil {
+	p := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: job, Issuer: s.Actions}}}
+	if _, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Token: token, Services: services}, selfCheck(p)); err != nil {
 		t.Error(err)
 	}
 }
@@ -142,10 +142,10 @@ func TestSignerFindsOutFirst(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: job, Issuer: s.Actions}}}
-	b, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Token: token, Services: services, Verify: selfCheck(p)})
+	p := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: job, Issuer: s.Actions}}}
+	b, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Token: token, Services: services}, selfCheck(p))
 	var e *verify.Error
-	if b != nil || !errors.As(err, &e) || e.Step != verify.StepIdentity {
+	if b != nil || !errors.As(err, &e) || e.Check != verify.CheckIdentity {
 		t.Errorf("got %d bytes, %v", len(b), err)
 	}
 }
@@ -162,19 +162,19 @@ func TestManagedKeyInTheLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := verify.Policy{Root: tr, Key: pub, ExactHint: true}
-		bundle, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Key: k, Services: services, Verify: selfCheck(p)})
+		p := verify.Policy{Root: tr, Key: pub}
+		bundle, err := sign.Checksums(t.Context(), []byte(sums), sign.Signer{Key: k, Services: services}, selfCheck(p))
 		if err != nil {
 			t.Fatalf("%s: %v", kind, err)
 		}
-		s, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
+		s, err := verify.BlobOfRelease(bundle, verify.Data(strings.NewReader(sums)), p)
 		if err != nil || len(s.LogEntries) != 1 || len(s.Timestamps) != 1 || len(s.Unchecked) != 0 {
 			t.Errorf("%s: got %+v, %v", kind, s, err)
 		}
 		// Another root's log proves nothing.
 		p.Root = emptyRoot(t)
 		var e *verify.Error
-		if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Step != verify.StepLog {
+		if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Check != verify.CheckLog {
 			t.Errorf("%s: got %v, want a refusal at the log", kind, err)
 		}
 	}
@@ -209,33 +209,33 @@ func TestSteps(t *testing.T) {
 		step   string
 		want   string
 	}{
-		{"log unknown", bundle, verify.Policy{Root: without("tlogs"), Identities: p.Identities}, verify.StepLog, "not enough verified log entries"},
-		{"no log entry", material(func(m map[string]any) { delete(m, "tlogEntries") }), p, verify.StepLog, "expected at least 1, got none"},
-		{"timestamp authority unknown", bundle, verify.Policy{Root: without("timestampAuthorities"), Identities: p.Identities}, verify.StepTimestamp, "threshold not met"},
-		{"no timestamp", material(func(m map[string]any) { delete(m, "timestampVerificationData") }), p, verify.StepTimestamp, "threshold not met"},
-		{"authority unknown", bundle, verify.Policy{Root: without("certificateAuthorities"), Identities: p.Identities}, verify.StepCertificate, ""},
-		{"certificate log unknown", bundle, verify.Policy{Root: without("ctlogs"), Identities: p.Identities}, verify.StepSCT, "threshold of 1"},
+		{"log unknown", bundle, verify.Policy{Root: without("tlogs"), Identities: p.Identities}, verify.CheckLog, "not enough verified log entries"},
+		{"no log entry", material(func(m map[string]any) { delete(m, "tlogEntries") }), p, verify.CheckLog, "expected at least 1, got none"},
+		{"timestamp authority unknown", bundle, verify.Policy{Root: without("timestampAuthorities"), Identities: p.Identities}, verify.CheckTimestamp, "threshold not met"},
+		{"no timestamp", material(func(m map[string]any) { delete(m, "timestampVerificationData") }), p, verify.CheckTimestamp, "threshold not met"},
+		{"authority unknown", bundle, verify.Policy{Root: without("certificateAuthorities"), Identities: p.Identities}, verify.CheckCertificate, ""},
+		{"certificate log unknown", bundle, verify.Policy{Root: without("ctlogs"), Identities: p.Identities}, verify.CheckSCT, "threshold of 1"},
 		{"authority not yet valid", bundle, verify.Policy{Root: root(func(m map[string]any) {
 			m["certificateAuthorities"].([]any)[0].(map[string]any)["validFor"] = map[string]any{"start": "2090-01-01T00:00:00Z"}
-		}), Identities: p.Identities}, verify.StepCertificate, ""},
-		{"other workflow", bundle, verify.Policy{Root: p.Root, Identities: []verify.Identity{{SAN: strings.Replace(job, "v1.0.0", "v1.0.1", 1), Issuer: actions}}},
-			verify.StepIdentity, "subject alternative name: expected " + strings.Replace(job, "v1.0.0", "v1.0.1", 1) + ", got " + job},
-		{"other issuer", bundle, verify.Policy{Root: p.Root, Identities: []verify.Identity{{SAN: job, Issuer: "https://evil.example"}}},
-			verify.StepIdentity, "issuer: expected https://evil.example, got " + actions},
-		{"neither of two", bundle, verify.Policy{Root: p.Root, Identities: []verify.Identity{{SAN: ann, Issuer: actions}, {SAN: job, Issuer: "https://evil.example"}}},
-			verify.StepIdentity, "expected " + ann + " from " + actions + " or " + job + " from https://evil.example, got " + job + " from " + actions},
-		{"suffix", bundle, verify.Policy{Root: p.Root, Identities: []verify.Identity{{SANRegexp: "https://github.com/acme/face", Issuer: actions, UnsafeLooseRegexp: true}}},
-			verify.StepIdentity, "expected a match of"},
+		}), Identities: p.Identities}, verify.CheckCertificate, ""},
+		{"other workflow", bundle, verify.Policy{Root: p.Root, Identities: []verify.CertificateIdentity{{SAN: strings.Replace(job, "v1.0.0", "v1.0.1", 1), Issuer: actions}}},
+			verify.CheckIdentity, "subject alternative name: expected " + strings.Replace(job, "v1.0.0", "v1.0.1", 1) + ", got " + job},
+		{"other issuer", bundle, verify.Policy{Root: p.Root, Identities: []verify.CertificateIdentity{{SAN: job, Issuer: "https://evil.example"}}},
+			verify.CheckIdentity, "issuer: expected https://evil.example, got " + actions},
+		{"neither of two", bundle, verify.Policy{Root: p.Root, Identities: []verify.CertificateIdentity{{SAN: ann, Issuer: actions}, {SAN: job, Issuer: "https://evil.example"}}},
+			verify.CheckIdentity, "expected " + ann + " from " + actions + " or " + job + " from https://evil.example, got " + job + " from " + actions},
+		{"suffix", bundle, verify.Policy{Root: p.Root, Identities: []verify.CertificateIdentity{{SANRegexp: "https://github.com/acme/face", Issuer: actions, UnsafeLooseRegexp: true}}},
+			verify.CheckIdentity, "expected a match of"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := verify.Blob(c.bundle, verify.Data(strings.NewReader(sums)), c.policy)
 			var e *verify.Error
-			if !errors.As(err, &e) || e.Step != c.step || e.Class != verify.Untrusted || !strings.Contains(e.Error(), c.want) || strings.Contains(e.Error(), "\n") {
+			if !errors.As(err, &e) || e.Check != c.step || e.Class != verify.Untrusted || !strings.Contains(e.Error(), c.want) || strings.Contains(e.Error(), "\n") {
 				t.Errorf("got %v, want one line of step %q with %q", err, c.step, c.want)
 			}
 		})
 	}
-	second := verify.Policy{Root: p.Root, Identities: []verify.Identity{{SAN: ann, Issuer: actions}, {SANRegexp: `https://github\.com/acme/facerec/.*`, Issuer: actions}}}
+	second := verify.Policy{Root: p.Root, Identities: []verify.CertificateIdentity{{SAN: ann, Issuer: actions}, {SANRegexp: `https://github\.com/acme/facerec/.*`, Issuer: actions}}}
 	s, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), second)
 	if err != nil || *s.Identity != second.Identities[1] {
 		t.Errorf("the second of two identities: got %+v, %v", s, err)

@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Media types of what cosign up to version 2 puts beside an image.
@@ -197,13 +198,13 @@ func signsImage(payload []byte, image release.Digest) error {
 		} `json:"critical"`
 	}
 	if err := json.NewDecoder(bytes.NewReader(payload)).Decode(&p); err != nil {
-		return &Error{Class: Untrusted, Step: StepSignature, Field: "payload", Err: err}
+		return &Error{Class: Untrusted, Check: CheckSignature, Field: "payload", Err: err}
 	}
 	if p.Critical.Type != simpleSigningType {
-		return &Error{Class: Untrusted, Step: StepSignature, Field: "critical.type", Expected: simpleSigningType, Got: or(oneLine(p.Critical.Type), "none")}
+		return &Error{Class: Untrusted, Check: CheckSignature, Field: "critical.type", Expected: simpleSigningType, Got: or(text.Line(p.Critical.Type, maxErrorText), "none")}
 	}
 	if p.Critical.Image.Digest != image.String() {
-		return &Error{Class: Untrusted, Step: StepSignature, Field: "critical.image.docker-manifest-digest", Expected: image.String(), Got: or(oneLine(p.Critical.Image.Digest), "none")}
+		return &Error{Class: Untrusted, Check: CheckSignature, Field: "critical.image.docker-manifest-digest", Expected: image.String(), Got: or(text.Line(p.Critical.Image.Digest, maxErrorText), "none")}
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // statement is what is read of an in-toto statement.
@@ -33,7 +34,7 @@ func (s statement) digests() []string {
 	var out []string
 	for _, sub := range s.Subject {
 		if d, ok := sub.Digest["sha256"]; ok {
-			out = append(out, oneLine(d))
+			out = append(out, text.Line(d, maxErrorText))
 		}
 	}
 	return out
@@ -48,6 +49,12 @@ var statementTypes = []string{"https://in-toto.io/Statement/v1", "https://in-tot
 // might read otherwise: with a name twice, in whatever case.
 func readStatement(payload []byte) (statement, error) {
 	var s statement
+	if len(payload) > MaxStatement {
+		return s, fmt.Errorf("expected at most %d bytes, got %d", MaxStatement, len(payload))
+	}
+	if err := checkDepth(payload); err != nil {
+		return s, err
+	}
 	if err := plainNames(payload); err != nil {
 		return s, err
 	}
@@ -55,7 +62,7 @@ func readStatement(payload []byte) (statement, error) {
 		return s, err
 	}
 	if !slices.Contains(statementTypes, s.Type) {
-		return s, fmt.Errorf("_type: expected %s, got %q", strings.Join(statementTypes, " or "), oneLine(s.Type))
+		return s, fmt.Errorf("_type: expected %s, got %q", strings.Join(statementTypes, " or "), text.Line(s.Type, maxErrorText))
 	}
 	return s, nil
 }
@@ -78,11 +85,11 @@ func plainNames(payload []byte) error {
 		name, _ := t.(string)
 		folded := strings.ToLower(name)
 		if seen[folded] {
-			return fmt.Errorf("%q stands in it twice", oneLine(name))
+			return fmt.Errorf("%q stands in it twice", text.Line(name, maxErrorText))
 		}
 		seen[folded] = true
 		if slices.Contains([]string{"_type", "subject", "predicatetype"}, folded) && name != folded && name != "predicateType" {
-			return fmt.Errorf("%q: want it spelled as in-toto does", oneLine(name))
+			return fmt.Errorf("%q: want it spelled as in-toto does", text.Line(name, maxErrorText))
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {

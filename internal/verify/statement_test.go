@@ -28,21 +28,21 @@ func TestStatement(t *testing.T) {
 		name   string
 		signer sign.Signer
 		policy verify.Policy
-	}{{"managed key", sign.Signer{Key: k, Verify: over(plain)}, plain}}
+	}{{"managed key", sign.Signer{Key: k}, plain}}
 	s, tr, services := realSigstore(t)
 	token, err := s.Token(job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	keyless := verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: job, Issuer: s.Actions}}}
+	keyless := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: job, Issuer: s.Actions}}}
 	signers = append(signers, struct {
 		name   string
 		signer sign.Signer
 		policy verify.Policy
-	}{"keyless", sign.Signer{Token: token, Services: services, Verify: over(keyless)}, keyless})
+	}{"keyless", sign.Signer{Token: token, Services: services}, keyless})
 
 	for _, c := range signers {
-		bundle, err := sign.Statement(t.Context(), []byte(statement), c.signer)
+		bundle, err := sign.Statement(t.Context(), []byte(statement), c.signer, over(c.policy))
 		if err != nil {
 			t.Fatalf("%s: %v", c.name, err)
 		}
@@ -54,11 +54,11 @@ func TestStatement(t *testing.T) {
 		}
 		_, err = verify.Blob(bundle, verify.Digest(other), c.policy)
 		var e *verify.Error
-		if !errors.As(err, &e) || e.Step != verify.StepSignature || e.Expected != first.String()+" or "+second.String() || e.Got != other.String() {
+		if !errors.As(err, &e) || e.Check != verify.CheckSignature || e.Expected != first.String()+" or "+second.String() || e.Got != other.String() {
 			t.Errorf("%s: another file: got %v", c.name, err)
 		}
 	}
-	if _, err := sign.Statement(t.Context(), []byte("{"), signers[0].signer); err == nil {
+	if _, err := sign.Statement(t.Context(), []byte("{"), signers[0].signer, over(plain)); err == nil {
 		t.Error("something that is not JSON was signed")
 	}
 }

@@ -5,13 +5,15 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
+
+	"facerec/internal/text"
 )
 
 // Text is the report for people: a line for each step, below it what was
 // expected and found, and a verdict at the end.
 func (r Report) Text() string {
 	var b strings.Builder
-	for _, s := range r.Steps {
+	for _, s := range r.Results {
 		b.WriteString(s.Text())
 	}
 	b.WriteString(r.Summary())
@@ -20,7 +22,7 @@ func (r Report) Text() string {
 
 // Text is the step on a line of its own, with more lines below if something was
 // expected and not found.
-func (s Step) Text() string {
+func (s Result) Text() string {
 	var b strings.Builder
 	word := map[Status]string{Pass: "ok", Fail: "FAIL", Skip: "skip"}[s.Status]
 	fmt.Fprintf(&b, "%-4s  %-20s  %-12s  %s", word, s.where(), s.Link, s.path())
@@ -45,7 +47,7 @@ func (s Step) Text() string {
 func (r Report) Summary() string {
 	var b strings.Builder
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
@@ -58,7 +60,7 @@ func (r Report) Summary() string {
 	}
 	for _, n := range r.Releases {
 		if n.ExitCode == 0 {
-			fmt.Fprintf(&b, "%s: verified: %s of %s %s, signed by %s\n", n.Dist, plural(n.Cells, "cell"), n.Project, n.Version, n.Signature.Who())
+			fmt.Fprintf(&b, "%s: verified: %s of %s %s, signed by %s\n", n.Dist, text.Count(n.Cells, "cell"), n.Project, n.Version, n.Signature.Who())
 		} else {
 			fmt.Fprintf(&b, "%s: not verified: %s\n", n.Dist, verdictText(n.Verdict))
 		}
@@ -67,16 +69,16 @@ func (r Report) Summary() string {
 	case !r.Verified:
 		fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
 	case r.Releases != nil:
-		fmt.Fprintf(&b, "verified: %s of %s\n", plural(len(r.Chains), "cell"), plural(len(r.Releases), "release"))
+		fmt.Fprintf(&b, "verified: %s of %s\n", text.Count(len(r.Chains), "cell"), text.Count(len(r.Releases), "release"))
 	default:
-		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", plural(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
+		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	}
 	return b.String()
 }
 
 // why is a step that did not pass in half a line: what was seen, expected and
 // found, and the most telling of what explains it.
-func (s Step) why() string {
+func (s Result) why() string {
 	what := s.Detail
 	if s.Field != "" && !strings.Contains(what, s.Field) {
 		what = s.Field + ", " + what
@@ -126,13 +128,6 @@ func verdictText(verdict string) string {
 	}[verdict]
 }
 
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}
-
 // Text is the signature on one line.
 func (s Signature) Text() string {
 	var b strings.Builder
@@ -144,11 +139,4 @@ func (s Signature) Text() string {
 		fmt.Fprintf(&b, ", at %s by the %s", t.Time.Format(time.RFC3339), t.Source)
 	}
 	return b.String()
-}
-
-func entryCount(n int) string {
-	if n == 1 {
-		return "1 entry"
-	}
-	return fmt.Sprintf("%d entries", n)
 }

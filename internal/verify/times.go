@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"time"
 
+	"facerec/internal/text"
+
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
@@ -35,7 +37,7 @@ func (p Policy) times(b *sgbundle.Bundle, cert *x509.Certificate) ([]Timestamp, 
 	all := append(stamped, logged...)
 	for _, t := range all {
 		if cert != nil && (t.Time.Before(cert.NotBefore) || t.Time.After(cert.NotAfter)) {
-			return nil, &Error{Class: Untrusted, Step: StepCertificate, Field: "time of signing by the " + t.Source,
+			return nil, &Error{Class: Untrusted, Check: CheckCertificate, Field: "time of signing by the " + t.Source,
 				Expected: span(cert.NotBefore, cert.NotAfter), Got: t.Time.Format(time.RFC3339)}
 		}
 		if err := p.logInUse(b, t.Time); err != nil {
@@ -49,11 +51,11 @@ func (p Policy) times(b *sgbundle.Bundle, cert *x509.Certificate) ([]Timestamp, 
 func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 	offered, err := b.Timestamps()
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepTimestamp, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckTimestamp, Err: err}
 	}
 	content, err := b.SignatureContent()
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepTimestamp, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckTimestamp, Err: err}
 	}
 	var good []Timestamp
 	for _, raw := range offered {
@@ -65,7 +67,7 @@ func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 		}
 	}
 	if len(offered) > 0 && len(good) == 0 && len(p.Root.material.TimestampingAuthorities()) > 0 {
-		return nil, untrusted(StepTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
+		return nil, untrusted(CheckTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
 	}
 	return good, nil
 }
@@ -74,7 +76,7 @@ func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 func (p Policy) logged(b *sgbundle.Bundle) ([]Timestamp, error) {
 	entries, err := b.TlogEntries()
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepLog, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckLog, Err: err}
 	}
 	logs := p.Root.material.RekorLogs()
 	var good []Timestamp
@@ -84,7 +86,7 @@ func (p Policy) logged(b *sgbundle.Bundle) ([]Timestamp, error) {
 			continue
 		}
 		if err := tlog.VerifySET(e, logs); err != nil {
-			return nil, &Error{Class: Untrusted, Step: StepLog, Field: fmt.Sprintf("promise of entry %d", i+1), Err: err}
+			return nil, &Error{Class: Untrusted, Check: CheckLog, Field: fmt.Sprintf("promise of entry %d", i+1), Err: err}
 		}
 		good = append(good, Timestamp{Source: "transparency log", URI: log.BaseURL, Time: e.IntegratedTime().UTC()})
 	}
@@ -103,7 +105,7 @@ func (p Policy) logInUse(b *sgbundle.Bundle, at time.Time) error {
 		if !at.Before(log.ValidityPeriodStart) && (log.ValidityPeriodEnd.IsZero() || !at.After(log.ValidityPeriodEnd)) {
 			return nil
 		}
-		refused = &Error{Class: Untrusted, Step: StepLog, Field: "time of the key of " + or(oneLine(log.BaseURL), "the log"),
+		refused = &Error{Class: Untrusted, Check: CheckLog, Field: "time of the key of " + or(text.Line(log.BaseURL, maxErrorText), "the log"),
 			Expected: span(log.ValidityPeriodStart, log.ValidityPeriodEnd), Got: "a signature of " + at.Format(time.RFC3339)}
 	}
 	return refused
@@ -123,11 +125,11 @@ func noRoots(chain *protocommon.X509CertificateChain) error {
 	for i, c := range chain.GetCertificates() {
 		cert, err := x509.ParseCertificate(c.GetRawBytes())
 		if err != nil {
-			return &Error{Class: Untrusted, Step: StepBundle, Field: fmt.Sprintf("certificate %d of the chain", i+1), Err: err}
+			return &Error{Class: Untrusted, Check: CheckBundle, Field: fmt.Sprintf("certificate %d of the chain", i+1), Err: err}
 		}
 		if bytes.Equal(cert.RawSubject, cert.RawIssuer) && len(cert.RawSubject) > 2 { // a leaf of Fulcio's has an empty subject
-			return &Error{Class: Untrusted, Step: StepBundle, Field: fmt.Sprintf("certificate %d of the chain", i+1),
-				Expected: "a leaf or an intermediate", Got: "a root, " + oneLine(cert.Subject.String())}
+			return &Error{Class: Untrusted, Check: CheckBundle, Field: fmt.Sprintf("certificate %d of the chain", i+1),
+				Expected: "a leaf or an intermediate", Got: "a root, " + text.Line(cert.Subject.String(), maxErrorText)}
 		}
 	}
 	return nil

@@ -123,14 +123,14 @@ func TestTimesOfAKeylessSignature(t *testing.T) {
 	}{
 		{"a second one", known.stamp(signature, now), false, forever, "", 2},
 		{"in its place", known.stamp(signature, now), true, forever, "", 1},
-		{"an hour late", known.stamp(signature, now.Add(time.Hour)), false, forever, verify.StepCertificate, 0},
-		{"an hour early", known.stamp(signature, now.Add(-time.Hour)), false, forever, verify.StepCertificate, 0},
-		{"an hour late, alone", known.stamp(signature, now.Add(time.Hour)), true, forever, verify.StepCertificate, 0},
+		{"an hour late", known.stamp(signature, now.Add(time.Hour)), false, forever, verify.CheckCertificate, 0},
+		{"an hour early", known.stamp(signature, now.Add(-time.Hour)), false, forever, verify.CheckCertificate, 0},
+		{"an hour late, alone", known.stamp(signature, now.Add(time.Hour)), true, forever, verify.CheckCertificate, 0},
 		{"by a stranger", stranger.stamp(signature, now.Add(time.Hour)), false, forever, "", 1},
-		{"by a stranger, alone", stranger.stamp(signature, now), true, forever, verify.StepTimestamp, 0},
+		{"by a stranger, alone", stranger.stamp(signature, now), true, forever, verify.CheckTimestamp, 0},
 		{"of another signature", known.stamp([]byte("x"), now), false, forever, "", 1},
-		{"of another signature, alone", known.stamp([]byte("x"), now), true, forever, verify.StepTimestamp, 0},
-		{"after the authority's time", known.stamp(signature, now), true, ended, verify.StepTimestamp, 0},
+		{"of another signature, alone", known.stamp([]byte("x"), now), true, forever, verify.CheckTimestamp, 0},
+		{"after the authority's time", known.stamp(signature, now), true, ended, verify.CheckTimestamp, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr, err := verify.ParseTrustedRoot(editJSON(t, rootJSON, func(m map[string]any) {
@@ -152,7 +152,7 @@ func TestTimesOfAKeylessSignature(t *testing.T) {
 			switch {
 			case c.step == "" && (err != nil || len(s.Timestamps) != c.times):
 				t.Errorf("got %+v, %v, want %d times", s.Timestamps, err, c.times)
-			case c.step != "" && (!errors.As(err, &e) || e.Step != c.step):
+			case c.step != "" && (!errors.As(err, &e) || e.Check != c.step):
 				t.Errorf("got %v, want a refusal at the %s", err, c.step)
 			}
 		})
@@ -180,14 +180,14 @@ func TestRootsThatChange(t *testing.T) {
 		edit func(m map[string]any)
 		step string
 	}{
-		{"certificate authority expired", func(m map[string]any) { first(m, "certificateAuthorities")["validFor"] = past }, verify.StepCertificate},
-		{"timestamp authority expired", func(m map[string]any) { first(m, "timestampAuthorities")["validFor"] = past }, verify.StepTimestamp},
-		{"certificate log expired", func(m map[string]any) { first(m, "ctlogs")["publicKey"].(map[string]any)["validFor"] = past }, verify.StepSCT},
+		{"certificate authority expired", func(m map[string]any) { first(m, "certificateAuthorities")["validFor"] = past }, verify.CheckCertificate},
+		{"timestamp authority expired", func(m map[string]any) { first(m, "timestampAuthorities")["validFor"] = past }, verify.CheckTimestamp},
+		{"certificate log expired", func(m map[string]any) { first(m, "ctlogs")["publicKey"].(map[string]any)["validFor"] = past }, verify.CheckSCT},
 		{"log expired", func(m map[string]any) {
 			for _, l := range m["tlogs"].([]any) {
 				l.(map[string]any)["publicKey"].(map[string]any)["validFor"] = past
 			}
-		}, verify.StepLog},
+		}, verify.CheckLog},
 		{"another authority of the same name before it", func(m map[string]any) {
 			m["certificateAuthorities"] = append([]any{map[string]any{"uri": "https://decoy.example", "validFor": map[string]any{"start": "2020-01-01T00:00:00Z"},
 				"certChain": map[string]any{"certificates": []any{map[string]any{"rawBytes": decoy}}}}}, m["certificateAuthorities"].([]any)...)
@@ -195,10 +195,10 @@ func TestRootsThatChange(t *testing.T) {
 		{"only the other authority", func(m map[string]any) {
 			m["certificateAuthorities"] = []any{map[string]any{"uri": "https://decoy.example", "validFor": map[string]any{"start": "2020-01-01T00:00:00Z"},
 				"certChain": map[string]any{"certificates": []any{map[string]any{"rawBytes": decoy}}}}}
-		}, verify.StepCertificate},
+		}, verify.CheckCertificate},
 		{"an authority without certificates", func(m map[string]any) {
 			m["timestampAuthorities"] = append(m["timestampAuthorities"].([]any), map[string]any{"uri": "https://empty.example", "certChain": map[string]any{}})
-		}, verify.StepTrustRoot},
+		}, verify.CheckTrustRoot},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			tr, err := verify.ParseTrustedRoot(editJSON(t, rootJSON, c.edit))
@@ -206,7 +206,7 @@ func TestRootsThatChange(t *testing.T) {
 				_, err = verify.Blob(bundle, verify.Data(strings.NewReader(sums)), verify.Policy{Root: tr, Identities: p.Identities})
 			}
 			var e *verify.Error
-			if c.step == "" && err != nil || c.step != "" && (!errors.As(err, &e) || e.Step != c.step) {
+			if c.step == "" && err != nil || c.step != "" && (!errors.As(err, &e) || e.Check != c.step) {
 				t.Errorf("got %v, want a refusal at %q", err, c.step)
 			}
 		})
@@ -260,7 +260,7 @@ func TestRootInTheChain(t *testing.T) {
 	}
 	p.Protocol = true
 	var e *verify.Error
-	if _, err := verify.Blob(withChain, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Step != verify.StepBundle || !strings.Contains(err.Error(), "got a root") {
+	if _, err := verify.Blob(withChain, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Check != verify.CheckBundle || !strings.Contains(err.Error(), "got a root") {
 		t.Errorf("got %v, want a refusal of the root", err)
 	}
 	if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); err != nil {

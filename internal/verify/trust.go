@@ -20,6 +20,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // TrustedRoot is the set of authorities and logs that signatures are checked
@@ -27,7 +28,7 @@ import (
 type TrustedRoot struct {
 	material *root.TrustedRoot
 	digest   release.Digest
-	origin   *Origin // nil: nobody said
+	origin   *TrustOrigin // nil: nobody said
 }
 
 // maxTrustedRoot is the largest trusted_root.json, in bytes; the public one has
@@ -38,13 +39,13 @@ const maxTrustedRoot = 4 << 20
 // application/vnd.dev.sigstore.trustedroot+json;version=0.1. Errors are of type
 // *[Error].
 func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
-	defer recovered(StepTrustRoot, &err)
+	defer recovered(CheckTrustRoot, &err)
 	if len(data) > maxTrustedRoot {
-		return nil, untrusted(StepTrustRoot, "want at most %d bytes, got %d", maxTrustedRoot, len(data))
+		return nil, untrusted(CheckTrustRoot, "want at most %d bytes, got %d", maxTrustedRoot, len(data))
 	}
 	material, err := root.NewTrustedRootFromJSON(data)
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Err: err}
 	}
 	return &TrustedRoot{material: material, digest: release.DigestBytes(data)}, nil
 }
@@ -65,20 +66,20 @@ const maxPublicKey = 64 << 10
 // type *[Error].
 func ParsePublicKey(data []byte) (*PublicKey, error) {
 	if len(data) > maxPublicKey {
-		return nil, untrusted(StepTrustRoot, "public key: want at most %d bytes, got %d", maxPublicKey, len(data))
+		return nil, untrusted(CheckTrustRoot, "public key: want at most %d bytes, got %d", maxPublicKey, len(data))
 	}
 	block, rest := pem.Decode(data)
 	switch {
 	case block == nil:
-		return nil, untrusted(StepTrustRoot, "public key: is not PEM; want -----BEGIN PUBLIC KEY-----")
+		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; want -----BEGIN PUBLIC KEY-----")
 	case block.Type != "PUBLIC KEY":
-		return nil, untrusted(StepTrustRoot, "public key: want a PEM block PUBLIC KEY, got %q", block.Type)
+		return nil, untrusted(CheckTrustRoot, "public key: want a PEM block PUBLIC KEY, got %q", block.Type)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, untrusted(StepTrustRoot, "public key: has more behind its first PEM block; want one key and nothing else")
+		return nil, untrusted(CheckTrustRoot, "public key: has more behind its first PEM block; want one key and nothing else")
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Field: "public key", Err: err}
 	}
 	k := &PublicKey{key: key, der: block.Bytes}
 	if _, err := k.material(); err != nil { // a kind or size that nothing can be verified with
@@ -101,7 +102,7 @@ func (k *PublicKey) hint() string {
 func (k *PublicKey) material() (root.TrustedMaterial, error) {
 	first, err := signature.LoadDefaultVerifier(k.key, options.WithED25519ph())
 	if err != nil {
-		return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Field: "public key", Err: err}
 	}
 	v := &keyVerifier{key: k.key, ways: []signature.Verifier{first}}
 	// The same key can have been used in two ways, and signers differ in which:
@@ -111,14 +112,14 @@ func (k *PublicKey) material() (root.TrustedMaterial, error) {
 	case ed25519.PublicKey:
 		plain, err := signature.LoadED25519Verifier(key)
 		if err != nil {
-			return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+			return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Field: "public key", Err: err}
 		}
 		v.ways = append(v.ways, plain)
 	case *ecdsa.PublicKey:
 		if key.Curve == elliptic.P384() || key.Curve == elliptic.P521() {
 			old, err := signature.LoadECDSAVerifier(key, crypto.SHA256)
 			if err != nil {
-				return nil, &Error{Class: Untrusted, Step: StepTrustRoot, Field: "public key", Err: err}
+				return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Field: "public key", Err: err}
 			}
 			v.ways = append(v.ways, old)
 		}
@@ -164,6 +165,6 @@ func (v *keyVerifier) VerifySignature(sig, message io.Reader, opts ...signature.
 // file that a library cannot cope with is not trusted.
 func recovered(step string, err *error) {
 	if r := recover(); r != nil {
-		*err = untrusted(step, "cannot be read: %s", oneLine(fmt.Sprint(r)))
+		*err = untrusted(step, "cannot be read: %s", text.Line(fmt.Sprint(r), maxErrorText))
 	}
 }

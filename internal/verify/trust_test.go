@@ -28,7 +28,7 @@ func TestParseTrustedRootRefuses(t *testing.T) {
 	} {
 		_, err := verify.ParseTrustedRoot([]byte(doc))
 		var e *verify.Error
-		if !errors.As(err, &e) || e.Step != verify.StepTrustRoot || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n") {
+		if !errors.As(err, &e) || e.Check != verify.CheckTrustRoot || e.Class != verify.Untrusted || strings.Contains(e.Error(), "\n") {
 			t.Errorf("%s: got %v, want one line about the trust root", name, err)
 		}
 	}
@@ -93,7 +93,7 @@ func TestChainInTheBundle(t *testing.T) {
 		t.Errorf("with its chain: %v", err)
 	}
 	var e *verify.Error
-	if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Step != verify.StepCertificate {
+	if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); !errors.As(err, &e) || e.Check != verify.CheckCertificate {
 		t.Errorf("without its chain: got %v, want a refusal at the certificate", err)
 	}
 }

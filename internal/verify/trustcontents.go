@@ -7,6 +7,8 @@ import (
 	"slices"
 	"time"
 
+	"facerec/internal/text"
+
 	"github.com/sigstore/sigstore-go/pkg/root"
 )
 
@@ -58,7 +60,7 @@ func (t *TrustedRoot) Contents() []Trusted {
 func subject(anchor *x509.Certificate, below []*x509.Certificate) string {
 	for _, c := range append(below, anchor) {
 		if c != nil {
-			return oneLine(c.Subject.String())
+			return text.Line(c.Subject.String(), maxErrorText)
 		}
 	}
 	return ""

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // The places a trusted root can come from.
@@ -15,14 +16,14 @@ const (
 	FromProgram = "carried" // by the program itself
 )
 
-// Origin says where a trusted root came from and how old that makes it.
+// TrustOrigin states where a trusted root came from and how old that makes it.
 //
 // A root does not expire by itself: keys in it have dates of their own, and an
 // old copy refuses newer signatures rather than accept wrong ones. What it cannot
 // know is that a key was withdrawn. So a root is used for as long as those who
 // signed it stood by it (Until); for [RootLimit] after that, with a warning; and
 // then no more. A file that the caller named says nothing of its age.
-type Origin struct {
+type TrustOrigin struct {
 	From    string         `json:"from"`   // one of the From constants
 	Source  string         `json:"source"` // the file, the mirror's URL, or package and version
 	SHA256  release.Digest `json:"sha256"` // of trusted_root.json
@@ -39,7 +40,7 @@ const RootLimit = 365 * 24 * time.Hour
 
 // From gives the root with its origin, as of now; SHA256, AgeDays and Stale are
 // filled in. A root that is past the limit comes with an error of type *[Error].
-func (t *TrustedRoot) From(o Origin, now time.Time) (*TrustedRoot, error) {
+func (t *TrustedRoot) From(o TrustOrigin, now time.Time) (*TrustedRoot, error) {
 	o.SHA256 = t.digest
 	if !o.Fetched.IsZero() {
 		days := max(0, int(now.Sub(o.Fetched)/(24*time.Hour)))
@@ -48,29 +49,29 @@ func (t *TrustedRoot) From(o Origin, now time.Time) (*TrustedRoot, error) {
 	o.Stale = !o.Until.IsZero() && now.After(o.Until)
 	out := &TrustedRoot{material: t.material, digest: t.digest, origin: &o}
 	if o.Stale && now.Sub(o.Until) > RootLimit {
-		return out, untrusted(StepTrustRoot, "the %s was good until %s, over %d days ago: fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
+		return out, untrusted(CheckTrustRoot, "the %s was good until %s, over %d days ago: fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
 			o.name(), o.Until.Format(time.DateOnly), int(RootLimit.Hours()/24))
 	}
 	return out, nil
 }
 
 // Origin is where the root came from; its zero value if nobody said.
-func (t *TrustedRoot) Origin() Origin {
+func (t *TrustedRoot) Origin() TrustOrigin {
 	if t.origin == nil {
-		return Origin{SHA256: t.digest}
+		return TrustOrigin{SHA256: t.digest}
 	}
 	return *t.origin
 }
 
 // RootOrigin is what a report says of the root: nil without one.
-func (p Policy) RootOrigin() *Origin {
+func (p Policy) RootOrigin() *TrustOrigin {
 	if p.Root == nil || p.Root.origin == nil {
 		return nil
 	}
 	return p.Root.origin
 }
 
-func (o Origin) name() string {
+func (o TrustOrigin) name() string {
 	switch o.From {
 	case FromUpdate:
 		return "root kept from " + o.Source
@@ -81,7 +82,7 @@ func (o Origin) name() string {
 }
 
 // Text is the origin on one line.
-func (o Origin) Text() string {
+func (o TrustOrigin) Text() string {
 	var b strings.Builder
 	b.WriteString(o.name())
 	if o.TUFRoot != 0 {
@@ -91,14 +92,14 @@ func (o Origin) Text() string {
 		b.WriteString(", good until " + o.Until.Format(time.DateOnly))
 	}
 	if o.AgeDays != nil {
-		fmt.Fprintf(&b, ", %s old", plural(*o.AgeDays, "day"))
+		fmt.Fprintf(&b, ", %s old", text.Count(*o.AgeDays, "day"))
 	}
 	fmt.Fprintf(&b, ", %s", o.SHA256)
 	return b.String()
 }
 
 // Warning is what to tell people of a root that has run out; "" for any other.
-func (o Origin) Warning() string {
+func (o TrustOrigin) Warning() string {
 	if !o.Stale {
 		return ""
 	}

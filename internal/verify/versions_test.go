@@ -48,7 +48,7 @@ const sigstoreJS = "sha512:46d4e2f74c4877316640000a6fdf8a8b59f1e0847667973e9859f
 // promise for the time.
 func TestPublicProvenance(t *testing.T) {
 	bundle, tr := carried(t, "sigstore.js@2.0.0-provenance.sigstore.json", "public-good.json")
-	p := verify.Policy{Root: tr, Identities: []verify.Identity{{
+	p := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{
 		SAN:    "https://github.com/sigstore/sigstore-js/.github/workflows/release.yml@refs/heads/main",
 		Issuer: "https://token.actions.githubusercontent.com",
 	}}}
@@ -65,33 +65,33 @@ func TestPublicProvenance(t *testing.T) {
 		policy   verify.Policy
 		step     string
 	}{
-		"other package":  {byDigest(t, "sha512:"+strings.Repeat("0", 128)), p, verify.StepSignature},
-		"other hash":     {verify.Digest(release.DigestBytes(nil)), p, verify.StepSignature},
-		"other workflow": {byDigest(t, sigstoreJS), verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: "https://github.com/sigstore/sigstore-js-evil/.github/workflows/release.yml@refs/heads/main", Issuer: p.Identities[0].Issuer}}}, verify.StepIdentity},
-		"other instance": {byDigest(t, sigstoreJS), verify.Policy{Root: emptyRoot(t), Identities: p.Identities}, verify.StepLog},
+		"other package":  {byDigest(t, "sha512:"+strings.Repeat("0", 128)), p, verify.CheckSignature},
+		"other hash":     {verify.Digest(release.DigestBytes(nil)), p, verify.CheckSignature},
+		"other workflow": {byDigest(t, sigstoreJS), verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: "https://github.com/sigstore/sigstore-js-evil/.github/workflows/release.yml@refs/heads/main", Issuer: p.Identities[0].Issuer}}}, verify.CheckIdentity},
+		"other instance": {byDigest(t, sigstoreJS), verify.Policy{Root: emptyRoot(t), Identities: p.Identities}, verify.CheckLog},
 	} {
 		var e *verify.Error
-		if _, err := verify.Blob(bundle, c.artifact, c.policy); !errors.As(err, &e) || e.Step != c.step || e.Class != verify.Untrusted {
+		if _, err := verify.Blob(bundle, c.artifact, c.policy); !errors.As(err, &e) || e.Check != c.step || e.Class != verify.Untrusted {
 			t.Errorf("%s: got %v, want a refusal at the %s", name, err, c.step)
 		}
 	}
 }
 
 func TestCarriedBundlesThatMustFail(t *testing.T) {
-	anybody := []verify.Identity{{SANRegexp: ".*", IssuerRegexp: ".*", UnsafeLooseRegexp: true}}
+	anybody := []verify.CertificateIdentity{{SANRegexp: ".*", IssuerRegexp: ".*", UnsafeLooseRegexp: true}}
 	for _, c := range []struct {
 		bundle, root string
 		step, why    string
 	}{
-		{"dsse-2sigs.sigstore.json", "public-good.json", verify.StepSignature, "an envelope with two signatures"},
-		{"othername.sigstore.json", "scaffolding.json", verify.StepSignature, "a signature of something else"},
-		{"othername.sigstore.json", "public-good.json", verify.StepLog, "another instance's log"},
-		{"public-key-validity.sigstore.json", "public-key-validity.json", verify.StepIdentity, "a managed key where a certificate is wanted"},
+		{"dsse-2sigs.sigstore.json", "public-good.json", verify.CheckSignature, "an envelope with two signatures"},
+		{"othername.sigstore.json", "scaffolding.json", verify.CheckSignature, "a signature of something else"},
+		{"othername.sigstore.json", "public-good.json", verify.CheckLog, "another instance's log"},
+		{"public-key-validity.sigstore.json", "public-key-validity.json", verify.CheckIdentity, "a managed key where a certificate is wanted"},
 	} {
 		bundle, tr := carried(t, c.bundle, c.root)
 		_, err := verify.Blob(bundle, byDigest(t, sigstoreJS), verify.Policy{Root: tr, Identities: anybody})
 		var e *verify.Error
-		if !errors.As(err, &e) || e.Step != c.step || e.Class != verify.Untrusted {
+		if !errors.As(err, &e) || e.Check != c.step || e.Class != verify.Untrusted {
 			t.Errorf("%s (%s): got %v, want a refusal at the %s", c.bundle, c.why, err, c.step)
 		}
 	}
@@ -128,7 +128,7 @@ func FuzzBlob(f *testing.F) {
 	if err != nil {
 		f.Fatal(err)
 	}
-	p := verify.Policy{Root: tr, Identities: []verify.Identity{{SAN: "a", Issuer: "b"}}}
+	p := verify.Policy{Root: tr, Identities: []verify.CertificateIdentity{{SAN: "a", Issuer: "b"}}}
 	f.Fuzz(func(t *testing.T, bundle []byte) {
 		_, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p)
 		var e *verify.Error

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/measure"
 )
 
 // Figures are what one run of a command came to, and what it pulled.

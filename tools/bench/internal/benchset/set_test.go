@@ -8,7 +8,7 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/measure"
 )
 
 // TestContentsAreTheSameEachTime fills two folders: what is measured today is what
