@@ -32,7 +32,7 @@ var rooms = map[string][]string{
 	"toolchain":           {},
 	"internal/inputs":     {"internal/models", "models", "toolchain"},
 	"internal/loopback":   {},
-	"cmd/releaser":        {"internal/text", "internal/atomicfile", "internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/trust", "internal/verify"},
+	"cmd/releaser":        {"internal/publish", "internal/text", "internal/atomicfile", "internal/release", "internal/tarball", "internal/checksum", "internal/oci", "internal/sbom", "internal/sign", "internal/trust", "internal/verify"},
 	"cmd/facerec":         {"internal/app", "internal/app/picture", "internal/atomicfile", "internal/dlib", "internal/models", "internal/text", "models"},
 	"tools/inputs":        {"internal/inputs", "internal/release", "internal/models", "models", "toolchain"},
 	"tools/container":     {"internal/inputs", "internal/release"},

@@ -103,14 +103,18 @@ func newForge(kind string, u *url.URL, c *http.Client, o Options) (*forge, error
 	if o.UserAgent != "" {
 		options = append(options, github.WithUserAgent(o.UserAgent))
 	}
-	if o.Token != "" {
-		options = append(options, github.WithAuthToken(o.Token))
+	token := ""
+	if o.Token != nil {
+		token = o.Token(kind)
+	}
+	if token != "" {
+		options = append(options, github.WithAuthToken(token))
 	}
 	api, err := github.NewClient(options...)
 	if err != nil {
 		return nil, err
 	}
-	f := &forge{kind: kind, page: u, owner: owner, name: name, api: api, http: c, token: o.Token}
+	f := &forge{kind: kind, page: u, owner: owner, name: name, api: api, http: c, token: token}
 	for _, s := range []string{base, upload, u.String()} {
 		if h, err := url.Parse(s); err == nil {
 			f.hosts = append(f.hosts, h.Scheme+"://"+h.Host)

@@ -93,12 +93,24 @@ func (e *Refusal) Error() string { return e.Subject + ": " + e.Reason }
 // Hint returns the advice.
 func (e *Refusal) Hint() string { return e.Advice }
 
+// AddressError is a page's address that cannot be one.
+type AddressError struct{ msg string }
+
+func (e *AddressError) Error() string { return e.msg }
+
+func addressError(format string, args ...any) error {
+	return &AddressError{fmt.Sprintf(format, args...)}
+}
+
 // dirPrefix begins the address of a directory on this machine.
 const dirPrefix = "dir:"
 
 // Options say how pages are reached.
 type Options struct {
-	Token     string   // for forges; sent to the page's own host only
+	// Token returns the token for a forge of a kind, "github" or "gitea", or "".
+	// It is sent to the forge's own hosts only. May be nil.
+	Token func(kind string) string
+
 	UserAgent string   // of every request
 	Insecure  []string // hosts, HOST[:PORT], that may be spoken to over plain HTTP; loopback always may
 	Retry     Retry
@@ -115,7 +127,7 @@ var kinds = []string{"github", "gitea", "web"}
 func Open(ctx context.Context, address string, o Options) (Reader, error) {
 	if path, ok := strings.CutPrefix(address, dirPrefix); ok {
 		if path == "" {
-			return nil, fmt.Errorf("page %q: expected dir:PATH", address)
+			return nil, addressError("page %q: expected dir:PATH", address)
 		}
 		return &webRoot{dir: path}, nil
 	}
@@ -127,13 +139,13 @@ func Open(ctx context.Context, address string, o Options) (Reader, error) {
 	}
 	u, err := url.Parse(rest)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
-		return nil, fmt.Errorf("page %q: expected https://HOST/OWNER/REPOSITORY or dir:PATH", address)
+		return nil, addressError("page %q: expected https://HOST/OWNER/REPOSITORY or dir:PATH", address)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return nil, fmt.Errorf("page on %s: expected an address without user, query and fragment", u.Host)
+		return nil, addressError("page on %s: expected an address without user, query and fragment", u.Host)
 	}
 	if u.Scheme == "http" && !o.plainHTTP(u.Host) {
-		return nil, fmt.Errorf("page %s: plain HTTP is for loopback only; expected https, or --insecure-registry %s", address, u.Host)
+		return nil, addressError("page %s: plain HTTP is for loopback only; expected https, or --insecure-registry %s", address, u.Host)
 	}
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git")
 	c := o.client(u)
@@ -160,5 +172,5 @@ func split(u *url.URL) (root *url.URL, owner, name string, err error) {
 		}
 		return &r, parts[n-2], parts[n-1], nil
 	}
-	return nil, "", "", fmt.Errorf("page %s: expected …/OWNER/REPOSITORY at the end", u)
+	return nil, "", "", addressError("page %s: expected …/OWNER/REPOSITORY at the end", u)
 }
