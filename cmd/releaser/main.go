@@ -39,6 +39,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/text"
 	"facerec/internal/trust"
 )
 
@@ -90,6 +91,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "releaser: %v\n", err)
+		if hint := text.Hint(err); hint != "" {
+			fmt.Fprintf(errs, "hint: %s\n", hint)
+		}
 		if code == exitUsage && !isProblems(err) {
 			fmt.Fprintf(errs, "releaser: see '%s --help'\n", commandPath(root, args))
 		}
