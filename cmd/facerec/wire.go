@@ -16,6 +16,7 @@ func hostEnvironment() *environment {
 		return nil
 	}
 	env.open = dlib.Open
+	env.decoder.JPEG = dlib.DecodeJPEG
 	env.dlib = dlib.Version
 	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
 	return env

@@ -15,18 +15,18 @@ import (
 	"facerec/internal/atomicfile"
 )
 
-// Heal repairs every locked model in dir that does not match its pin, from the
-// same file in source, and returns what it repaired, as it was found. dir must
-// exist; nothing else in it is touched.
+// Heal replaces every locked model in dir that does not match its pin with the
+// same file from source, and returns the replaced ones as they were found. dir
+// must exist; nothing else in it is touched.
 //
-// A model appears under its name whole and synced, or not at all: what source
-// holds is hashed while it is copied, and bytes that are not as pinned replace
-// nothing. Several processes may heal one directory at once: they take turns where
-// the file system has locks (flock), and do no harm to each other where it has
-// not. What a process that was killed half-way left behind is cleared away.
+// A model appears under its name whole and synced, or not at all: it is hashed
+// while it is copied, and bytes that do not match the pin replace nothing.
+// Several processes may repair one directory at once: they take turns where the
+// file system has locks (flock), and do not harm each other where it has none.
+// Temporary files of killed processes are removed.
 //
-// The error is the first that stopped it, with the operating system's reason
-// inside; what was repaired before stays repaired.
+// Heal stops at the first error and returns it, with the operating system's
+// error inside; models replaced before stay.
 func Heal(ctx context.Context, dir string, source fs.FS, l Lock) (repaired []File, err error) {
 	unlock, held, err := lockDir(ctx, dir)
 	if err != nil {
@@ -34,7 +34,7 @@ func Heal(ctx context.Context, dir string, source fs.FS, l Lock) (repaired []Fil
 	}
 	defer unlock()
 	if held {
-		_ = atomicfile.Clean(dir) // what is left is named when it is in the way
+		_ = atomicfile.Clean(dir) // nobody else writes here while the lock is held
 	}
 	here := os.DirFS(dir)
 	for _, m := range l.Models {
@@ -47,9 +47,9 @@ func Heal(ctx context.Context, dir string, source fs.FS, l Lock) (repaired []Fil
 		}
 		if err := reseed(dir, source, m); err != nil {
 			if checkOne(here, m, true).State == OK {
-				continue // another process repaired it
+				continue // another process was quicker
 			}
-			return repaired, fmt.Errorf("%w; it cannot be repaired: %w", found.Err(), because(err))
+			return repaired, fmt.Errorf("%w; it cannot be repaired: %w", found.Err(), err)
 		}
 		repaired = append(repaired, found)
 	}
@@ -63,9 +63,9 @@ func reseed(dir string, source fs.FS, m Model) error {
 		return &SourceError{m.Name, err}
 	}
 	defer func() { _ = in.Close() }()
-	h := sha256.New()
-	// Whatever the umask, other users may share the directory.
+	// 0644 whatever the umask, because other users share the directory.
 	return atomicfile.Write(filepath.Join(dir, m.Name), 0o644, func(w io.Writer) error {
+		h := sha256.New()
 		// One byte more than pinned is enough to see that it is too long.
 		n, err := io.Copy(w, io.TeeReader(io.LimitReader(reader{in, m.Name}, m.Size+1), h))
 		if err != nil {
@@ -85,9 +85,7 @@ type SourceError struct {
 	Err  error
 }
 
-func (e *SourceError) Error() string {
-	return "the copy to repair from cannot be used: " + e.Err.Error()
-}
+func (e *SourceError) Error() string { return "the copy to repair from is unusable: " + e.Err.Error() }
 
 // Unwrap returns the reason.
 func (e *SourceError) Unwrap() error { return e.Err }
@@ -104,25 +102,6 @@ func (r reader) Read(p []byte) (int, error) {
 		err = &SourceError{r.name, err}
 	}
 	return n, err
-}
-
-// because takes off what the operating system adds to its reason: the name of
-// a temporary file says nothing to anybody.
-func because(err error) error {
-	var pe *fs.PathError
-	var le *os.LinkError
-	var we *atomicfile.WriteError
-	switch {
-	case errors.As(err, new(*SourceError)):
-		return err
-	case errors.As(err, &we):
-		return because(we.Err)
-	case errors.As(err, &pe):
-		return pe.Err
-	case errors.As(err, &le):
-		return le.Err
-	}
-	return err
 }
 
 // lockDir waits until no other process heals dir. held is false where the

@@ -15,10 +15,10 @@ func benchArchive(ctx context.Context, flags *flag.FlagSet, args []string) error
 	var s benchset.Stage
 	var sets string
 	flags.IntVar(&s.Runs, "n", 3, "runs of each command")
-	flags.IntVar(&s.Weights, "weights", 100, "MB of float weights a lineage")
+	flags.IntVar(&s.Weights, "weights", 100, "MB of float weights per lineage")
 	flags.IntVar(&s.Lineages, "lineages", 2, "lineages, of three platforms each")
 	flags.IntVar(&s.Small, "small", 100_000, "files in the set of small files")
-	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary folder)")
+	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary directory)")
 	flags.StringVar(&sets, "sets", "cells,small,small-six", "which sets")
 	scaling := flags.Bool("scaling", false, "instead, releaser pack alone on sets of 3 to 24 cells and of 50 MB to 1 GB")
 	if err := flags.Parse(args); err != nil {

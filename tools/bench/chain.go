@@ -64,17 +64,17 @@ func benchChain(ctx context.Context, flags *flag.FlagSet, args []string) error {
 			return err
 		}
 	}
-	folder, err := unpack(ctx, work, dist)
+	directory, err := unpack(ctx, work, dist)
 	if err != nil {
 		return err
 	}
-	program := filepath.Join(folder, "facerec")
+	program := filepath.Join(directory, "facerec")
 	for _, s := range []step{
-		{"facerec start", folder, []string{program, "version"}},
-		{"facerec load, detect 1 picture", folder, []string{program, "detect", "-q", "images/unknown.jpg"}},
-		{"facerec enrol 16 photos, no cache", folder, []string{program, "enroll", "-q", "--cache", "off"}},
-		{"facerec recognise, no cache", folder, []string{program, "recognize", "-q", "--cache", "off", "images/unknown.jpg"}},
-		{"facerec recognise, warm cache", folder, []string{program, "recognize", "-q", "--cache", filepath.Join(work, "cache"), "images/unknown.jpg"}},
+		{"facerec start", directory, []string{program, "version"}},
+		{"facerec load, detect 1 picture", directory, []string{program, "detect", "-q", "images/unknown.jpg"}},
+		{"facerec enrol 16 photos, no cache", directory, []string{program, "enroll", "-q", "--cache", "off"}},
+		{"facerec recognise, no cache", directory, []string{program, "recognize", "-q", "--cache", "off", "images/unknown.jpg"}},
+		{"facerec recognise, warm cache", directory, []string{program, "recognize", "-q", "--cache", filepath.Join(work, "cache"), "images/unknown.jpg"}},
 	} {
 		if err := median(ctx, w, *n, s); err != nil {
 			return err
@@ -83,7 +83,7 @@ func benchChain(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	return w.Flush()
 }
 
-// unpack gives the folder of the first tarball.
+// unpack gives the directory of the first tarball.
 func unpack(ctx context.Context, work, dist string) (string, error) {
 	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
 	if err != nil {

@@ -27,13 +27,13 @@ func benchVerify(ctx context.Context, flags *flag.FlagSet, args []string) error 
 	flags.IntVar(&s.Runs, "n", 3, "runs of each command")
 	flags.IntVar(&blobs, "blobs", 7, "runs of each verify-blob, which is short")
 	flags.IntVar(&cells, "cells", 6, "how many cells: 3 for each lineage")
-	flags.IntVar(&s.Weights, "weights", 100, "MB of float weights a lineage")
-	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary folder)")
+	flags.IntVar(&s.Weights, "weights", 100, "MB of float weights per lineage")
+	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary directory)")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
-		return fmt.Errorf("%d cells: want 3, 6, 9 …: a lineage has three platforms", cells)
+		return fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
 	}
 	cosign, err := loopback.Tool(ctx, "cosign")
 	if err != nil {
