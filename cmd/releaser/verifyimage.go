@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
@@ -76,7 +76,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
 		return err
 	}
-	report := verify.Image(ctx, in)
+	report := verify.Image(in)
 	if a.json {
 		raw, err := report.JSON()
 		if err != nil {
@@ -123,22 +123,19 @@ func readBeside(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access 
 		return err
 	}
 	s.Problems = problems
-	seen := map[string]bool{}
+	read := map[release.Digest]verify.SignatureLayer{}
 	for _, att := range found {
 		for _, l := range att.Layers {
 			if !verify.IsSignatureLayer(l.MediaType) {
 				continue
 			}
-			// The same bytes may be listed twice, with other annotations.
-			key := fmt.Sprint(l.Digest, l.MediaType, l.Annotations)
-			if seen[key] {
-				continue
+			one, ok := read[l.Digest]
+			if !ok {
+				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
+				read[l.Digest] = one
 			}
-			seen[key] = true
-			s.Layers = append(s.Layers, verify.SignatureLayer{
-				Place: att.Place, MediaType: l.MediaType, Annotations: l.Annotations,
-				Read: func(ctx context.Context) ([]byte, error) { return att.Read(ctx, l, verify.MaxBundle) },
-			})
+			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
+			s.Layers = append(s.Layers, one)
 		}
 	}
 	return ctx.Err()

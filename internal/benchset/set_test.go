@@ -1,0 +1,55 @@
+package benchset
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"text/tabwriter"
+
+	"facerec/internal/measure"
+)
+
+// TestContentsAreTheSameEachTime fills two folders: what is measured today is what
+// is measured tomorrow.
+func TestContentsAreTheSameEachTime(t *testing.T) {
+	var folders [2]string
+	for i := range folders {
+		folders[i] = t.TempDir()
+		if err := manyFiles(folders[i], 120); err != nil {
+			t.Fatal(err)
+		}
+		if err := weights(filepath.Join(folders[i], "w"), 1<<16, 3); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n := 0
+	err := filepath.WalkDir(folders[0], func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		n++
+		return Same(path, strings.Replace(path, folders[0], folders[1], 1))
+	})
+	if err != nil || n < 121 {
+		t.Errorf("%d files, %v", n, err)
+	}
+}
+
+func TestRowsGiveRatios(t *testing.T) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	Head(w)
+	Rows(w, "x", Figures{measure.Figures{CPU: 10, Wall: 8, Peak: 30}, 6}, Figures{measure.Figures{CPU: 0.5, Wall: 2, Peak: 60}, 3})
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	rows := strings.Split(b.String(), "\n")
+	if got := strings.Fields(rows[2]); strings.Join(got[2:4], " ") != "0.500 2.00" {
+		t.Errorf("ours: %q", got)
+	}
+	if got := strings.Fields(rows[3]); strings.Join(got[:6], " ") != "x, ratio 20.0 4.0 0.5 2.0" {
+		t.Errorf("ratio: %q", got)
+	}
+}

@@ -1,0 +1,112 @@
+package benchset
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+
+	"facerec/internal/measure"
+)
+
+// Figures are what one run of a command came to, and what it pulled.
+type Figures struct {
+	measure.Figures
+	Pulled float64 // MB
+}
+
+// Command is what to run, and what is added to its environment.
+type Command struct {
+	Args, Env []string
+	Stdin     []byte
+}
+
+// Head prints the line above the rows.
+func Head(w *tabwriter.Writer) {
+	fmt.Fprintln(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\tWROTE MB\t")
+}
+
+// Rows prints the incumbent's figures, ours, and how many times less ours are.
+func Rows(w *tabwriter.Writer, name string, theirs, ours Figures) {
+	for _, row := range []struct {
+		who string
+		f   Figures
+	}{{"incumbent", theirs}, {"ours", ours}} {
+		fmt.Fprintf(w, "%s, %s\t%s\t%s\t%.0f\t%.1f\t%.1f\t\n", name, row.who, seconds(row.f.CPU), seconds(row.f.Wall), row.f.Peak, row.f.Pulled, row.f.Wrote)
+	}
+	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, theirs.CPU/ours.CPU, theirs.Wall/ours.Wall,
+		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirs.Wrote/max(ours.Wrote, 0.01))
+}
+
+// seconds shows short times to the millisecond.
+func seconds(s float64) string {
+	if s < 1 {
+		return fmt.Sprintf("%.3f", s)
+	}
+	return fmt.Sprintf("%.2f", s)
+}
+
+// InTurn runs the commands one after another, that often over, and gives their
+// medians in that order. The folder scratch is emptied before each round, and
+// before each command the disk has what the one before wrote; both stay out of
+// the figures.
+func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
+	runs := make([][]Figures, len(commands))
+	for range s.Runs {
+		if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o755)); err != nil {
+			return nil, err
+		}
+		for i, c := range commands {
+			syscall.Sync()
+			f, err := s.Measure(c)
+			if err != nil {
+				return nil, err
+			}
+			runs[i] = append(runs[i], f)
+		}
+	}
+	out := make([]Figures, len(runs))
+	for i, r := range runs {
+		out[i] = median(r)
+	}
+	return out, nil
+}
+
+// Measure runs a command once.
+func (s *Stage) Measure(c Command) (Figures, error) {
+	s.meter.reset()
+	f, err := measure.Run(s.ctx, measure.Command{Args: c.Args, Env: append([]string{"CRANE=" + s.Crane}, c.Env...), Stdin: c.Stdin})
+	return Figures{f, s.meter.megabytes()}, err
+}
+
+// Shell is a script that is run for a project with more arguments behind its
+// image and the folder where to work.
+func (p Project) Shell(script, work string, extra ...string) Command {
+	return Command{
+		Args:  append([]string{"sh", "-c", script, "sh", p.Image, work}, extra...),
+		Stdin: []byte(strings.Join(p.Cells, "\n") + "\n"),
+	}
+}
+
+func median(all []Figures) Figures {
+	var runs []measure.Figures
+	var pulled []float64
+	for _, f := range all {
+		runs = append(runs, f.Figures)
+		pulled = append(pulled, f.Pulled)
+	}
+	slices.Sort(pulled)
+	return Figures{measure.Median(runs), pulled[len(pulled)/2]}
+}
+
+// Same says whether two files are the same, byte for byte.
+func Same(a, z string) error {
+	if out, err := exec.Command("cmp", a, z).CombinedOutput(); err != nil {
+		return fmt.Errorf("ours and the incumbent's are not the same file: %s", out)
+	}
+	return nil
+}

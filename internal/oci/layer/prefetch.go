@@ -1,0 +1,46 @@
+package layer
+
+import (
+	"context"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"facerec/internal/oci"
+)
+
+// Prefetch begins to read the layers of images, as many at a time as workers
+// says (0 for one for each CPU), as [Unpacker.Flatten] will want them for the
+// folder root. It returns at once. Errors are left to Flatten, which meets them
+// again without another try. wait returns when nothing of it goes on any more; a
+// cancelled context ends it early.
+func (u *Unpacker) Prefetch(ctx context.Context, images []*oci.Image, root string, workers int) (wait func()) {
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var all sync.WaitGroup
+	if workers == 1 {
+		return all.Wait // Flatten does as well
+	}
+	all.Go(func() {
+		var g errgroup.Group
+		g.SetLimit(workers)
+		seen := map[part]bool{}
+		for _, img := range images {
+			for _, l := range img.Layers {
+				key := part{l, folderName(root)}
+				if seen[key] || ctx.Err() != nil {
+					continue
+				}
+				seen[key] = true
+				g.Go(func() error {
+					_, _ = u.Read(ctx, img, l, key.below)
+					return nil
+				})
+			}
+		}
+		_ = g.Wait() // no error is ever given to it
+	})
+	return all.Wait
+}
