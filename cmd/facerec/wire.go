@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"facerec/internal/dlib"
+	"facerec/internal/heif"
 )
 
 // hostEnvironment is the real one, with dlib if the program was built with it.
@@ -17,6 +18,7 @@ func hostEnvironment() *environment {
 	}
 	env.open = dlib.Open
 	env.decoder.JPEG = dlib.DecodeJPEG
+	env.decoder.HEIF = heif.Decode
 	env.dlib = dlib.Version
 	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
 	return env
