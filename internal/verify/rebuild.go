@@ -83,6 +83,10 @@ func (w *walk) entries(k *cellCheck) *tarball.Listing {
 		w.skip(k.name, LinkEntries, asset, "there is no tarball that could be opened")
 		return nil
 	}
+	if why := w.withheld(); why != "" && !k.standalone {
+		w.skip(k.name, LinkEntries, asset, "nobody signed it")
+		return nil
+	}
 	f, _, err := w.open(asset)
 	if err != nil {
 		w.fail(k.name, LinkEntries, asset, err)
