@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"facerec/internal/checksum"
 	"facerec/internal/release"
@@ -117,10 +116,5 @@ func (w *walk) topFolder(name string) string {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
-	index, err := tarball.List(f, tarball.DefaultLimits())
-	if err != nil || len(index.Entries) == 0 {
-		return ""
-	}
-	top, _, _ := strings.Cut(index.Entries[0].Name, "/")
-	return top
+	return tarball.Top(f, tarball.DefaultLimits())
 }
