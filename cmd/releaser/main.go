@@ -37,6 +37,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/publish"
 	"facerec/internal/release"
 	"facerec/internal/text"
 	"facerec/internal/trust"
@@ -131,6 +132,7 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
 	switch {
@@ -142,6 +144,8 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case isProblems(err), errors.As(err, &invalid):
 		return exitUsage
+	case errors.As(err, &refusal):
+		return exitDiffers
 	case errors.As(err, &mismatch):
 		return exitDiffers
 	case errors.As(err, &refused):
