@@ -181,6 +181,11 @@ func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Report
 			sum.last = fmt.Errorf("%s: %w", text.Show(r.Name), r.Err)
 			j.complain(r)
 		}
+		for _, n := range r.Notes {
+			if !j.o.quiet {
+				j.env.warnf("%s: %s", text.Show(r.Name), n)
+			}
+		}
 		for _, report := range reports {
 			if err := report.Picture(r); err != nil {
 				return j.reportError(report, err)

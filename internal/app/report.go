@@ -1,8 +1,12 @@
 package app
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
+
+	"facerec/internal/app/picture"
 )
 
 // Schemas of the documents that reports write. A field is only ever added;
@@ -40,6 +44,9 @@ type Summary struct {
 	Ambiguous   int `json:"ambiguous"`
 	WithoutFace int `json:"without_face"` // pictures
 	Failed      int `json:"failed"`       // pictures that could not be read
+	// NotRead counts, of those, the files of kinds that are not read, by kind:
+	// "RAW", "video".
+	NotRead map[string]int `json:"not_read,omitempty"`
 }
 
 // Add counts one result.
@@ -47,6 +54,13 @@ func (s *Summary) Add(r *Result) {
 	s.Pictures++
 	if r.Err != nil {
 		s.Failed++
+		var unsupported *picture.UnsupportedError
+		if errors.As(r.Err, &unsupported) {
+			if s.NotRead == nil {
+				s.NotRead = map[string]int{}
+			}
+			s.NotRead[cmp.Or(unsupported.Group, "other")]++
+		}
 		return
 	}
 	if len(r.Faces) == 0 {

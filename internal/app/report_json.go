@@ -72,11 +72,12 @@ type pictureJSON struct {
 	Width  int        `json:"width"`
 	Height int        `json:"height"`
 	Error  *string    `json:"error"`
+	Notes  []string   `json:"notes,omitempty"`
 	Faces  []faceJSON `json:"faces"`
 }
 
 func (h Header) pictureOf(r *Result) pictureJSON {
-	p := pictureJSON{File: r.Name, Width: r.Size.X, Height: r.Size.Y, Faces: []faceJSON{}}
+	p := pictureJSON{File: r.Name, Width: r.Size.X, Height: r.Size.Y, Notes: r.Notes, Faces: []faceJSON{}}
 	if r.Err != nil {
 		message := r.Err.Error()
 		p.Error = &message

@@ -3,6 +3,9 @@ package app
 import (
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"facerec/internal/text"
 )
@@ -65,6 +68,13 @@ func (t *textReport) End(s Summary) error {
 	}
 	if s.Failed > 0 {
 		line += fmt.Sprintf("; %d could not be read", s.Failed)
+		if len(s.NotRead) > 0 {
+			var kinds []string
+			for _, kind := range slices.Sorted(maps.Keys(s.NotRead)) {
+				kinds = append(kinds, fmt.Sprintf("%d %s", s.NotRead[kind], kind))
+			}
+			line += " (not read: " + strings.Join(kinds, ", ") + ")"
+		}
 	}
 	_, err := fmt.Fprintln(t.w, line)
 	return err
