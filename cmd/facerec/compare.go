@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/app"
+	"facerec/internal/app/picture"
 )
 
 func compareCommand(w *world) *cobra.Command {
@@ -36,18 +37,18 @@ anybody's of B.`,
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			r := app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: sizing}
+			r := app.Recognizer{Engine: e, Decoder: o.decoder(w), Sizing: sizing}
 			var seen [2]app.Result
 			for i, name := range args {
 				in := fileInput(name)
 				if name == "-" {
-					in = input{name: "-", read: func() ([]byte, error) { return app.ReadPictureFrom(w.stdin) }}
+					in = input{name: "-", read: func() ([]byte, error) { return picture.Read(w.stdin) }}
 				}
 				data, err := in.read()
 				if err != nil {
 					return fmt.Errorf("%s: %w", app.Printable(name), err)
 				}
-				if seen[i], err = r.Recognize(ctx, name, data); err != nil {
+				if seen[i], err = r.Recognize(ctx, name, data, nil); err != nil {
 					return err
 				}
 				if seen[i].Err != nil {

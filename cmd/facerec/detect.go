@@ -32,7 +32,7 @@ func detectCommand(w *world) *cobra.Command {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: job.sizing}
+			job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(w), Sizing: job.sizing}
 			out := bufio.NewWriter(w.stdout)
 			h := o.header(w, e.opts, app.Rule{}, nil)
 			if job.report, err = app.NewReporter(format, out, h); err != nil {

@@ -76,7 +76,7 @@ func enroll(ctx context.Context, w *world, o *options, e *engine) (*app.Enrolmen
 	}
 	bar := newProgress(w, o.quiet, "enrolling")
 	en := app.Enroller{
-		Engine: e, Decoder: o.decoder(), Sizing: sizing, TakeLargest: o.takeLargest,
+		Engine: e, Decoder: o.decoder(w), Sizing: sizing, TakeLargest: o.takeLargest,
 		Threshold: o.threshold, Jobs: o.workers(), Salt: e.salt(w), Progress: bar.step,
 	}
 	if e.cache != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 
 	"facerec/internal/app"
+	"facerec/internal/app/picture"
+	"facerec/internal/atomicfile"
 )
 
 // input is one picture to look at.
@@ -21,15 +23,12 @@ type input struct {
 
 func fileInput(name string) input {
 	return input{name: name, read: func() ([]byte, error) {
-		f, err := os.Open(name)
+		f, err := atomicfile.Open(name)
 		if err != nil {
 			return nil, plain(err)
 		}
 		defer f.Close() // read only
-		if fi, err := f.Stat(); err == nil && fi.IsDir() {
-			return nil, fmt.Errorf("is a folder, expected a picture")
-		}
-		data, err := app.ReadPictureFrom(f)
+		data, err := picture.Read(f)
 		return data, plain(err)
 	}}
 }
@@ -41,12 +40,16 @@ func plain(err error) error {
 	if errors.As(err, &pe) {
 		return pe.Err
 	}
+	var special *atomicfile.NotRegularError
+	if errors.As(err, &special) {
+		return fmt.Errorf("is %s, expected a picture", atomicfile.Kind(special.Mode))
+	}
 	return err
 }
 
 // pictureEndings are the names that a folder is searched for. Those that
 // cannot be read are among them, so that they are reported rather than missed.
-var pictureEndings = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".avif"}
+var pictureEndings = []string{".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif", ".hif", ".avif"}
 
 // expand turns arguments into pictures: files as they are, folders searched
 // for pictures all the way down, patterns that the shell did not expand, and
@@ -66,7 +69,7 @@ func expand(args []string, stdin io.Reader, skip []string) ([]input, error) {
 		if arg == "-" {
 			if !seen["-"] {
 				seen["-"] = true
-				out = append(out, input{name: "-", read: func() ([]byte, error) { return app.ReadPictureFrom(stdin) }})
+				out = append(out, input{name: "-", read: func() ([]byte, error) { return picture.Read(stdin) }})
 			}
 			continue
 		}

@@ -6,11 +6,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"facerec/internal/app"
+	"facerec/internal/app/picture"
 )
 
 // options are the flags of every verb; each verb adds the groups it heeds.
@@ -24,7 +26,8 @@ type options struct {
 	modelsCache string
 	checkModels string
 	detector    string
-	upsample    int
+	upsample    string
+	memory      string
 	maxPixels   int64
 	workPixels  int64
 	jobs        int
@@ -62,9 +65,10 @@ func (o *options) engine(fs *pflag.FlagSet) {
 	o.modelsDir(fs)
 	fs.StringVar(&o.checkModels, "check-models", "quick", "`how` models are checked before they are loaded: quick (hashed unless they were before) or full")
 	fs.StringVar(&o.detector, "detector", "hog", "`what` looks for faces: hog (quick) or cnn (slow, finds turned faces too)")
-	fs.IntVar(&o.upsample, "upsample", 0, "double the picture's sides `N` times first, to find smaller faces")
-	fs.Int64Var(&o.maxPixels, "max-pixels", app.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
+	fs.StringVar(&o.upsample, "upsample", "auto", "double the picture's sides `N` times first, 0 to 3, to find smaller faces; auto: once, for small pictures in which no face was found")
+	fs.Int64Var(&o.maxPixels, "max-pixels", picture.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
 	fs.Int64Var(&o.workPixels, "work-pixels", app.DefaultWorkPixels, "scale larger pictures down to `N` pixels to look for faces; 0: never")
+	fs.StringVar(&o.memory, "memory", "auto", "use about `SIZE` of memory at most (2GB), with fewer jobs at once or at a smaller scale; auto: half of what is free; 0: no limit")
 	fs.IntVarP(&o.jobs, "jobs", "j", 0, "work on `N` pictures at once; 0: one for each processor, at most 4 (each needs 50 to 100 MB)")
 	o.cacheFlag(fs)
 }
@@ -102,10 +106,22 @@ func (o *options) engineOptions() (app.EngineOptions, error) {
 }
 
 func (o *options) sizing() (app.Sizing, error) {
-	s := app.Sizing{Upsample: o.upsample, WorkPixels: o.workPixels}
+	s := app.Sizing{WorkPixels: o.workPixels}
+	if o.upsample == "auto" {
+		s.Enlarge = o.detector == "hog" // cnn takes some fifty times as long
+	} else if n, err := strconv.Atoi(o.upsample); err != nil {
+		return s, usagef("--upsample %q: expected auto, or 0 to 3", o.upsample)
+	} else {
+		s.Upsample = n
+	}
 	if err := s.Check(); err != nil {
 		return s, usageError{err}
 	}
+	limit, err := o.memoryLimit()
+	if err != nil {
+		return s, err
+	}
+	s.Memory = o.pictureMemory(limit)
 	if o.maxPixels < 1 {
 		return s, usagef("--max-pixels %d: expected 1 or more", o.maxPixels)
 	}
@@ -115,8 +131,10 @@ func (o *options) sizing() (app.Sizing, error) {
 	return s, nil
 }
 
-func (o *options) decoder() app.Decoder {
-	return app.Decoder{MaxPixels: o.maxPixels, Orientation: orientation}
+func (o *options) decoder(w *world) picture.Decoder {
+	d := w.decoder
+	d.MaxPixels = o.maxPixels
+	return d
 }
 
 func (o *options) matching() (app.Rule, error) {

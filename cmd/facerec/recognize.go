@@ -91,7 +91,7 @@ func recognize(ctx context.Context, w *world, o *options, args []string, legacy 
 	if o.out != "" || o.report != "" {
 		warnOfLetters(w, o, job.pen, people.Gallery)
 	}
-	job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(), Sizing: job.sizing, Gallery: people.Gallery, Rule: rule}
+	job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(w), Sizing: job.sizing, Gallery: people.Gallery, Rule: rule}
 	out := bufio.NewWriter(w.stdout)
 	if legacy && format == "text" {
 		job.report = &foundReport{w: out, start: start, now: w.now}
@@ -234,14 +234,14 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 	var sum app.Summary
 	var unwritten, last error
 	bar := newProgress(j.w, j.o.quiet, "looking at pictures")
-	err := app.Ordered(ctx, j.o.workers(), len(j.inputs), func(ctx context.Context, i int) error {
+	err := app.Ordered(ctx, j.o.workers(), len(j.inputs), j.sizing.Memory, func(ctx context.Context, i int, reserve app.Reserve) error {
 		in := j.inputs[i]
 		data, err := in.read()
 		if err != nil {
 			results[i] = &app.Result{Name: in.name, Err: err}
 			return nil //nolint:nilerr // it is the picture's, and went into the result
 		}
-		r, err := j.recognizer.Recognize(ctx, in.name, data)
+		r, err := j.recognizer.Recognize(ctx, in.name, data, reserve)
 		results[i] = &r
 		return err
 	}, func(i int) error {
@@ -320,8 +320,9 @@ func (j *job) draw(r *app.Result) error {
 	if r.Err != nil || r.Image == nil {
 		return nil //nolint:nilerr // told by the report
 	}
+	faces := r.Drawn()
 	if j.o.out != "" {
-		img, err := j.pen.Annotate(r.Image, r.Faces)
+		img, err := j.pen.Annotate(r.Image, faces)
 		if err != nil {
 			return err
 		}
@@ -334,8 +335,8 @@ func (j *job) draw(r *app.Result) error {
 		}
 	}
 	if j.o.crops != "" {
-		for i := range r.Faces {
-			img := app.Crop(r.Image, r.Faces[i].Box)
+		for i := range faces {
+			img := app.Crop(r.Image, faces[i].Box)
 			if img.Rect.Empty() {
 				continue // a box that lies outside of the picture
 			}

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/term"
 
 	"facerec/internal/app"
+	"facerec/internal/app/picture"
 	"facerec/internal/models"
 )
 
@@ -31,6 +32,8 @@ type world struct {
 	built func() error
 	// open loads an engine and its models.
 	open func(app.EngineOptions) (app.Engine, error)
+	// decoder reads pictures, with what the program was built with.
+	decoder picture.Decoder
 	// dlib is the version of dlib that the engine is made of.
 	dlib func() string
 	// engineOf tells what else the engine is made of.

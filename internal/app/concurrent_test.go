@@ -18,7 +18,7 @@ func TestOrdered(t *testing.T) {
 		for _, n := range []int{0, 1, 100} {
 			var got []int
 			var busy, most atomic.Int64
-			err := app.Ordered(context.Background(), jobs, n, func(context.Context, int) error {
+			err := app.Ordered(context.Background(), jobs, n, 0, func(_ context.Context, _ int, _ app.Reserve) error {
 				b := busy.Add(1)
 				for m := most.Load(); b > m && !most.CompareAndSwap(m, b); m = most.Load() {
 				}
@@ -47,7 +47,7 @@ func TestOrderedError(t *testing.T) {
 		started := make(chan struct{})
 		var once sync.Once
 		var done []int
-		err := app.Ordered(context.Background(), jobs, 1000, func(_ context.Context, i int) error {
+		err := app.Ordered(context.Background(), jobs, 1000, 0, func(_ context.Context, i int, _ app.Reserve) error {
 			switch i {
 			case 5:
 				if jobs > 1 {
@@ -65,7 +65,7 @@ func TestOrderedError(t *testing.T) {
 		}
 	}
 	// done's own error
-	err := app.Ordered(context.Background(), 2, 10, func(context.Context, int) error { return nil },
+	err := app.Ordered(context.Background(), 2, 10, 0, func(_ context.Context, _ int, _ app.Reserve) error { return nil },
 		func(i int) error { return fmt.Errorf("full at %d", i) })
 	if err == nil || err.Error() != "full at 0" {
 		t.Errorf("got %v", err)
@@ -73,7 +73,7 @@ func TestOrderedError(t *testing.T) {
 	// a context that is done from the start
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := app.Ordered(ctx, 2, 10, func(ctx context.Context, _ int) error { return ctx.Err() }, func(int) error { return nil }); !errors.Is(err, context.Canceled) {
+	if err := app.Ordered(ctx, 2, 10, 0, func(ctx context.Context, _ int, _ app.Reserve) error { return ctx.Err() }, func(int) error { return nil }); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }

@@ -7,10 +7,13 @@ import (
 	"image"
 	"image/color"
 	"math"
+	"slices"
 	"sort"
 	"strings"
 
 	"golang.org/x/image/draw"
+
+	"facerec/internal/app/picture"
 )
 
 // Sizing says at which size a picture is searched for faces. What is found is
@@ -19,17 +22,29 @@ type Sizing struct {
 	// Upsample doubles the picture's sides this many times, 0 to 3, so that
 	// smaller faces are found: HOG needs about 80 pixels.
 	Upsample int
+	// Enlarge searches a small picture in which no face was found once more,
+	// at twice its sides, as face_recognition does by default.
+	Enlarge bool
 	// WorkPixels scales larger pictures down to about this many pixels before
 	// they are searched, for bounded time and memory; 0 means never.
 	WorkPixels int64
+	// Memory is how many bytes may be used for pictures; 0 means any number. A
+	// picture that needs more is decoded and searched at a smaller scale.
+	Memory int64
 }
 
-// DefaultWorkPixels is about 5000 by 5000: a face of 80 pixels in a picture of
-// a hundred million is still 40 high there, and a batch stays within a gigabyte.
-const DefaultWorkPixels = 25_000_000
+const (
+	// DefaultWorkPixels is about 5000 by 5000: a face of 80 pixels in a picture
+	// of a hundred million is still 40 high there.
+	DefaultWorkPixels = 25_000_000
 
-// maxUpsample keeps the work at 64 times the picture's pixels.
-const maxUpsample = 3
+	// maxUpsample keeps the work at 64 times the picture's pixels.
+	maxUpsample = 3
+
+	// smallPixels is the largest picture that Enlarge applies to: that takes
+	// about a second then.
+	smallPixels = 1920 * 1080
+)
 
 // Check reports numbers that are out of range.
 func (s Sizing) Check() error {
@@ -44,23 +59,95 @@ func (s Sizing) Check() error {
 
 // size returns the sides at which a picture of w by h is searched.
 func (s Sizing) size(w, h int) (int, int) {
-	nw, nh := w<<s.Upsample, h<<s.Upsample
+	// In 64 bits: the sides are at most MaxSide, but shifted.
+	nw, nh := int64(w)<<s.Upsample, int64(h)<<s.Upsample
 	limit := s.WorkPixels
-	if limit <= 0 || int64(nw)*int64(nh) <= limit {
-		return nw, nh
+	if limit <= 0 || nw*nh <= limit {
+		return int(nw), int(nh)
 	}
 	// Over the limit upsampling is given up in part; a picture that is over it
 	// by itself is scaled down.
-	f := math.Sqrt(float64(limit) / (float64(w) * float64(h)))
+	return fit(w, h, limit)
+}
+
+// fit scales sides to about so many pixels.
+func fit(w, h int, pixels int64) (int, int) {
+	f := math.Sqrt(float64(pixels) / (float64(w) * float64(h)))
 	return max(1, int(float64(w)*f)), max(1, int(float64(h)*f))
+}
+
+// enlarges reports whether a picture of this size is searched again when no
+// face was found.
+func (s Sizing) enlarges(size image.Point) bool {
+	return s.Enlarge && s.Upsample == 0 && int64(size.X)*int64(size.Y) <= smallPixels
+}
+
+// plan is how a file is looked at: at which divisor of its sides it is
+// decoded, and the sides at which it is searched.
+type plan struct {
+	scale, w, h int
+	need        int64 // bytes, about
+	reduced     bool  // because of the memory
+}
+
+// plan finds the largest scale at which a file stays within the memory.
+func (s Sizing) plan(f *picture.File) (p plan, err error) {
+	w, h := s.size(f.Size.X, f.Size.Y)
+	if w > picture.MaxSide || h > picture.MaxSide {
+		return p, &picture.TooLargeError{Text: fmt.Sprintf("enlarged to %d×%d pixels, expected sides of at most %d", w, h, picture.MaxSide), Advice: "lower --upsample"}
+	}
+	for _, k := range []int{1, 2, 4, 8} {
+		p = plan{scale: 1, w: w, h: h, reduced: k > 1}
+		if slices.Contains(f.Scales(), k) {
+			p.scale = k
+		}
+		if k > 1 {
+			if most := (int64(f.Size.X)/int64(k) + 1) * (int64(f.Size.Y)/int64(k) + 1); int64(w)*int64(h) > most {
+				p.w, p.h = fit(f.Size.X, f.Size.Y, most)
+			}
+		}
+		searched := int64(p.w) * int64(p.h)
+		if s.enlarges(f.Size) {
+			searched *= 4
+		}
+		p.need = f.Memory(p.scale) + searchBytes*searched
+		if s.Memory <= 0 || p.need <= s.Memory {
+			return p, nil
+		}
+	}
+	return p, &picture.TooLargeError{
+		Text:   fmt.Sprintf("%d×%d pixels of this kind (%s) need about %s of memory, expected at most %s", f.Size.X, f.Size.Y, f.Format, byteCount(p.need), byteCount(s.Memory)),
+		Advice: "raise --memory, or scale the picture down",
+	}
+}
+
+// searchBytes is what the search takes for each pixel that is searched: a copy
+// at that size, its JPEG for go-face, dlib's matrix, and the detector's features.
+// Measured: 11 bytes for a JPEG that dlib reads itself, 25 for pixels.
+const searchBytes = 27
+
+// byteCount is a number of bytes for people, to two digits or more.
+func byteCount(n int64) string {
+	if n >= 1e9 {
+		return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+	}
+	return fmt.Sprintf("%d MB", (n+999_999)/1e6)
 }
 
 // Describe finds and describes the faces of p, at the size that sizing asks
 // for. It answers in p's own pixels and in reading order, and refuses
 // descriptors that are no numbers. An empty result is no face, not an error.
 func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detection, error) {
+	if p.Size == (image.Point{}) {
+		p.Size = p.Image.Bounds().Size()
+	}
+	w, h := sizing.size(p.Size.X, p.Size.Y)
+	return describe(ctx, e, p, w, h)
+}
+
+// describe is Describe at the sides w and h.
+func describe(ctx context.Context, e Engine, p Picture, w, h int) ([]Detection, error) {
 	b := p.Image.Bounds()
-	w, h := sizing.size(b.Dx(), b.Dy())
 	q := p
 	if w != b.Dx() || h != b.Dy() {
 		scaled := image.NewRGBA(image.Rect(0, 0, w, h))
@@ -70,24 +157,37 @@ func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detect
 	if w < minSide || h < minSide {
 		q = Picture{Image: enlarge(q.Image)}
 	}
+	if w != p.Size.X || h != p.Size.Y {
+		q.JPEG = nil
+	}
+	out, err := detect(ctx, e, q)
+	if err != nil {
+		return nil, err
+	}
+	if w != p.Size.X || h != p.Size.Y {
+		for i := range out {
+			out[i] = scaleBack(out[i], p.Size.X, p.Size.Y, w, h)
+		}
+		sortDetections(out)
+	}
+	return out, nil
+}
+
+// detect has the engine look at a picture as it is, in reading order.
+func detect(ctx context.Context, e Engine, p Picture) ([]Detection, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	found, err := e.Faces(ctx, q)
+	found, err := e.Faces(ctx, p)
 	if err != nil {
 		return nil, inOneLine(err)
 	}
-	out := append([]Detection(nil), found...)
-	if err := numbers(out); err != nil {
+	found = append([]Detection(nil), found...)
+	if err := numbers(found); err != nil {
 		return nil, err
 	}
-	if w != b.Dx() || h != b.Dy() {
-		for i := range out {
-			out[i] = scaleBack(out[i], b.Dx(), b.Dy(), w, h)
-		}
-	}
-	sortDetections(out)
-	return out, nil
+	sortDetections(found)
+	return found, nil
 }
 
 // numbers refuses descriptors that are no numbers.
@@ -100,38 +200,6 @@ func numbers(ds []Detection) error {
 		}
 	}
 	return nil
-}
-
-// glance is Describe for a file whose pixels nobody else needs: a plain JPEG
-// that is to be searched at its own size is decoded by the engine alone, once
-// instead of twice. ok is false when the file is another, or when the engine
-// does not take it without a word; then Decode and Describe have to look, and
-// they say what is wrong with it. An error is the context's or an EngineError.
-func (d Decoder) glance(ctx context.Context, e Engine, data []byte, sizing Sizing) (found []Detection, size image.Point, ok bool, err error) {
-	size, ok = d.plainJPEG(data)
-	if w, h := sizing.size(size.X, size.Y); !ok || w != size.X || h != size.Y || w < minSide || h < minSide {
-		return nil, size, false, nil
-	}
-	if err := ctx.Err(); err != nil {
-		return nil, size, false, err
-	}
-	found, err = e.Faces(ctx, Picture{JPEG: data})
-	if err != nil {
-		if ctx.Err() != nil {
-			return nil, size, false, ctx.Err()
-		}
-		var fatal *EngineError
-		if errors.As(err, &fatal) {
-			return nil, size, false, err
-		}
-		return nil, size, false, nil
-	}
-	found = append([]Detection(nil), found...)
-	if numbers(found) != nil {
-		return nil, size, false, nil //nolint:nilerr // Describe says it
-	}
-	sortDetections(found)
-	return found, size, true, nil
 }
 
 // minSide is the least that an engine is shown: dlib's networks refuse pictures

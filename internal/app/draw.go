@@ -85,7 +85,8 @@ func colorOf(v Verdict) color.RGBA {
 // Annotate returns a copy of img, its origin at 0, 0, with a box and a label
 // for each face. The result depends on the arguments alone.
 func (p *Pen) Annotate(img image.Image, faces []Face) (*image.RGBA, error) {
-	out := copyRGBA(img)
+	out := image.NewRGBA(image.Rectangle{Max: img.Bounds().Size()})
+	draw.Draw(out, out.Rect, img, img.Bounds().Min, draw.Src)
 	w, h := out.Rect.Dx(), out.Rect.Dy()
 	line := max(1, min(w, h)/200)
 	// All boxes first, so that no box crosses a label.

@@ -7,6 +7,8 @@ import (
 	"image/color"
 	"strings"
 	"testing"
+
+	"facerec/internal/app/picture"
 )
 
 func pen(t testing.TB) *Pen {
@@ -147,8 +149,8 @@ func TestEncode(t *testing.T) {
 	img := image.NewRGBA(image.Rect(0, 0, 8, 8))
 	for name, format := range map[string]string{"a.jpg": "jpeg", "a.JPEG": "jpeg", "a.png": "png", "a.PNG": "png"} {
 		var b bytes.Buffer
-		if err := Encode(&b, name, img); err != nil || Format(b.Bytes()) != format {
-			t.Errorf("%s: %s, %v", name, Format(b.Bytes()), err)
+		if err := Encode(&b, name, img); err != nil || string(picture.FormatOf(b.Bytes())) != format {
+			t.Errorf("%s: %s, %v", name, string(picture.FormatOf(b.Bytes())), err)
 		}
 	}
 	for _, name := range []string{"a.webp", "a", "", "jpg"} {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"image"
+
+	"facerec/internal/app/picture"
 )
 
 // Detector says which of the two detectors of dlib looks for faces.
@@ -68,16 +70,7 @@ type EngineInfo struct {
 }
 
 // Picture is one picture, upright.
-type Picture struct {
-	// Image is the picture decoded; nil when JPEG is there and nobody needed
-	// the pixels yet. An Engine that cannot read the JPEG then answers with an
-	// error, and is asked again with an Image.
-	Image image.Image
-	// JPEG holds the original bytes when they are a plain three-component
-	// JPEG with no orientation to apply, else nil. An Engine may prefer them,
-	// so that nothing is lost by encoding again.
-	JPEG []byte
-}
+type Picture = picture.Picture
 
 // Engine finds faces and describes them. It is safe for use by several
 // goroutines at once, though it need not be faster for that.

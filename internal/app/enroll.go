@@ -1,16 +1,17 @@
 package app
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"path"
 	"sort"
 	"strings"
+
+	"facerec/internal/app/picture"
+	"facerec/internal/text"
 )
 
 // Cache keeps what the engine said about a photo. Get answers false for
@@ -24,7 +25,7 @@ type Cache interface {
 // Enroller reads persons/ and makes a Gallery of it.
 type Enroller struct {
 	Engine  Engine
-	Decoder Decoder
+	Decoder picture.Decoder
 	Sizing  Sizing
 	// TakeLargest enrols the largest of several faces in a photo if its sides
 	// are at least 1.5 times those of every other; else such a photo is passed over.
@@ -62,9 +63,11 @@ const (
 	Stray
 	// Duplicate: passed over, the same bytes as another photo of this person.
 	Duplicate
+	// Unsupported: passed over, a kind of picture that is not read.
+	Unsupported
 )
 
-var outcomeNames = [...]string{"used", "used-largest", "no-face", "several-faces", "broken", "not-a-picture", "stray", "duplicate"}
+var outcomeNames = [...]string{"used", "used-largest", "no-face", "several-faces", "broken", "not-a-picture", "stray", "duplicate", "unsupported"}
 
 // String returns the word that reports use, such as "no-face".
 func (o Outcome) String() string {
@@ -85,6 +88,7 @@ type Photo struct {
 	Faces   []Detection // everything found, in reading order
 	Taken   int         // index in Faces of the one enrolled, or -1
 	Reason  string      // why it was not used, or what is odd; one line
+	Notes   []string    // what is odd about the file although it was read
 	Cached  bool        // the answer came from the cache
 }
 
@@ -169,11 +173,11 @@ func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
 		}
 	}
 	sums := make([][sha256.Size]byte, len(todo))
-	err = Ordered(ctx, en.Jobs, len(todo), func(ctx context.Context, i int) error {
+	err = Ordered(ctx, en.Jobs, len(todo), en.Sizing.Memory, func(ctx context.Context, i int, reserve Reserve) error {
 		if todo[i].Person == "" || todo[i].Outcome == Stray {
 			return nil
 		}
-		return en.photo(ctx, fsys, &todo[i], &sums[i])
+		return en.photo(ctx, fsys, &todo[i], &sums[i], reserve)
 	}, func(int) error { progress(); return nil })
 	if err != nil {
 		return nil, err
@@ -238,10 +242,10 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 
 // photo works on one photo and fills in p. Its error is the engine's or the
 // context's; everything about the photo itself goes into p.
-func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256.Size]byte) error {
-	data, err := ReadPicture(fsys, p.Path)
+func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256.Size]byte, reserve Reserve) error {
+	data, err := readPicture(fsys, p.Path)
 	if err != nil {
-		p.Outcome, p.Reason = Broken, "passed over: "+reason(err)
+		p.fail(err)
 		return nil
 	}
 	*sum = sha256.Sum256(data)
@@ -252,36 +256,17 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 	}
 	known := ok
 	if !ok {
-		if found, _, ok, err = en.Decoder.glance(ctx, en.Engine, data, en.Sizing); err != nil {
+		s, err := look(ctx, en.Engine, en.Decoder, en.Sizing, data, false, reserve)
+		if err != nil {
 			return err
 		}
-		if ok && en.Cache != nil {
-			en.Cache.Put(key, found)
-		}
-	}
-	if !ok {
-		pic, err := en.Decoder.Decode(data)
-		switch {
-		case errors.Is(err, ErrNotPicture):
-			p.Outcome, p.Reason = NotAPicture, "passed over: "+err.Error()
-			return nil
-		case err != nil:
-			p.Outcome, p.Reason = Broken, "passed over: "+err.Error()
-			return nil //nolint:nilerr // it is the photo's, and went into p
-		}
-		found, err = Describe(ctx, en.Engine, pic, en.Sizing)
-		if err != nil {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			var fatal *EngineError
-			if errors.As(err, &fatal) {
-				return err
-			}
-			p.Outcome, p.Reason = Broken, "passed over: the engine could not read it: "+err.Error()
+		if s.err != nil {
+			p.fail(s.err)
 			return nil
 		}
-		if en.Cache != nil {
+		found = s.found
+		p.Notes = s.notes
+		if en.Cache != nil && !s.reduced {
 			en.Cache.Put(key, found)
 		}
 	}
@@ -289,6 +274,19 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 	p.Faces = found
 	p.decide(en.TakeLargest)
 	return nil
+}
+
+// fail says why a file cannot be used.
+func (p *Photo) fail(err error) {
+	var unsupported *picture.UnsupportedError
+	p.Outcome = Broken
+	switch {
+	case errors.Is(err, picture.ErrNotPicture):
+		p.Outcome = NotAPicture
+	case errors.As(err, &unsupported):
+		p.Outcome = Unsupported
+	}
+	p.Reason = "passed over: " + reason(err)
 }
 
 // decide chooses the face that stands for the person.
@@ -338,7 +336,7 @@ func largest(ds []Detection) (best int, clear bool) {
 
 // key is what a photo's detections are kept under.
 func (en Enroller) key(sum [sha256.Size]byte) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v1\n%x\n%q\n%d\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
+	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v2\n%x\n%q\n%d\n%v\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.Enlarge, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
 }
 
 // markDuplicates passes over photos of a person whose bytes came before, by path.
@@ -441,28 +439,23 @@ func reason(err error) string {
 	if errors.As(err, &pe) {
 		return pe.Err.Error()
 	}
-	return err.Error()
+	return advised(err)
 }
 
-// ReadPicture reads a file of at most MaxPictureBytes.
-func ReadPicture(fsys fs.FS, name string) ([]byte, error) {
+// readPicture reads a file as picture.Read does.
+func readPicture(fsys fs.FS, name string) ([]byte, error) {
 	f, err := fsys.Open(name)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close() // read only
-	return ReadPictureFrom(f)
+	return picture.Read(f)
 }
 
-// ReadPictureFrom reads at most MaxPictureBytes, and fails if there are more.
-func ReadPictureFrom(r io.Reader) ([]byte, error) {
-	var buf bytes.Buffer
-	n, err := io.Copy(&buf, io.LimitReader(r, MaxPictureBytes+1))
-	if err != nil {
-		return nil, err
+// advised is an error with its advice, on one line.
+func advised(err error) string {
+	if hint := text.Hint(err); hint != "" {
+		return err.Error() + "; " + hint
 	}
-	if n > MaxPictureBytes {
-		return nil, fmt.Errorf("too large: more than %d bytes, expected a picture; scale it down", MaxPictureBytes)
-	}
-	return buf.Bytes(), nil
+	return err.Error()
 }

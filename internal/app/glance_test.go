@@ -11,6 +11,7 @@ import (
 
 	"facerec/internal/app"
 	"facerec/internal/app/apptest"
+	"facerec/internal/app/picture"
 )
 
 // watcher notes whether an engine was shown pixels.
@@ -44,20 +45,21 @@ func TestNoImage(t *testing.T) {
 		return b.Bytes()
 	}
 	photo := encode("a.jpg", 100, 80)
-	turned := func(string, []byte) (int, error) { return 6, nil }
+	exif := "\xff\xe1\x00\x22Exif\x00\x00MM\x00*\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06\x00\x00\x00\x00\x00\x00"
+	turned := append(append(bytes.Clone(photo[:2]), exif...), photo[2:]...)
 	for name, tt := range map[string]struct {
 		data          []byte
-		decoder       app.Decoder
+		decoder       picture.Decoder
 		sizing        app.Sizing
 		refuse        error
 		files, pixels int
 	}{
 		"plain":          {data: photo, files: 1},
-		"turned":         {data: photo, decoder: app.Decoder{Orientation: turned}, pixels: 1},
+		"turned":         {data: turned, pixels: 1},
 		"png":            {data: encode("a.png", 100, 80), pixels: 1},
 		"tiny":           {data: encode("a.jpg", 100, 63), pixels: 1},
 		"another size":   {data: photo, sizing: app.Sizing{Upsample: 1}, pixels: 1},
-		"too large":      {data: photo, decoder: app.Decoder{MaxPixels: 7999}},
+		"too large":      {data: photo, decoder: picture.Decoder{MaxPixels: 7999}},
 		"cut":            {data: photo[:len(photo)-200], files: 1},
 		"cut in header":  {data: photo[:20]},
 		"no picture":     {data: []byte("text")},
@@ -65,13 +67,13 @@ func TestNoImage(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			full := app.Recognizer{Engine: &apptest.Engine{}, Decoder: tt.decoder, Sizing: tt.sizing}
-			want, err := full.Recognize(t.Context(), "a", tt.data)
+			want, err := full.Recognize(t.Context(), "a", tt.data, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
 			e := &watcher{refuse: tt.refuse}
 			quick := app.Recognizer{Engine: e, Decoder: tt.decoder, Sizing: tt.sizing, NoImage: true}
-			got, err := quick.Recognize(t.Context(), "a", tt.data)
+			got, err := quick.Recognize(t.Context(), "a", tt.data, nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,12 +91,12 @@ func TestNoImage(t *testing.T) {
 	fatal := &app.EngineError{Err: errors.New("no models")}
 	e := &watcher{refuse: fatal}
 	r := app.Recognizer{Engine: e, NoImage: true}
-	if _, err := r.Recognize(t.Context(), "a", photo); !errors.Is(err, fatal) || e.pixels != 0 {
+	if _, err := r.Recognize(t.Context(), "a", photo, nil); !errors.Is(err, fatal) || e.pixels != 0 {
 		t.Errorf("%v, pixels %d", err, e.pixels)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := r.Recognize(ctx, "a", photo); !errors.Is(err, context.Canceled) {
+	if _, err := r.Recognize(ctx, "a", photo, nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)
 	}
 }

@@ -2,15 +2,17 @@ package app
 
 import (
 	"context"
-	"errors"
 	"image"
+	"slices"
+
+	"facerec/internal/app/picture"
 )
 
 // Recognizer names the faces of pictures. It is safe for use by several
 // goroutines at once.
 type Recognizer struct {
 	Engine  Engine
-	Decoder Decoder
+	Decoder picture.Decoder
 	Sizing  Sizing
 	// Gallery may be nil or empty: then every face is unknown.
 	Gallery *Gallery
@@ -33,9 +35,13 @@ type Result struct {
 	Size image.Point
 	// Faces are in reading order. None is no error.
 	Faces []Face
+	// Notes say what is odd about the picture, or what was done about its size,
+	// one line each.
+	Notes []string
 	// Err says why the picture could not be looked at; then the rest is empty.
 	Err error
 	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
+	// It may be smaller than Size: see Drawn.
 	Image image.Image
 }
 
@@ -50,45 +56,36 @@ func (r *Result) Count(v Verdict) int {
 	return n
 }
 
-// Recognize looks at one picture. What is wrong with the picture is told in
-// the result's Err; the error is for what ends a batch: a context that is
-// done, or an EngineError.
-func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte) (Result, error) {
+// Recognize looks at one picture. What is wrong with the picture goes into the
+// result's Err; the error is for what ends a batch: a context that is done, or
+// an EngineError. reserve may be nil.
+func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte, reserve Reserve) (Result, error) {
 	res := Result{Name: name}
-	if r.NoImage {
-		found, size, ok, err := r.Decoder.glance(ctx, r.Engine, data, r.Sizing)
-		if err != nil {
-			return res, err
-		}
-		if ok {
-			res.Size = size
-			r.name(&res, found)
-			return res, nil
-		}
-	}
-	pic, err := r.Decoder.Decode(data)
+	s, err := look(ctx, r.Engine, r.Decoder, r.Sizing, data, !r.NoImage, reserve)
 	if err != nil {
-		res.Err = err
-		return res, nil //nolint:nilerr // it is the picture's, and went into res
+		return res, err
 	}
-	found, err := Describe(ctx, r.Engine, pic, r.Sizing)
-	if err != nil {
-		if ctx.Err() != nil {
-			return res, ctx.Err()
-		}
-		var fatal *EngineError
-		if errors.As(err, &fatal) {
-			return res, err
-		}
-		res.Err = err
+	if s.err != nil {
+		res.Err = s.err
 		return res, nil
 	}
-	if !r.NoImage {
-		res.Image = pic.Image
-	}
-	res.Size = pic.Image.Bounds().Size()
-	r.name(&res, found)
+	res.Size, res.Notes, res.Image = s.size, s.notes, s.image
+	r.name(&res, s.found)
 	return res, nil
+}
+
+// Drawn returns the faces with their boxes in pixels of Image, which may be a
+// smaller copy of the picture.
+func (r *Result) Drawn() []Face {
+	if r.Image == nil || r.Image.Bounds().Size() == r.Size {
+		return r.Faces
+	}
+	size := r.Image.Bounds().Size()
+	out := slices.Clone(r.Faces)
+	for i := range out {
+		out[i].Detection = scaleBack(out[i].Detection, size.X, size.Y, r.Size.X, r.Size.Y)
+	}
+	return out
 }
 
 // name says whose the faces are.

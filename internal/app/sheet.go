@@ -136,7 +136,7 @@ func (s *Sheet) thumbnail(r *Result, p *sheetPicture) error {
 	small := image.NewRGBA(image.Rect(0, 0, w, h))
 	draw.CatmullRom.Scale(small, small.Rect, r.Image, b, draw.Src, nil)
 	faces := make([]Face, len(r.Faces))
-	for i, f := range r.Faces {
+	for i, f := range r.Drawn() {
 		f.Box = scaleBox(f.Box.Sub(b.Min), b.Size(), small.Rect.Size())
 		faces[i] = f
 	}
@@ -166,7 +166,7 @@ func scaleBox(r image.Rectangle, from, to image.Point) image.Rectangle {
 func (s *Sheet) face(r *Result, i int) (sheetFace, error) {
 	f := &r.Faces[i]
 	out := sheetFace{Number: i + 1, Box: boxText(f.Detection)}
-	if cut := Crop(r.Image, f.Box); !cut.Rect.Empty() {
+	if cut := Crop(r.Image, r.Drawn()[i].Box); !cut.Rect.Empty() {
 		w, h := cut.Rect.Dx(), cut.Rect.Dy()
 		m := max(w, h)
 		small := image.NewRGBA(image.Rect(0, 0, max(1, w*portrait/m), max(1, h*portrait/m)))

@@ -1,4 +1,4 @@
-package app
+package picture
 
 import (
 	"image"
@@ -51,13 +51,7 @@ func toRGBA(img image.Image) *image.RGBA {
 	if m, ok := img.(*image.RGBA); ok && m.Rect.Min == (image.Point{}) {
 		return m
 	}
-	return copyRGBA(img)
-}
-
-// copyRGBA returns a copy of img as RGBA with its origin at 0, 0.
-func copyRGBA(img image.Image) *image.RGBA {
-	b := img.Bounds()
-	out := image.NewRGBA(image.Rect(0, 0, b.Dx(), b.Dy()))
-	draw.Draw(out, out.Rect, img, b.Min, draw.Src)
+	out := image.NewRGBA(image.Rectangle{Max: img.Bounds().Size()})
+	draw.Draw(out, out.Rect, img, img.Bounds().Min, draw.Src)
 	return out
 }
