@@ -149,7 +149,7 @@ func licenceOf(dir string) (string, error) {
 	}
 	var ids []string
 	for _, e := range entries {
-		if !e.Type().IsRegular() || !licenceName.MatchString(e.Name()) {
+		if !e.Type().IsRegular() || !licenceName.MatchString(e.Name()) || filepath.Ext(e.Name()) == ".go" {
 			continue
 		}
 		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
