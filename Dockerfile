@@ -43,6 +43,7 @@ ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 # Models and sample faces come first: they change least and take longest.
 COPY go.mod go.sum inputs.lock.json ./
 COPY tools/inputs tools/inputs
+COPY internal/executable internal/executable
 COPY internal/inputs internal/inputs
 COPY internal/models internal/models
 COPY toolchain toolchain

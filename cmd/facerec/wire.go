@@ -16,6 +16,7 @@ func theWorld() *world {
 		return nil
 	}
 	w.open = dlib.Open
+	w.decoder.JPEG = dlib.DecodeJPEG
 	w.dlib = dlib.Version
 	w.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
 	return w

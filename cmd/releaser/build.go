@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/build"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -68,13 +69,12 @@ systems in one image, are taken as they are.`,
 				return err
 			}
 			defer spool.Close()
-			b := &oci.Build{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
-			if !noRun {
-				if err := a.runBuilds(cmd.Context(), c, b, jobs); err != nil {
-					return err
-				}
+			b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
+			snapshots, err := a.snapshots(cmd.Context(), c, b, !noRun, jobs)
+			if err != nil {
+				return err
 			}
-			return a.buildLayout(cmd.Context(), b, out)
+			return a.buildLayout(cmd.Context(), b, snapshots, out)
 		},
 	}
 	f.add(cmd)
@@ -84,8 +84,19 @@ systems in one image, are taken as they are.`,
 	return cmd
 }
 
-// runBuilds builds all cells, whatever becomes of each.
-func (a *app) runBuilds(ctx context.Context, c *chosen, b *oci.Build, jobs int) error {
+// snapshots reads the files of all cells. With run, it runs build_cmd for each
+// first; a cell that fails does not stop the others.
+func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool, jobs int) ([]build.Snapshot, error) {
+	snapshots := make([]build.Snapshot, len(c.cells))
+	if !run {
+		for i, cell := range c.cells {
+			var err error
+			if snapshots[i], err = b.Snapshot(cell); err != nil {
+				return nil, fmt.Errorf("cell %s: %w", cell, err)
+			}
+		}
+		return snapshots, nil
+	}
 	if jobs == 0 {
 		jobs = runtime.NumCPU()
 	}
@@ -106,7 +117,8 @@ func (a *app) runBuilds(ctx context.Context, c *chosen, b *oci.Build, jobs int) 
 			defer func() { <-free }()
 			failed[i] = a.runBuild(ctx, c, cell, &terminal)
 			if failed[i] == nil {
-				if err := b.Take(cell); err != nil {
+				var err error
+				if snapshots[i], err = b.Snapshot(cell); err != nil {
 					failed[i] = fmt.Errorf("cell %s: %w", cell, err)
 				}
 			}
@@ -123,9 +135,9 @@ func (a *app) runBuilds(ctx context.Context, c *chosen, b *oci.Build, jobs int) 
 	}
 	wg.Wait()
 	if ctx.Err() != nil {
-		return ctx.Err()
+		return nil, ctx.Err()
 	}
-	return failures(c.cells, failed)
+	return snapshots, failures(c.cells, failed)
 }
 
 // failures names every cell that failed. What is wrong with each has been said,
@@ -200,10 +212,10 @@ type builtCell struct {
 	Layers   []release.Digest `json:"layer_digests"`
 }
 
-func (a *app) buildLayout(ctx context.Context, b *oci.Build, out string) error {
-	var built []oci.BuiltCell
+func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.Snapshot, out string) error {
+	var built []build.Built
 	err := replaceDir(out, oci.IsLayoutFile, func(tmp string) (err error) {
-		built, err = b.Layout(ctx, tmp)
+		built, err = b.Layout(ctx, tmp, snapshots)
 		return err
 	})
 	if err != nil {

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"go/build"
+	gobuild "go/build"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,6 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/check"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -29,9 +31,9 @@ type checkFlags struct {
 
 // checkAnswer is what check --json prints.
 type checkAnswer struct {
-	Schema  string            `json:"schema"`
-	Verdict oci.CheckStatus   `json:"verdict"` // ok, fail, skip: the worst of all
-	Images  []oci.CheckReport `json:"images"`
+	Schema  string         `json:"schema"`
+	Verdict check.Status   `json:"verdict"` // ok, fail, skip: the worst of all
+	Images  []check.Report `json:"images"`
 }
 
 func (a *app) checkVerb() *cobra.Command {
@@ -39,29 +41,9 @@ func (a *app) checkVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check IMAGE",
 		Short: "Check what an image is made of: programs, modes, users, labels, secrets, sizes",
-		Long: `Hold every platform manifest of IMAGE to these rules, one line a rule:
+		Long: `Check every platform manifest of IMAGE against these rules, one line per rule:
 
-  platforms       each that config.json has is there, once, and no other
-  manifest        manifest and configuration are as their digests say
-  layers          every layer has its digest, size and diff ID, and can be unpacked
-  created         the image's time is the epoch of config.json
-  config          user, workdir, entrypoint, cmd and env are as in config.json
-  labels          are as config.json says for this version and lineage
-  contents        what config.json puts into the image is there, in its mode
-  user            is a number, and not root
-  entrypoint      is in the image, and that user may execute it
-  set-id          no file is set-user-id or set-group-id
-  world-writable  nothing is but sticky folders
-  owners          are numbers, not names that mean another user elsewhere
-  devices         there are no devices and no named pipes
-  machine         every program is for the platform
-  static          no program asks for an interpreter or for libraries
-  build-id        no program carries one
-  build-paths     no program names a folder of the machine that built it:
-                  /root/…, /home/…, /tmp/…, a Go module cache, --build-path
-  secrets         no layer has private keys, access keys, repositories or
-                  files of credentials, not even one that a later layer deletes
-  size            --max-image-bytes and --max-file-bytes are kept
+` + check.Help() + `
 
 IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG] or docker-archive:FILE;
 a layout without a tag has all its tags checked. Rules that compare with
@@ -104,8 +86,8 @@ func (a *app) check(ctx context.Context, image string, f checkFlags, configNamed
 		return err
 	}
 	defer spool.Close()
-	unpacker := oci.NewUnpacker(spool, f.limits.limits())
-	answer := checkAnswer{Schema: "releaser.check/v1", Verdict: oci.CheckOK}
+	unpacker := layer.NewUnpacker(spool, f.limits.limits())
+	answer := checkAnswer{Schema: "releaser.check/v1", Verdict: check.OK}
 	for _, ref := range refs {
 		index, err := oci.ReadIndex(ctx, ref, a.access())
 		if err != nil {
@@ -114,12 +96,12 @@ func (a *app) check(ctx context.Context, image string, f checkFlags, configNamed
 		if err := o.promise(index.Tag, f); err != nil {
 			return err
 		}
-		report, err := unpacker.Check(ctx, index, o.CheckOptions)
+		report, err := check.Image(ctx, unpacker, index, o.Options)
 		if err != nil {
 			return err
 		}
 		answer.Images = append(answer.Images, report)
-		if w := report.Worst(); w == oci.CheckFail || answer.Verdict == oci.CheckOK {
+		if w := report.Worst(); w == check.Fail || answer.Verdict == check.OK {
 			answer.Verdict = w
 		}
 	}
@@ -154,12 +136,12 @@ func imagesToCheck(image string) ([]oci.Ref, error) {
 
 // checkPromise is what an image is held to; version and lineage differ from
 // image to image.
-type checkPromise struct{ oci.CheckOptions }
+type checkPromise struct{ check.Options }
 
 func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error) {
-	o := &checkPromise{oci.CheckOptions{Platforms: f.platforms, Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
+	o := &checkPromise{check.Options{Platforms: f.platforms, Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
 	for _, s := range f.allow {
-		allowance, err := oci.ParseAllowance(s)
+		allowance, err := check.ParseAllowance(s)
 		if err != nil {
 			return nil, usageError(err)
 		}
@@ -171,7 +153,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 		}
 	}
 	// This machine may be the one that built: its own Go folder counts too.
-	for _, p := range filepath.SplitList(build.Default.GOPATH) {
+	for _, p := range filepath.SplitList(gobuild.Default.GOPATH) {
 		if filepath.IsAbs(p) && strings.Count(filepath.Clean(p), "/") > 1 {
 			o.Paths = append(o.Paths, filepath.Clean(p))
 		}
@@ -268,28 +250,28 @@ func (a *app) deliverChecks(answer checkAnswer) error {
 	} else {
 		for _, r := range answer.Images {
 			a.say("%s", r.Image)
-			a.sayChecks("image", r.Checks)
+			a.sayChecks("image", r.Results)
 			for _, p := range r.Platforms {
-				a.sayChecks(p.Platform, p.Checks)
+				a.sayChecks(p.Platform, p.Results)
 			}
 		}
 	}
 	switch answer.Verdict {
-	case oci.CheckFail:
+	case check.Fail:
 		return &codedError{code: exitDiffers}
-	case oci.CheckSkip:
+	case check.Skip:
 		return &codedError{code: exitIncomplete}
 	}
 	return nil
 }
 
-func (a *app) sayChecks(of string, checks []oci.CheckResult) {
+func (a *app) sayChecks(of string, checks []check.Result) {
 	for _, c := range checks {
 		status := string(c.Status)
-		if c.Status == oci.CheckFail {
+		if c.Status == check.Fail {
 			status = "FAIL"
 		}
-		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Check, oneLineOf(c.Detail)), " "))
+		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Rule, oneLineOf(c.Detail)), " "))
 	}
 }
 

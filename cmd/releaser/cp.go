@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -76,7 +77,7 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 	return index.Image(ctx, p)
 }
 
-func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits oci.Limits) error {
+func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits layer.Limits) error {
 	img, err := a.openImage(ctx, ref, platform)
 	if err != nil {
 		return err
@@ -86,7 +87,7 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 		return err
 	}
 	defer spool.Close()
-	one, flat, err := oci.NewUnpacker(spool, limits).File(ctx, img, path)
+	one, flat, err := layer.NewUnpacker(spool, limits).File(ctx, img, path)
 	if err != nil {
 		return err
 	}

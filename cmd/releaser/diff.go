@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -80,7 +81,7 @@ Exit code 0 if both are the same, 3 if they differ.`,
 }
 
 // source opens one side of a comparison.
-func (a *app) source(ctx context.Context, what artefact, name string, spool *tarball.Spool, platform, path, prefix string, limits oci.Limits) (tarball.Source, func(), error) {
+func (a *app) source(ctx context.Context, what artefact, name string, spool *tarball.Spool, platform, path, prefix string, limits layer.Limits) (tarball.Source, func(), error) {
 	nothing := func() {}
 	switch what.kind {
 	case anArchive:
@@ -95,7 +96,7 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 		}
 		return tarball.FileSource(name, f, fi.Size()), func() { _ = f.Close() }, nil
 	case aFolder:
-		tree, err := oci.ReadFolder(spool, what.path)
+		tree, err := layer.ReadDirectory(spool, what.path)
 		if err != nil {
 			return tarball.Source{}, nil, fmt.Errorf("%s: %w", name, err)
 		}
@@ -106,7 +107,7 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 	if err != nil {
 		return tarball.Source{}, nil, err
 	}
-	flat, err := oci.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	flat, err := layer.NewUnpacker(spool, limits).Flatten(ctx, img, path)
 	if err != nil {
 		return tarball.Source{}, nil, err
 	}
@@ -116,7 +117,7 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 }
 
 // origin tells which layer of img each entry below prefix came from.
-func origin(img *oci.Image, flat oci.Flat, prefix string) *tarball.LayerMap {
+func origin(img *oci.Image, flat layer.Flattened, prefix string) *tarball.LayerMap {
 	o := &tarball.LayerMap{}
 	number := map[release.Digest]int{}
 	for i, l := range img.Layers {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/verify"
@@ -17,7 +18,7 @@ import (
 type images struct {
 	access   oci.Access
 	instead  *oci.Ref // --image: where to look, whatever release.json says
-	unpacker *oci.Unpacker
+	unpacker *layer.Unpacker
 	jobs     int             // layers that are read at a time; 0 for one for each CPU
 	extra    []tarball.Entry // extract.files of config.json
 

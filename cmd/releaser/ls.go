@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/layer"
 	"facerec/internal/tarball"
 )
 
@@ -102,7 +103,7 @@ func quoted(name string) string {
 	return q
 }
 
-func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platform, path string, limits oci.Limits) error {
+func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platform, path string, limits layer.Limits) error {
 	img, err := a.openImage(ctx, ref, platform)
 	if err != nil {
 		return err
@@ -112,7 +113,7 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 		return err
 	}
 	defer spool.Close()
-	flat, err := oci.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	flat, err := layer.NewUnpacker(spool, limits).Flatten(ctx, img, path)
 	if err != nil {
 		return err
 	}
@@ -121,7 +122,7 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 	return nil
 }
 
-func listTree(flat oci.Flat) []listEntry {
+func listTree(flat layer.Flattened) []listEntry {
 	out := []listEntry{{Name: ".", Type: tarball.Dir.String(), Mode: octal(flat.Tree.TopMode())}}
 	for _, e := range flat.Tree.Entries() {
 		l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
@@ -144,11 +145,11 @@ func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) erro
 			return err
 		}
 		defer spool.Close()
-		tree, err := oci.ReadFolder(spool, what.path)
+		tree, err := layer.ReadDirectory(spool, what.path)
 		if err != nil {
 			return err
 		}
-		answer.Entries = listTree(oci.Flat{Tree: tree})
+		answer.Entries = listTree(layer.Flattened{Tree: tree})
 		return nil
 	}
 	f, err := os.Open(what.path)

@@ -37,7 +37,9 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/text"
 	"facerec/internal/trust"
 )
 
@@ -89,6 +91,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	}
 	if err != nil {
 		fmt.Fprintf(errs, "releaser: %v\n", err)
+		if hint := text.Hint(err); hint != "" {
+			fmt.Fprintf(errs, "hint: %s\n", hint)
+		}
 		if code == exitUsage && !isProblems(err) {
 			fmt.Fprintf(errs, "releaser: see '%s --help'\n", commandPath(root, args))
 		}
@@ -127,6 +132,7 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
 	switch {
@@ -138,6 +144,8 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case isProblems(err), errors.As(err, &invalid):
 		return exitUsage
+	case errors.As(err, &refusal):
+		return exitDiffers
 	case errors.As(err, &mismatch):
 		return exitDiffers
 	case errors.As(err, &refused):

@@ -12,6 +12,8 @@ import (
 
 	"facerec/internal/checksum"
 	"facerec/internal/oci"
+	"facerec/internal/oci/build"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/sign"
 	"facerec/internal/tarball"
@@ -61,7 +63,7 @@ the lineage's suffix.`,
 }
 
 // limitFlags bound what an image may cost.
-type limitFlags struct{ l oci.Limits }
+type limitFlags struct{ l layer.Limits }
 
 func (f *limitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.l.Entries, "max-entries", 2_000_000, "refuse layers with more than `N` entries")
@@ -69,7 +71,7 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().Int64Var(&f.l.Ratio, "max-ratio", 1_000, "refuse layers that inflate to more than `N` times their size")
 }
 
-func (f *limitFlags) limits() oci.Limits { return f.l }
+func (f *limitFlags) limits() layer.Limits { return f.l }
 
 // packed is one cell on its way into the release.
 type packed struct {
@@ -80,7 +82,7 @@ type packed struct {
 	record release.RecordCell
 }
 
-func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limits oci.Limits, jobs int) error {
+func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limits layer.Limits, jobs int) error {
 	if _, err := tarball.ParseRecipe(c.config.Recipe); err != nil {
 		return usage("%s: recipe: %v", a.configFile, err)
 	}
@@ -95,7 +97,7 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	defer spool.Close()
 	p := a.progress("pack")
 	defer p.close()
-	unpacker := oci.NewUnpacker(spool, limits)
+	unpacker := layer.NewUnpacker(spool, limits)
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	cells, err := a.collect(ctx, c, ref, unpacker, spool, jobs)
 	if err != nil {
@@ -130,8 +132,8 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 
 // collect resolves and flattens. Every lineage's tag is looked up once, so that
 // all its platforms come from one index even if the tag moves meanwhile.
-func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *oci.Unpacker, spool *tarball.Spool, jobs int) ([]packed, error) {
-	extra, err := oci.ExtraFiles(spool, c.root, c.config.Extract.Files)
+func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *layer.Unpacker, spool *tarball.Spool, jobs int) ([]packed, error) {
+	extra, err := build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 	if err != nil {
 		return nil, err
 	}

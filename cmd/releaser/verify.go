@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/build"
+	"facerec/internal/oci/layer"
 	"facerec/internal/tarball"
 	"facerec/internal/verify"
 )
@@ -206,7 +208,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 		_ = spool.Close()
 		return nil, err
 	}
-	unpacker := oci.NewUnpacker(spool, f.limits.limits())
+	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	in.Images = verify.CompareWith(&images{
 		access: a.accessFor(f.offline), instead: instead, extra: extra,
@@ -225,5 +227,5 @@ func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
 	if err != nil {
 		return nil, err
 	}
-	return oci.ExtraFiles(spool, c.root, c.config.Extract.Files)
+	return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 }

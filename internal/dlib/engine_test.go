@@ -42,7 +42,7 @@ func open(t *testing.T, d app.Detector) app.Engine {
 	return e
 }
 
-func picture(t *testing.T, path string) app.Picture {
+func pictureAt(t *testing.T, path string) app.Picture {
 	t.Helper()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -85,7 +85,7 @@ func enrolled(t *testing.T, e app.Engine) (names []string, of map[string][][128]
 	}
 	of = map[string][][128]float32{}
 	for _, p := range photos {
-		d := faces(t, e, picture(t, p))
+		d := faces(t, e, pictureAt(t, p))
 		if len(d) != 1 {
 			t.Fatalf("%s: %d faces, expected 1", p, len(d))
 		}
@@ -124,7 +124,7 @@ func TestSamples(t *testing.T) {
 			}
 		}
 	}
-	got := faces(t, e, picture(t, filepath.Join(root, "images", "unknown.jpg")))
+	got := faces(t, e, pictureAt(t, filepath.Join(root, "images", "unknown.jpg")))
 	want := []string{"John_Schneider", "John_Salley", "John_Simm", "", "John_Savage"}
 	if len(got) != len(want) {
 		t.Fatalf("%d faces, expected %d", len(got), len(want))
@@ -164,7 +164,7 @@ func TestStableOrder(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("no photos: run `go run ./tools/inputs samples`")
 	}
-	a, b := faces(t, e, picture(t, path)), faces(t, e, picture(t, path))
+	a, b := faces(t, e, pictureAt(t, path)), faces(t, e, pictureAt(t, path))
 	for i := range a {
 		if a[i].Box != b[i].Box || a[i].Descriptor != b[i].Descriptor {
 			t.Errorf("face %d differs from one run to the next", i)
@@ -199,7 +199,7 @@ func TestPixels(t *testing.T) {
 		t.Skip("no photos: run `go run ./tools/inputs samples`")
 	}
 	for _, path := range photos[:4] {
-		p := picture(t, path)
+		p := pictureAt(t, path)
 		a := faces(t, e, p)
 		b := faces(t, e, app.Picture{Image: p.Image})
 		if len(a) != 1 || len(b) != 1 {
@@ -277,7 +277,7 @@ func TestCNN(t *testing.T) {
 	if _, err := os.Stat(path); err != nil {
 		t.Skip("no photos: run `go run ./tools/inputs samples`")
 	}
-	corner := picture(t, path).Image.(*image.YCbCr).SubImage(image.Rect(20, 20, 400, 400))
+	corner := pictureAt(t, path).Image.(*image.YCbCr).SubImage(image.Rect(20, 20, 400, 400))
 	if d := faces(t, e, app.Picture{Image: corner}); len(d) != 1 || !d[0].Box.In(corner.Bounds()) {
 		t.Errorf("%d faces, expected 1", len(d))
 	}

@@ -1,95 +1,77 @@
 package inputs
 
 import (
-	"bytes"
 	"debug/elf"
 	"fmt"
 	"os"
+	"strings"
 
+	"facerec/internal/executable"
 	"facerec/toolchain"
 )
 
 // CheckBinary reads a built program and refuses one that is not what a release
-// needs: an ELF executable of the right machine, static (no interpreter, no
-// needed libraries), without a build id, and without any of the given strings
-// inside.
-func CheckBinary(path string, t toolchain.Target, forbidden []string) error {
-	f, err := elf.Open(path)
-	if err != nil {
-		return fmt.Errorf("%s is not an ELF file: %w", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	machine, class := elf.EM_X86_64, elf.ELFCLASS64
-	switch t.Debian {
-	case "arm64":
-		machine = elf.EM_AARCH64
-	case "armhf":
-		machine, class = elf.EM_ARM, elf.ELFCLASS32
-	}
-	if f.Machine != machine || f.Class != class {
-		return fmt.Errorf("%s is for %v (%v), expected %v (%v)", path, f.Machine, f.Class, machine, class)
-	}
-	if f.Type != elf.ET_EXEC && f.Type != elf.ET_DYN {
-		return fmt.Errorf("%s has type %v, expected an executable", path, f.Type)
-	}
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return fmt.Errorf("%s asks for a program interpreter: it is not static", path)
-		}
-	}
-	if libs, err := f.ImportedLibraries(); err == nil && len(libs) > 0 {
-		return fmt.Errorf("%s needs %v: it is not static", path, libs)
-	}
-	for _, s := range f.Sections {
-		if s.Name == ".note.gnu.build-id" || s.Name == ".note.go.buildid" {
-			return fmt.Errorf("%s carries a build id in %s", path, s.Name)
-		}
-		if s.Name == ".symtab" || len(s.Name) > 6 && s.Name[:7] == ".debug_" {
-			return fmt.Errorf("%s is not stripped: it has a section %s", path, s.Name)
-		}
-	}
-	if t.Debian == "armhf" {
-		if err := checkHardFloat(path); err != nil {
-			return err
-		}
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		return err
-	}
-	for _, s := range forbidden {
-		if i := bytes.Index(b, []byte(s)); i >= 0 {
-			return fmt.Errorf("%s carries a path of the machine that built it: %q at offset %d", path, printable(b[i:]), i)
-		}
-	}
-	return nil
-}
-
-// checkHardFloat looks at e_flags, which debug/elf does not show: bit 0x400 is
-// EF_ARM_ABI_FLOAT_HARD (ELF for the ARM architecture, IHI 0044).
-func checkHardFloat(path string) error {
+// needs: an ELF executable of the right machine, static, stripped, without a
+// build ID, and without a path of the machine that built it, neither one that
+// every machine has nor one of the given directories.
+func CheckBinary(path string, t toolchain.Target, directories []string) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = f.Close() }()
-	var h [52]byte
-	if _, err := f.ReadAt(h[:], 0); err != nil {
+	fi, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	p, err := executable.Read(f, fi.Size())
+	if err != nil {
 		return fmt.Errorf("%s: %w", path, err)
 	}
-	flags := uint32(h[36]) | uint32(h[37])<<8 | uint32(h[38])<<16 | uint32(h[39])<<24
-	if flags>>24 != 5 || flags&0x400 == 0 {
-		return fmt.Errorf("%s has ARM flags %#x, expected EABI 5 with hard float (0x5000400)", path, flags)
+	if p == nil {
+		return fmt.Errorf("%s is not an ELF file", path)
+	}
+	_, arch, _ := strings.Cut(t.Platform, "/")
+	arch, _, _ = strings.Cut(arch, "/")
+	if want, got := p.RunsOn("linux", arch); want != "" {
+		return fmt.Errorf("%s: expected %s, got %s", path, want, got)
+	}
+	if p.Type != elf.ET_EXEC && p.Type != elf.ET_DYN {
+		return fmt.Errorf("%s: expected an executable, got type %v", path, p.Type)
+	}
+	if links := p.Linked(); links != "" {
+		return fmt.Errorf("%s is not static: %s", path, links)
+	}
+	if len(p.BuildIDs) > 0 {
+		return fmt.Errorf("%s carries a build ID: %s", path, strings.Join(p.BuildIDs, ", "))
+	}
+	// Bit 0x400 of e_flags is EF_ARM_ABI_FLOAT_HARD (ELF for the ARM
+	// architecture, IHI 0044).
+	if arch == "arm" && p.Flags&0x400 == 0 {
+		return fmt.Errorf("%s: expected hard float, got ARM flags %#x", path, p.Flags)
+	}
+	if err := checkStripped(path, f); err != nil {
+		return err
+	}
+	hits, err := executable.FindPaths(f, directories)
+	if err != nil {
+		return err
+	}
+	for _, h := range hits {
+		return fmt.Errorf("%s carries %s: %q at offset %d", path, h.What, h.Text, h.At)
 	}
 	return nil
 }
 
-// printable gives the text up to the first byte that is none.
-func printable(b []byte) string {
-	for i, c := range b {
-		if c < ' ' || c > '~' || i == 120 {
-			return string(b[:i])
+func checkStripped(path string, f *os.File) error {
+	e, err := elf.NewFile(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	for _, s := range e.Sections {
+		if s.Type == elf.SHT_SYMTAB || strings.HasPrefix(s.Name, ".debug_") {
+			return fmt.Errorf("%s is not stripped: it has a section %s", path, s.Name)
 		}
 	}
-	return string(b)
+	return nil
 }

@@ -167,7 +167,7 @@ func TestCheckBinary(t *testing.T) {
 	tests := []struct{ name, path, want string }{
 		{"good", elfFile(t, elf.EM_X86_64, false, "text"), ""},
 		{"interpreter", elfFile(t, elf.EM_X86_64, true, ""), "not static"},
-		{"machine", elfFile(t, elf.EM_AARCH64, false, ""), "EM_X86_64"},
+		{"machine", elfFile(t, elf.EM_AARCH64, false, ""), "expected X86_64"},
 		{"path", elfFile(t, elf.EM_X86_64, false, "see /home/builder/src/x.h"), "/home/builder/"},
 		{"script", script, "not an ELF"},
 	}

@@ -34,6 +34,7 @@ var pins = []pin{
 	{name: "govulncheck", pkg: "golang.org/x/vuln/cmd/govulncheck", version: "v1.9.0"},
 	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
 	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
+	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
 }
 
 func pinned(name string) (pin, error) {
@@ -119,6 +120,13 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 			err = rerr
 		}
 	}()
+	if p.pkg == giteaModule {
+		built, err := buildGitea(ctx, goTool, p.version, tmp, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return os.Rename(built, path)
+	}
 	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
 	cmd.Dir = tmp // away from any module or workspace
 	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")

@@ -108,7 +108,7 @@ func (a Attachment) tag() string {
 }
 
 // companion records an attachment in index.json.
-func (w *layoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
+func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(mediaType), Digest: hashOf(d), Size: size, ArtifactType: artifactType}
 	if tag != "" {
 		desc.Annotations = map[string]string{refName: tag}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -20,6 +21,13 @@ const (
 )
 
 func mediaTypeOf(s string) types.MediaType { return types.MediaType(s) }
+
+// attestation is the platform that builders give to attestation manifests in an
+// index (BuildKit, "Attestation storage").
+const attestation = "unknown/unknown"
+
+// IsAttestation reports whether the entry holds attestations, not an image.
+func (m PlatformManifest) IsAttestation() bool { return m.Platform == attestation }
 
 // Index is a multi-platform image whose digest is known: the tag that led here
 // is not asked again.
@@ -87,7 +95,7 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 			if err != nil {
 				return nil, fmt.Errorf("index %s: %w", ix.Ref, err)
 			}
-			p := "unknown/unknown"
+			p := attestation
 			if d.Platform != nil {
 				p = platformName(d.Platform.OS, d.Platform.Architecture, d.Platform.Variant)
 			}
@@ -95,7 +103,7 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 		}
 	case mediaTypeOf(mediaType).IsImage():
 		ix.Single = true
-		img, err := ix.read(ctx, PlatformManifest{Descriptor: top})
+		img, err := ix.ReadImage(ctx, PlatformManifest{Descriptor: top})
 		if err != nil {
 			return nil, err
 		}
@@ -131,7 +139,7 @@ func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
 		if m.Platform == p.String() {
 			found = append(found, m)
 		}
-		if m.Platform != "unknown/unknown" {
+		if !m.IsAttestation() {
 			names = append(names, m.Platform)
 		}
 	}
@@ -150,17 +158,17 @@ func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) 
 	if err != nil {
 		return nil, err
 	}
-	return ix.read(ctx, m)
+	return ix.ReadImage(ctx, m)
 }
 
 // Images reads every platform manifest but attestations.
 func (ix *Index) Images(ctx context.Context) ([]*Image, error) {
 	var out []*Image
 	for _, m := range ix.Manifests {
-		if m.Platform == "unknown/unknown" {
+		if m.IsAttestation() {
 			continue
 		}
-		img, err := ix.read(ctx, m)
+		img, err := ix.ReadImage(ctx, m)
 		if err != nil {
 			return nil, err
 		}
@@ -169,7 +177,8 @@ func (ix *Index) Images(ctx context.Context) ([]*Image, error) {
 	return out, nil
 }
 
-func (ix *Index) read(ctx context.Context, pm PlatformManifest) (*Image, error) {
+// ReadImage reads the manifest and the configuration of one platform.
+func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, error) {
 	img := &Image{Ref: ix.Ref.At(pm.Digest), Digest: pm.Digest, source: ix.source}
 	if !ix.Single {
 		img.Index = ix.Digest
@@ -217,3 +226,13 @@ func (ix *Index) read(ctx context.Context, pm PlatformManifest) (*Image, error) 
 	}
 	return img, nil
 }
+
+// ReadLayer passes the stored bytes of a layer to use, as [Source.Blob] checks
+// them. It calls use once more if a cached copy turns out to be damaged, so use
+// must be able to start over.
+func (img *Image) ReadLayer(ctx context.Context, l Layer, use func(io.Reader) error) error {
+	return readBlob(ctx, img.source, l.Descriptor, use)
+}
+
+// SameSource reports whether both images are read from the same place.
+func (img *Image) SameSource(other *Image) bool { return img.source == other.source }

@@ -168,22 +168,23 @@ func IsLayoutFile(name string) bool {
 	return false
 }
 
-// layoutWriter fills a new folder with an OCI image layout. The caller puts the
+// LayoutWriter fills a new folder with an OCI image layout. The caller puts the
 // folder in its place when all is done, so that a failed run leaves nothing.
-type layoutWriter struct {
+type LayoutWriter struct {
 	dir  string
 	tops []v1.Descriptor
 }
 
-func newLayoutWriter(dir string) (*layoutWriter, error) {
+// NewLayoutWriter starts a layout in dir, which must be empty or not exist.
+func NewLayoutWriter(dir string) (*LayoutWriter, error) {
 	if err := os.MkdirAll(filepath.Join(dir, "blobs", "sha256"), 0o755); err != nil {
 		return nil, err
 	}
-	return &layoutWriter{dir: dir}, nil
+	return &LayoutWriter{dir: dir}, nil
 }
 
-// blob writes the bytes that write produces and names them by their digest.
-func (w *layoutWriter) blob(write func(io.Writer) error) (Descriptor, error) {
+// Blob writes the bytes that write produces and names them by their digest.
+func (w *LayoutWriter) Blob(write func(io.Writer) error) (Descriptor, error) {
 	blobs := filepath.Join(w.dir, "blobs", "sha256")
 	f, err := os.CreateTemp(blobs, ".partial-")
 	if err != nil {
@@ -205,8 +206,9 @@ func (w *layoutWriter) blob(write func(io.Writer) error) (Descriptor, error) {
 	return d, os.Rename(f.Name(), filepath.Join(blobs, d.Digest.Hex()))
 }
 
-func (w *layoutWriter) bytes(mediaType string, raw []byte) (Descriptor, error) {
-	d, err := w.blob(func(to io.Writer) error {
+// Bytes is [LayoutWriter.Blob] for a document that is at hand.
+func (w *LayoutWriter) Bytes(mediaType string, raw []byte) (Descriptor, error) {
+	d, err := w.Blob(func(to io.Writer) error {
 		_, err := to.Write(raw)
 		return err
 	})
@@ -214,8 +216,8 @@ func (w *layoutWriter) bytes(mediaType string, raw []byte) (Descriptor, error) {
 	return d, err
 }
 
-// top records an index or manifest that index.json points to.
-func (w *layoutWriter) top(d Descriptor, tag string) {
+// Top records an index or manifest that index.json points to.
+func (w *LayoutWriter) Top(d Descriptor, tag string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(d.MediaType), Digest: hashOf(d.Digest), Size: d.Size}
 	if tag != "" {
 		desc.Annotations = map[string]string{refName: tag}
@@ -223,8 +225,8 @@ func (w *layoutWriter) top(d Descriptor, tag string) {
 	w.tops = append(w.tops, desc)
 }
 
-// finish writes index.json and oci-layout.
-func (w *layoutWriter) finish() error {
+// Finish writes index.json and oci-layout.
+func (w *LayoutWriter) Finish() error {
 	slices.SortStableFunc(w.tops, func(a, b v1.Descriptor) int {
 		tagA, tagB := a.Annotations[refName], b.Annotations[refName]
 		return cmp.Or(cmp.Compare(tagA, tagB), cmp.Compare(a.Digest.Hex, b.Digest.Hex))

@@ -96,10 +96,7 @@ func (n *badNetwork) pull(ctx context.Context, t testing.TB, access Access) erro
 	if err != nil {
 		return err
 	}
-	flat, err := NewUnpacker(newSpool(t), Limits{}).Flatten(ctx, img, "/app")
-	if err == nil && flat.Tree.Entries()[0].Content.Size() != 300<<10 {
-		t.Error("another tree came out")
-	}
+	_, err = readLayers(ctx, img)
 	return err
 }
 

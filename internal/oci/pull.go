@@ -25,7 +25,7 @@ type PullJob struct {
 // as the bytes they are, every blob checked, and with each what stands beside it.
 // The caller moves dir to its place.
 func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([]Pushed, error) {
-	w, err := newLayoutWriter(dir)
+	w, err := NewLayoutWriter(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([
 			o.Moved(got)
 		}
 	}
-	return out, w.finish()
+	return out, w.Finish()
 }
 
 func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
@@ -57,7 +57,7 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 		return Pushed{}, err
 	}
 	if p.first(top.Digest, j.Tag) {
-		p.w.top(top, j.Tag)
+		p.w.Top(top, j.Tag)
 	}
 	pulled := Pushed{Ref: j.From.At(top.Digest).String(), Digest: top.Digest}
 	if p.o.ImagesOnly || j.From.Kind == DockerArchive { // which has nothing beside it
@@ -83,7 +83,7 @@ func (p *puller) first(d release.Digest, tag string) bool {
 
 // puller copies manifests and blobs into a layout, each once.
 type puller struct {
-	w     *layoutWriter
+	w     *LayoutWriter
 	o     TransferOptions
 	sizes map[release.Digest]int64 // of manifests, in bytes
 	blobs map[release.Digest]bool
@@ -107,7 +107,7 @@ func (p *puller) copy(ctx context.Context, src Source, top Descriptor) error {
 			return nil
 		}
 		p.sizes[d.Digest] = int64(len(raw))
-		_, err := p.w.bytes(d.MediaType, raw)
+		_, err := p.w.Bytes(d.MediaType, raw)
 		return err
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func (p *puller) blob(ctx context.Context, src Source, d Descriptor) error {
 		return err
 	}
 	return readBlob(ctx, src, d, func(r io.Reader) error {
-		got, err := p.w.blob(func(to io.Writer) error {
+		got, err := p.w.Blob(func(to io.Writer) error {
 			_, err := io.Copy(io.MultiWriter(to, p), r)
 			return err
 		})

@@ -198,7 +198,7 @@ func TestReferrerOfOtherBytes(t *testing.T) {
 // and by the names of cosign's tags.
 func TestAttachmentsOfALayout(t *testing.T) {
 	dir := t.TempDir()
-	w, err := newLayoutWriter(dir)
+	w, err := NewLayoutWriter(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +208,7 @@ func TestAttachmentsOfALayout(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		d, err := w.bytes(mediaType, raw)
+		d, err := w.Bytes(mediaType, raw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -223,13 +223,13 @@ func TestAttachmentsOfALayout(t *testing.T) {
 		}
 		return write(mediaManifest, m)
 	}
-	w.top(image, "1")
-	w.top(manifest(&image, "by its subject"), "")
+	w.Top(image, "1")
+	w.Top(manifest(&image, "by its subject"), "")
 	other := manifest(nil, "of another")
-	w.top(manifest(&other, "about another"), "")
-	w.top(manifest(nil, "by its tag"), beside(image.Digest)+".sig")
-	w.top(manifest(nil, "another's tag"), beside(other.Digest)+".sig")
-	if err := w.finish(); err != nil {
+	w.Top(manifest(&other, "about another"), "")
+	w.Top(manifest(nil, "by its tag"), beside(image.Digest)+".sig")
+	w.Top(manifest(nil, "another's tag"), beside(other.Digest)+".sig")
+	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := ParseLayout(dir)

@@ -151,3 +151,29 @@ func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
 		return openRemote(ctx, ref, access)
 	}
 }
+
+// Cause prefers what the digest check says to what a decoder makes of damaged
+// bytes: a truncated layer is a wrong layer first and a bad gzip stream second.
+func Cause(err error, packed io.Reader) error {
+	if d := damage(err); d != nil {
+		return d
+	}
+	_, rest := io.Copy(io.Discard, packed)
+	if d := damage(rest); d != nil {
+		return d
+	}
+	return err
+}
+
+// damage finds in an error that the stored bytes were not the right ones.
+func damage(err error) error {
+	var damaged *damagedError
+	var mismatch *MismatchError
+	switch {
+	case errors.As(err, &damaged):
+		return damaged
+	case errors.As(err, &mismatch):
+		return mismatch
+	}
+	return nil
+}

@@ -37,6 +37,8 @@ type Config struct {
 	Identity  Identity
 	Epoch     int64    // seconds since 1970
 	Inputs    []string // lock files of what a build is made from, for the SBOM
+	Page      string   // where releases are published, see package publish; may be empty
+	Tags      []string // patterns of image tags that move to the newest release
 
 	// DeclaresPlatforms says that platforms stands in the file, so that it
 	// promises what an artifact has to run on.
@@ -219,6 +221,18 @@ func (d *decoder) config(root node) *Config {
 					d.complain(n.offset, p, "must not have placeholders, got %q", src)
 				}
 				c.Inputs = append(c.Inputs, src)
+			})
+		}},
+		field{"page", func(n node, p string) {
+			s, ok := d.text(n, p)
+			if ok && strings.TrimSpace(s) == "" {
+				d.complain(n.offset, p, "must not be empty")
+			}
+			c.Page = s
+		}},
+		field{"tags", func(n node, p string) {
+			d.list(n, p, func(n node, p string) {
+				c.Tags = append(c.Tags, d.pattern(n, p, []string{"major", "minor", "suffix", "lineage"}))
 			})
 		}},
 	)
@@ -570,6 +584,10 @@ func expand(pattern string, v Version, c Cell) string {
 			return string(v)
 		case "{tag}":
 			return v.Tag()
+		case "{major}":
+			return v.Major()
+		case "{minor}":
+			return v.Minor()
 		case "{lineage}":
 			return c.Lineage.Name
 		case "{suffix}":

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 )
@@ -54,6 +55,22 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 
 // ImageTag is the tag under which the index of a lineage is pushed.
 func (c *Config) ImageTag(v Version, l Lineage) string { return string(v) + l.Suffix }
+
+// RollingTags are the image tags of a lineage that move to this version when it
+// is published. A version 0.x has none that name only the major version, as its
+// minor versions need not be compatible; a pre-release has none at all.
+func (c *Config) RollingTags(v Version, l Lineage) []string {
+	var out []string
+	for _, pattern := range c.Tags {
+		if v.IsPrerelease() || v.Major() == "0" && strings.Contains(pattern, "{major}") && !strings.Contains(pattern, "{minor}") {
+			continue
+		}
+		if tag := expand(pattern, v, Cell{Lineage: l}); !slices.Contains(out, tag) {
+			out = append(out, tag)
+		}
+	}
+	return out
+}
 
 // AssetName is the file name of a cell's tarball.
 func (c *Config) AssetName(v Version, cell Cell) string { return expand(c.Asset, v, cell) }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -26,3 +27,55 @@ func ParseVersion(s string) (Version, error) {
 
 // Tag is the git tag of the release: the version with a leading "v".
 func (v Version) Tag() string { return "v" + string(v) }
+
+// IsPrerelease reports whether the version has a pre-release part.
+func (v Version) IsPrerelease() bool { return strings.Contains(string(v), "-") }
+
+// Compare orders versions as Semantic Versioning 2.0.0, section 11, does: -1 if
+// v comes before w, 0 if they are equal, 1 if it comes after.
+func (v Version) Compare(w Version) int {
+	a, preA, _ := strings.Cut(string(v), "-")
+	b, preB, _ := strings.Cut(string(w), "-")
+	if c := compareIdentifiers(a, b); c != 0 {
+		return c
+	}
+	switch {
+	case preA == "" || preB == "": // a release comes after its pre-releases
+		return strings.Compare(preB, preA)
+	}
+	return compareIdentifiers(preA, preB)
+}
+
+// compareIdentifiers compares what dots separate: numbers by value and before
+// words, words bytewise, and the shorter list first if all else is equal.
+func compareIdentifiers(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		x, y := as[i], bs[i]
+		numX, numY := isNumber(x), isNumber(y)
+		switch {
+		case numX && numY:
+			x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 {
+				return c
+			}
+		case numX:
+			return -1
+		case numY:
+			return 1
+		default:
+			if c := strings.Compare(x, y); c != 0 {
+				return c
+			}
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Major is the first number.
+func (v Version) Major() string { return strings.SplitN(string(v), ".", 3)[0] }
+
+// Minor is the second number.
+func (v Version) Minor() string { return strings.SplitN(string(v), ".", 3)[1] }

@@ -172,3 +172,13 @@ func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return done, nil
 }
+
+// AddFile adds the contents of a regular file of the disk.
+func (s *Spool) AddFile(path string) (Content, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return s.Add(f)
+}

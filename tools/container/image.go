@@ -86,7 +86,7 @@ func (b *builder) snapshot() error {
 	if err := os.RemoveAll(b.source()); err != nil {
 		return err
 	}
-	if err := folder(b.source()); err != nil {
+	if err := os.MkdirAll(b.source(), 0o755); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(".")
@@ -97,11 +97,30 @@ func (b *builder) snapshot() error {
 		if slices.Contains(beside, e.Name()) {
 			continue
 		}
-		if err := layItem(e.Name(), filepath.Join(b.source(), e.Name()), nil); err != nil {
+		// Of a file's mode only the owner's execute bit counts: any umask will do.
+		to := filepath.Join(b.source(), e.Name())
+		if e.IsDir() {
+			err = os.CopyFS(to, os.DirFS(e.Name()))
+		} else {
+			err = copyFile(e.Name(), to)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func copyFile(from, to string) error {
+	fi, err := os.Stat(from)
+	if err != nil {
+		return err
+	}
+	data, err := os.ReadFile(from)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, data, fi.Mode().Perm())
 }
 
 // tools installs what packages.txt names for this, and says why not if it can't.

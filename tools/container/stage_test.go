@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"facerec/internal/oci"
+	"facerec/internal/oci/build"
+	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -81,13 +83,17 @@ func TestStageIsWhatReleaserBuilds(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = spool.Close() }()
-	staged, err := oci.ReadFolder(spool, filepath.Join(dir, "app"))
+	staged, err := layer.ReadDirectory(spool, filepath.Join(dir, "app"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	build := oci.Build{Config: config, Version: config.Version, Cells: []release.Cell{cell}, Root: root, Spool: spool}
+	plan := build.Plan{Config: config, Version: config.Version, Cells: []release.Cell{cell}, Root: root, Spool: spool}
 	layout := filepath.Join(t.TempDir(), "oci")
-	if _, err := build.Layout(t.Context(), layout); err != nil {
+	snapshot, err := plan.Snapshot(cell)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := plan.Layout(t.Context(), layout, []build.Snapshot{snapshot}); err != nil {
 		t.Fatal(err)
 	}
 	ref, err := oci.ParseLayout(layout)
@@ -102,7 +108,7 @@ func TestStageIsWhatReleaserBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flat, err := oci.NewUnpacker(spool, oci.Limits{}).Flatten(t.Context(), image, "/app")
+	flat, err := layer.NewUnpacker(spool, layer.Limits{}).Flatten(t.Context(), image, "/app")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +131,7 @@ func TestStageRefuses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := lay(config, other, root, filepath.Join(t.TempDir(), "stage")); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "/app/bin/program") {
+	if err := lay(config, other, root, filepath.Join(t.TempDir(), "stage")); err == nil || !strings.Contains(err.Error(), "out/new/linux/amd64/program not found") {
 		t.Errorf("a cell that was not built: got %v", err)
 	}
 	if _, err := oneCell(config, "old/linux/s390x"); err == nil || !strings.Contains(err.Error(), "old/linux/amd64") {

@@ -1,9 +1,11 @@
 package picture
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"image"
 	"io"
 )
 
@@ -42,6 +44,8 @@ const (
 	markerEOI  = 0xd9
 	markerSOS  = 0xda
 	markerAPP1 = 0xe1
+
+	markerSOF55 = 0xf7 // JPEG-LS
 )
 
 // segments calls f for each segment of a JPEG up to the first scan, until f
@@ -82,7 +86,7 @@ func segments(data []byte, f func(marker byte, body []byte) bool) bool {
 func jpegHeader(data []byte) (h header, err error) {
 	found := false
 	whole := segments(data, func(marker byte, b []byte) bool {
-		if marker < markerSOF0 || marker > 0xcf || marker == markerDHT || marker == markerJPG || marker == markerDAC {
+		if marker != markerSOF55 && (marker < markerSOF0 || marker > 0xcf) || marker == markerDHT || marker == markerJPG || marker == markerDAC {
 			return true
 		}
 		found = true
@@ -111,6 +115,20 @@ func jpegHeader(data []byte) (h header, err error) {
 	}
 	return h, nil
 }
+
+// JPEGSize returns a JPEG's width and height in pixels, as stored.
+func JPEGSize(data []byte) (image.Point, error) {
+	h, err := jpegHeader(data)
+	return image.Pt(h.width, h.height), err
+}
+
+// maxScans bounds the work that a progressive JPEG can ask for: each scan goes
+// through the whole picture. Cameras and programs write a dozen.
+const maxScans = 500
+
+// scans counts the scans of a JPEG; thumbnails within it count too. Within the
+// pixels the marker cannot occur.
+func scans(data []byte) int { return bytes.Count(data, []byte{0xff, markerSOS}) }
 
 func pngHeader(data []byte) (h header, err error) {
 	if len(data) < 29 {

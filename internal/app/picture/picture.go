@@ -157,7 +157,7 @@ func (f *File) check() error {
 	w, h := f.h.width, f.h.height
 	if f.Format == JPEG {
 		switch kind := f.h.kind; {
-		case kind == 0xf7:
+		case kind == markerSOF55:
 			return &UnsupportedError{"a JPEG-LS picture", "JPEG-LS", convert}
 		case kind != markerSOF0 && kind != markerSOF1 && kind != markerSOF2 && kind != markerSOF9 && kind != markerSOFa:
 			return &UnsupportedError{"a lossless or hierarchical JPEG", "lossless JPEG", convert}
@@ -176,6 +176,8 @@ func (f *File) check() error {
 		return fmt.Errorf("broken %s: %d×%d pixels", f.Format, w, h)
 	case w > MaxSide || h > MaxSide:
 		return &TooLargeError{fmt.Sprintf("%d×%d pixels, expected sides of at most %d", w, h, MaxSide), "scale it down or cut it into parts"}
+	case f.Format == JPEG && f.h.twice && scans(f.data) > maxScans:
+		return &TooLargeError{fmt.Sprintf("%d scans, expected at most %d", scans(f.data), maxScans), "save it as an ordinary JPEG"}
 	case int64(w)*int64(h) > limit:
 		return &TooLargeError{fmt.Sprintf("%d×%d pixels, expected at most %d in all", w, h, limit), "scale it down, or raise --max-pixels"}
 	}
@@ -284,7 +286,7 @@ func (d Decoder) decodeJPEG(r io.Reader, data []byte, scale int) (img image.Imag
 		if !ended(data) {
 			whole := append(bytes.Clone(data), 0xff, markerEOI)
 			if img, err := jpeg.Decode(bytes.NewReader(whole)); err == nil {
-				return img, []string{noEnd}, nil
+				return img, []string{NoEnd}, nil
 			}
 		}
 	}
@@ -298,7 +300,8 @@ func (d Decoder) decodeJPEG(r io.Reader, data []byte, scale int) (img image.Imag
 	return nil, nil, err
 }
 
-const noEnd = "the JPEG has no end marker: it may have been cut, but all of its pixels were read"
+// NoEnd is the remark on a JPEG that lacks its last marker only.
+const NoEnd = "the JPEG has no end marker: it may have been cut, but all of its pixels were read"
 
 // ended reports whether a JPEG has its end marker about where it should be.
 func ended(data []byte) bool {

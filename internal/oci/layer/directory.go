@@ -1,4 +1,4 @@
-package oci
+package layer
 
 import (
 	"fmt"
@@ -10,9 +10,9 @@ import (
 	"facerec/internal/tarball"
 )
 
-// ReadFolder reads a folder of the disk as GNU tar would archive it: modes as
-// they are, files of one inode as hard links.
-func ReadFolder(spool *tarball.Spool, dir string) (tarball.Tree, error) {
+// ReadDirectory reads a directory of the disk as GNU tar would archive it: modes as
+// they are, files of one Inode as hard links.
+func ReadDirectory(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 	var entries []tarball.Entry
 	first := map[[2]uint64]string{}
 	err := filepath.WalkDir(dir, func(p string, d fs.DirEntry, err error) error {
@@ -39,14 +39,14 @@ func ReadFolder(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 			e.Type = tarball.Symlink
 			e.Link, err = os.Readlink(p)
 		case fi.Mode().IsRegular():
-			inode := [2]uint64{uint64(st.Dev), st.Ino} //nolint:unconvert // narrower on some systems
-			if name, again := first[inode]; again && st.Nlink > 1 {
+			Inode := [2]uint64{uint64(st.Dev), st.Ino} //nolint:unconvert // narrower on some systems
+			if name, again := first[Inode]; again && st.Nlink > 1 {
 				e.Type, e.Link = tarball.Hardlink, name
 				break
 			}
-			first[inode] = e.Name
+			first[Inode] = e.Name
 			e.Type = tarball.Regular
-			e.Content, err = spoolFile(spool, p)
+			e.Content, err = spool.AddFile(p)
 		default:
 			return fmt.Errorf("entry %q is neither a file, a folder nor a link", rel)
 		}
@@ -59,13 +59,4 @@ func ReadFolder(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 		return tarball.Tree{}, err
 	}
 	return tarball.NewTree(entries)
-}
-
-func spoolFile(spool *tarball.Spool, path string) (tarball.Content, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	return spool.Add(f)
 }

@@ -1,7 +1,8 @@
-package oci
+package build
 
 import (
 	"context"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -12,6 +13,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/validate"
 
+	"facerec/internal/oci"
+	"facerec/internal/oci/ocitest"
 	"facerec/internal/release"
 )
 
@@ -53,15 +56,23 @@ func project(t testing.TB, mode fs.FileMode) string {
 	return root
 }
 
-func buildProject(t testing.TB, root string) (string, []BuiltCell, error) {
+func buildProject(t testing.TB, root string) (string, []Built, error) {
 	t.Helper()
 	config, err := release.Parse("config.json", []byte(sixCells))
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "oci")
-	b := Build{Config: config, Version: "1.0.0", Cells: config.Cells(), Root: root, Spool: newSpool(t)}
-	cells, err := b.Layout(context.Background(), dir)
+	p := Plan{Config: config, Version: "1.0.0", Cells: config.Cells(), Root: root, Spool: ocitest.Spool(t)}
+	var snapshots []Snapshot
+	for _, cell := range p.Cells {
+		s, err := p.Snapshot(cell)
+		if err != nil {
+			return dir, nil, fmt.Errorf("cell %s: %w", cell, err)
+		}
+		snapshots = append(snapshots, s)
+	}
+	cells, err := p.Layout(context.Background(), dir, snapshots)
 	return dir, cells, err
 }
 
@@ -85,7 +96,7 @@ func TestBuildIsWhatOthersRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(top.Manifests) != 2 || top.Manifests[0].Annotations[refName] != "1.0.0" || top.Manifests[1].Annotations[refName] != "1.0.0-one" {
+	if len(top.Manifests) != 2 || top.Manifests[0].Annotations["org.opencontainers.image.ref.name"] != "1.0.0" || top.Manifests[1].Annotations["org.opencontainers.image.ref.name"] != "1.0.0-one" {
 		t.Fatalf("index.json points to %+v", top.Manifests)
 	}
 	for _, m := range top.Manifests {
@@ -167,8 +178,8 @@ func TestBuildIsReproducible(t *testing.T) {
 
 func TestBuildNeedsItsInputs(t *testing.T) {
 	for _, c := range []struct{ remove, want string }{
-		{"out/arm64/tool", "cell two/linux/arm64: artifact out/arm64/tool is not there: build_cmd ended well but did not make it"},
-		{"LICENSE", "extern_data LICENSE is not there"},
+		{"out/arm64/tool", "cell two/linux/arm64: artifact out/arm64/tool not found: build_cmd succeeded but did not produce it"},
+		{"LICENSE", "extern_data LICENSE not found"},
 	} {
 		root := project(t, 0o644)
 		if err := os.Remove(filepath.Join(root, c.remove)); err != nil {
@@ -186,12 +197,12 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 		t.Fatal(err)
 	}
 	ctx := context.Background()
-	host := startRegistry(t)
-	from, err := ParseLayout(dir)
+	host := ocitest.Registry(t)
+	from, err := oci.ParseLayout(dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := Push(ctx, from, mustRef(t, host+"/a/tool"), TransferOptions{})
+	pushed, err := oci.Push(ctx, from, mustRef(t, host+"/a/tool"), oci.TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,14 +210,14 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 		t.Fatalf("pushed %v", pushed)
 	}
 	back := filepath.Join(t.TempDir(), "back")
-	pulled, err := Pull(ctx, []PullJob{{mustRef(t, host+"/a/tool:1.0.0"), "1.0.0"}}, back, TransferOptions{})
+	pulled, err := oci.Pull(ctx, []oci.PullJob{{From: mustRef(t, host+"/a/tool:1.0.0"), Tag: "1.0.0"}}, back, oci.TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if pulled[0].Digest != cells[0].Index {
 		t.Errorf("pulled %s, want %s", pulled[0].Digest, cells[0].Index)
 	}
-	again, err := Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), TransferOptions{})
+	again, err := oci.Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), oci.TransferOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -229,12 +240,21 @@ func TestPushRefusesADamagedLayout(t *testing.T) {
 	if err := os.WriteFile(blob, raw, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	host := startRegistry(t)
-	_, err = Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), TransferOptions{})
+	host := ocitest.Registry(t)
+	_, err = oci.Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), oci.TransferOptions{})
 	if err == nil || !strings.Contains(err.Error(), "expected "+cells[0].Layers[0].Digest.String()) {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := ReadIndex(context.Background(), mustRef(t, host+"/tool:1.0.0"), Access{}); !IsNotFound(err) {
+	if _, err := oci.ReadIndex(context.Background(), mustRef(t, host+"/tool:1.0.0"), oci.Access{}); !oci.IsNotFound(err) {
 		t.Errorf("something was pushed: %v", err)
 	}
+}
+
+func mustRef(t testing.TB, s string) oci.Ref {
+	t.Helper()
+	r, err := oci.ParseRef(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }

@@ -1,4 +1,4 @@
-package oci
+package layer
 
 import (
 	"context"
@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+
+	"facerec/internal/oci"
 )
 
 // Prefetch begins to read the layers of images, as many at a time as workers
@@ -13,7 +15,7 @@ import (
 // folder root. It returns at once. Errors are left to Flatten, which meets them
 // again without another try. wait returns when nothing of it goes on any more; a
 // cancelled context ends it early.
-func (u *Unpacker) Prefetch(ctx context.Context, images []*Image, root string, workers int) (wait func()) {
+func (u *Unpacker) Prefetch(ctx context.Context, images []*oci.Image, root string, workers int) (wait func()) {
 	if workers <= 0 {
 		workers = runtime.GOMAXPROCS(0)
 	}
@@ -24,16 +26,16 @@ func (u *Unpacker) Prefetch(ctx context.Context, images []*Image, root string, w
 	all.Go(func() {
 		var g errgroup.Group
 		g.SetLimit(workers)
-		seen := map[layerKey]bool{}
+		seen := map[part]bool{}
 		for _, img := range images {
 			for _, l := range img.Layers {
-				key := layerKey{l, folderName(root)}
+				key := part{l, folderName(root)}
 				if seen[key] || ctx.Err() != nil {
 					continue
 				}
 				seen[key] = true
 				g.Go(func() error {
-					_, _ = u.read(ctx, img, l, key.below)
+					_, _ = u.Read(ctx, img, l, key.below)
 					return nil
 				})
 			}

@@ -1,4 +1,4 @@
-package oci
+package layer
 
 import (
 	"archive/tar"
@@ -16,6 +16,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 
 	"facerec/internal/inflate"
+	"facerec/internal/oci"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -44,22 +45,23 @@ func (l Limits) withDefaults() Limits {
 // ratioFree is how much any layer may inflate to before its ratio counts.
 const ratioFree = 64 << 20
 
-// layerEntry is one header of a layer, its name made relative and clean.
-type layerEntry struct {
-	name    string
-	kind    byte // a tar typeflag
-	mode    uint32
-	link    string
-	size    int64
-	owner   owner
-	content tarball.Content // nil when the caller did not want it kept
-	notes   []string        // what the archive has and a tarball will not
+// Entry is one header of a layer, its name made relative and clean.
+type Entry struct {
+	Name    string
+	Kind    byte // a tar typeflag
+	Mode    uint32
+	Link    string
+	Size    int64
+	Owner   Owner
+	Content tarball.Content // nil when the caller did not want it kept
+	Notes   []string        // what the archive has and a tarball leaves out
 }
 
-// owner is whose a file is. Tarballs leave it out; an engine does not.
-type owner struct {
-	uid, gid     int
-	uname, gname string
+// Owner is the user and group of a file. Tarballs leave them out; an engine
+// does not.
+type Owner struct {
+	UID, GID    int
+	User, Group string
 }
 
 // Unpacker reads layers, each distinct one once however many images share it,
@@ -75,35 +77,35 @@ type Unpacker struct {
 	limits Limits
 
 	mu     sync.Mutex
-	layers map[layerKey]*layerRead
+	layers map[part]*reading
 }
 
-// layerKey is a layer and which part of it is kept: "" means all of it.
-type layerKey struct {
-	layer Layer
+// part is a layer and the directory of it whose contents are kept: "" means all.
+type part struct {
+	layer oci.Layer
 	below string
 }
 
-type layerRead struct {
-	source  Source
+type reading struct {
+	image   *oci.Image
 	done    chan struct{}
-	entries []layerEntry
+	entries []Entry
 	err     error
 }
 
 // NewUnpacker keeps contents in spool, which outlives it.
 func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
-	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[layerKey]*layerRead{}}
+	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}}
 }
 
-// read gives a layer's entries; contents only of files whose name lies below
-// the given folder.
-func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
-	key := layerKey{l, below}
+// Read returns a layer's entries, with the contents of files below the given
+// directory only. The empty name stands for the root.
+func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below string) ([]Entry, error) {
+	key := part{l, below}
 	u.mu.Lock()
 	r, known := u.layers[key]
 	if !known {
-		r = &layerRead{source: img.source, done: make(chan struct{})}
+		r = &reading{image: img, done: make(chan struct{})}
 		u.layers[key] = r
 	}
 	u.mu.Unlock()
@@ -117,7 +119,7 @@ func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if r.err == nil || r.source == img.source {
+	if r.err == nil || r.image.SameSource(img) {
 		return r.entries, r.err
 	}
 	// Another image may have it from a better place.
@@ -126,7 +128,7 @@ func (u *Unpacker) read(ctx context.Context, img *Image, l Layer, below string) 
 		delete(u.layers, key)
 	}
 	u.mu.Unlock()
-	return u.read(ctx, img, l, below)
+	return u.Read(ctx, img, l, below)
 }
 
 // layerReader counts what is read of a layer.
@@ -144,9 +146,9 @@ func (r layerReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string) ([]layerEntry, error) {
-	var entries []layerEntry
-	err := readBlob(ctx, img.source, l.Descriptor, func(r io.Reader) (err error) {
+func (u *Unpacker) fetch(ctx context.Context, img *oci.Image, l oci.Layer, below string) ([]Entry, error) {
+	var entries []Entry
+	err := img.ReadLayer(ctx, l, func(r io.Reader) (err error) {
 		u.total.Add(max(l.Size, 0))
 		entries, err = u.unpack(layerReader{r, u}, img.Ref.At(l.Digest).String(), l, below)
 		return err
@@ -155,11 +157,11 @@ func (u *Unpacker) fetch(ctx context.Context, img *Image, l Layer, below string)
 }
 
 // unpack reads the entries of a layer out of its stored bytes.
-func (u *Unpacker) unpack(r io.Reader, where string, l Layer, below string) ([]layerEntry, error) {
+func (u *Unpacker) unpack(r io.Reader, where string, l oci.Layer, below string) ([]Entry, error) {
 	packed := bufio.NewReaderSize(r, 128<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
+		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
 	}
 	defer closePlain()
 	diff := release.NewHasher()
@@ -176,38 +178,12 @@ func (u *Unpacker) unpack(r io.Reader, where string, l Layer, below string) ([]l
 		_, err = io.Copy(io.Discard, packed)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("layer %s: %w", where, cause(err, packed))
+		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
 	}
 	if got := diff.Digest(); got != l.DiffID {
-		return nil, &MismatchError{"diff ID of layer", where, l.DiffID.String(), got.String()}
+		return nil, &oci.MismatchError{What: "diff ID of layer", Where: where, Expected: l.DiffID.String(), Got: got.String()}
 	}
 	return entries, nil
-}
-
-// cause prefers what the digest check says to what a decoder makes of damaged
-// bytes: a truncated layer is a wrong layer first and a bad gzip stream second.
-func cause(err error, packed io.Reader) error {
-	if d := damage(err); d != nil {
-		return d
-	}
-	_, rest := io.Copy(io.Discard, packed)
-	if d := damage(rest); d != nil {
-		return d
-	}
-	return err
-}
-
-// damage finds in an error that the stored bytes were not the right ones.
-func damage(err error) error {
-	var damaged *damagedError
-	var mismatch *MismatchError
-	switch {
-	case errors.As(err, &damaged):
-		return damaged
-	case errors.As(err, &mismatch):
-		return mismatch
-	}
-	return nil
 }
 
 // decompressed goes by the bytes, not by the media type: the diff ID decides in the
@@ -280,8 +256,8 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (u *Unpacker) entries(r io.Reader, where, below string) ([]layerEntry, error) {
-	var out []layerEntry
+func (u *Unpacker) entries(r io.Reader, where, below string) ([]Entry, error) {
+	var out []Entry
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -298,21 +274,21 @@ func (u *Unpacker) entries(r io.Reader, where, below string) ([]layerEntry, erro
 		if err != nil {
 			return nil, err
 		}
-		e := layerEntry{name: name, kind: h.Typeflag, mode: uint32(h.Mode) & 0o7777, link: h.Linkname, size: h.Size,
-			owner: owner{h.Uid, h.Gid, h.Uname, h.Gname}, notes: notes(h)}
+		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, Link: h.Linkname, Size: h.Size,
+			Owner: Owner{h.Uid, h.Gid, h.Uname, h.Gname}, Notes: notes(h)}
 		switch h.Typeflag {
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
-			e.kind = tar.TypeReg
+			e.Kind = tar.TypeReg
 			if below == "" || name == below || strings.HasPrefix(name, below+"/") {
-				if e.content, err = u.spool.Add(tr); err != nil {
+				if e.Content, err = u.spool.Add(tr); err != nil {
 					return nil, fmt.Errorf("entry %q: %w", h.Name, err)
 				}
-				if e.content.Size() != h.Size {
-					return nil, fmt.Errorf("entry %q: expected %d bytes, got %d", h.Name, h.Size, e.content.Size())
+				if e.Content.Size() != h.Size {
+					return nil, fmt.Errorf("entry %q: expected %d bytes, got %d", h.Name, h.Size, e.Content.Size())
 				}
 			}
 		case tar.TypeLink:
-			if e.link, err = cleanName(h.Linkname); err != nil {
+			if e.Link, err = cleanName(h.Linkname); err != nil {
 				return nil, fmt.Errorf("entry %q: link target: %w", h.Name, err)
 			}
 		case tar.TypeXGlobalHeader:

@@ -1,4 +1,4 @@
-package oci
+package layer_test
 
 import (
 	"fmt"

@@ -1,4 +1,6 @@
-package oci
+// Package executable reads what a program is and carries: its format, machine
+// and linking, its build ids, and the paths of the machine that built it.
+package executable
 
 import (
 	"bytes"
@@ -8,8 +10,6 @@ import (
 	"io"
 	"slices"
 	"strings"
-
-	"facerec/internal/release"
 )
 
 // Program is what the header of an executable file tells about where it runs.
@@ -38,9 +38,9 @@ const (
 	maxName    = 4096
 )
 
-// ReadProgram reads the header of a file of the given size. A file that is no
+// Read reads the header of a file of the given size. A file that is no
 // program gives nil. An error says what is malformed.
-func ReadProgram(r io.ReaderAt, size int64) (*Program, error) {
+func Read(r io.ReaderAt, size int64) (*Program, error) {
 	var ident [16]byte
 	n, err := r.ReadAt(ident[:], 0)
 	if err != nil && err != io.EOF {
@@ -346,10 +346,10 @@ func (m machine) String() string {
 // last fifteen years (ELF for the Arm Architecture, "EF_ARM_ABIMASK").
 const armEABI5 = 5
 
-// runsOn compares a program with a platform. It returns what was expected and
+// RunsOn compares a program with a platform. It returns what was expected and
 // what there is, both empty when they agree. An architecture that is not known
-// agrees with everything: see [knownArch].
-func (p *Program) runsOn(os, arch string) (want, got string) {
+// agrees with everything: see [KnownArch].
+func (p *Program) RunsOn(os, arch string) (want, got string) {
 	m, known := machines[arch]
 	switch {
 	case p.Format != "ELF":
@@ -369,13 +369,15 @@ func (p *Program) runsOn(os, arch string) (want, got string) {
 	return "", ""
 }
 
-func knownArch(arch string) bool {
+// KnownArch reports whether [Program.RunsOn] can judge programs for an
+// architecture, by its name in Go and OCI.
+func KnownArch(arch string) bool {
 	_, known := machines[arch]
 	return known
 }
 
-// linked says what a dynamically linked program asks for, or "".
-func (p *Program) linked() string {
+// Linked returns what a dynamically linked program asks for, or "".
+func (p *Program) Linked() string {
 	var out []string
 	if p.Interp != "" {
 		out = append(out, "interpreter "+p.Interp)
@@ -384,38 +386,4 @@ func (p *Program) linked() string {
 		out = append(out, "needs "+strings.Join(p.Needed, ", "))
 	}
 	return strings.Join(out, ", ")
-}
-
-// WrongBinaryError says that build_cmd left a program that cannot run in the
-// image of its cell.
-type WrongBinaryError struct {
-	Path          string // of the artifact, in the folder of config.json
-	Platform      release.Platform
-	Expected, Got string
-}
-
-func (e *WrongBinaryError) Error() string {
-	return fmt.Sprintf("artifact %s is not a program for %s: expected %s, got %s: mend build_cmd, or say with \"binary\" in config.json what the artifact may be", e.Path, e.Platform, e.Expected, e.Got)
-}
-
-// checkBinary holds a file of an artifact to what the configuration wants of
-// it. Files that are no programs, and object files, are let through.
-func checkBinary(r io.ReaderAt, size int64, name string, p release.Platform, want string) error {
-	if want == release.BinaryAny {
-		return nil
-	}
-	prog, err := ReadProgram(r, size)
-	if err != nil {
-		return &WrongBinaryError{name, p, "an ELF file for " + p.Arch, err.Error()}
-	}
-	if prog == nil {
-		return nil
-	}
-	if expected, got := prog.runsOn(p.OS, p.Arch); expected != "" {
-		return &WrongBinaryError{name, p, expected, got}
-	}
-	if links := prog.linked(); links != "" && want == release.BinaryStatic {
-		return &WrongBinaryError{name, p, "a statically linked program", "a dynamically linked one (" + links + ")"}
-	}
-	return nil
 }

@@ -1,0 +1,159 @@
+package executable
+
+import (
+	"bytes"
+	"debug/elf"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// What is looked for inside files. A literal that a processor finds at memory
+// speed comes first, a pattern then judges the bytes around it.
+
+// Trace is one thing to look for.
+type Trace struct {
+	Literal string
+	Near    *regexp.Regexp // must match at the literal; nil: the literal is enough
+	Before  *regexp.Regexp // must not match what leads up to the literal
+	What    string
+}
+
+// buildTraces are paths of the machine that built a program: of its users and
+// of its temporary files, and of a Go module cache wherever it lies (a program
+// built with -trimpath names modules without it).
+//
+// A name that goes on to the left ("example.org/pkg/root/x.go") is another
+// path. But Go packs the strings of a program without anything between them,
+// so the folders that compilers keep in a home count wherever they stand.
+// "/tmp" is also a name that programs use: only what lies in a folder of it, or
+// is a source file, counts.
+var buildTraces = []Trace{
+	{Literal: "/root/", Near: regexp.MustCompile(`^/root/[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: "/root/go/", What: "a path of the build machine"},
+	{Literal: "/root/.", Near: regexp.MustCompile(`^/root/\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), What: "a path of the build machine"},
+	{Literal: "/home/", Near: regexp.MustCompile(`^/home/[A-Za-z0-9._+@~-]+/`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: "/tmp/", Near: regexp.MustCompile(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: "/pkg/mod/", Near: regexp.MustCompile(`^/pkg/mod/[A-Za-z0-9._!-]+[/@]`), What: "a path of a Go module cache"},
+}
+
+var nameBefore = regexp.MustCompile(`[A-Za-z0-9._~-]$`)
+
+// Hit is one trace found.
+type Hit struct {
+	What string
+	Text string // what stands there, cut short; "" where it must not be repeated
+	At   int64  // offset in the file
+}
+
+// How files are read: in pieces that overlap by more than any pattern looks at.
+const (
+	scanPiece   = 1 << 20
+	scanOverlap = 512
+	maxHits     = 8 // of one file: enough to find out where they come from
+)
+
+// Scan reads a file once and reports the first hits.
+func Scan(r io.Reader, traces []Trace) ([]Hit, error) {
+	buf := make([]byte, 0, scanPiece+2*scanOverlap)
+	var hits []Hit
+	base := int64(0) // offset of buf[0]
+	from := 0        // where in buf to go on
+	for {
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		last := err == io.EOF || err == io.ErrUnexpectedEOF
+		if err != nil && !last {
+			return nil, err
+		}
+		end := len(buf)
+		if !last {
+			end -= scanOverlap
+		}
+		for _, t := range traces {
+			for _, h := range t.find(buf, from, end, base) {
+				if !slices.ContainsFunc(hits, func(o Hit) bool { return o.At == h.At }) {
+					hits = append(hits, h)
+				}
+			}
+		}
+		if last || len(hits) >= maxHits {
+			return hits[:min(len(hits), maxHits)], nil
+		}
+		keep := end - scanOverlap // what leads up to a literal is looked at too
+		base += int64(keep)
+		buf = buf[:copy(buf, buf[keep:])]
+		from = scanOverlap
+	}
+}
+
+// find looks for literals that begin in buf[from:end].
+func (t Trace) find(buf []byte, from, end int, base int64) []Hit {
+	var out []Hit
+	for i := from; i < end && len(out) < maxHits; {
+		j := bytes.Index(buf[i:min(len(buf), end+len(t.Literal)-1)], []byte(t.Literal))
+		if j < 0 {
+			break
+		}
+		i += j
+		around := buf[i:min(len(buf), i+scanOverlap)]
+		if (t.Near == nil || t.Near.Match(around)) && (t.Before == nil || !t.Before.Match(buf[max(0, i-32):i])) {
+			out = append(out, Hit{t.What, printable(around), base + int64(i)})
+		}
+		i += len(t.Literal)
+	}
+	return out
+}
+
+// printable is the text at the beginning of b, at most 80 characters.
+func printable(b []byte) string {
+	for i, c := range b {
+		if c <= ' ' || c > '~' || i == 80 {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}
+
+// FindPaths looks into a program for the known traces of a build machine,
+// and for more folders of it that the caller knows.
+func FindPaths(r io.Reader, more []string) ([]Hit, error) {
+	traces := buildTraces
+	for _, m := range more {
+		traces = append(traces[:len(traces):len(traces)], Trace{Literal: strings.TrimRight(m, "/") + "/", What: "a path of the build machine"})
+	}
+	return Scan(r, traces)
+}
+
+// maxDebug bounds what is inflated of one compressed section.
+const maxDebug = 256 << 20
+
+// FindPathsInCompressed looks into compressed debug information, where a plain
+// search sees nothing. A section table that is malformed hides nothing that
+// runs, so it is passed over.
+func FindPathsInCompressed(r io.ReaderAt, paths []string) (out []Hit, err error) {
+	defer func() {
+		if recover() != nil { // debug/elf does not promise to survive any input
+			out, err = nil, nil
+		}
+	}()
+	f, err := elf.NewFile(r)
+	if err != nil {
+		return nil, nil // see above
+	}
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_COMPRESSED == 0 {
+			continue
+		}
+		hits, err := FindPaths(io.LimitReader(s.Open(), maxDebug), paths)
+		if err != nil {
+			continue
+		}
+		for _, h := range hits {
+			h.What += " in the compressed section " + s.Name
+			out = append(out, h)
+		}
+	}
+	return out, nil
+}
