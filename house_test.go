@@ -50,6 +50,8 @@ tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback internal/measure
 tools/reprotest: internal/release
 tools/gates: internal/loopback internal/release
+tools/skips:
+tools/cipass: internal/release
 tools/trusted-root: internal/trust internal/verify
 tools/bench-archive: internal/benchset internal/measure
 tools/bench-verify: internal/benchset internal/loopback internal/measure

@@ -133,7 +133,7 @@ func TestWorkflowsGate(t *testing.T) {
 		{"run: cat $GITHUB_ENV | tr a b", "shellcheck"},
 		{"uses: actions/checkout@v7", "expected OWNER/NAME@COMMIT"},
 		{"uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1", "expected OWNER/NAME@COMMIT"},
-		{"rum: make", "rum"},
+		{"rum: make", "syntax-check"},
 	} {
 		write(t, w.root, flow(c.step))
 		bites(t, workflowsGate, w, c.want)
