@@ -38,24 +38,19 @@ internal/trust: internal/release
 internal/publish: internal/release internal/checksum
 internal/dlib: internal/app internal/app/picture
 toolchain:
-internal/inputs: internal/executable internal/models models toolchain
-internal/measure:
+internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
-internal/benchset: internal/loopback internal/measure
 cmd/releaser: internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/sbom internal/sign internal/trust internal/verify
 cmd/facerec: internal/app internal/app/picture internal/dlib internal/models models
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci/build
 tools/demo: internal/release internal/loopback
-tools/bench: internal/release internal/loopback internal/measure
+tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/gates: internal/loopback internal/release
 tools/skips:
 tools/cipass: internal/release
 tools/trusted-root: internal/trust internal/verify
-tools/bench-archive: internal/benchset internal/measure
-tools/bench-verify: internal/benchset internal/loopback internal/measure
-tools/bench-facerec: internal/measure
 `
 
 // rooms reads the plan.
@@ -106,7 +101,7 @@ func TestArrowsRunDownwards(t *testing.T) {
 			continue
 		}
 		base := room
-		for _, parent := range []string{"internal/app/", "internal/dlib/", "internal/tarball/", "internal/loopback/", "internal/executable/"} { // a room's own test kits
+		for _, parent := range []string{"internal/app/", "internal/dlib/", "internal/tarball/", "internal/loopback/", "internal/executable/", "tools/bench/"} { // a room's own test kits
 			if strings.HasPrefix(room, parent) {
 				base = strings.TrimSuffix(parent, "/")
 			}

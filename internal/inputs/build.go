@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -97,7 +98,7 @@ func (t *Toolchain) TestCommand(ctx context.Context, cpu string, args []string) 
 	return cmd, nil
 }
 
-func runsHere(env []string) bool { return contains(env, "GOARCH="+runtime.GOARCH) }
+func runsHere(env []string) bool { return slices.Contains(env, "GOARCH="+runtime.GOARCH) }
 
 // goCommand is the go command of the PATH; it is the one that runs this tool.
 func goCommand() string { return "go" }
