@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"math"
 	"slices"
 	"sort"
 	"strings"
-
-	"golang.org/x/image/draw"
 
 	"facerec/internal/app/picture"
 )
@@ -150,9 +149,7 @@ func describe(ctx context.Context, e Engine, p Picture, w, h int) ([]Detection, 
 	b := p.Image.Bounds()
 	q := p
 	if w != b.Dx() || h != b.Dy() {
-		scaled := image.NewRGBA(image.Rect(0, 0, w, h))
-		draw.BiLinear.Scale(scaled, scaled.Rect, p.Image, b, draw.Src, nil)
-		q = Picture{Image: scaled}
+		q = Picture{Image: scale(p.Image, w, h)}
 	}
 	if w < minSide || h < minSide {
 		q = Picture{Image: enlarge(q.Image)}
