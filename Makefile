@@ -106,4 +106,4 @@ test-image: packages models samples releaser ## run the images that releaser bui
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
 	$(GO) run ./tools/bench facerec
 
-include make/gates.mk
+include make/gates.mk make/release.mk

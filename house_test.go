@@ -51,6 +51,7 @@ tools/reprotest: internal/release
 tools/gates: internal/loopback internal/release
 tools/skips:
 tools/cipass: internal/release
+tools/tag: internal/release
 tools/trusted-root: internal/trust internal/verify
 `
 

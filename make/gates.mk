@@ -4,6 +4,8 @@ GATES := $(GO) run ./tools/gates
 CELL  ?= dlib19/linux/amd64
 LAYOUT ?= build/oci
 DIST  ?= dist
+# PURE are the packages whose tests need nothing but Go.
+PURE  := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/inflate ./internal/sbom ./internal/models ./internal/app/...
 # The gates of a release, for the one in LAYOUT and DIST.
 ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
 
@@ -35,7 +37,7 @@ coverage: ## no package is covered less than coverage.floor says
 
 .PHONY: coverage-floor
 coverage-floor: ## raise coverage.floor to what is covered now; it never falls
-	$(GATES) --write --packages "$$($(GO) list ./internal/... | tr '\n' ' ')" coverage
+	$(GATES) --write --packages "$$($(GO) list $(PURE) | tr '\n' ' ')" coverage
 
 .PHONY: secrets
 secrets: ## gitleaks over the history
