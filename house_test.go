@@ -81,7 +81,7 @@ var thirdParty = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/release":    {},
 	"internal/inflate":    {},
-	"internal/tarball":    {"golang.org/x/sync"},
+	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},
 	"internal/checksum":   {},
 	"internal/sbom":       {},
 	"internal/models":     {},
