@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // Cells are all lineages times all platforms, in the order of config.json,
@@ -40,7 +42,8 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 			for i, cell := range all {
 				names[i] = cell.String()
 			}
-			return nil, fmt.Errorf("cell %q is not in the configuration: want all, a lineage, a platform, or one of %s", p, strings.Join(names, ", "))
+			return nil, text.WithHint(fmt.Errorf("cell %s is not in the configuration", text.Quote(p)),
+				"expected all, a lineage, a platform, or one of %s", strings.Join(names, ", "))
 		}
 	}
 	var out []Cell
@@ -52,16 +55,11 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 	return out, nil
 }
 
-// ImageTag is the tag under which the index of a lineage is pushed.
-func (c *Config) ImageTag(v Version, l Lineage) string { return string(v) + l.Suffix }
-
-// AssetName is the file name of a cell's tarball.
-func (c *Config) AssetName(v Version, cell Cell) string { return expand(c.Asset, v, cell) }
-
-// Prefix is the top folder inside a cell's tarball.
+// Prefix is the top directory inside a cell's tarball.
 func (c *Config) Prefix(v Version, cell Cell) string { return expand(c.Extract.Prefix, v, cell) }
 
-// Source is where an item lies for a cell, relative to config.json's folder.
+// Source is the path of an item for a cell, relative to the directory of
+// config.json.
 func (it Item) Source(v Version, cell Cell) string { return expand(it.Src, v, cell) }
 
 // ExpectedIdentity is who must have signed the release of this version.

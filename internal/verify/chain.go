@@ -16,7 +16,7 @@ import (
 )
 
 // BundleFile is the name under which a release publishes its signature.
-const BundleFile = checksum.File + ".sigstore.json"
+const BundleFile = release.BundleFile
 
 // Input is a release to be verified.
 type Input struct {
