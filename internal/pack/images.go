@@ -1,44 +1,46 @@
-package main
+package pack
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync"
 
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
-// images gives verify what the images hold, by digest. Indexes, manifests and
-// layers are read once each, however many cells share them.
-type images struct {
-	access   oci.Access
-	instead  *oci.Ref // --image: where to look, whatever release.json says
-	unpacker *layer.Unpacker
-	jobs     int             // layers that are read at a time; 0 for one for each CPU
-	extra    []tarball.Entry // extract.files of config.json
+// Images implements [verify.Images]. Indexes, manifests and layers are read once
+// each, however many cells share them.
+type Images struct {
+	Access   oci.Access
+	Override *oci.Ref        // where to look, whatever release.json says; nil: there
+	Unpacker *layer.Unpacker // reads layers
+	Workers  int             // layers to read at a time; 0: one per core
+	Extra    []tarball.Entry // extract.files of config.json
 
 	mu      sync.Mutex
 	indexes map[oci.Ref]*oci.Index
 	read    map[imageKey]*oci.Image
 }
 
-// place is where to look for what a reference names.
-func (i *images) place(ref oci.Ref) oci.Ref {
-	if i.instead != nil {
-		return *i.instead
+var _ verify.Images = (*Images)(nil)
+
+// place returns where to look for what a reference names.
+func (i *Images) place(ref oci.Ref) oci.Ref {
+	if i.Override != nil {
+		return *i.Override
 	}
 	return ref
 }
 
-func (i *images) index(ctx context.Context, image string, digest release.Digest) (*oci.Index, error) {
+func (i *Images) index(ctx context.Context, image string, digest release.Digest) (*oci.Index, error) {
 	ref, err := oci.ParseRef(image)
-	if err != nil && i.instead == nil {
-		return nil, fmt.Errorf("%w; say where the images are with --image", err)
+	if err != nil && i.Override == nil {
+		return nil, text.WithHint(err, "name the place of the images with --image")
 	}
 	ref = i.place(ref).At(digest)
 	i.mu.Lock()
@@ -46,32 +48,39 @@ func (i *images) index(ctx context.Context, image string, digest release.Digest)
 	if ix := i.indexes[ref]; ix != nil {
 		return ix, nil
 	}
-	ix, err := oci.ReadIndex(ctx, ref, i.access)
+	ix, err := oci.ReadIndex(ctx, ref, i.Access)
 	if err != nil {
 		return nil, asDifference(err)
 	}
-	i.indexes[ref] = ix
+	i.keep(ref, ix)
 	return ix, nil
 }
 
+func (i *Images) keep(ref oci.Ref, ix *oci.Index) {
+	if i.indexes == nil {
+		i.indexes = map[oci.Ref]*oci.Index{}
+	}
+	i.indexes[ref] = ix
+}
+
 // Resolve implements verify.Images.
-func (i *images) Resolve(ctx context.Context, image string) (release.Digest, error) {
+func (i *Images) Resolve(ctx context.Context, image string) (release.Digest, error) {
 	ref, err := oci.ParseRef(image)
 	if err != nil {
 		return release.Digest{}, err
 	}
-	ix, err := oci.ReadIndex(ctx, ref, i.access)
+	ix, err := oci.ReadIndex(ctx, ref, i.Access)
 	if err != nil {
 		return release.Digest{}, asDifference(err)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	i.indexes[i.place(ref).At(ix.Digest)] = ix
+	i.keep(i.place(ref).At(ix.Digest), ix)
 	return ix.Digest, nil
 }
 
 // Platform implements verify.Images.
-func (i *images) Platform(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error) {
+func (i *Images) Platform(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error) {
 	ix, err := i.index(ctx, image, index)
 	if err != nil {
 		return release.Digest{}, err
@@ -84,17 +93,17 @@ func (i *images) Platform(ctx context.Context, image string, index release.Diges
 }
 
 // Referrers implements verify.Images.
-func (i *images) Referrers(ctx context.Context, image string, index release.Digest) (verify.ImageSubject, error) {
+func (i *Images) Referrers(ctx context.Context, image string, index release.Digest) (verify.ImageSubject, error) {
 	s := verify.ImageSubject{Digest: index}
 	ix, err := i.index(ctx, image, index)
 	if err != nil {
 		return s, err
 	}
-	return s, readBeside(ctx, ix.Ref, &s, i.access)
+	return s, ReadReferrers(ctx, ix.Ref, &s, i.Access)
 }
 
 // Manifest implements verify.Images.
-func (i *images) Manifest(ctx context.Context, cell release.RecordCell) (verify.ImageManifest, error) {
+func (i *Images) Manifest(ctx context.Context, cell release.RecordCell) (verify.ImageManifest, error) {
 	img, err := i.image(ctx, cell)
 	if err != nil {
 		return verify.ImageManifest{}, err
@@ -103,7 +112,7 @@ func (i *images) Manifest(ctx context.Context, cell release.RecordCell) (verify.
 }
 
 // image reads a platform manifest and its configuration.
-func (i *images) image(ctx context.Context, cell release.RecordCell) (*oci.Image, error) {
+func (i *Images) image(ctx context.Context, cell release.RecordCell) (*oci.Image, error) {
 	ix, err := i.index(ctx, cell.Image, cell.IndexDigest)
 	if err != nil {
 		return nil, err
@@ -120,6 +129,9 @@ func (i *images) image(ctx context.Context, cell release.RecordCell) (*oci.Image
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
+	if i.read == nil {
+		i.read = map[imageKey]*oci.Image{}
+	}
 	i.read[key] = img
 	return img, nil
 }
@@ -139,7 +151,7 @@ func layerDigests(img *oci.Image) []release.Digest {
 }
 
 // Prepare implements verify.Images.
-func (i *images) Prepare(ctx context.Context, cells []release.RecordCell) (wait func()) {
+func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (wait func()) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		below := map[string][]*oci.Image{}
@@ -155,32 +167,23 @@ func (i *images) Prepare(ctx context.Context, cells []release.RecordCell) (wait 
 			below[c.Path] = append(below[c.Path], img)
 		}
 		for _, p := range paths {
-			i.unpacker.Prefetch(ctx, below[p], p, i.jobs)()
+			i.Unpacker.Prefetch(ctx, below[p], p, i.Workers)()
 		}
 	})
 	return all.Wait
 }
 
 // Tree implements verify.Images.
-func (i *images) Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error) {
+func (i *Images) Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error) {
 	img, err := i.image(ctx, cell)
 	if err != nil {
 		return tarball.Tree{}, err
 	}
-	flat, err := i.unpacker.Flatten(ctx, img, cell.Path)
+	flat, err := i.Unpacker.Flatten(ctx, img, cell.Path)
 	if err != nil {
 		return tarball.Tree{}, asDifference(err)
 	}
-	return selectTree(flat.Tree, cell.Include, cell.Exclude, i.extra)
-}
-
-// selectTree is what pack and verify both make of a folder of an image.
-func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry) (tarball.Tree, error) {
-	t, err := t.Filter(include, exclude)
-	if err != nil {
-		return tarball.Tree{}, err
-	}
-	return t.Add(extra...)
+	return selectTree(flat.Tree, cell.Include, cell.Exclude, i.Extra)
 }
 
 // asDifference tells verify which errors mean other bytes than were promised.
@@ -191,4 +194,31 @@ func asDifference(err error) error {
 			Err: errors.New("the copy there is damaged or was replaced: fetch it from another place")}
 	}
 	return err
+}
+
+// ReadReferrers reads the signatures and attestations that refer to a digest into
+// s. What cannot be read is among its problems; the error is for a place that
+// cannot be looked at.
+func ReadReferrers(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
+	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
+	if err != nil {
+		return err
+	}
+	s.Problems = problems
+	read := map[release.Digest]verify.SignatureLayer{}
+	for _, att := range found {
+		for _, l := range att.Layers {
+			if !verify.IsSignatureLayer(l.MediaType) {
+				continue
+			}
+			one, ok := read[l.Digest]
+			if !ok {
+				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
+				read[l.Digest] = one
+			}
+			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
+			s.Layers = append(s.Layers, one)
+		}
+	}
+	return ctx.Err()
 }
