@@ -34,14 +34,16 @@ internal/oci/ocitest: internal/tarball
 internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/verify: internal/release internal/tarball internal/checksum
+internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
 internal/trust: internal/release
+internal/publish: internal/release internal/checksum
 internal/dlib: internal/app internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/models models toolchain
 internal/measure:
 internal/loopback:
 internal/benchset: internal/loopback internal/measure
-cmd/releaser: internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/sbom internal/sign internal/trust internal/verify
 cmd/facerec: internal/app internal/app/picture internal/dlib internal/models models
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci/build

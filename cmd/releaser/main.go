@@ -39,6 +39,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
+	"facerec/internal/publish"
 	"facerec/internal/release"
 	"facerec/internal/text"
 	"facerec/internal/trust"
@@ -133,6 +134,7 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
 	var foreign *atomicfile.ForeignFileError
@@ -145,6 +147,8 @@ func exitCode(ctx context.Context, err error) int {
 		return coded.code
 	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.Is(err, fs.ErrExist):
 		return exitUsage
+	case errors.As(err, &refusal):
+		return exitDiffers
 	case errors.As(err, &mismatch):
 		return exitDiffers
 	case errors.As(err, &refused):

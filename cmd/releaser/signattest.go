@@ -11,7 +11,6 @@ import (
 
 	"facerec/internal/checksum"
 	"facerec/internal/release"
-	"facerec/internal/sbom"
 	"facerec/internal/sign"
 	"facerec/internal/verify"
 )

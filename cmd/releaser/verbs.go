@@ -13,6 +13,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.packVerb(),
 		a.keygenVerb(),
 		a.signVerb(),
+		a.publishVerb(),
 		a.verifyVerb(),
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),

@@ -34,7 +34,8 @@ type child struct {
 	done    chan struct{} // closed when it has ended
 	err     error         // how it ended; read after done
 
-	stop sync.Once
+	stop    sync.Once
+	onClose func() // after it has ended; may be nil
 }
 
 // start runs a program and waits until ready answers without an error. All that
@@ -131,6 +132,9 @@ func (c *child) Close() {
 		case <-time.After(stopTimeout):
 			_ = c.process.Kill()
 			<-c.done
+		}
+		if c.onClose != nil {
+			c.onClose()
 		}
 	})
 }

@@ -27,6 +27,7 @@ var pins = []pin{
 	{"cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"},
 	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"},
 	{"crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"},
+	{"gitea", giteaModule, "v1.26.0"},
 }
 
 func pinned(name string) (pin, error) {
@@ -112,6 +113,13 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 			err = rerr
 		}
 	}()
+	if p.pkg == giteaModule {
+		built, err := buildGitea(ctx, goTool, p.version, tmp, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return os.Rename(built, path)
+	}
 	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
 	cmd.Dir = tmp // away from any module or workspace
 	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")

@@ -39,6 +39,8 @@ type Config struct {
 	Epoch     int64    // seconds since 1970
 	Inputs    []string // lock files of what a build is made from, for the SBOM
 	BuildEnv  []string // environment variables that build_cmd sees besides the safe ones
+	Page      string   // where releases are published, see package publish; may be empty
+	Rolling   []string // patterns of image tags that move to the newest release
 
 	Versioning Versioning
 
@@ -234,6 +236,18 @@ func (d *decoder) config(root node) *Config {
 					d.complain(n.offset, p, "must not have placeholders, got %q", src)
 				}
 				c.Inputs = append(c.Inputs, src)
+			})
+		}},
+		field{"page", func(n node, p string) {
+			s, ok := d.text(n, p)
+			if ok && strings.TrimSpace(s) == "" {
+				d.complain(n.offset, p, "must not be empty")
+			}
+			c.Page = s
+		}},
+		field{"rolling_tags", func(n node, p string) {
+			d.list(n, p, func(n node, p string) {
+				c.Rolling = append(c.Rolling, d.pattern(n, p, []string{"major", "minor", "suffix", "lineage"}))
 			})
 		}},
 	)
@@ -618,6 +632,10 @@ func expand(pattern string, v Version, c Cell) string {
 			return string(v)
 		case "{tag}":
 			return v.Tag()
+		case "{major}":
+			return v.Major()
+		case "{minor}":
+			return v.Minor()
 		case "{lineage}":
 			return c.Lineage.Name
 		case "{suffix}":

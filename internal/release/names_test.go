@@ -97,7 +97,7 @@ func TestVersionOrder(t *testing.T) {
 	if !slices.Equal(order, shuffled) {
 		t.Errorf("got %v", shuffled)
 	}
-	if !Version("1.0.0-rc.1").Prerelease() || Version("1.0.0").Prerelease() || Version("r1-x").Prerelease() || Version("1.0").Semantic() {
+	if !Version("1.0.0-rc.1").IsPrerelease() || Version("1.0.0").IsPrerelease() || Version("r1-x").IsPrerelease() || Version("1.0").Semantic() {
 		t.Error("kinds of versions")
 	}
 }

@@ -2,6 +2,7 @@ package release
 
 import (
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -53,6 +54,23 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 		}
 	}
 	return out, nil
+}
+
+// RollingTags are the image tags of a lineage that move to this version when it
+// is published. A version 0.x has none that name only the major version, as its
+// minor versions need not be compatible; a pre-release has none at all, nor has a
+// version without an order.
+func (c *Config) RollingTags(v Version, l Lineage) []string {
+	var out []string
+	for _, pattern := range c.Rolling {
+		if !v.Semantic() || v.IsPrerelease() || v.Major() == "0" && strings.Contains(pattern, "{major}") && !strings.Contains(pattern, "{minor}") {
+			continue
+		}
+		if tag := expand(pattern, v, Cell{Lineage: l}); !slices.Contains(out, tag) {
+			out = append(out, tag)
+		}
+	}
+	return out
 }
 
 // Prefix is the top directory inside a cell's tarball.

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"regexp"
-	"strconv"
 	"strings"
 
 	"facerec/internal/text"
@@ -30,6 +29,62 @@ func ParseVersion(s string) (Version, error) {
 
 // Tag is the git tag of the release: the version with a leading "v".
 func (v Version) Tag() string { return "v" + string(v) }
+
+// IsPrerelease reports whether the version has a pre-release part.
+func (v Version) IsPrerelease() bool { return v.Semantic() && strings.Contains(string(v), "-") }
+
+// Compare orders versions as Semantic Versioning 2.0.0, section 11, does: -1 if
+// v comes before w, 0 if they are equal, 1 if it comes after. Versions that are not
+// semantic have no order: they are compared as text.
+func (v Version) Compare(w Version) int {
+	if !v.Semantic() || !w.Semantic() {
+		return strings.Compare(string(v), string(w))
+	}
+	a, preA, _ := strings.Cut(string(v), "-")
+	b, preB, _ := strings.Cut(string(w), "-")
+	if c := compareIdentifiers(a, b); c != 0 {
+		return c
+	}
+	switch {
+	case preA == "" || preB == "": // a release comes after its pre-releases
+		return strings.Compare(preB, preA)
+	}
+	return compareIdentifiers(preA, preB)
+}
+
+// compareIdentifiers compares what dots separate: numbers by value and before
+// words, words bytewise, and the shorter list first if all else is equal.
+func compareIdentifiers(a, b string) int {
+	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+	for i := range min(len(as), len(bs)) {
+		x, y := as[i], bs[i]
+		numX, numY := isNumber(x), isNumber(y)
+		switch {
+		case numX && numY:
+			x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+			if c := cmp.Or(cmp.Compare(len(x), len(y)), strings.Compare(x, y)); c != 0 {
+				return c
+			}
+		case numX:
+			return -1
+		case numY:
+			return 1
+		default:
+			if c := strings.Compare(x, y); c != 0 {
+				return c
+			}
+		}
+	}
+	return cmp.Compare(len(as), len(bs))
+}
+
+func isNumber(s string) bool { return s != "" && strings.Trim(s, "0123456789") == "" }
+
+// Major is the first number.
+func (v Version) Major() string { return strings.SplitN(string(v), ".", 3)[0] }
+
+// Minor is the second number.
+func (v Version) Minor() string { return strings.SplitN(string(v), ".", 3)[1] }
 
 // Versioning is how a project names its versions.
 type Versioning string
@@ -60,50 +115,3 @@ func (c *Config) ParseVersion(s string) (Version, error) {
 
 // Semantic reports whether the version is a semantic one, which has an order.
 func (v Version) Semantic() bool { return versionPattern.MatchString(string(v)) }
-
-// Prerelease reports whether the version is a semantic pre-release.
-func (v Version) Prerelease() bool { return v.Semantic() && strings.Contains(string(v), "-") }
-
-// Compare orders semantic versions as their specification does (semver.org,
-// section 11). Others have no order: the result is by text only.
-func (v Version) Compare(w Version) int {
-	if !v.Semantic() || !w.Semantic() {
-		return strings.Compare(string(v), string(w))
-	}
-	a, preA, _ := strings.Cut(string(v), "-")
-	b, preB, _ := strings.Cut(string(w), "-")
-	if c := compareIdentifiers(strings.Split(a, "."), strings.Split(b, ".")); c != 0 {
-		return c
-	}
-	switch {
-	case preA == preB:
-		return 0
-	case preA == "": // a release comes after its pre-releases
-		return 1
-	case preB == "":
-		return -1
-	}
-	return compareIdentifiers(strings.Split(preA, "."), strings.Split(preB, "."))
-}
-
-func compareIdentifiers(a, b []string) int {
-	for i := range min(len(a), len(b)) {
-		x, errX := strconv.ParseUint(a[i], 10, 64)
-		y, errY := strconv.ParseUint(b[i], 10, 64)
-		var c int
-		switch {
-		case errX == nil && errY == nil:
-			c = cmp.Compare(x, y)
-		case errX == nil: // numbers come before words
-			c = -1
-		case errY == nil:
-			c = 1
-		default:
-			c = strings.Compare(a[i], b[i])
-		}
-		if c != 0 {
-			return c
-		}
-	}
-	return cmp.Compare(len(a), len(b))
-}

@@ -1,0 +1,252 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/publish"
+	"facerec/internal/text"
+	"facerec/internal/verify"
+)
+
+type publishFlags struct {
+	page      string
+	notes     string
+	commit    string
+	dryRun    bool
+	verify    verifyFlags
+	reachable pageFlags
+}
+
+// publishAnswer is what publish --json prints.
+type publishAnswer struct {
+	Schema string `json:"schema"`
+	Page   string `json:"page"`
+	DryRun bool   `json:"dry_run,omitempty"`
+	publish.Result
+}
+
+func (a *app) publishVerb() *cobra.Command {
+	var f publishFlags
+	cmd := &cobra.Command{
+		Use:   "publish DIST",
+		Short: "Publish a signed release on its page, and never change what is published",
+		Long: `Bring the release in DIST to its page, by what is there:
+
+  missing    make a draft and go on with it
+  draft      upload what is missing, redo uploads that were cut, download all
+             assets, compare them with DIST, verify what was downloaded, publish
+  published  download all assets and compare them: the same bytes are success
+
+A run that was stopped anywhere is completed by running it again. A published
+release is never changed: one that differs is refused (exit 3) and the asset named.
+So are a draft with other bytes, an asset of another name, several of one name, a
+git tag that moved and a page of another project. The git tag must be on the page;
+deleting it turns its release into a draft, which is said.
+
+The page is --page, or page in config.json: the address of a repository on GitHub,
+Gitea or Forgejo, or dir:PATH, a directory for a web server. The token comes from
+RELEASER_TOKEN, GITHUB_TOKEN or GITEA_TOKEN, or --token-file.
+
+The notes are the section of CHANGELOG.md for the version, a table of the assets
+with their digests, and the command that verifies them. A version with a
+pre-release part is marked as a pre-release.`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return a.publish(cmd.Context(), args[0], f)
+		},
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.page, "page", "", "publish on `PAGE`: https://HOST/OWNER/REPOSITORY or dir:PATH (default: page in config.json)")
+	fl.StringVar(&f.notes, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md beside config.json)")
+	fl.StringVar(&f.commit, "commit", "", "full `ID` of the commit that the git tag must name")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
+	fl.StringVar(&f.verify.image, "image", "", "verify against images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
+	fl.BoolVar(&f.verify.fast, "fast", false, "verify tar streams only and do not make the compression again")
+	f.verify.trust.add(cmd)
+	f.verify.limits.add(cmd)
+	f.reachable.add(cmd)
+	return cmd
+}
+
+func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
+	c, err := a.load()
+	if err != nil {
+		return err
+	}
+	address := f.page
+	if address == "" {
+		address = c.config.Page
+	}
+	if address == "" {
+		return usage("no page: give --page, or set page in %s", a.configFile)
+	}
+	in := publish.Input{Commit: f.commit, DryRun: f.dryRun}
+	if in.Dist, err = publish.ReadDist(dir); err != nil {
+		return err
+	}
+	if p := in.Dist.Record.Project; p != c.config.ProjectName {
+		return &publish.Refusal{Subject: dir, Reason: fmt.Sprintf("expected a release of %s, got %s", c.config.ProjectName, text.Show(p))}
+	}
+	if in.Page, err = a.openPage(ctx, address, f.reachable, &in.Retry); err != nil {
+		return err
+	}
+	if in.Notes, err = a.releaseNotes(c, in.Dist, address, f); err != nil {
+		return err
+	}
+	in.Verify = func(ctx context.Context, dir string) error { return a.verifyQuietly(ctx, dir, f.verify) }
+	if err := in.Verify(ctx, dir); err != nil {
+		return err
+	}
+	if in.Temp, err = os.MkdirTemp("", "releaser-publish-"); err != nil {
+		return err
+	}
+	defer os.RemoveAll(in.Temp)
+	in.Progress = func(s publish.Step) { a.note("publish: %s", stepLine(s, f.dryRun)) }
+	result, err := publish.Publish(ctx, in)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.answer(publishAnswer{"releaser.publish/v1", in.Page.String(), f.dryRun, result})
+	}
+	a.sayPublished(in.Page, result, f.dryRun)
+	return nil
+}
+
+func (a *app) sayPublished(page publish.Page, r publish.Result, dryRun bool) {
+	switch {
+	case dryRun:
+		for _, s := range r.Steps {
+			a.say("%s", stepLine(s, true))
+		}
+	case r.Found == publish.Published:
+		a.say("%s  already published on %s, the same bytes", r.Tag, page)
+	default:
+		a.say("%s  published at %s", r.Tag, text.Show(r.URL))
+	}
+}
+
+func stepLine(s publish.Step, dryRun bool) string {
+	line := s.Action
+	if dryRun {
+		line = "would " + line
+	}
+	if s.Asset != "" {
+		line += fmt.Sprintf(" %s, %s", text.Show(s.Asset), text.Count(int(s.Size), "byte"))
+	}
+	return line
+}
+
+// openPage opens a page that can be published on.
+func (a *app) openPage(ctx context.Context, address string, f pageFlags, retry *publish.Retry) (publish.Page, error) {
+	o, err := a.pageOptions(f)
+	if err != nil {
+		return nil, err
+	}
+	*retry = o.Retry
+	reader, err := publish.Open(ctx, address, o)
+	if err != nil {
+		return nil, badAddress(err)
+	}
+	page, ok := reader.(publish.Page)
+	if !ok {
+		return nil, usage("page %s: a web server cannot be published on: name the directory that it serves, dir:PATH", address)
+	}
+	return page, nil
+}
+
+// badAddress makes an address that cannot be one a usage error.
+func badAddress(err error) error {
+	var e *publish.AddressError
+	if errors.As(err, &e) {
+		return usageError(err)
+	}
+	return err
+}
+
+// maxChangelog bounds what is read of CHANGELOG.md, in bytes.
+const maxChangelog = 16 << 20
+
+func (a *app) releaseNotes(c *chosen, d publish.Dist, address string, f publishFlags) (string, error) {
+	path := f.notes
+	if path == "" {
+		path = filepath.Join(c.root, publish.Changelog)
+	}
+	raw, err := atomicfile.ReadFile(path, maxChangelog)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", usage("%s not found: the notes of a release come from it", path)
+	}
+	if err != nil {
+		return "", err
+	}
+	section, err := publish.Section(string(raw), d.Record.Version)
+	if err != nil {
+		return "", usageError(fmt.Errorf("%s: %w", path, err))
+	}
+	return publish.Notes(section, d.Files, fetchCommand(c, d, address, f.verify.trust)), nil
+}
+
+// fetchCommand is the one command that gets and verifies the release.
+func fetchCommand(c *chosen, d publish.Dist, address string, trust trustFlags) string {
+	words := []string{"releaser", "fetch", "--all", shellWord(address + "@" + string(d.Record.Version))}
+	id := c.config.ExpectedIdentity(d.Record.Version)
+	switch {
+	case trust.key != "":
+		words = append(words, "--key", shellWord(strings.TrimSuffix(filepath.Base(trust.key), ".key")))
+	case id.Issuer != "" && id.SAN != "":
+		words = append(words, "--certificate-identity", shellWord(id.SAN), "--certificate-oidc-issuer", shellWord(id.Issuer))
+	}
+	if trust.noLog {
+		words = append(words, "--unsafe-no-transparency-log")
+	}
+	return strings.Join(words, " ")
+}
+
+// shellWord quotes a word for a POSIX shell if it needs that.
+func shellWord(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// verifyQuietly verifies a release directory and reports only failure, with the
+// exit code that verify would have and its first failed step.
+func (a *app) verifyQuietly(ctx context.Context, dir string, f verifyFlags) error {
+	f.cells = "all"
+	in := verify.Input{Fast: f.fast}
+	p := a.progress("verify")
+	defer p.close()
+	done, err := a.chooseImages(&in, f, p)
+	if err != nil {
+		return err
+	}
+	defer done()
+	report, err := a.verifyTarget(ctx, target{name: dir, dist: dir}, in, f)
+	if err != nil {
+		return err
+	}
+	if report.ExitCode == 0 {
+		return nil
+	}
+	for _, s := range report.Results {
+		if s.Status == verify.Fail {
+			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, text.Line(s.Text(), 800))}
+		}
+	}
+	for _, s := range report.Results {
+		if s.Status == verify.Skip {
+			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, text.Line(s.Text(), 800))}
+		}
+	}
+	return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, report.Verdict)}
+}
