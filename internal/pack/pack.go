@@ -273,12 +273,9 @@ func finish(dir string, record release.Record) error {
 const maxLock = 64 << 20
 
 // LockError says what is wrong with a lock file that config.json names.
-type LockError struct {
-	File string
-	Err  error
-}
+type LockError struct{ Err error }
 
-func (e *LockError) Error() string { return "lock file " + e.File + ": " + e.Err.Error() }
+func (e *LockError) Error() string { return e.Err.Error() }
 
 // Unwrap returns the reason.
 func (e *LockError) Unwrap() error { return e.Err }
@@ -293,11 +290,11 @@ func ReadLocks(root string, names []string) (sbom.Locks, error) {
 	for _, name := range names {
 		file := filepath.Join(root, filepath.FromSlash(name))
 		raw, err := atomicfile.ReadFile(file, maxLock)
-		if err == nil {
-			err = locks.Read(file, raw)
-		}
 		if err != nil {
-			return locks, &LockError{file, err}
+			return locks, &LockError{fmt.Errorf("lock file %w", err)}
+		}
+		if err := locks.Read(file, raw); err != nil {
+			return locks, &LockError{err}
 		}
 	}
 	return locks, nil
