@@ -43,9 +43,12 @@ ENV PATH=/usr/local/go/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 # Models and sample faces come first: they change least and take longest.
 COPY go.mod go.sum inputs.lock.json ./
 COPY tools/inputs tools/inputs
+COPY internal/atomicfile internal/atomicfile
 COPY internal/executable internal/executable
 COPY internal/inputs internal/inputs
 COPY internal/models internal/models
+COPY internal/release internal/release
+COPY internal/text internal/text
 COPY toolchain toolchain
 COPY models models
 COPY persons persons

@@ -63,11 +63,11 @@ bench: packages models samples releaser ## wall, CPU and peak memory of every st
 
 .PHONY: bench-archive
 bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum: CPU, wall, memory, bytes
-	$(GO) run ./tools/bench-archive
+	$(GO) run ./tools/bench archive
 
 .PHONY: bench-verify
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
-	$(GO) run ./tools/bench-verify $(if $(CELLS),-cells $(CELLS))
+	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
 .PHONY: reprotest
 reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
@@ -104,4 +104,4 @@ test-image: packages models samples releaser ## run the images that releaser bui
 
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
-	$(GO) run ./tools/bench-facerec
+	$(GO) run ./tools/bench facerec

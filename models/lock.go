@@ -1,6 +1,7 @@
-// Package models carries models.lock.json, the pins of the model files that
-// belong in this folder. facerec/internal/models reads it.
-package models
+// Package modelpins embeds models.lock.json, the pins of the model files that
+// belong in this directory. It has its own package because go:embed reaches
+// files below a package only; [facerec/internal/models] parses it.
+package modelpins
 
 import _ "embed"
 

@@ -68,7 +68,7 @@ func For(platform string) (Target, error) {
 		}
 		known = append(known, t.Platform)
 	}
-	return Target{}, fmt.Errorf("platform %q is not known: expected one of %s", platform, strings.Join(known, ", "))
+	return Target{}, fmt.Errorf("platform %q unknown, expected one of %s", platform, strings.Join(known, ", "))
 }
 
 // Targets lists every target, in a fixed order.

@@ -76,6 +76,7 @@ func TestScripts(t *testing.T) {
 			"flip":     flip,
 			"truncate": truncate,
 			"oneline":  oneLine,
+			"empty":    emptyDir,
 			"spoil":    spoil,
 			"tuf":      tufRepository,
 			"fault":    faultCommand,
@@ -122,6 +123,15 @@ func flip(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	raw[at] ^= 1
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), raw, 0o644))
+}
+
+// emptyDir DIR wants a directory to have nothing in it, hidden files neither.
+func emptyDir(ts *testscript.TestScript, neg bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	for _, e := range entries {
+		ts.Fatalf("%s has %s", args[0], e.Name())
+	}
 }
 
 // truncate FILE cuts a file in half.

@@ -76,7 +76,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
 		return err
 	}
-	report := verify.Image(in)
+	report := verify.Image(ctx, in)
 	if a.json {
 		raw, err := report.JSON()
 		if err != nil {

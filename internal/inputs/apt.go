@@ -8,10 +8,12 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // Apt is the ordinary apt client with a private configuration: its own
-// sources, lists and cache in a folder, so that it needs no root, waits for no
+// sources, lists and cache in a directory, so that it needs no root, waits for no
 // lock, and changes nothing on the machine. Trust stays apt's: signatures of
 // the archive are checked with the machine's keyrings.
 type Apt struct {
@@ -73,9 +75,20 @@ Acquire::https::Timeout "60";
 	return &Apt{dir: dir, suite: suite, arch: arch, src: src, say: s.say}, nil
 }
 
+// signedOnly undoes settings of the machine that let apt use an unsigned
+// archive. They are on the command line because it comes last in apt.conf(5)'s
+// order.
+var signedOnly = []string{
+	"-o", "APT::Get::AllowUnauthenticated=false",
+	"-o", "Acquire::AllowInsecureRepositories=false",
+	"-o", "Acquire::AllowWeakRepositories=false",
+	"-o", "Acquire::AllowDowngradeToInsecureRepositories=false",
+}
+
 // run calls one of apt's programs with the private configuration and gives its
 // standard output.
 func (a *Apt) run(ctx context.Context, dir string, args ...string) ([]byte, error) {
+	args = append(append([]string{args[0]}, signedOnly...), args[1:]...)
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(a.dir, "apt.conf"), "LC_ALL=C.UTF-8", "DEBIAN_FRONTEND=noninteractive")
@@ -94,17 +107,17 @@ func output(cmd *exec.Cmd) ([]byte, error) {
 
 // lastWords picks the line that says why a program failed: the first that says
 // "error" or begins with apt's "E:", else the last.
-func lastWords(text string) string {
-	lines := strings.FieldsFunc(strings.TrimSpace(text), func(r rune) bool { return r == '\n' })
+func lastWords(printed string) string {
+	lines := strings.FieldsFunc(strings.TrimSpace(printed), func(r rune) bool { return r == '\n' })
 	if len(lines) == 0 {
 		return ""
 	}
 	for _, l := range lines {
 		if strings.HasPrefix(l, "E: ") || strings.Contains(l, "error:") {
-			return ": " + strings.TrimSpace(l)
+			return ": " + text.Line(l, 500)
 		}
 	}
-	return ": " + strings.TrimSpace(lines[len(lines)-1])
+	return ": " + text.Line(lines[len(lines)-1], 500)
 }
 
 // update renews the lists.
@@ -142,9 +155,9 @@ func (a *Apt) download(ctx context.Context, dir, name, version string) error {
 	if _, err := a.run(ctx, dir, args...); err != nil {
 		now := ""
 		if v, verr := a.candidate(ctx, name); verr == nil && v != version {
-			now = fmt.Sprintf("; the suite has moved on to %s: run `go run ./tools/inputs relock`, or give --offline a folder made by `vendor` while it was there", v)
+			now = fmt.Sprintf("; the suite has moved on to %s: run `go run ./tools/inputs relock`, or give --offline a directory made by `vendor` while it was there", v)
 		}
-		return fmt.Errorf("%s %s is not to be had from %s: %w%s", name, version, a.suite, err, now)
+		return fmt.Errorf("%s %s is not available from %s: %w%s", name, version, a.suite, err, now)
 	}
 	return nil
 }

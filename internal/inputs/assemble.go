@@ -17,7 +17,7 @@ import (
 	"facerec/toolchain"
 )
 
-// Toolchain is a folder with everything that a static facerec of one cell is
+// Toolchain is a directory with everything that a static facerec of one cell is
 // compiled and linked with:
 //
 //	bin/cc, bin/c++   the compilers, wrapped (toolchain/cc.sh)
@@ -45,8 +45,8 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	if !contains(l.Lineages(), lineage) {
-		return nil, fmt.Errorf("lineage %q is not known: expected one of %s", lineage, strings.Join(l.Lineages(), ", "))
+	if !slices.Contains(l.Lineages(), lineage) {
+		return nil, fmt.Errorf("lineage %q unknown, expected one of %s", lineage, strings.Join(l.Lineages(), ", "))
 	}
 	pins, err := l.For(lineage, target.Debian)
 	if err != nil {
@@ -94,10 +94,10 @@ func (t *Toolchain) CXX() string { return filepath.Join(t.Dir, "bin", "c++") }
 func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin) error {
 	switch err := checkManifest(t.Dir); {
 	case err == nil:
-		s.say("toolchain: %s is there, %s", t.Dir, "every file's hash checked")
+		s.say("toolchain: %s found, %s", t.Dir, "every file's hash checked")
 		return nil
 	case !errors.Is(err, fs.ErrNotExist):
-		s.say("toolchain: %v; putting it together anew", err)
+		s.say("toolchain: %v; assembling it again", err)
 	}
 	if err := os.RemoveAll(t.Dir); err != nil {
 		return err
@@ -258,13 +258,13 @@ func writeWrappers(out string, t toolchain.Target) error {
 	return nil
 }
 
-// writeSources makes a folder of toolchain.Files below out, and gives the names in
+// writeSources makes a directory of toolchain.Files below out, and gives the names in
 // it as toolchain.Files has them.
-func writeSources(out, folder string) ([]string, error) {
-	if err := os.Mkdir(filepath.Join(out, folder), 0o755); err != nil {
+func writeSources(out, directory string) ([]string, error) {
+	if err := os.Mkdir(filepath.Join(out, directory), 0o755); err != nil {
 		return nil, err
 	}
-	names, err := fs.Glob(toolchain.Files, folder+"/*")
+	names, err := fs.Glob(toolchain.Files, directory+"/*")
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 )
 
@@ -20,7 +21,7 @@ type Program struct {
 
 // goTags are the tags of every build: dlib switches the engine on, the others
 // keep C's resolver and user database out of a static binary.
-const goTags = "dlib,netgo,osusergo"
+const goTags = "dlib,netgo,nodynamic,osusergo"
 
 // ldflags make the link external, static, stripped and without build id.
 func (t *Toolchain) ldflags(x []string) string {
@@ -97,7 +98,7 @@ func (t *Toolchain) TestCommand(ctx context.Context, cpu string, args []string) 
 	return cmd, nil
 }
 
-func runsHere(env []string) bool { return contains(env, "GOARCH="+runtime.GOARCH) }
+func runsHere(env []string) bool { return slices.Contains(env, "GOARCH="+runtime.GOARCH) }
 
 // goCommand is the go command of the PATH; it is the one that runs this tool.
 func goCommand() string { return "go" }

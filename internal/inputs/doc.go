@@ -9,7 +9,7 @@
 //	pin → Store (files by hash) → unpacked → toolchain → facerec
 //
 // Files come from the first of these that has them: the Store's cache, the
-// offline folder, Debian through the ordinary apt client. apt is called with
+// offline directory, Debian through the ordinary apt client. apt is called with
 // a configuration of its own (see Apt), so that nothing on the machine is
 // changed and no root is needed; only Packages installs, and says so.
 //

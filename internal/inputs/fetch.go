@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Get gives the path of a pinned file: from the cache, from the offline folder,
+// Get gives the path of a pinned file: from the cache, from the offline directory,
 // or fetched with apt. The file's hash has been checked when it returns.
 func (s *Store) Get(ctx context.Context, p Pin) (string, error) {
 	if path, ok := s.cached(p.SHA256); ok {
@@ -18,14 +18,14 @@ func (s *Store) Get(ctx context.Context, p Pin) (string, error) {
 	}
 	if s.Offline != "" {
 		from := filepath.Join(s.Offline, p.File)
-		path, err := s.takeFile(from, from, p.SHA256, p.Size, "fill the folder anew with `go run ./tools/inputs vendor DIR`")
+		path, err := s.takeFile(from, from, p.SHA256, p.Size, "fill the directory again with `go run ./tools/inputs vendor DIR`")
 		if os.IsNotExist(err) {
-			return "", fmt.Errorf("%s is missing in the offline folder %s: fill it with `go run ./tools/inputs vendor DIR` where there is a network", p.File, s.Offline)
+			return "", fmt.Errorf("%s is missing in the offline directory %s: fill it with `go run ./tools/inputs vendor DIR` where there is a network", p.File, s.Offline)
 		}
 		return path, err
 	}
 	var path string
-	err := s.fetched(ctx, p.Kind, p.Suite, p.Arch, p.Name, p.Version, func(dir string) (err error) {
+	err := s.fetched(ctx, p, func(dir string) (err error) {
 		from := filepath.Join(dir, p.File)
 		if _, err := os.Stat(from); err != nil {
 			return fmt.Errorf("%s %s of %s has no file %s: run `go run ./tools/inputs relock` and look at the difference", p.Name, p.Version, p.Suite, p.File)
@@ -36,12 +36,14 @@ func (s *Store) Get(ctx context.Context, p Pin) (string, error) {
 	return path, err
 }
 
-// fetched downloads a package into a folder that lives as long as use runs.
-func (s *Store) fetched(ctx context.Context, kind, suite, arch, name, version string, use func(dir string) error) error {
+// fetched downloads the package of a pin into a directory that exists while use
+// runs. The files' hashes are not checked.
+func (s *Store) fetched(ctx context.Context, p Pin, use func(dir string) error) error {
+	arch := p.Arch
 	if arch == "" || arch == "all" {
 		arch = hostDebianArch(ctx)
 	}
-	apt, err := s.apt(suite, arch, kind == "source")
+	apt, err := s.apt(p.Suite, arch, p.Kind == "source")
 	if err != nil {
 		return err
 	}
@@ -50,9 +52,9 @@ func (s *Store) fetched(ctx context.Context, kind, suite, arch, name, version st
 		return err
 	}
 	defer func() { _ = os.RemoveAll(tmp) }()
-	s.say("apt: fetching %s %s (%s, %s)", name, version, suite, arch)
-	stop := s.watch(tmp, name)
-	err = s.locked("apt", func() error { return apt.download(ctx, tmp, name, version) })
+	s.say("apt: fetching %s %s (%s, %s)", p.Name, p.Version, p.Suite, arch)
+	stop := s.watch(tmp, p.Name)
+	err = s.locked("apt", func() error { return apt.download(ctx, tmp, p.Name, p.Version) })
 	stop()
 	if err != nil {
 		return err
@@ -98,7 +100,7 @@ func sizeBelow(dir string) (n int64) {
 	return n
 }
 
-// tempDir makes a folder inside the store, so that renaming out of it works.
+// tempDir makes a directory inside the store, so that renaming out of it works.
 func (s *Store) tempDir(pattern string) (string, error) {
 	base := filepath.Join(s.Dir, "tmp")
 	if err := os.MkdirAll(base, 0o755); err != nil {

@@ -87,7 +87,7 @@ const faces = "f3f7aa833fb4a14a46fc48689f45b98d85ef72d6dfaf8bdc012b7d3c522a5426"
 var facesText = regexp.MustCompile(`(?m)^ *sout << "([A-Za-z0-9+/=]*)";`)
 
 // unpackFaces gives the weights that the detector's header has as text, unpacked by
-// hog/unpack.cc in the folder work, compiled for this machine with lib, its libdlib.a.
+// hog/unpack.cc in the directory work, compiled for this machine with lib, its libdlib.a.
 func unpackFaces(ctx context.Context, header, work, lib string) ([]byte, error) {
 	b, err := os.ReadFile(header)
 	if err != nil {

@@ -70,7 +70,7 @@ type Pin struct {
 var hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ParseLock reads inputs.lock.json and refuses unknown keys, unknown kinds,
-// malformed hashes, file names with a slash, and pins that stand twice.
+// malformed hashes, file names with a slash, and duplicate pins.
 func ParseLock(b []byte) (*Lock, error) {
 	var l Lock
 	dec := json.NewDecoder(bytes.NewReader(b))
@@ -108,7 +108,7 @@ func ParseLock(b []byte) (*Lock, error) {
 		}
 		key := p.Use + " " + p.File
 		if seen[key] {
-			return nil, fmt.Errorf("inputs lock: %s stands twice for %s", p.File, p.Use)
+			return nil, fmt.Errorf("inputs lock: %s is duplicated for %s", p.File, p.Use)
 		}
 		seen[key] = true
 	}

@@ -15,12 +15,13 @@ import (
 	"time"
 
 	"facerec/internal/models"
+	"facerec/internal/text"
 )
 
 // ModelOrigin says where missing models come from.
 type ModelOrigin struct {
 	Pin     *Pin   // Debian's source package, through apt; or
-	BaseURL string // a folder of NAME.bz2 files, over HTTP
+	BaseURL string // a directory of NAME.bz2 files, over HTTP
 }
 
 // Models puts the locked models into dir. One that is there already is hashed
@@ -38,10 +39,10 @@ func (s *Store) Models(ctx context.Context, lock models.Lock, dir string, from M
 			continue
 		}
 		if f.State != models.Missing {
-			s.say("models: %v; fetching it anew", f.Err())
+			s.say("models: %v; fetching it again", f.Err())
 		}
 		if cached, ok := s.cached(f.Model.SHA256); ok {
-			if err := copyTo(target, cached, 0o644); err != nil {
+			if err := copyTo(target, cached); err != nil {
 				return err
 			}
 			s.say("models: %s taken from the cache, hash checked", target)
@@ -66,7 +67,7 @@ func (s *Store) Models(ctx context.Context, lock models.Lock, dir string, from M
 	}
 	for _, m := range missing {
 		target := filepath.Join(dir, m.Name)
-		if err := copyTo(target, s.path(m.SHA256), 0o644); err != nil {
+		if err := copyTo(target, s.path(m.SHA256)); err != nil {
 			return err
 		}
 		s.say("models: wrote %s (%d bytes, hash checked)", target, m.Size)
@@ -85,7 +86,8 @@ func (s *Store) modelsDebian(ctx context.Context, missing []models.Model, pin Pi
 		return s.modelsTarball(ctx, missing, tarball)
 	}
 	s.say("models: Debian's source package %s %s carries them (%d MB to download)", pin.Name, pin.Version, pin.Size>>20)
-	return s.fetched(ctx, pin.Kind, pin.Suite, "", pin.Name, pin.Version, func(dir string) error {
+	pin.Arch = ""
+	return s.fetched(ctx, pin, func(dir string) error {
 		tarball := filepath.Join(dir, pin.File)
 		sum, size, err := hashFile(tarball)
 		if err != nil {
@@ -167,7 +169,7 @@ func (s *Store) modelHTTP(ctx context.Context, client *http.Client, url string, 
 	}
 	defer func() { err = errors.Join(err, resp.Body.Close()) }()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("models: %s answered %s, expected 200 OK (try --from debian)", url, resp.Status)
+		return fmt.Errorf("models: %s answered %s, expected 200 OK (try --from debian)", url, text.Line(resp.Status, 100))
 	}
 	_, err = s.take(unbzip(resp.Body, m), url, m.SHA256, m.Size, todoModel("the server"))
 	return err
@@ -179,9 +181,9 @@ func unbzip(r io.Reader, m models.Model) io.Reader {
 	return io.LimitReader(bzip2.NewReader(r), m.Size+1)
 }
 
-// modelsOffline looks in the offline folder for NAME, NAME.bz2 or the tarball.
+// modelsOffline looks in the offline directory for NAME, NAME.bz2 or the tarball.
 func (s *Store) modelsOffline(ctx context.Context, missing []models.Model, from ModelOrigin) error {
-	const todo = "fill the folder anew with `go run ./tools/inputs vendor DIR`"
+	const todo = "fill the directory again with `go run ./tools/inputs vendor DIR`"
 	var rest []models.Model
 	for _, m := range missing {
 		plain := filepath.Join(s.Offline, m.Name)
@@ -210,7 +212,7 @@ func (s *Store) modelsOffline(ctx context.Context, missing []models.Model, from 
 			return s.modelsTarball(ctx, rest, tarball)
 		}
 	}
-	return fmt.Errorf("%s is missing in the offline folder %s (nor is there a .bz2 of it, or Debian's tarball): fill the folder with `go run ./tools/inputs vendor DIR` where there is a network", rest[0].Name, s.Offline)
+	return fmt.Errorf("%s is missing in the offline directory %s (nor is there a .bz2 of it, or Debian's tarball): fill the directory with `go run ./tools/inputs vendor DIR` where there is a network", rest[0].Name, s.Offline)
 }
 
 // ctxReader ends reading when ctx is done.

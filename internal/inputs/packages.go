@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 )
 
@@ -29,13 +30,13 @@ func ParsePackages(text string, sections []string) ([]string, error) {
 		case section == "":
 			return nil, fmt.Errorf("packages.txt:%d: %q stands before the first [section]", n, line)
 		case strings.ContainsAny(line, " \t"):
-			return nil, fmt.Errorf("packages.txt:%d: %q, expected one package a line", n, line)
-		case contains(sections, section) && !contains(out, line):
+			return nil, fmt.Errorf("packages.txt:%d: %q, expected one package per line", n, line)
+		case slices.Contains(sections, section) && !slices.Contains(out, line):
 			out = append(out, line)
 		}
 	}
 	for _, s := range sections {
-		if !contains(known, s) {
+		if !slices.Contains(known, s) {
 			return nil, fmt.Errorf("packages.txt has no section %q: expected one of %s", s, strings.Join(known, ", "))
 		}
 	}
@@ -58,7 +59,7 @@ func (s *Store) Packages(ctx context.Context, names []string, log io.Writer) err
 	var prefix []string
 	if os.Geteuid() != 0 {
 		if _, err := exec.LookPath("sudo"); err != nil {
-			return fmt.Errorf("packages are missing and neither root nor sudo is to be had: have an administrator run `apt-get install %s`", strings.Join(missing, " "))
+			return fmt.Errorf("packages are missing and neither root nor sudo is available: have an administrator run `apt-get install %s`", strings.Join(missing, " "))
 		}
 		prefix = []string{"sudo"}
 	}
@@ -76,7 +77,7 @@ func (s *Store) Packages(ctx context.Context, names []string, log io.Writer) err
 	install := func() error { return apt(append([]string{"install", "--no-install-recommends"}, missing...)...) }
 	err := install()
 	if err != nil {
-		s.say("packages: that failed; reading the lists anew and trying once more")
+		s.say("packages: that failed; updating the lists and trying again")
 		err = errors.Join(apt("update"), install())
 	}
 	if err != nil {

@@ -127,7 +127,7 @@ func (s *Store) pinNow(ctx context.Context, w Want, arch string, was Pin) (Pin, 
 		p.Size, p.SHA256 = was.Size, was.SHA256
 		return p, nil
 	}
-	err = s.fetched(ctx, w.Kind, w.Suite, arch, w.Name, version, func(dir string) error {
+	err = s.fetched(ctx, p, func(dir string) error {
 		if p.File == "" {
 			m, err := filepath.Glob(filepath.Join(dir, "*.deb"))
 			if err != nil || len(m) != 1 {

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"image"
@@ -17,6 +16,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+
+	"facerec/internal/release"
 )
 
 // SamplesSchema is the first field of persons/samples.lock.json.
@@ -82,7 +83,7 @@ func ParseSamples(b []byte) (*Samples, error) {
 	}
 	for _, p := range photos {
 		if !samplePath.MatchString(p.File) || path.Ext(p.File) != ".jpg" {
-			return nil, fmt.Errorf("samples lock: photo %q, expected FOLDER/NAME.jpg", p.File)
+			return nil, fmt.Errorf("samples lock: photo %q, expected PERSON/NAME.jpg", p.File)
 		}
 		if !hexSum.MatchString(p.SHA256) {
 			return nil, fmt.Errorf("samples lock: %s has sha256 %q, expected 64 lower-case hexadecimal digits", p.File, p.SHA256)
@@ -125,7 +126,7 @@ func (s *Store) Samples(ctx context.Context, l *Samples, pin Pin, personsDir, im
 				return err
 			}
 			target := filepath.Join(personsDir, p.Name, path.Base(ph.File))
-			if err := writeAtomic(target, 0o644, func(w io.Writer) error { _, err := w.Write(b); return err }); err != nil {
+			if err := WriteFile(target, b); err != nil {
 				return err
 			}
 			n++
@@ -156,7 +157,7 @@ func (s *Store) Samples(ctx context.Context, l *Samples, pin Pin, personsDir, im
 		}
 		s.say("samples: %s has sha256 %s, not the pinned %s: its JPEG encoder is that of %s, the pin's that of %s; it shows the same", target, got, l.Picture.SHA256, runtime.Version(), l.Go)
 	}
-	if err := writeAtomic(target, 0o644, func(w io.Writer) error { _, err := w.Write(picture); return err }); err != nil {
+	if err := WriteFile(target, picture); err != nil {
 		return err
 	}
 	s.say("samples: wrote %s from %d other photos, hash %s", target, len(faces), sum(picture))
@@ -193,14 +194,13 @@ func readPhoto(root string, p Photo) ([]byte, error) {
 		return nil, fmt.Errorf("the package has no photo %s: %w", p.File, err)
 	}
 	if got := sum(b); got != p.SHA256 {
-		return nil, &WrongHash{File: p.File, Expected: p.SHA256, Got: got, Size: int64(len(b)), Todo: "the package's photo changed: pin it anew in samples.lock.json"}
+		return nil, &WrongHash{File: p.File, Expected: p.SHA256, Got: got, Size: int64(len(b)), Todo: "the package's photo changed: pin it again in samples.lock.json"}
 	}
 	return b, nil
 }
 
 func sum(b []byte) string {
-	h := sha256.Sum256(b)
-	return hex.EncodeToString(h[:])
+	return release.DigestOf(sha256.Sum256(b)).Hex()
 }
 
 // The picture: 1200×800 pixels, portraits of 330 in up to two rows of three on

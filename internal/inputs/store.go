@@ -2,22 +2,22 @@ package inputs
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/release"
 )
 
 // Store keeps fetched files by their SHA-256 below Dir, and everything derived
 // from them beside. Any number of processes may share one.
 type Store struct {
 	Dir     string   // made when needed
-	Offline string   // folder to take files from by name; when set, nothing is fetched
+	Offline string   // directory to take files from by name; when set, nothing is fetched
 	Mirror  string   // base of Debian's archive; empty means the machine's own
 	Say     Progress // may be nil
 
@@ -28,7 +28,7 @@ type Store struct {
 func DefaultDir() (string, error) {
 	base, err := os.UserCacheDir()
 	if err != nil {
-		return "", fmt.Errorf("no folder for the cache: %w (set XDG_CACHE_HOME or give --cache)", err)
+		return "", fmt.Errorf("no directory for the cache: %w (set XDG_CACHE_HOME or give --cache)", err)
 	}
 	return filepath.Join(base, "facerec", "inputs"), nil
 }
@@ -45,7 +45,7 @@ type WrongHash struct {
 	Expected, Got string // SHA-256 in hexadecimal
 	WantedSize    int64  // bytes, 0 when unknown
 	Size          int64  // bytes
-	Todo          string // ends the message
+	Todo          string // what to do, for Hint
 }
 
 func (e *WrongHash) Error() string {
@@ -53,26 +53,24 @@ func (e *WrongHash) Error() string {
 	if e.WantedSize > 0 {
 		msg += fmt.Sprintf(" (%d bytes)", e.WantedSize)
 	}
-	msg += fmt.Sprintf(", got %s (%d bytes)", e.Got, e.Size)
-	if e.Todo != "" {
-		msg += "; " + e.Todo
-	}
-	return msg
+	return msg + fmt.Sprintf(", got %s (%d bytes)", e.Got, e.Size)
 }
+
+// Hint returns what to do about it.
+func (e *WrongHash) Hint() string { return e.Todo }
 
 // hashFile gives the SHA-256 and the size of a file.
 func hashFile(path string) (sum string, size int64, err error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if err != nil {
 		return "", 0, err
 	}
-	defer func() { _ = f.Close() }()
-	h := sha256.New()
-	size, err = io.Copy(h, f)
-	if err != nil {
+	defer f.Close()
+	h := release.NewHasher()
+	if _, err := io.Copy(h, f); err != nil {
 		return "", 0, fmt.Errorf("read %s: %w", path, err)
 	}
-	return hex.EncodeToString(h.Sum(nil)), size, nil
+	return h.Digest().Hex(), h.Size(), nil
 }
 
 // cached gives the path of a file by hash if the store has it intact. A damaged
@@ -97,14 +95,13 @@ func (s *Store) path(sum string) string { return filepath.Join(s.Dir, "files", s
 // then gives it its name. name is for messages; todo ends a complaint.
 func (s *Store) take(r io.Reader, name, sum string, size int64, todo string) (string, error) {
 	path := s.path(sum)
-	err := writeAtomic(path, 0o644, func(w io.Writer) error {
-		h := sha256.New()
-		n, err := io.Copy(io.MultiWriter(w, h), r)
-		if err != nil {
+	err := write(path, func(w io.Writer) error {
+		h := release.NewHasher()
+		if _, err := io.Copy(io.MultiWriter(w, h), r); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if got := hex.EncodeToString(h.Sum(nil)); got != sum {
-			return &WrongHash{File: name, Expected: sum, Got: got, WantedSize: size, Size: n, Todo: todo}
+		if got := h.Digest().Hex(); got != sum {
+			return &WrongHash{File: name, Expected: sum, Got: got, WantedSize: size, Size: h.Size(), Todo: todo}
 		}
 		return nil
 	})
@@ -115,53 +112,30 @@ func (s *Store) take(r io.Reader, name, sum string, size int64, todo string) (st
 }
 
 func (s *Store) takeFile(from, name, sum string, size int64, todo string) (string, error) {
-	f, err := os.Open(from)
+	f, err := atomicfile.Open(from)
 	if err != nil {
 		return "", err
 	}
-	defer func() { _ = f.Close() }()
+	defer f.Close()
 	return s.take(f, name, sum, size, todo)
 }
 
-// writeAtomic writes a file through a temporary one in the same folder, synced
-// and renamed. When fill fails nothing is left behind.
-func writeAtomic(path string, mode fs.FileMode, fill func(io.Writer) error) (err error) {
+// write makes a file and the directories above it.
+func write(path string, fill func(io.Writer) error) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(path), ".new-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = tmp.Close()
-			_ = os.Remove(tmp.Name())
-		}
-	}()
-	if err = fill(tmp); err != nil {
-		return err
-	}
-	if err = tmp.Chmod(mode); err != nil {
-		return err
-	}
-	if err = tmp.Sync(); err != nil {
-		return err
-	}
-	if err = tmp.Close(); err != nil {
-		return err
-	}
-	return os.Rename(tmp.Name(), path)
+	return atomicfile.Write(path, 0o644, fill)
 }
 
 // copyTo puts a stored file at path, atomically.
-func copyTo(path, from string, mode fs.FileMode) error {
-	return writeAtomic(path, mode, func(w io.Writer) error {
-		f, err := os.Open(from)
+func copyTo(path, from string) error {
+	return write(path, func(w io.Writer) error {
+		f, err := atomicfile.Open(from)
 		if err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
+		defer f.Close()
 		_, err = io.Copy(w, f)
 		return err
 	})
@@ -196,5 +170,5 @@ func WriteFile(path string, b []byte) error { return WriteFileFrom(path, bytes.N
 
 // WriteFileFrom writes what r gives to path, atomically.
 func WriteFileFrom(path string, r io.Reader) error {
-	return writeAtomic(path, 0o644, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
+	return write(path, func(w io.Writer) error { _, err := io.Copy(w, r); return err })
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -96,7 +97,7 @@ func TestParsePackages(t *testing.T) {
 		t.Fatal(err)
 	}
 	build, err := ParsePackages(string(text), []string{"build"})
-	if err != nil || !contains(build, "g++") || contains(build, "qemu-user-static") {
+	if err != nil || !slices.Contains(build, "g++") || slices.Contains(build, "qemu-user-static") {
 		t.Errorf("build: %v, %v", build, err)
 	}
 	got, err := ParsePackages("# x\n[a]\none # why\n\ntwo\n[b]\none\nthree\n", []string{"a", "b"})
@@ -126,7 +127,7 @@ func TestEnv(t *testing.T) {
 		}
 	}
 	for _, want := range []string{"CC=/t/bin/cc", "CXX=/t/bin/c++", "GOARCH=arm", "GOARM=7", "CGO_ENABLED=1", "GOFLAGS="} {
-		if !contains(env, want) {
+		if !slices.Contains(env, want) {
 			t.Errorf("no %s", want)
 		}
 	}
@@ -207,7 +208,7 @@ func TestBuiltBinaries(t *testing.T) {
 }
 
 // builtHere finds what make facerec and releaser build left, each for the machine
-// that its header names: a wrong one in a cell's folder is for releaser to find.
+// that its header names: a wrong one in a cell's directory is for releaser to find.
 func builtHere(t *testing.T) string {
 	t.Helper()
 	var list []string

@@ -8,7 +8,7 @@
 //   - [NewRegistry]: distribution's registry, the one most registries are made of.
 //   - [NewSigstore]: Fulcio (the certificate authority, with a root and an
 //     intermediate of its own), Rekor version 2 (the transparency log, on tiles in
-//     a folder), the timestamp authority, each the released program in a process
+//     a directory), the timestamp authority, each the released program in a process
 //     of its own.
 //   - [NewIssuer]: an OpenID Connect issuer, in process, that vouches for whomever
 //     it is told to. What Fulcio asks of it, it answers; nothing more.
@@ -25,11 +25,11 @@
 // # Where it comes from
 //
 // [Tool] builds the programs once with "go install MODULE@VERSION", pinned in
-// one table, into the user's cache folder. The first time takes minutes, every
+// one table, into the user's cache directory. The first time takes minutes, every
 // other none.
 //
 // # How it ends
 //
-// Everything keeps its state in the folder it was given. Close stops it; if the
+// Everything keeps its state in the directory it was given. Close stops it; if the
 // parent dies without, the kernel stops the children (Linux).
 package loopback

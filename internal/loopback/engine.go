@@ -43,7 +43,7 @@ func NewEngine(ctx context.Context, dir string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	// A socket's path is at most 108 bytes long, test folders are longer.
+	// A socket's path is at most 108 bytes long, test directories are longer.
 	run, err := os.MkdirTemp("", "engine")
 	if err != nil {
 		return nil, err

@@ -42,7 +42,7 @@ func NewRegistry(ctx context.Context, dir string) (*Registry, error) {
 // Close stops the registry. Its storage stays.
 func (r *Registry) Close() { r.child.Close() }
 
-// registryConfig takes the storage folder and the port. The secret only spares
+// registryConfig takes the storage directory and the port. The secret only spares
 // a warning: it is what several registries behind one address would share.
 const registryConfig = `version: 0.1
 log: {level: warn, accesslog: {disabled: true}}

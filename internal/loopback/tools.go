@@ -50,7 +50,7 @@ func (p pin) path() (string, error) {
 	return filepath.Join(cache, "facerec", "tools", p.name+"@"+p.version, p.name), nil
 }
 
-// Built says whether a tool is in the cache already, so that Tool would return
+// Built reports whether a tool is in the cache already, so that Tool would return
 // at once.
 func Built(name string) bool {
 	p, err := pinned(name)
@@ -133,7 +133,7 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 		return err
 	}
 	if len(built) != 1 {
-		return fmt.Errorf("go install %s@%s: want one program, got %d", p.pkg, p.version, len(built))
+		return fmt.Errorf("go install %s@%s: expected one program, got %d", p.pkg, p.version, len(built))
 	}
 	return os.Rename(built[0], path)
 }

@@ -38,7 +38,7 @@ func flipped(b []byte) []byte {
 func TestHeal(t *testing.T) {
 	for name, tt := range map[string]struct {
 		found map[string][]byte
-		want  []State // of what is mended, in the lock's order
+		want  []State // of what is repaired, in the lock's order
 	}{
 		"wiped":        {nil, []State{Missing, Missing}},
 		"whole":        {map[string][]byte{"big.dat": bigModel, "tiny.dat": tinyModel}, nil},
@@ -46,7 +46,7 @@ func TestHeal(t *testing.T) {
 		"empty":        {map[string][]byte{"big.dat": bigModel, "tiny.dat": {}}, []State{WrongSize}},
 		"too long":     {map[string][]byte{"big.dat": bigModel, "tiny.dat": append(bytes.Clone(tinyModel), 0)}, []State{WrongSize}},
 		"one bit":      {map[string][]byte{"big.dat": flipped(bigModel), "tiny.dat": tinyModel}, []State{WrongHash}},
-		"left behind":  {map[string][]byte{"big.dat": bigModel, "tiny.dat": tinyModel, ".big.dat.ABCDEFGH.tmp": []byte("half")}, nil},
+		"left behind":  {map[string][]byte{"big.dat": bigModel, "tiny.dat": tinyModel, ".partial-ABCDEFGH": []byte("half")}, nil},
 		"other things": {map[string][]byte{"big.dat": bigModel, "notes.txt": []byte("mine"), ".hidden.tmp": []byte("mine")}, []State{Missing}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,20 +59,20 @@ func TestHeal(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			mended, err := Heal(t.Context(), dir, baked, twoModels)
+			repaired, err := Heal(t.Context(), dir, baked, twoModels)
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []State
-			for _, f := range mended {
+			for _, f := range repaired {
 				got = append(got, f.State)
 			}
 			if len(got) != len(tt.want) {
-				t.Fatalf("mended %v, expected %v", got, tt.want)
+				t.Fatalf("repaired %v, expected %v", got, tt.want)
 			}
 			for i := range got {
 				if got[i] != tt.want[i] {
-					t.Errorf("mended %v, expected %v", got, tt.want)
+					t.Errorf("repaired %v, expected %v", got, tt.want)
 				}
 			}
 			if err := Verify(os.DirFS(dir), twoModels).Err(); err != nil {
@@ -87,7 +87,7 @@ func TestHeal(t *testing.T) {
 					t.Errorf("%s was touched", name)
 				}
 			}
-			for _, f := range mended {
+			for _, f := range repaired {
 				if fi, err := os.Stat(filepath.Join(dir, f.Model.Name)); err != nil || fi.Mode().Perm() != 0o644 {
 					t.Errorf("%v, %v", fi.Mode(), err)
 				}
@@ -96,7 +96,7 @@ func TestHeal(t *testing.T) {
 	}
 }
 
-// A link in the folder is replaced, and what it points at is left alone.
+// A link in the directory is replaced, and what it points at is left alone.
 func TestHealReplacesLinks(t *testing.T) {
 	dir, outside := t.TempDir(), filepath.Join(t.TempDir(), "precious")
 	if err := os.WriteFile(outside, []byte("precious"), 0o644); err != nil {
@@ -121,7 +121,7 @@ func TestHealFails(t *testing.T) {
 		source fs.FS
 		says   string
 	}{
-		"source missing":   {fstest.MapFS{"big.dat": {Data: bigModel}}, "of no use"},
+		"source missing":   {fstest.MapFS{"big.dat": {Data: bigModel}}, "unusable"},
 		"source truncated": {fstest.MapFS{"big.dat": {Data: bigModel}, "tiny.dat": {Data: tinyModel[:3]}}, "got 3 with"},
 		"source flipped":   {fstest.MapFS{"big.dat": {Data: bigModel}, "tiny.dat": {Data: flipped(tinyModel)}}, "expected 9 bytes with sha256"},
 		"source endless":   {fstest.MapFS{"big.dat": {Data: bigModel}, "tiny.dat": {Data: bigModel}}, "got 10 with"},
@@ -132,13 +132,13 @@ func TestHealFails(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "tiny.dat"), was, 0o644); err != nil {
 				t.Fatal(err)
 			}
-			mended, err := Heal(t.Context(), dir, tt.source, twoModels)
+			repaired, err := Heal(t.Context(), dir, tt.source, twoModels)
 			var source *SourceError
 			if !errors.As(err, &source) || source.Name != "tiny.dat" || !strings.Contains(err.Error(), tt.says) || strings.Contains(err.Error(), "\n") {
 				t.Errorf("%v", err)
 			}
-			if len(mended) != 1 || mended[0].Model.Name != "big.dat" {
-				t.Errorf("mended %v", mended)
+			if len(repaired) != 1 || repaired[0].Model.Name != "big.dat" {
+				t.Errorf("repaired %v", repaired)
 			}
 			if got, err := os.ReadFile(filepath.Join(dir, "tiny.dat")); err != nil || !bytes.Equal(got, was) {
 				t.Errorf("now there is %q, %v", got, err)
@@ -149,11 +149,11 @@ func TestHealFails(t *testing.T) {
 		})
 	}
 	if _, err := Heal(t.Context(), filepath.Join(t.TempDir(), "none"), baked, twoModels); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("no folder: %v", err)
+		t.Errorf("no directory: %v", err)
 	}
 }
 
-// TestHealTogether heals one folder from many sides while somebody reads it:
+// TestHealTogether heals one directory from many sides while somebody reads it:
 // at no time is there a file that is not whole.
 func TestHealTogether(t *testing.T) {
 	dir := t.TempDir()
@@ -177,11 +177,11 @@ func TestHealTogether(t *testing.T) {
 	var total sync.Map
 	for i := range 8 {
 		healers.Go(func() {
-			mended, err := Heal(t.Context(), dir, baked, twoModels)
+			repaired, err := Heal(t.Context(), dir, baked, twoModels)
 			if err != nil {
 				t.Error(err)
 			}
-			total.Store(i, len(mended))
+			total.Store(i, len(repaired))
 		})
 	}
 	healers.Wait()
@@ -192,7 +192,7 @@ func TestHealTogether(t *testing.T) {
 	n := 0
 	total.Range(func(_, v any) bool { n += v.(int); return true })
 	if n != 2 {
-		t.Errorf("%d files mended by 8 at once, expected that each is mended once", n)
+		t.Errorf("%d files repaired by 8 at once, expected that each is repaired once", n)
 	}
 	if err := Verify(os.DirFS(dir), twoModels).Err(); err != nil {
 		t.Error(err)

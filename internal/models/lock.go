@@ -1,5 +1,5 @@
 // Package models knows which model files facerec needs, and whether those in a
-// folder are the pinned ones.
+// directory are the pinned ones.
 //
 // The pins stand in models/models.lock.json: for each file its name, size in
 // bytes, SHA-256, licence, origin and what needs it. The same text is compiled
@@ -15,7 +15,7 @@ import (
 	"regexp"
 	"strings"
 
-	data "facerec/models"
+	modelpins "facerec/models"
 )
 
 // Schema is the first field of models.lock.json.
@@ -88,7 +88,7 @@ func Parse(b []byte) (Lock, error) {
 
 // Pinned is the lock compiled into the program.
 func Pinned() Lock {
-	l, err := Parse(data.LockJSON)
+	l, err := Parse(modelpins.LockJSON)
 	if err != nil { // a test parses it too
 		panic(err)
 	}
@@ -114,5 +114,5 @@ func (l Lock) FindOrigin(name string) (Origin, error) {
 		}
 		known = append(known, o.Name)
 	}
-	return Origin{}, fmt.Errorf("origin %q is not known: expected one of %s", name, strings.Join(known, ", "))
+	return Origin{}, fmt.Errorf("origin %q unknown, expected one of %s", name, strings.Join(known, ", "))
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"testing/fstest"
 
-	data "facerec/models"
+	modelpins "facerec/models"
 )
 
 func TestPinned(t *testing.T) {
@@ -66,7 +66,7 @@ func TestParseRefuses(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	f.Add(data.LockJSON)
+	f.Add(modelpins.LockJSON)
 	f.Add([]byte(`{"schema":"facerec/models/v1","models":[{"name":"a","size":1,"sha256":""}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l, err := Parse(b)

@@ -3,6 +3,7 @@ package pack
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"facerec/internal/oci"
@@ -196,28 +197,31 @@ func asDifference(err error) error {
 	return err
 }
 
-// ReadReferrers reads the signatures and attestations that refer to a digest into
-// s. What cannot be read is among its problems; the error is for a place that
-// cannot be looked at.
+// ReadReferrers lists the signatures and attestations that refer to a digest in
+// s; each is read when it is verified. What cannot be read is among its problems;
+// the error is for a place that cannot be looked at.
 func ReadReferrers(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
 	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
 	if err != nil {
 		return err
 	}
 	s.Problems = problems
-	read := map[release.Digest]verify.SignatureLayer{}
+	seen := map[string]bool{}
 	for _, att := range found {
 		for _, l := range att.Layers {
 			if !verify.IsSignatureLayer(l.MediaType) {
 				continue
 			}
-			one, ok := read[l.Digest]
-			if !ok {
-				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
-				read[l.Digest] = one
+			// The same bytes may be listed twice, with other annotations.
+			key := fmt.Sprint(l.Digest, l.MediaType, l.Annotations)
+			if seen[key] {
+				continue
 			}
-			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
-			s.Layers = append(s.Layers, one)
+			seen[key] = true
+			s.Layers = append(s.Layers, verify.SignatureLayer{
+				Place: att.Place, MediaType: l.MediaType, Annotations: l.Annotations,
+				Read: func(ctx context.Context) ([]byte, error) { return att.Read(ctx, l, verify.MaxBundle) },
+			})
 		}
 	}
 	return ctx.Err()

@@ -1,133 +1,113 @@
-// Bench measures every step of the demo's chain, as whole processes: wall and
-// CPU seconds and peak memory, the median of some runs.
+// Bench measures facerec and releaser as whole processes and prints tables.
 //
-//	go run ./tools/bench [-n 3] [-cells dlib19/linux/amd64]
+//	go run ./tools/bench [chain]  [-n 3] [-cells dlib19/linux/amd64]
+//	go run ./tools/bench archive  [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
+//	go run ./tools/bench archive  -scaling
+//	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
+//	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec]
 //
-// It needs bin/releaser, models and samples (make releaser models samples). The
-// registry runs in this process, so a push or pull counts only its client.
-// Figures are for comparing runs on one machine; nothing is judged here.
+// CPU seconds are the sum over all processes that a command waited for, as the
+// kernel counts them; peak memory is that of the largest of these processes.
+// Alternatives run in turn (A B A B), and the tables show medians and ratios.
+// Figures are for comparing runs on one machine; nothing passes or fails here.
+//
+// # chain
+//
+// Every step of `make demo`. It needs bin/releaser, models and samples (make
+// releaser models samples). The registry runs in this process, so a push or
+// pull counts its client only.
+//
+// # archive
+//
+// releaser pack and releaser verify against a shell script of stock tools that
+// handles one cell at a time:
+//
+//	crane export | tar -x, tar | gzip -n, sha256sum        to build
+//	crane export | tar -x, tar | gzip -n | cmp             to verify
+//
+// Both read their images from the distribution registry on loopback, through a
+// proxy that counts bytes. The set "cells" has two lineages of three platforms,
+// each lineage with its own float weights (the pinned models if present, then
+// values from a normal distribution, as trained weights have), static Go
+// programs for each architecture, and small files. "small" is one image with
+// very many small files; "small-six" is six images that share them. With
+// -scaling, releaser pack alone runs on larger and larger sets.
+//
+// # verify
+//
+// releaser verify-blob against cosign verify-blob, with the same checksums.txt,
+// bundle, trusted root and identity; and releaser verify, exact and with --fast,
+// against a shell script that does the same with cosign, sha256sum, crane, tar,
+// gzip and cmp. The release is the set "cells", signed keyless by a Sigstore on
+// loopback that is idle while commands are measured.
+//
+// # facerec
+//
+// facerec against go-face as upstream compiles it (-O3 -march=native, OpenBLAS),
+// and against the same C++ compiled for any x86-64. It needs bin/facerec and the
+// models (make facerec models), a C++ compiler and, from Debian, unpacked and
+// not installed, OpenBLAS and dlib's example portraits. What it fetches and
+// compiles stays in build/bench-facerec.
+//
+// The other programs are tools/bench/upstream: it loads the models and runs one
+// Recognizer over every picture, as go-face's documentation shows. It has no
+// gallery, cache or report. OpenBLAS is limited to one thread, so that the work
+// of one core is compared. All programs link Debian's libdlib.a without LAPACK;
+// the others use dlib's own HOG detector from its headers.
+//
+// "One more" rows are the difference between a run over many pictures and a run
+// over one, divided by the number of additional pictures: start-up cost cancels
+// out. Wall times mean little on a busy machine.
 package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
-	"runtime"
+	"slices"
+	"strings"
 	"syscall"
-	"text/tabwriter"
 
-	"facerec/internal/loopback"
-	"facerec/internal/measure"
-	"facerec/internal/release"
+	"facerec/tools/bench/internal/measure"
 )
+
+// benchmark is one table or a group of them.
+type benchmark struct {
+	name string
+	run  func(ctx context.Context, flags *flag.FlagSet, args []string) error
+}
+
+// benchmarks are what this program measures; the first is the default.
+var benchmarks = []benchmark{
+	{"chain", benchChain},
+	{"archive", benchArchive},
+	{"verify", benchVerify},
+	{"facerec", benchFacerec},
+}
 
 func main() {
 	measure.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx); err != nil {
+	switch err := run(ctx, os.Args[1:]); {
+	case errors.Is(err, flag.ErrHelp):
+	case err != nil:
 		fmt.Fprintf(os.Stderr, "bench: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-// step is one program call that is measured.
-type step struct {
-	name string
-	dir  string
-	args []string
-}
-
-func run(ctx context.Context) error {
-	n := flag.Int("n", 3, "runs of each step")
-	cells := flag.String("cells", "dlib19/linux/amd64", "which cells")
-	flag.Parse()
-	top, err := os.Getwd()
-	if err != nil {
-		return err
-	}
-	work, err := os.MkdirTemp("", "bench-")
-	if err != nil {
-		return err
-	}
-	defer os.RemoveAll(work)
-	registry, err := loopback.NewInProcess(filepath.Join(work, "registry"), "")
-	if err != nil {
-		return err
-	}
-	defer registry.Close()
-	host := registry.Addr
-	releaser := filepath.Join(top, "bin", "releaser")
-	layout, dist, key := filepath.Join(work, "oci"), filepath.Join(work, "dist"), filepath.Join(work, "key")
-	chain := []step{
-		{"build", top, []string{releaser, "build", "-q", "--cells", *cells, "--out", layout}},
-		{"push", top, []string{releaser, "push", "-q", layout, host + "/facerec/facerec"}},
-		{"pack", top, []string{releaser, "pack", "-q", "--cells", *cells, "--registry", host, "--out", dist}},
-		{"sign", top, []string{releaser, "sign", "-q", dist, "--key", key + ".key"}},
-		{"verify", top, []string{releaser, "verify", "-q", dist, "--key", key + ".pub", "--unsafe-no-transparency-log"}},
-	}
-	if _, err := measure.Run(ctx, measure.Command{Args: []string{releaser, "keygen", key}}); err != nil {
-		return err
-	}
-	fmt.Printf("%s, %s/%s, %d CPUs; %d runs, medians\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "STEP\tWALL s\tCPU s\tPEAK MB\t")
-	for _, s := range chain {
-		if err := median(ctx, w, *n, s); err != nil {
-			return err
+func run(ctx context.Context, args []string) error {
+	chosen := benchmarks[0]
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		i := slices.IndexFunc(benchmarks, func(b benchmark) bool { return b.name == args[0] })
+		if i < 0 {
+			return fmt.Errorf("unknown benchmark %q, expected chain, archive, verify or facerec", args[0])
 		}
+		chosen, args = benchmarks[i], args[1:]
 	}
-	folder, err := unpack(ctx, work, dist)
-	if err != nil {
-		return err
-	}
-	program := filepath.Join(folder, "facerec")
-	for _, s := range []step{
-		{"facerec start", folder, []string{program, "version"}},
-		{"facerec load, detect 1 picture", folder, []string{program, "detect", "-q", "images/unknown.jpg"}},
-		{"facerec enrol 16 photos, no cache", folder, []string{program, "enroll", "-q", "--cache", "off"}},
-		{"facerec recognise, no cache", folder, []string{program, "recognize", "-q", "--cache", "off", "images/unknown.jpg"}},
-		{"facerec recognise, warm cache", folder, []string{program, "recognize", "-q", "--cache", filepath.Join(work, "cache"), "images/unknown.jpg"}},
-	} {
-		if err := median(ctx, w, *n, s); err != nil {
-			return err
-		}
-	}
-	return w.Flush()
-}
-
-// unpack gives the folder of the first tarball.
-func unpack(ctx context.Context, work, dist string) (string, error) {
-	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
-	if err != nil {
-		return "", err
-	}
-	record, err := release.ParseRecord(raw)
-	if err != nil {
-		return "", err
-	}
-	cell := record.Cells[0]
-	if out, err := exec.CommandContext(ctx, "tar", "-xzf", filepath.Join(dist, cell.Asset), "-C", work).CombinedOutput(); err != nil {
-		return "", fmt.Errorf("tar: %w: %s", err, out)
-	}
-	return filepath.Join(work, cell.Prefix), nil
-}
-
-func median(ctx context.Context, w io.Writer, n int, s step) error {
-	var all []measure.Figures
-	for range n {
-		f, err := measure.Run(ctx, measure.Command{Args: s.args, Dir: s.dir})
-		if err != nil {
-			return fmt.Errorf("%s: %w", s.name, err)
-		}
-		all = append(all, f)
-	}
-	f := measure.Median(all)
-	_, err := fmt.Fprintf(w, "%s\t%.2f\t%.2f\t%.0f\t\n", s.name, f.Wall, f.CPU, f.Peak)
-	return err
+	return chosen.run(ctx, flag.NewFlagSet("bench "+chosen.name, flag.ContinueOnError), args)
 }

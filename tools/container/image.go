@@ -41,7 +41,7 @@ type builder struct {
 func image(ctx context.Context, config *release.Config, args []string) error {
 	flags := flag.NewFlagSet("container image", flag.ContinueOnError)
 	name := flags.String("cell", "dlib19/linux/amd64", "LINEAGE/OS/ARCH[/VARIANT]")
-	out := flags.String("out", "build/image", "folder for the image and what it is compared with")
+	out := flags.String("out", "build/image", "directory for the image and what it is compared with")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err}
 	}
@@ -79,7 +79,7 @@ func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "container: "+form
 // even while somebody edits, and neither reads what the other made.
 func (b *builder) source() string { return filepath.Join(b.out, "source") }
 
-// beside are the folders that a copy does without: git's and what was built.
+// beside are the directories that a copy does without: git's and what was built.
 var beside = []string{".git", "bin", "build", "dist"}
 
 func (b *builder) snapshot() error {
@@ -222,7 +222,7 @@ func (b *builder) golang() error {
 	return b.local(goImage, root, "/usr/local/go")
 }
 
-// local makes an image of one tarball or folder, unless it has been made
+// local makes an image of one tarball or directory, unless it has been made
 // from the same one: the label says from what.
 func (b *builder) local(name, from, dest string) error {
 	mark := from
@@ -318,7 +318,7 @@ func (b *builder) host() error {
 	return b.show("bin/releaser", "--config", filepath.Join(b.source(), "config.json"), "build", "--cells", b.cell.String(), "--out", b.release())
 }
 
-// compare says whether both are the same: every entry of /app, and what the
+// compare reports whether both are the same: every entry of /app, and what the
 // image is configured to run.
 func (b *builder) compare() error {
 	err := b.show("bin/releaser", "diff", "--path", b.config.Extract.Path, "--platform", b.cell.Platform.String(),

@@ -12,7 +12,7 @@
 // of the sources. It leaves both images as OCI layouts in --out. State of buildah, the root file system and the builder's
 // caches are kept in $XDG_CACHE_HOME/facerec/container.
 //
-// stage lays a cell's image out in a folder; the Dockerfile calls it.
+// stage lays a cell's image out in a directory; the Dockerfile calls it.
 //
 // Exit codes: 0 both are the same · 1 could not do it · 2 usage · 3 something
 // differs · 5 not checked, because buildah or mmdebstrap are not to be had ·
@@ -71,7 +71,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	raw, err := os.ReadFile("config.json")
 	if err != nil {
-		return fmt.Errorf("run this in the repository's top folder: %w", err)
+		return fmt.Errorf("run this in the repository's top directory: %w", err)
 	}
 	config, err := release.Parse("config.json", raw)
 	if err != nil {

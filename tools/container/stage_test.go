@@ -125,7 +125,7 @@ func TestStageRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := lay(config, cell, root, t.TempDir()); !errors.Is(err, fs.ErrExist) {
-		t.Errorf("into a folder that is there: got %v, want %v", err, fs.ErrExist)
+		t.Errorf("into a directory that is there: got %v, want %v", err, fs.ErrExist)
 	}
 	other, err := oneCell(config, "new/linux/amd64")
 	if err != nil {

@@ -80,7 +80,7 @@ func run(ctx context.Context) error {
 	}
 	raw, err := os.ReadFile("config.json")
 	if err != nil {
-		return fmt.Errorf("run this in the repository's top folder: %w", err)
+		return fmt.Errorf("run this in the repository's top directory: %w", err)
 	}
 	config, err := release.Parse("config.json", raw)
 	if err != nil {
@@ -243,22 +243,22 @@ func (d *demo) recognise(dist string, cell release.RecordCell) (recognised, erro
 	if out, err := tar.CombinedOutput(); err != nil {
 		return recognised{}, fmt.Errorf("tar: %w: %s", err, out)
 	}
-	folder := filepath.Join(where, cell.Prefix)
+	directory := filepath.Join(where, cell.Prefix)
 	args, err := runner(cell.Platform)
 	if err != nil {
 		return recognised{}, err
 	}
 	args = append(args, "./facerec")
 	program := exec.CommandContext(d.ctx, args[0], args[1:]...)
-	program.Dir = folder
+	program.Dir = directory
 	program.Stderr = os.Stderr
 	out, err := program.Output()
 	// In one piece: other cells print at the same time.
-	fmt.Printf("%s$ (cd %s && %s)\n%s", said, folder, strings.Join(args, " "), out)
+	fmt.Printf("%s$ (cd %s && %s)\n%s", said, directory, strings.Join(args, " "), out)
 	if err != nil {
 		return recognised{}, fmt.Errorf("facerec: %w", err)
 	}
-	r := recognised{cell: cell.String(), picture: filepath.Join(folder, "images", "result.jpg")}
+	r := recognised{cell: cell.String(), picture: filepath.Join(directory, "images", "result.jpg")}
 	for line := range strings.Lines(string(out)) {
 		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "Person: "); ok {
 			r.names = append(r.names, name)

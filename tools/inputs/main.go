@@ -4,13 +4,13 @@
 //
 //	models    put the pinned models into --dir (--from debian or dlib.net)
 //	samples   put sample photos into persons/ and compose images/unknown.jpg
-//	dlib      fetch dlib and libjpeg, put together one cell's toolchain; prints its folder
+//	dlib      fetch dlib and libjpeg, assemble one cell's toolchain; prints its directory
 //	facerec   build facerec for one cell into --out (build is the same)
 //	test      go test with one cell's toolchain: test --lineage L [--] PACKAGES AND FLAGS
 //	packages  install what packages.txt names and the machine lacks: packages [SECTION…]
 //	check     compare inputs.lock.json with this machine; fetches nothing
 //	relock    renew the pins that a suite has moved past; prints the difference
-//	vendor    fill a folder for builds without network: vendor DIR
+//	vendor    fill a directory for builds without network: vendor DIR
 //
 // It is run from the root of the repository. Exit codes: 0 done · 1 could not
 // do it · 2 usage · 3 checked, and something is not as pinned · 130 interrupted.
@@ -28,6 +28,7 @@ import (
 	"syscall"
 
 	"facerec/internal/inputs"
+	"facerec/internal/text"
 )
 
 func main() {
@@ -49,6 +50,9 @@ func code(err error, interrupted bool, stderr io.Writer) int {
 		return 0
 	}
 	_, _ = fmt.Fprintf(stderr, "inputs: %v\n", err)
+	if hint := text.Hint(err); hint != "" {
+		_, _ = fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
 	var usage usageError
 	var wrong *inputs.WrongHash
 	switch {
@@ -85,16 +89,16 @@ var verbs = []struct {
 	does string
 	run  func(c *call, args []string) error
 }{
-	{"models", "put the pinned models into a folder", models},
+	{"models", "fetch the pinned models into a directory", fetchModels},
 	{"samples", "put sample photos into persons/ and images/", samples},
-	{"dlib", "put together one cell's toolchain", dlib},
+	{"dlib", "assemble one cell's toolchain", dlib},
 	{"facerec", "build facerec for one cell", facerec},
 	{"build", "the same as facerec", facerec},
 	{"test", "go test with one cell's toolchain", test},
 	{"packages", "install what packages.txt names", packages},
 	{"check", "compare the lock with this machine", check},
 	{"relock", "renew pins that a suite has moved past", relock},
-	{"vendor", "fill a folder for builds without network", vendor},
+	{"vendor", "fill a directory for builds without network", vendor},
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
@@ -115,14 +119,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 		c := &call{ctx: ctx, stdout: stdout, stderr: stderr, flags: flag.NewFlagSet("inputs "+v.name, flag.ContinueOnError)}
 		c.flags.SetOutput(stderr)
 		c.store = &inputs.Store{Say: c.say}
-		c.flags.StringVar(&c.store.Dir, "cache", "", "folder for fetched files (default $XDG_CACHE_HOME/facerec/inputs)")
-		c.flags.StringVar(&c.store.Offline, "offline", "", "take files from this folder, fetch nothing")
+		c.flags.StringVar(&c.store.Dir, "cache", "", "directory for fetched files (default $XDG_CACHE_HOME/facerec/inputs)")
+		c.flags.StringVar(&c.store.Offline, "offline", "", "take files from this directory, fetch nothing")
 		c.flags.StringVar(&c.store.Mirror, "mirror", "", "base address of Debian's archive (default: the machine's own)")
 		c.flags.StringVar(&c.lockPath, "lock", "inputs.lock.json", "the lock file")
 		c.flags.BoolVar(&c.quiet, "quiet", false, "no progress")
 		return v.run(c, args[1:])
 	}
-	return usageError{fmt.Errorf("verb %q is not known: see --help", args[0])}
+	return usageError{fmt.Errorf("verb %q unknown: see --help", args[0])}
 }
 
 // parse reads the flags and sets what has a default of its own.

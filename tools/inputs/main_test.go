@@ -60,7 +60,7 @@ func TestUsage(t *testing.T) {
 		{[]string{"samples", "--persons", empty, "--images", empty, "--offline", empty}, 1, "libdlib19.1"},
 		{[]string{"dlib", "--lineage", "dlib18"}, 1, "dlib19, dlib20"},
 		{[]string{"dlib", "--platform", "linux/s390x"}, 1, "linux/arm/v7"},
-		{[]string{"vendor"}, 2, "one folder"},
+		{[]string{"vendor"}, 2, "one directory"},
 		{[]string{"packages", "nonsense"}, 2, "build, cross, test"},
 	}
 	for _, tt := range tests {
@@ -76,7 +76,7 @@ func TestUsage(t *testing.T) {
 			}
 		})
 	}
-	if entries, err := os.ReadDir(empty); err != nil || len(entries) != 1 { // the folder m, made for the models
+	if entries, err := os.ReadDir(empty); err != nil || len(entries) != 1 { // the directory m, made for the models
 		t.Errorf("left behind: %v, %v", entries, err)
 	}
 }

@@ -7,11 +7,11 @@ import (
 	"runtime"
 
 	"facerec/internal/inputs"
-	locked "facerec/internal/models"
+	"facerec/internal/models"
 )
 
-func models(c *call, args []string) error {
-	dir := c.flags.String("dir", "models", "folder for the .dat files")
+func fetchModels(c *call, args []string) error {
+	dir := c.flags.String("dir", "models", "directory for the .dat files")
 	from := c.flags.String("from", "debian", "origin: debian or dlib.net")
 	base := c.flags.String("base-url", "", "another address for --from dlib.net")
 	if err := c.parse(args); err != nil {
@@ -20,7 +20,7 @@ func models(c *call, args []string) error {
 	if err := c.noArgs(); err != nil {
 		return err
 	}
-	l := locked.Pinned()
+	l := models.Pinned()
 	origin, err := l.FindOrigin(*from)
 	if err != nil {
 		return usageError{err}
@@ -32,7 +32,7 @@ func models(c *call, args []string) error {
 	return c.store.Models(c.ctx, l, *dir, at)
 }
 
-func (c *call) modelOrigin(o locked.Origin, base string) (inputs.ModelOrigin, error) {
+func (c *call) modelOrigin(o models.Origin, base string) (inputs.ModelOrigin, error) {
 	if o.URL != "" {
 		if base != "" {
 			return inputs.ModelOrigin{BaseURL: base}, nil
@@ -51,8 +51,8 @@ func (c *call) modelOrigin(o locked.Origin, base string) (inputs.ModelOrigin, er
 }
 
 func samples(c *call, args []string) error {
-	persons := c.flags.String("persons", "persons", "folder for the photos to enrol")
-	images := c.flags.String("images", "images", "folder for the picture to recognise")
+	persons := c.flags.String("persons", "persons", "directory for the photos to enrol")
+	images := c.flags.String("images", "images", "directory for the picture to recognise")
 	if err := c.parse(args); err != nil {
 		return err
 	}
@@ -237,7 +237,7 @@ func vendor(c *call, args []string) error {
 		return err
 	}
 	if c.flags.NArg() != 1 {
-		return usageError{fmt.Errorf("vendor: expected one folder, got %d arguments", c.flags.NArg())}
+		return usageError{fmt.Errorf("vendor: expected one directory, got %d arguments", c.flags.NArg())}
 	}
 	dir := c.flags.Arg(0)
 	l, err := c.lock()
@@ -269,5 +269,5 @@ func vendor(c *call, args []string) error {
 	if err != nil {
 		return err
 	}
-	return c.store.Models(c.ctx, locked.Pinned(), dir, inputs.ModelOrigin{Pin: &pins[0]})
+	return c.store.Models(c.ctx, models.Pinned(), dir, inputs.ModelOrigin{Pin: &pins[0]})
 }

@@ -4,7 +4,7 @@
 //	go run ./tools/reprotest [--cells dlib19/linux/amd64] [--dir DIR] [--keep]
 //
 //	                first build        second build
-//	folder          short              longer, with a blank and other letters
+//	directory          short              longer, with a blank and other letters
 //	user, HOME      yours              nobody, an empty one (as root only)
 //	caches          yours, warm        empty
 //	umask           022                077
@@ -60,9 +60,9 @@ func main() {
 
 func run(ctx context.Context) error {
 	cells := flag.String("cells", "dlib19/linux/amd64", "which cells")
-	project := flag.String("project", ".", "folder with the config.json to build")
-	dir := flag.String("dir", "", "where to work (default: a temporary folder)")
-	keep := flag.Bool("keep", false, "keep that folder")
+	project := flag.String("project", ".", "directory with the config.json to build")
+	dir := flag.String("dir", "", "where to work (default: a temporary directory)")
+	keep := flag.Bool("keep", false, "keep that directory")
 	flag.Parse()
 	if *dir == "" {
 		tmp, err := os.MkdirTemp("", "r")
@@ -124,7 +124,7 @@ type circumstances struct {
 	dir    string // the checkout
 	env    []string
 	umask  int
-	nobody bool     // built by another user, who must own the folders
+	nobody bool     // built by another user, who must own the directories
 	before []string // commands that the build is run under
 	cells  []release.Cell
 	took   time.Duration

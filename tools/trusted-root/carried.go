@@ -9,10 +9,11 @@ import (
 	"slices"
 	"time"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/verify"
 )
 
-// carried is the pair of files in the roots' folder.
+// carried is the pair of files in the roots' directory.
 type carried struct {
 	data   []byte
 	record verify.CarriedOrigin
@@ -23,7 +24,7 @@ func readRoot(dir string) (carried, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if os.IsNotExist(err) {
 		if _, err := os.Stat(dir); err != nil {
-			return carried{}, usageError{fmt.Errorf("%s is no folder: run in the root of the repository, or name it with --dir", dir)}
+			return carried{}, usageError{fmt.Errorf("%s is not a directory: run in the root of the repository, or name it with --dir", dir)}
 		}
 		return carried{}, nil
 	}
@@ -49,23 +50,7 @@ func (c carried) write(dir string) error {
 		name string
 		data []byte
 	}{{dataFile, c.data}, {recordFile, append(record, '\n')}} {
-		tmp, err := os.CreateTemp(dir, ".trusted-root-")
-		if err != nil {
-			return err
-		}
-		defer os.Remove(tmp.Name())
-		if _, err := tmp.Write(f.data); err != nil {
-			_ = tmp.Close()
-			return err
-		}
-		if err := tmp.Chmod(0o644); err != nil {
-			_ = tmp.Close()
-			return err
-		}
-		if err := tmp.Close(); err != nil {
-			return err
-		}
-		if err := os.Rename(tmp.Name(), filepath.Join(dir, f.name)); err != nil {
+		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), 0o644, f.data); err != nil {
 			return err
 		}
 	}

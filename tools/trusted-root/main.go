@@ -50,12 +50,12 @@ type usageError struct{ error }
 func run(ctx context.Context, args []string, out, errs io.Writer) error {
 	fl := flag.NewFlagSet("trusted-root", flag.ContinueOnError)
 	fl.SetOutput(errs)
-	dir := fl.String("dir", filepath.Join("internal", "verify", "roots"), "`FOLDER` of the two files")
+	dir := fl.String("dir", filepath.Join("internal", "verify", "roots"), "`DIR` of the two files")
 	version := fl.String("version", "latest", "`VERSION` of the package")
 	if err := fl.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
 	} else if err != nil || fl.NArg() > 0 {
-		return usageError{fmt.Errorf("want [--dir FOLDER] [--version VERSION]")}
+		return usageError{fmt.Errorf("expected [--dir DIR] [--version VERSION]")}
 	}
 	before, err := readRoot(*dir)
 	if err != nil {

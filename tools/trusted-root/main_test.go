@@ -65,7 +65,7 @@ func seedsOf(t *testing.T, mirror string, tufRoot int, target string) string {
 	return string(b)
 }
 
-// copyOfCarried is a folder with the two files as they are committed.
+// copyOfCarried is a directory with the two files as they are committed.
 func copyOfCarried(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()

@@ -42,13 +42,13 @@ func npmPack(ctx context.Context, dir, spec string) (packed, error) {
 	}
 	var all []packed
 	if err := json.Unmarshal(out, &all); err != nil {
-		return packed{}, fmt.Errorf("npm pack %s: want the description of one package: %w", spec, err)
+		return packed{}, fmt.Errorf("npm pack %s: expected the description of one package: %w", spec, err)
 	}
 	if len(all) != 1 {
-		return packed{}, fmt.Errorf("npm pack %s: want the description of one package, got %d", spec, len(all))
+		return packed{}, fmt.Errorf("npm pack %s: expected the description of one package, got %d", spec, len(all))
 	}
 	if p := all[0]; p.Version == "" || p.Filename == "" || strings.ContainsAny(p.Filename, `/\`) {
-		return packed{}, fmt.Errorf("npm pack %s: want a version and a file name, got %q and %q", spec, p.Version, p.Filename)
+		return packed{}, fmt.Errorf("npm pack %s: expected a version and a file name, got %q and %q", spec, p.Version, p.Filename)
 	}
 	return all[0], nil
 }
@@ -76,7 +76,7 @@ func npm(ctx context.Context, args ...string) ([]byte, error) {
 	cmd.Stderr = &errs
 	out, err := cmd.Output()
 	if errors.Is(err, exec.ErrNotFound) {
-		return nil, errors.New("npm is not there: install it (Debian's package is npm)")
+		return nil, errors.New("npm not found: install it (Debian's package is npm)")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("npm %s: %w: %s", args[0], err, strings.TrimSpace(errs.String()))
@@ -124,7 +124,7 @@ func (p packed) root(path string) (carried, error) {
 		return carried{}, fmt.Errorf("root.json: %w", err)
 	}
 	if root.Signed.Version < 1 || root.Signed.Expires.IsZero() {
-		return carried{}, errors.New("root.json: want a version and an expiry")
+		return carried{}, errors.New("root.json: expected a version and an expiry")
 	}
 	return carried{data: data, record: verify.CarriedOrigin{
 		Package: packageName, Version: p.Version, Integrity: p.Integrity, Target: target, SHA256: tr.Digest(), TUFRoot: root.Signed,
@@ -148,7 +148,7 @@ func fileIn(tgz []byte, name string) ([]byte, error) {
 		}
 		if h.Name == name {
 			if h.Size > maxFile {
-				return nil, fmt.Errorf("%s: want at most %d bytes, got %d", name, maxFile, h.Size)
+				return nil, fmt.Errorf("%s: expected at most %d bytes, got %d", name, maxFile, h.Size)
 			}
 			return io.ReadAll(tr)
 		}

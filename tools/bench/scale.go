@@ -6,7 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"facerec/internal/benchset"
+	"facerec/tools/bench/internal/benchset"
 )
 
 // scale measures releaser pack alone on larger and larger sets: first more and more

@@ -15,7 +15,7 @@ type pictures struct {
 	vga, hd   []string // without a face: decoding and the HOG detector
 	portraits []string // 150 by 150, a face in each: the descriptor besides
 	batch     []string // 200 of them
-	persons   string   // the folder with all portraits, to enrol
+	persons   string   // the directory with all portraits, to enrol
 	cache     string
 }
 
@@ -123,7 +123,7 @@ func (p *pictures) rows() []row {
 	}
 }
 
-// modelsHere is the models folder of the working folder that bench was started in.
+// modelsHere is the models directory of the working directory that bench was started in.
 func modelsHere() string {
 	dir, err := filepath.Abs("models")
 	if err != nil {

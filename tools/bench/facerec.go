@@ -1,25 +1,3 @@
-// Bench-facerec measures facerec beside go-face as upstream compiles it (-O3
-// -march=native, OpenBLAS), and beside the same C++ as Debian would compile it (no
-// -march: what python3-dlib would be, which Debian bookworm does not have), as
-// whole processes: wall and CPU seconds and peak memory, the medians of some rounds
-// in which all take turns, and ratios of CPU.
-//
-//	go run ./tools/bench-facerec [-n 3] [-facerec bin/facerec]
-//
-// It needs bin/facerec and the models (make facerec models), a C++ compiler, and
-// from Debian, unpacked and not installed, OpenBLAS and dlib's example portraits.
-// What it fetches and compiles stays in build/bench-facerec; figures it only prints.
-//
-// The other sides are tools/bench-facerec/upstream: it loads the models, looks at
-// every picture it is given with one Recognizer, as go-face's documentation has
-// it, and has no gallery, no cache and no report. OpenBLAS is held to one thread:
-// what is compared is the work of a core. dlib itself is Debian's libdlib.a on
-// all sides, without LAPACK, so that no more of Debian is needed; the HOG
-// detector in its headers is dlib's own on the other sides.
-//
-// "One more" rows are the difference of two runs, one over many pictures and one
-// over one, divided by the number of pictures between them: that takes out what
-// starting costs. Wall seconds mean little on a machine that is busy.
 package main
 
 import (
@@ -28,29 +6,19 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"os/signal"
 	"path/filepath"
 	"runtime"
-	"syscall"
 	"text/tabwriter"
 
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/measure"
 )
 
-func main() {
-	measure.Init()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "bench-facerec: %v\n", err)
-		os.Exit(1)
+func benchFacerec(ctx context.Context, flags *flag.FlagSet, args []string) error {
+	n := flags.Int("n", 3, "rounds")
+	program := flags.String("facerec", "bin/facerec", "the program to measure")
+	if err := flags.Parse(args); err != nil {
+		return err
 	}
-}
-
-func run(ctx context.Context) error {
-	n := flag.Int("n", 3, "rounds")
-	program := flag.String("facerec", "bin/facerec", "the program to measure")
-	flag.Parse()
 	ours, err := filepath.Abs(*program)
 	if err != nil {
 		return err
@@ -90,7 +58,7 @@ func run(ctx context.Context) error {
 	fmt.Printf("%s/%s, %d CPUs; %d rounds, medians; ours, go-face with -march=native, the same for any x86-64, both with OpenBLAS\n", runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), *n)
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "\tCPU s\tNATIVE\tRATIO\tANY\tRATIO\tWALL s\tNATIVE\tANY\tPEAK MB\tNATIVE\tANY\t")
-	b := bench{ctx: ctx, w: w, n: *n, ours: ours, others: others, models: models, dir: work}
+	b := rows{ctx: ctx, w: w, n: *n, ours: ours, others: others, models: models, dir: work}
 	for _, r := range p.rows() {
 		if err := b.row(r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
@@ -111,7 +79,7 @@ type row struct {
 	before             []string // arguments of facerec for a run that is not measured
 }
 
-type bench struct {
+type rows struct {
 	ctx          context.Context
 	w            *tabwriter.Writer
 	n            int
@@ -121,7 +89,7 @@ type bench struct {
 }
 
 // row runs all sides in turns, and prints the medians.
-func (b *bench) row(r row) error {
+func (b *rows) row(r row) error {
 	var ours, oursOne []measure.Figures
 	theirs, theirsOne := make([][]measure.Figures, len(b.others)), make([][]measure.Figures, len(b.others))
 	call := func(into *[]measure.Figures, args ...string) error {

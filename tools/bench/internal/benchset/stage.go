@@ -26,7 +26,7 @@ import (
 
 // Stage is where things are measured.
 type Stage struct {
-	Dir             string // where to work; "": a folder that Open makes and Close removes
+	Dir             string // where to work; "": a directory that Open makes and Close removes
 	Runs            int    // of each command
 	Weights         int    // MB of float weights a lineage
 	Lineages        int    // of three platforms each
@@ -52,7 +52,7 @@ func (s *Stage) Open(ctx context.Context) (err error) {
 		return err
 	}
 	if _, err := os.Stat(s.Releaser); err != nil {
-		return errors.New("bin/releaser is not there: run make releaser")
+		return errors.New("bin/releaser not found: run make releaser")
 	}
 	if s.Crane, err = loopback.Tool(ctx, "crane"); err != nil {
 		return err

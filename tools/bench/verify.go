@@ -1,20 +1,3 @@
-// Bench-verify measures what verifying costs, beside what people use today.
-//
-//	go run ./tools/bench-verify [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
-//
-// Two comparisons, each in turn, A B A B, medians with their ratios:
-//
-//   - releaser verify-blob beside the real cosign verify-blob, over the same
-//     checksums.txt with the same bundle, trusted root and identity;
-//   - releaser verify, exact and with --fast, beside a shell script that does as
-//     much with stock tools: cosign verify-blob and sha256sum -c, and once a cell
-//     crane export | tar -x, tar | gzip -n | cmp.
-//
-// Release and images are those of bench-archive's set "cells", signed keyless by a
-// whole Sigstore on loopback, which idles while it is measured. Images come from
-// distribution's registry on loopback, through a proxy that counts the bytes. CPU
-// is the sum over all processes a command waited for, as the kernel accounts it,
-// peak memory that of the largest single one.
 package main
 
 import (
@@ -22,14 +5,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"text/tabwriter"
 
-	"facerec/internal/benchset"
 	"facerec/internal/loopback"
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/benchset"
 )
 
 // signer is who signs the release.
@@ -41,27 +21,19 @@ const chainScript = `set -eu
 "$COSIGN" verify-blob --bundle "$3/checksums.txt.sigstore.json" --trusted-root "$ROOT" --certificate-identity "$SIGNER" --certificate-oidc-issuer "$ISSUER" "$3/checksums.txt"
 ` + benchset.VerifyScript
 
-func main() {
-	measure.Init()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx); err != nil {
-		fmt.Fprintf(os.Stderr, "bench-verify: %v\n", err)
-		os.Exit(1)
-	}
-}
-
-func run(ctx context.Context) error {
+func benchVerify(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	s := benchset.Stage{}
 	var blobs, cells int
-	flag.IntVar(&s.Runs, "n", 3, "runs of each command")
-	flag.IntVar(&blobs, "blobs", 7, "runs of each verify-blob, which is short")
-	flag.IntVar(&cells, "cells", 6, "how many cells: 3 for each lineage")
-	flag.IntVar(&s.Weights, "weights", 100, "MB of float weights a lineage")
-	flag.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary folder)")
-	flag.Parse()
+	flags.IntVar(&s.Runs, "n", 3, "runs of each command")
+	flags.IntVar(&blobs, "blobs", 7, "runs of each verify-blob, which is short")
+	flags.IntVar(&cells, "cells", 6, "how many cells: 3 for each lineage")
+	flags.IntVar(&s.Weights, "weights", 100, "MB of float weights per lineage")
+	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary directory)")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
 	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
-		return fmt.Errorf("%d cells: want 3, 6, 9 …: a lineage has three platforms", cells)
+		return fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
 	}
 	cosign, err := loopback.Tool(ctx, "cosign")
 	if err != nil {
@@ -85,7 +57,7 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b := &bench{
+	b := &signedRelease{
 		Stage: &s, Project: p, dist: filepath.Join(p.Dir, "dist"), cosign: cosign, sigstore: sigstore,
 		trust: []string{"--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)},
 	}
@@ -103,8 +75,8 @@ func run(ctx context.Context) error {
 	return w.Flush()
 }
 
-// bench is a signed release to be verified.
-type bench struct {
+// signedRelease is a signed release to be verified.
+type signedRelease struct {
 	*benchset.Stage
 	benchset.Project
 	dist     string
@@ -113,12 +85,12 @@ type bench struct {
 	trust    []string
 }
 
-func (b *bench) releaser(args ...string) benchset.Command {
+func (b *signedRelease) releaser(args ...string) benchset.Command {
 	return benchset.Command{Args: append(append([]string{b.Releaser, "-q", "--config", b.Config()}, args...), b.trust...)}
 }
 
 // release packs and signs, which is not measured here.
-func (b *bench) release() error {
+func (b *signedRelease) release() error {
 	token, err := b.sigstore.Token(signer)
 	if err != nil {
 		return err
@@ -138,7 +110,7 @@ func (b *bench) release() error {
 }
 
 // blob compares the two verify-blobs.
-func (b *bench) blob(w *tabwriter.Writer, runs int) error {
+func (b *signedRelease) blob(w *tabwriter.Writer, runs int) error {
 	sums := filepath.Join(b.dist, "checksums.txt")
 	args := append([]string{"--bundle", sums + ".sigstore.json", sums}, b.trust...)
 	short := *b.Stage
@@ -154,7 +126,7 @@ func (b *bench) blob(w *tabwriter.Writer, runs int) error {
 }
 
 // chain compares the whole way from the signature to the bytes.
-func (b *bench) chain(w *tabwriter.Writer) error {
+func (b *signedRelease) chain(w *tabwriter.Writer) error {
 	theirs := filepath.Join(b.Stage.Dir, "theirs")
 	script := b.Shell(chainScript, theirs, b.dist)
 	script.Env = []string{"COSIGN=" + b.cosign, "ROOT=" + b.sigstore.TrustedRoot, "SIGNER=" + signer, "ISSUER=" + b.sigstore.URL(signer)}

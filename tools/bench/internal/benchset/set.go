@@ -13,7 +13,7 @@ import (
 type Project struct {
 	Dir   string
 	Image string   // REGISTRY/NAME
-	Cells []string // TAG PLATFORM PREFIX ASSET, one a line of the incumbent's loop
+	Cells []string // TAG PLATFORM PREFIX ASSET, one per line of the incumbent's loop
 	Bytes int64    // of all distinct file contents
 }
 

@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"text/tabwriter"
 
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/measure"
 )
 
 // Figures are what one run of a command came to, and what it pulled.
@@ -51,7 +51,7 @@ func seconds(s float64) string {
 }
 
 // InTurn runs the commands one after another, that often over, and gives their
-// medians in that order. The folder scratch is emptied before each round, and
+// medians in that order. The directory scratch is emptied before each round, and
 // before each command the disk has what the one before wrote; both stay out of
 // the figures.
 func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
@@ -84,7 +84,7 @@ func (s *Stage) Measure(c Command) (Figures, error) {
 }
 
 // Shell is a script that is run for a project with more arguments behind its
-// image and the folder where to work.
+// image and the directory where to work.
 func (p Project) Shell(script, work string, extra ...string) Command {
 	return Command{
 		Args:  append([]string{"sh", "-c", script, "sh", p.Image, work}, extra...),
@@ -103,7 +103,7 @@ func median(all []Figures) Figures {
 	return Figures{measure.Median(runs), pulled[len(pulled)/2]}
 }
 
-// Same says whether two files are the same, byte for byte.
+// Same reports whether two files are the same, byte for byte.
 func Same(a, z string) error {
 	if out, err := exec.Command("cmp", a, z).CombinedOutput(); err != nil {
 		return fmt.Errorf("ours and the incumbent's are not the same file: %s", out)

@@ -8,29 +8,29 @@ import (
 	"testing"
 	"text/tabwriter"
 
-	"facerec/internal/measure"
+	"facerec/tools/bench/internal/measure"
 )
 
-// TestContentsAreTheSameEachTime fills two folders: what is measured today is what
+// TestContentsAreTheSameEachTime fills two directories: what is measured today is what
 // is measured tomorrow.
 func TestContentsAreTheSameEachTime(t *testing.T) {
-	var folders [2]string
-	for i := range folders {
-		folders[i] = t.TempDir()
-		if err := manyFiles(folders[i], 120); err != nil {
+	var directories [2]string
+	for i := range directories {
+		directories[i] = t.TempDir()
+		if err := manyFiles(directories[i], 120); err != nil {
 			t.Fatal(err)
 		}
-		if err := weights(filepath.Join(folders[i], "w"), 1<<16, 3); err != nil {
+		if err := weights(filepath.Join(directories[i], "w"), 1<<16, 3); err != nil {
 			t.Fatal(err)
 		}
 	}
 	n := 0
-	err := filepath.WalkDir(folders[0], func(path string, d os.DirEntry, err error) error {
+	err := filepath.WalkDir(directories[0], func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
 		n++
-		return Same(path, strings.Replace(path, folders[0], folders[1], 1))
+		return Same(path, strings.Replace(path, directories[0], directories[1], 1))
 	})
 	if err != nil || n < 121 {
 		t.Errorf("%d files, %v", n, err)
