@@ -48,6 +48,7 @@ tools/container: internal/inputs internal/release internal/tarball internal/oci/
 tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
+tools/loopback-tool: internal/loopback
 tools/trusted-root: internal/trust internal/verify
 `
 
