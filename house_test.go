@@ -49,6 +49,10 @@ tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
+tools/gates: internal/loopback internal/release
+tools/skips:
+tools/cipass: internal/release
+tools/tag: internal/release
 tools/trusted-root: internal/trust internal/verify
 `
 
@@ -82,7 +86,7 @@ var thirdParty = map[string][]string{
 	"internal/atomicfile": {},
 	"internal/release":    {},
 	"internal/inflate":    {},
-	"internal/tarball":    {"golang.org/x/sync"},
+	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},
 	"internal/checksum":   {},
 	"internal/sbom":       {},
 	"internal/models":     {},

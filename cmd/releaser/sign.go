@@ -239,7 +239,12 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 			return s, none, err
 		}
 		if !f.trust.given() {
-			if fallback, err = a.configuredIdentity(dist); err != nil {
+			c, err := a.load()
+			if err != nil {
+				return s, none, err
+			}
+			// What is signed here is the signer's own: its version is taken as it is.
+			if fallback, err = a.configuredIdentity(c, dist, &verify.Expectation{}); err != nil {
 				return s, none, err
 			}
 		}

@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
-	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
@@ -76,7 +76,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
 		return err
 	}
-	report := verify.Image(in)
+	report := verify.Image(ctx, in)
 	if a.json {
 		raw, err := report.JSON()
 		if err != nil {
@@ -123,19 +123,22 @@ func readBeside(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access 
 		return err
 	}
 	s.Problems = problems
-	read := map[release.Digest]verify.SignatureLayer{}
+	seen := map[string]bool{}
 	for _, att := range found {
 		for _, l := range att.Layers {
 			if !verify.IsSignatureLayer(l.MediaType) {
 				continue
 			}
-			one, ok := read[l.Digest]
-			if !ok {
-				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
-				read[l.Digest] = one
+			// The same bytes may be listed twice, with other annotations.
+			key := fmt.Sprint(l.Digest, l.MediaType, l.Annotations)
+			if seen[key] {
+				continue
 			}
-			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
-			s.Layers = append(s.Layers, one)
+			seen[key] = true
+			s.Layers = append(s.Layers, verify.SignatureLayer{
+				Place: att.Place, MediaType: l.MediaType, Annotations: l.Annotations,
+				Read: func(ctx context.Context) ([]byte, error) { return att.Read(ctx, l, verify.MaxBundle) },
+			})
 		}
 	}
 	return ctx.Err()

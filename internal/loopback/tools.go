@@ -8,26 +8,30 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 // pin is one program: the package that "go install" builds, and its version.
 type pin struct {
 	name, pkg, version string
+	toolchain          string // the Go that it needs, where ours is too old
 }
 
 // pins are the released programs that are used here.
 var pins = []pin{
-	{"registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"},
-	{"fulcio", "github.com/sigstore/fulcio", "v1.8.8"},
-	{"rekor-server", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "v2.3.0"},
-	{"timestamp-server", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", "v2.1.3"},
-	{"cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"},
-	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"},
-	{"crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"},
-	{"gitea", giteaModule, "v1.26.0"},
+	{name: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", version: "v3.1.2"},
+	{name: "fulcio", pkg: "github.com/sigstore/fulcio", version: "v1.8.8"},
+	{name: "rekor-server", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", version: "v2.3.0"},
+	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3"},
+	{name: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3"},
+	{name: "cosign-v2", pkg: "github.com/sigstore/cosign/v2/cmd/cosign", version: "v2.6.5"},
+	{name: "crane", pkg: "github.com/google/go-containerregistry/cmd/crane", version: "v0.22.1"},
+	{name: "actionlint", pkg: "github.com/rhysd/actionlint/cmd/actionlint", version: "v1.7.12"},
+	{name: "act", pkg: "github.com/nektos/act", version: "v0.2.89"},
+	{name: "gitleaks", pkg: "github.com/zricethezav/gitleaks/v8", version: "v8.30.1"},
+	{name: "govulncheck", pkg: "golang.org/x/vuln/cmd/govulncheck", version: "v1.9.0"},
+	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
+	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
+	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
 }
 
 func pinned(name string) (pin, error) {
@@ -123,6 +127,9 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
 	cmd.Dir = tmp // away from any module or workspace
 	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")
+	if p.toolchain != "" {
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+p.toolchain)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go install %s@%s: %w: %s", p.pkg, p.version, err, tail(string(out), 3))
 	}
@@ -136,51 +143,6 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("go install %s@%s: expected one program, got %d", p.pkg, p.version, len(built))
 	}
 	return os.Rename(built[0], path)
-}
-
-// lock waits for an exclusive lock on a file that is made for it.
-func lock(name string) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
-	}
-	return func() { _ = f.Close() }, nil // closing gives the lock up
-}
-
-// lockPause is how often a lock that somebody else has is tried again.
-const lockPause = 100 * time.Millisecond
-
-// lockWhenFree is lock for one that may be held for long: it ends with the
-// context.
-func lockWhenFree(ctx context.Context, name string) (unlock func(), err error) {
-	// Other users of the machine take the same one.
-	f, err := os.OpenFile(name, os.O_RDONLY|os.O_CREATE, 0o666)
-	if err != nil {
-		return nil, err
-	}
-	for {
-		err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EINTR) && !errors.Is(err, unix.EWOULDBLOCK) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, err), f.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", name, ctx.Err()), f.Close())
-		case <-time.After(lockPause):
-		}
-	}
 }
 
 // tail is the last lines of a text, on one line.

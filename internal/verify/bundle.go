@@ -38,6 +38,9 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 	if len(bytes.TrimSpace(data)) == 0 {
 		return nil, untrusted(CheckBundle, "is empty")
 	}
+	if err := checkDepth(data); err != nil {
+		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
+	}
 	pb := new(protobundle.Bundle)
 	if err := protojson.Unmarshal(data, pb); err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
