@@ -77,7 +77,7 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 	}
 	o.persons = env.locate(o.persons, "persons")
 	if fi, err := os.Stat(o.persons); err != nil {
-		return nil, text.WithHint(fmt.Errorf("%s: %w", text.Show(o.persons), plain(err)), "run facerec in the unpacked directory, name another with --persons DIR, or run facerec group PHOTOS to sort faces without names")
+		return nil, text.WithHint(fmt.Errorf("%s: %w", text.Show(o.persons), plain(err)), "run facerec in the unpacked directory, or name another with --persons DIR")
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("%s: not a directory, expected one with a directory of photos per person", text.Show(o.persons))
 	}
