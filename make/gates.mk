@@ -9,6 +9,8 @@ PURE  := ./internal/text ./internal/atomicfile ./internal/executable ./internal/
 # The gates of a release, for the one in LAYOUT and DIST.
 ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
 
+##@ Gates
+
 .PHONY: gates
 gates: gates-source vulncheck race coverage ## every gate of the sources
 
@@ -61,6 +63,8 @@ cell: packages models samples releaser ## build one cell and run its gates (CELL
 	$(MAKE) gates-image LAYOUT=$(LAYOUT)
 	mkdir -p build/verdicts
 	echo ok > build/verdicts/$(subst /,-,$(CELL))
+
+##@ CI
 
 .PHONY: ci
 ci: ## the whole check, as .ci/run does it
