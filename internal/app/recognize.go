@@ -38,7 +38,7 @@ type Result struct {
 	// Notes say what is odd about the picture, or what was done about its size,
 	// one line each.
 	Notes []string
-	// Err says why the picture could not be looked at; then the rest is empty.
+	// Err says why the picture could not be read; then the rest is empty.
 	Err error
 	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
 	// It may be smaller than Size: see Drawn.
