@@ -44,7 +44,7 @@ samples: ## fetch the sample faces and compose images/unknown.jpg
 	$(INPUTS) samples
 
 .PHONY: gitea
-gitea: packages ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
+gitea: ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
 	$(GO) run ./tools/loopback-tool gitea
 
 # What releaser is built for; vet reads the tests of the pure rooms too.
@@ -60,7 +60,7 @@ cross: ## build and vet releaser for every system it runs on
 	done
 
 .PHONY: test
-test: packages models samples ## every test that needs no foreign architecture
+test: packages models samples gitea ## every test that needs no foreign architecture
 	$(GO) vet ./...
 	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
 	$(GO) test ./...
