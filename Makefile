@@ -44,7 +44,7 @@ samples: ## fetch the sample faces and compose images/unknown.jpg
 	$(INPUTS) samples
 
 .PHONY: gitea
-gitea: ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
+gitea: packages ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
 	$(GO) run ./tools/loopback-tool gitea
 
 # What releaser is built for; vet reads the tests of the pure rooms too.
