@@ -17,6 +17,7 @@ import (
 	"facerec/internal/release"
 	"facerec/internal/sign"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -169,6 +170,9 @@ func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *lay
 		tree, err := selectTree(flat.Tree, c.config.Extract.Include, c.config.Extract.Exclude, extra)
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", cell, err)
+		}
+		if lost := flat.Lost(); len(lost) > 0 {
+			a.warn("pack: %s: the tarball loses attributes of %s", cell, text.List(lost, 8))
 		}
 		a.note("pack: %s: %s of %s, %d entries", cell, c.config.Extract.Path, img.Ref, len(tree.Entries()))
 		config := release.DigestBytes(img.RawConf)
