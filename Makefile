@@ -105,3 +105,5 @@ test-image: packages models samples releaser ## run the images that releaser bui
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
 	$(GO) run ./tools/bench facerec
+
+include make/gates.mk make/release.mk

@@ -255,6 +255,12 @@ func (j *job) run(ctx context.Context, out *bufio.Writer) error {
 			bar.done()
 			j.w.complain("%s: %v", app.Printable(r.Name), r.Err)
 		}
+		for _, n := range r.Notes {
+			if !j.o.quiet {
+				bar.done()
+				j.w.warn(app.Printable(r.Name) + ": " + n)
+			}
+		}
 		if err := j.report.Picture(r); err != nil {
 			return fmt.Errorf("standard output: %w", err)
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"facerec/internal/dlib"
+	"facerec/internal/heif"
 )
 
 // theWorld is the real one, with dlib if the program was built with it.
@@ -17,6 +18,7 @@ func theWorld() *world {
 	}
 	w.open = dlib.Open
 	w.decoder.JPEG = dlib.DecodeJPEG
+	w.decoder.HEIF = heif.Decode
 	w.dlib = dlib.Version
 	w.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
 	return w

@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
 	"facerec/internal/release"
@@ -33,9 +33,13 @@ owner, time, content with its first differing offset); above that the cause,
 where it can be told: another layer, another compressor or level, a umask,
 another order, owners or times, another top folder, a truncated file.
 
-An image is what --path of --platform looks like in a container, under --prefix.
+An image is what --path of --platform looks like in a container. Images and
+directories get the top directory --prefix; compared with a tarball, that of the
+tarball. A tarball may be compressed with gzip, xz, zstd or bzip2, or not at all.
+A directory or image has no compression: it is identical to a tarball with the
+same tar stream.
 
-Exit code 0 if both are the same, 3 if they differ.`,
+Exit code 0 if both are identical, 3 if they differ.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spool, err := tarball.NewSpool("")
@@ -43,6 +47,11 @@ Exit code 0 if both are the same, 3 if they differ.`,
 				return err
 			}
 			defer spool.Close()
+			if !cmd.Flags().Changed("prefix") {
+				if prefix, err = recognizedPrefix(args); err != nil {
+					return err
+				}
+			}
 			var sides [2]tarball.Source
 			for i, arg := range args {
 				what, err := classify(arg)
@@ -74,10 +83,34 @@ Exit code 0 if both are the same, 3 if they differ.`,
 	fl := cmd.Flags()
 	fl.StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
 	fl.StringVar(&path, "path", "/app", "which `FOLDER` of an image")
-	fl.StringVar(&prefix, "prefix", "", "top `FOLDER` to give to folders and images")
+	fl.StringVar(&prefix, "prefix", "", "top `DIRECTORY` to give to directories and images (default: that of the tarball on the other side)")
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
 	limits.add(cmd)
 	return cmd
+}
+
+// recognizedPrefix is the top directory of the one tarball that is compared with
+// something else, "" if there is none.
+func recognizedPrefix(args []string) (string, error) {
+	var archives []string
+	for _, arg := range args {
+		what, err := classify(arg)
+		if err != nil {
+			return "", err
+		}
+		if what.kind == anArchive {
+			archives = append(archives, what.path)
+		}
+	}
+	if len(archives) != 1 {
+		return "", nil
+	}
+	f, err := atomicfile.Open(archives[0])
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	return tarball.Top(f, tarball.DefaultLimits()), nil
 }
 
 // source opens one side of a comparison.
@@ -85,7 +118,7 @@ func (a *app) source(ctx context.Context, what artefact, name string, spool *tar
 	nothing := func() {}
 	switch what.kind {
 	case anArchive:
-		f, err := os.Open(what.path)
+		f, err := atomicfile.Open(what.path)
 		if err != nil {
 			return tarball.Source{}, nil, err
 		}

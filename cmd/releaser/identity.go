@@ -7,35 +7,68 @@ import (
 	"path/filepath"
 	"strings"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
-// configuredIdentity is whom config.json expects to have signed the release in
-// a folder. The version comes from release.json there, everything else from
-// the configuration of whoever asks. A release.json that cannot be read is for
-// verify to refuse, with all else that is wrong: the configured version serves.
-func (a *app) configuredIdentity(dist string) ([]verify.CertificateIdentity, error) {
-	c, err := a.load()
+// callersConfig reads config.json for the verification of the release in dist. It
+// is nil where there is none, or where it lies in dist: then it came with the
+// release, and says nothing about what the caller expects.
+func (a *app) callersConfig(dist string) (*chosen, error) {
+	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	inside, err := isInside(a.configFile, dist)
 	if err != nil {
 		return nil, err
 	}
-	version := c.config.Version
-	path := filepath.Join(dist, release.RecordFile)
-	raw, err := os.ReadFile(path)
-	switch {
-	case err == nil:
-		record, err := release.ParseRecord(raw)
-		if err == nil {
-			version = record.Version
-		} else if version == "" {
-			return nil, &verify.Error{Class: verify.Differs, Check: path, Err: err}
-		}
-	case !errors.Is(err, fs.ErrNotExist):
-		return nil, err
+	if inside {
+		a.note("verify: %s is not used: it lies in the directory that is verified", a.configFile)
+		return nil, nil
 	}
+	return a.load()
+}
+
+// isInside reports whether a file lies in a directory or below it, through links
+// and other spellings.
+func isInside(file, dir string) (bool, error) {
+	var real [2]string
+	for i, p := range []string{file, dir} {
+		abs, err := filepath.Abs(p)
+		if err != nil {
+			return false, err
+		}
+		if real[i], err = filepath.EvalSymlinks(abs); err != nil {
+			return false, err
+		}
+	}
+	rel, err := filepath.Rel(real[1], real[0])
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator)), nil
+}
+
+// configuredIdentity is whom the caller's config.json expects to have signed the
+// release in dist. The version that completes it is the expected one; only where
+// none is expected it is the one that the release claims, and e says so.
+func (a *app) configuredIdentity(c *chosen, dist string, e *verify.Expectation) ([]verify.CertificateIdentity, error) {
+	if c == nil {
+		return nil, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer, or --config FILE with a config.json from outside of %s", dist)
+	}
+	version := e.Version
 	if version == "" {
-		return nil, usage("no version to expect an identity for: %s is not there and %s has none", path, a.configFile)
+		f, err := atomicfile.Open(filepath.Join(dist, release.RecordFile))
+		if err == nil {
+			version = verify.ClaimedVersion(f)
+			err = f.Close()
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+		if version == "" {
+			return nil, usage("cannot determine the version to expect an identity for: pass --version, or set version in %s", a.configFile)
+		}
+		id := c.config.Identity.SAN
+		e.FromRelease = strings.Contains(id, "{") // it names a tag or a version
 	}
 	return a.expectedIdentity(c, version)
 }
@@ -48,12 +81,8 @@ func (a *app) imageIdentity(tag string) ([]verify.CertificateIdentity, error) {
 		return nil, err
 	}
 	version := c.config.Version
-	for _, l := range c.config.Lineages {
-		if text, ok := strings.CutSuffix(tag, l.Suffix); ok && tag != "" {
-			if v, err := release.ParseVersion(text); err == nil && c.config.ImageTag(v, l) == tag {
-				version = v
-			}
-		}
+	if v, _, ok := c.config.ParseTag(tag); ok {
+		version = v
 	}
 	if version == "" {
 		return nil, usage("no version to expect an identity for: the tag %q names none and %s has none", tag, a.configFile)

@@ -4,13 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
 	"facerec/internal/tarball"
@@ -169,7 +169,7 @@ func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) erro
 		answer.Entries = listTree(layer.Flattened{Tree: tree})
 		return nil
 	}
-	f, err := os.Open(what.path)
+	f, err := atomicfile.Open(what.path)
 	if err != nil {
 		return err
 	}
@@ -186,6 +186,9 @@ func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) erro
 		answer.Entries = append(answer.Entries, l)
 	}
 	for _, p := range index.Problems {
+		if p.Kind == tarball.ProblemNotTar {
+			return fmt.Errorf("%s: %s", what.path, p.Detail)
+		}
 		a.warn("%s: %s: %s", what.path, p.Kind, p.Detail)
 	}
 	if index.Has(tarball.ProblemTruncated) || index.Has(tarball.ProblemCorrupt) {

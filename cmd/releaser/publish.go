@@ -222,6 +222,10 @@ func shellWord(s string) string {
 // verifyQuietly verifies a release directory and reports only failure, with the
 // exit code that verify would have and its first failed step.
 func (a *app) verifyQuietly(ctx context.Context, dir string, f verifyFlags) error {
+	return a.verifyOne(ctx, target{name: dir, dist: dir}, f)
+}
+
+func (a *app) verifyOne(ctx context.Context, t target, f verifyFlags) error {
 	f.cells = "all"
 	in := verify.Input{Fast: f.fast}
 	p := a.progress("verify")
@@ -231,7 +235,7 @@ func (a *app) verifyQuietly(ctx context.Context, dir string, f verifyFlags) erro
 		return err
 	}
 	defer done()
-	report, err := a.verifyTarget(ctx, target{name: dir, dist: dir}, in, f)
+	report, err := a.verifyTarget(ctx, t, in, f)
 	if err != nil {
 		return err
 	}
@@ -240,13 +244,13 @@ func (a *app) verifyQuietly(ctx context.Context, dir string, f verifyFlags) erro
 	}
 	for _, s := range report.Results {
 		if s.Status == verify.Fail {
-			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, text.Line(s.Text(), 800))}
+			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", t.name, text.Line(s.Text(), 800))}
 		}
 	}
 	for _, s := range report.Results {
 		if s.Status == verify.Skip {
-			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, text.Line(s.Text(), 800))}
+			return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", t.name, text.Line(s.Text(), 800))}
 		}
 	}
-	return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", dir, report.Verdict)}
+	return &codedError{report.ExitCode, fmt.Errorf("%s is not verified: %s", t.name, report.Verdict)}
 }

@@ -60,8 +60,8 @@ func (a *app) imagesToSign(ctx context.Context, names []string) ([]signedImage, 
 func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, policy verify.Policy) (err error) {
 	a.note("sign: %s", i.Ref)
 	check := func(bundle, _ []byte) error {
-		report := verify.Image(verify.ImageInput{Ref: i.Ref, Policy: policy, Subjects: []verify.ImageSubject{{
-			Digest: i.at.Digest, Layers: []verify.SignatureLayer{{Place: "new", MediaType: sign.BundleMediaType, Data: bundle}},
+		report := verify.Image(ctx, verify.ImageInput{Ref: i.Ref, Policy: policy, Subjects: []verify.ImageSubject{{
+			Digest: i.at.Digest, Layers: []verify.SignatureLayer{{Place: "new", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return bundle, nil }}},
 		}}})
 		r := report.Subjects[0]
 		if !report.Verified {

@@ -6,8 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
 	"facerec/internal/release"
 	"facerec/internal/verify"
@@ -71,7 +71,7 @@ func targetsOf(args []string) ([]target, error) {
 				continue
 			}
 			addLoose(tarballs...)
-		case base == checksum.File || base == release.RecordFile || base == verify.BundleFile:
+		case base == checksum.File || base == release.RecordFile || base == verify.BundleFile || base == verify.ProvenanceFile:
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
@@ -96,7 +96,7 @@ func looseIn(dir string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if isTarball(e.Name()) {
+		if release.IsTarball(e.Name()) {
 			out = append(out, filepath.Join(dir, e.Name()))
 		}
 	}
@@ -108,14 +108,10 @@ func exists(path string) bool {
 	return err == nil
 }
 
-func isTarball(name string) bool {
-	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz")
-}
-
 // files is an fs.FS of files by the paths that the caller gave.
 type files struct{}
 
-func (files) Open(path string) (fs.File, error)      { return os.Open(path) }
+func (files) Open(path string) (fs.File, error)      { return atomicfile.Open(path) }
 func (files) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
 func (files) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (files) ReadLink(path string) (string, error)   { return os.Readlink(path) }

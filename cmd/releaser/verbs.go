@@ -14,6 +14,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keygenVerb(),
 		a.signVerb(),
 		a.publishVerb(),
+		a.fetchVerb(),
 		a.verifyVerb(),
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),

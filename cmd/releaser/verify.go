@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io/fs"
@@ -9,9 +10,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
+	"facerec/internal/pack"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/verify"
 )
@@ -22,6 +26,8 @@ type verifyFlags struct {
 	image      string
 	cells      string
 	platform   string
+	version    string
+	project    string
 	path       string
 	offline    bool
 	fast       bool
@@ -80,6 +86,8 @@ recipe makes is not, and the report says so.`,
 	f.trust.add(cmd)
 	f.limits.add(cmd)
 	fl := cmd.Flags()
+	fl.StringVar(&f.version, "version", "", "require this `VERSION` of the release (default: version in config.json)")
+	fl.StringVar(&f.project, "project", "", "require a release of this `PROJECT` (default: project_name in config.json)")
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	fl.BoolVar(&f.signatures, "image-signatures", false, "ask for a signature beside each image too")
 	fl.StringVar(&f.cells, "cells", "all", "which `CELLS`: all, or LINEAGE/OS/ARCH[/VARIANT], joined by commas")
@@ -103,6 +111,9 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		return err
 	}
 	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
+	if in.Expect, err = f.expectation(); err != nil {
+		return err
+	}
 	if f.cells != "" && f.cells != "all" {
 		in.Cells = strings.Split(f.cells, ",")
 	}
@@ -148,9 +159,16 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
 	var fallback []verify.CertificateIdentity
+	c, err := a.callersConfig(t.dist)
+	if err != nil {
+		return verify.Report{}, err
+	}
+	if c != nil {
+		in.Expect.Project = cmp.Or(in.Expect.Project, c.config.ProjectName)
+		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
+	}
 	if !f.trust.given() {
-		var err error
-		if fallback, err = a.configuredIdentity(t.dist); err != nil {
+		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -159,7 +177,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return verify.Report{}, a.untrusted(err)
 	}
 	a.note("verify: expecting %s", expected(policy))
-	in.Dist, in.Policy, in.Assets = os.DirFS(t.dist), policy, t.assets
+	in.Dist, in.Policy, in.Assets = atomicfile.FS(t.dist), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
@@ -184,7 +202,7 @@ func (a *app) untrusted(err error) error {
 
 // chooseImages decides where images come from.
 func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
-	var instead *oci.Ref
+	var override *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
 		if err != nil {
@@ -193,9 +211,9 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 		if ref.Kind == oci.DockerArchive {
 			return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
 		}
-		instead = &ref
+		override = &ref
 	}
-	if f.offline && (instead == nil || instead.Kind != oci.Layout) {
+	if f.offline && (override == nil || override.Kind != oci.Layout) {
 		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
 		return func() {}, nil
 	}
@@ -210,10 +228,10 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	in.Images = verify.CompareWith(&images{
-		access: a.accessFor(f.offline), instead: instead, extra: extra,
-		unpacker: unpacker, jobs: f.jobs, indexes: map[oci.Ref]*oci.Index{}, read: map[imageKey]*oci.Image{},
-	})
+	found := &pack.Images{Access: a.accessFor(f.offline), Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
+	if in.Images = verify.CompareWith(found); override != nil {
+		in.Images = verify.CompareWithNamed(found)
+	}
 	return func() { _ = spool.Close() }, nil
 }
 
@@ -228,4 +246,15 @@ func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
 		return nil, err
 	}
 	return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
+}
+
+// expectation is which release the flags require.
+func (f verifyFlags) expectation() (e verify.Expectation, err error) {
+	e.Project = f.project
+	if f.version != "" {
+		if e.Version, err = release.ParseVersion(f.version); err != nil {
+			err = usageError(err)
+		}
+	}
+	return e, err
 }

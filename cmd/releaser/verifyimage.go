@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
-	"facerec/internal/release"
+	"facerec/internal/pack"
 	"facerec/internal/verify"
 )
 
@@ -76,7 +76,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	if in.Ref, in.Subjects, err = a.subjects(ctx, ref); err != nil {
 		return err
 	}
-	report := verify.Image(in)
+	report := verify.Image(ctx, in)
 	if a.json {
 		raw, err := report.JSON()
 		if err != nil {
@@ -102,41 +102,16 @@ func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Image
 	all := []verify.ImageSubject{{Digest: ix.Digest}}
 	if !ix.Single {
 		for _, m := range ix.Manifests {
-			if m.Platform != "unknown/unknown" { // what builders put beside images
+			if !m.IsAttestation() {
 				all = append(all, verify.ImageSubject{Digest: m.Digest, Platform: m.Platform})
 			}
 		}
 	}
 	for i := range all {
 		a.note("verify-image: %s", all[i].Digest)
-		if err := readBeside(ctx, ix.Ref, &all[i], a.access()); err != nil {
+		if err := pack.ReadReferrers(ctx, ix.Ref, &all[i], a.access()); err != nil {
 			return "", nil, err
 		}
 	}
 	return ix.Ref.String(), all, nil
-}
-
-// readBeside reads what stands beside one digest.
-func readBeside(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
-	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
-	if err != nil {
-		return err
-	}
-	s.Problems = problems
-	read := map[release.Digest]verify.SignatureLayer{}
-	for _, att := range found {
-		for _, l := range att.Layers {
-			if !verify.IsSignatureLayer(l.MediaType) {
-				continue
-			}
-			one, ok := read[l.Digest]
-			if !ok {
-				one.Data, one.Err = att.Read(ctx, l, verify.MaxBundle)
-				read[l.Digest] = one
-			}
-			one.Place, one.MediaType, one.Annotations = att.Place, l.MediaType, l.Annotations
-			s.Layers = append(s.Layers, one)
-		}
-	}
-	return ctx.Err()
 }

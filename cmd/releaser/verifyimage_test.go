@@ -378,7 +378,7 @@ func TestImagesSignedByCosign2(t *testing.T) {
 
 	image := s.push(t, tags.Addr, "signed")
 	s.cosign(t, "cosign-v2", "sign", "--yes", "--tlog-upload=false", "--key", s.key+".key", image.String())
-	s.verify(t, 0, image, noLog, "signature at tag sha256-"+image.Digest.Hex()+".sig", "note: no transparency log was checked, as asked")
+	s.verify(t, 0, image, noLog, "signature at tag sha256-"+image.Digest.Hex()+".sig", "note: no transparency log was checked")
 	s.verify(t, 4, image, s.keyed(), "transparency log: entries", "got      none")
 
 	// Beside a referrer of another kind, both count.
@@ -482,7 +482,7 @@ func spoilEntry(t *testing.T, manifest []byte, field string) []byte {
 
 // TestReportOfAnImage holds the document to its schema's name and the exit code.
 func TestReportOfAnImage(t *testing.T) {
-	r := verify.Image(verify.ImageInput{Ref: "127.0.0.1:1/tool", Subjects: []verify.ImageSubject{{Digest: release.DigestBytes(nil)}}})
+	r := verify.Image(t.Context(), verify.ImageInput{Ref: "127.0.0.1:1/tool", Subjects: []verify.ImageSubject{{Digest: release.DigestBytes(nil)}}})
 	doc, err := r.JSON()
 	if err != nil || !bytes.HasPrefix(doc, []byte("{\n  \"schema\": \"releaser.verify-image/v1\",")) || r.Verified || r.ExitCode != exitUntrusted {
 		t.Errorf("got %d, %v:\n%s", r.ExitCode, err, doc)

@@ -6,12 +6,11 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/draw"
 	"math"
 	"slices"
 	"sort"
 	"strings"
-
-	"golang.org/x/image/draw"
 
 	"facerec/internal/app/picture"
 )
@@ -28,6 +27,9 @@ type Sizing struct {
 	// WorkPixels scales larger pictures down to about this many pixels before
 	// they are searched, for bounded time and memory; 0 means never.
 	WorkPixels int64
+	// MinSize leaves out faces whose box is less than so many pixels high in
+	// the picture itself; 0 leaves out none.
+	MinSize int
 	// Memory is how many bytes may be used for pictures; 0 means any number. A
 	// picture that needs more is decoded and searched at a smaller scale.
 	Memory int64
@@ -50,6 +52,9 @@ const (
 func (s Sizing) Check() error {
 	if s.Upsample < 0 || s.Upsample > maxUpsample {
 		return fmt.Errorf("upsample %d: expected 0 to %d", s.Upsample, maxUpsample)
+	}
+	if s.MinSize < 0 {
+		return fmt.Errorf("min size %d: expected 0 (every face) or more pixels", s.MinSize)
 	}
 	if s.WorkPixels < 0 {
 		return fmt.Errorf("work pixels %d: expected 0 (never scale down) or more", s.WorkPixels)
@@ -150,9 +155,7 @@ func describe(ctx context.Context, e Engine, p Picture, w, h int) ([]Detection, 
 	b := p.Image.Bounds()
 	q := p
 	if w != b.Dx() || h != b.Dy() {
-		scaled := image.NewRGBA(image.Rect(0, 0, w, h))
-		draw.BiLinear.Scale(scaled, scaled.Rect, p.Image, b, draw.Src, nil)
-		q = Picture{Image: scaled}
+		q = Picture{Image: scale(p.Image, w, h)}
 	}
 	if w < minSide || h < minSide {
 		q = Picture{Image: enlarge(q.Image)}

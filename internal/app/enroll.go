@@ -336,7 +336,7 @@ func largest(ds []Detection) (best int, clear bool) {
 
 // key is what a photo's detections are kept under.
 func (en Enroller) key(sum [sha256.Size]byte) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v2\n%x\n%q\n%d\n%v\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.Enlarge, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
+	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v2\n%x\n%q\n%d\n%v\n%d\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.Enlarge, en.Sizing.MinSize, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
 }
 
 // markDuplicates passes over photos of a person whose bytes came before, by path.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"slices"
 
 	"facerec/internal/app/picture"
 )
@@ -24,7 +25,16 @@ type seen struct {
 // for each picture; its error is the context's.
 type Reserve func(ctx context.Context, bytes int64) error
 
-// look finds and describes the faces in a file. What is wrong with the file
+// look is lookAt without the faces that are too small.
+func look(ctx context.Context, e Engine, d picture.Decoder, sizing Sizing, data []byte, needImage bool, reserve Reserve) (seen, error) {
+	s, err := lookAt(ctx, e, d, sizing, data, needImage, reserve)
+	if sizing.MinSize > 0 {
+		s.found = slices.DeleteFunc(s.found, func(d Detection) bool { return d.Box.Dy() < sizing.MinSize })
+	}
+	return s, err
+}
+
+// lookAt finds and describes the faces in a file. What is wrong with the file
 // goes into seen; the error is for what ends a batch: a context that is done, or
 // an EngineError.
 //
@@ -33,7 +43,7 @@ type Reserve func(ctx context.Context, bytes int64) error
 // does not take it without a warning, it is decoded here like any other file.
 //
 //nolint:nilerr // errors that are the file's go into seen
-func look(ctx context.Context, e Engine, d picture.Decoder, sizing Sizing, data []byte, needImage bool, reserve Reserve) (seen, error) {
+func lookAt(ctx context.Context, e Engine, d picture.Decoder, sizing Sizing, data []byte, needImage bool, reserve Reserve) (seen, error) {
 	if err := ctx.Err(); err != nil {
 		return seen{}, err
 	}

@@ -1,12 +1,19 @@
 package app
 
 import (
+	"cmp"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
+
+	"facerec/internal/app/picture"
 )
 
 // Schemas of the documents that reports write. A field is only ever added;
@@ -44,6 +51,9 @@ type Summary struct {
 	Ambiguous   int `json:"ambiguous"`
 	WithoutFace int `json:"without_face"` // pictures
 	Failed      int `json:"failed"`       // pictures that could not be looked at
+	// NotRead counts, of those, the files of kinds that are not read, by kind:
+	// "RAW", "video".
+	NotRead map[string]int `json:"not_read,omitempty"`
 }
 
 // Add counts one result.
@@ -51,6 +61,13 @@ func (s *Summary) Add(r *Result) {
 	s.Pictures++
 	if r.Err != nil {
 		s.Failed++
+		var unsupported *picture.UnsupportedError
+		if errors.As(r.Err, &unsupported) {
+			if s.NotRead == nil {
+				s.NotRead = map[string]int{}
+			}
+			s.NotRead[cmp.Or(unsupported.Group, "other")]++
+		}
 		return
 	}
 	if len(r.Faces) == 0 {
@@ -147,11 +164,12 @@ type pictureJSON struct {
 	Width  int        `json:"width"`
 	Height int        `json:"height"`
 	Error  *string    `json:"error"`
+	Notes  []string   `json:"notes,omitempty"`
 	Faces  []faceJSON `json:"faces"`
 }
 
 func (h Header) pictureOf(r *Result) pictureJSON {
-	p := pictureJSON{File: r.Name, Width: r.Size.X, Height: r.Size.Y, Faces: []faceJSON{}}
+	p := pictureJSON{File: r.Name, Width: r.Size.X, Height: r.Size.Y, Notes: r.Notes, Faces: []faceJSON{}}
 	if r.Err != nil {
 		text := r.Err.Error()
 		p.Error = &text
@@ -430,6 +448,13 @@ func (t *textReport) End(s Summary) error {
 	}
 	if s.Failed > 0 {
 		text += fmt.Sprintf("; %d could not be looked at", s.Failed)
+		if len(s.NotRead) > 0 {
+			var kinds []string
+			for _, kind := range slices.Sorted(maps.Keys(s.NotRead)) {
+				kinds = append(kinds, fmt.Sprintf("%d %s", s.NotRead[kind], kind))
+			}
+			text += " (not read: " + strings.Join(kinds, ", ") + ")"
+		}
 	}
 	_, err := fmt.Fprintln(t.w, text)
 	return err

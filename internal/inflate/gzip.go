@@ -36,6 +36,7 @@ type Header struct {
 	OS      byte
 	Name    string
 	Comment string
+	Size    int // bytes of the header itself
 }
 
 // Reader gives the bytes of one member of a gzip file.
@@ -81,6 +82,7 @@ func readHeader(in *bufio.Reader) (h Header, err error) {
 	if fixed[0] != 0x1f || fixed[1] != 0x8b || fixed[2] != 8 {
 		return h, ErrHeader
 	}
+	h.Size = len(fixed)
 	h.Flags, h.Mtime, h.XFL, h.OS = fixed[3], binary.LittleEndian.Uint32(fixed[4:]), fixed[8], fixed[9]
 	crc := crc32.ChecksumIEEE(fixed)
 	take := func(n int) ([]byte, error) {
@@ -89,6 +91,7 @@ func readHeader(in *bufio.Reader) (h Header, err error) {
 			return nil, noEOF(err)
 		}
 		crc = crc32.Update(crc, crc32.IEEETable, b)
+		h.Size += n
 		return b, nil
 	}
 	text := func() (string, error) {
@@ -99,6 +102,7 @@ func readHeader(in *bufio.Reader) (h Header, err error) {
 				return "", noEOF(err)
 			}
 			crc = crc32.Update(crc, crc32.IEEETable, []byte{c})
+			h.Size++
 			if c == 0 {
 				return string(s), nil
 			}

@@ -113,7 +113,7 @@ func TestHeader(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Header{Flags: flagName | flagComment | flagExtra, Name: "name", Comment: "comment", OS: 3}
+	want := Header{Flags: flagName | flagComment | flagExtra, Name: "name", Comment: "comment", OS: 3, Size: 29}
 	if z.Header != want {
 		t.Errorf("got %+v, want %+v", z.Header, want)
 	}

@@ -21,7 +21,7 @@ type Program struct {
 
 // goTags are the tags of every build: dlib switches the engine on, the others
 // keep C's resolver and user database out of a static binary.
-const goTags = "dlib,netgo,osusergo"
+const goTags = "dlib,netgo,nodynamic,osusergo"
 
 // ldflags make the link external, static, stripped and without build id.
 func (t *Toolchain) ldflags(x []string) string {

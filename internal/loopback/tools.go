@@ -16,18 +16,25 @@ import (
 // pin is one program: the package that "go install" builds, and its version.
 type pin struct {
 	name, pkg, version string
+	toolchain          string // the Go that it needs, where ours is too old
 }
 
 // pins are the released programs that are used here.
 var pins = []pin{
-	{"registry", "github.com/distribution/distribution/v3/cmd/registry", "v3.1.2"},
-	{"fulcio", "github.com/sigstore/fulcio", "v1.8.8"},
-	{"rekor-server", "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", "v2.3.0"},
-	{"timestamp-server", "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", "v2.1.3"},
-	{"cosign", "github.com/sigstore/cosign/v3/cmd/cosign", "v3.1.3"},
-	{"cosign-v2", "github.com/sigstore/cosign/v2/cmd/cosign", "v2.6.5"},
-	{"crane", "github.com/google/go-containerregistry/cmd/crane", "v0.22.1"},
-	{"gitea", giteaModule, "v1.26.0"},
+	{name: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", version: "v3.1.2"},
+	{name: "fulcio", pkg: "github.com/sigstore/fulcio", version: "v1.8.8"},
+	{name: "rekor-server", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", version: "v2.3.0"},
+	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3"},
+	{name: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3"},
+	{name: "cosign-v2", pkg: "github.com/sigstore/cosign/v2/cmd/cosign", version: "v2.6.5"},
+	{name: "crane", pkg: "github.com/google/go-containerregistry/cmd/crane", version: "v0.22.1"},
+	{name: "actionlint", pkg: "github.com/rhysd/actionlint/cmd/actionlint", version: "v1.7.12"},
+	{name: "act", pkg: "github.com/nektos/act", version: "v0.2.89"},
+	{name: "gitleaks", pkg: "github.com/zricethezav/gitleaks/v8", version: "v8.30.1"},
+	{name: "govulncheck", pkg: "golang.org/x/vuln/cmd/govulncheck", version: "v1.9.0"},
+	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
+	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
+	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
 }
 
 func pinned(name string) (pin, error) {
@@ -123,6 +130,9 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
 	cmd.Dir = tmp // away from any module or workspace
 	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")
+	if p.toolchain != "" {
+		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+p.toolchain)
+	}
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go install %s@%s: %w: %s", p.pkg, p.version, err, tail(string(out), 3))
 	}

@@ -43,6 +43,7 @@ func (j CompareJob) explain(ctx context.Context, l ArchiveLimits, v *Verdict) er
 	if err != nil {
 		return fmt.Errorf("%s: %w", j.Name, err)
 	}
+	tree.Made = false // its compression matters
 	r, err := DiffSources(ctx, FileSource(j.Name, j.Have, j.Size), tree, l)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package tarball
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -75,6 +76,9 @@ const (
 	CauseCorrupt    = "corrupt"    // one of them is damaged
 	CauseTrailing   = "trailing"   // something follows the end of one of them
 	CauseMembers    = "members"    // several gzip members
+	CauseNotTar     = "not a tar"  // one of them is a file of another kind
+	CauseHeader     = "header"     // the same compressed data under another gzip header
+	CauseUnpacked   = "unpacked"   // the same tar stream, not compressed on one side
 	CauseCompressor = "compressor" // the same tar stream went through another compressor or level
 	CauseLayer      = "layer"      // a layer of one image is not in the other
 	CausePrefix     = "prefix"     // the top directory has another name
@@ -134,11 +138,23 @@ type differ struct {
 	only     [2]int
 	content  int // other bytes
 	links    int // hard link on one side, the same bytes as a file on the other
+	relinked int // linked to the same files on both sides, under another name first
+	roots    [2]map[string]string
 	other    int // changed type, target or device
 	order    bool
 	format   int // entries whose fields are the same and whose header blocks are not
 	modes    [][2]int64
 	firstOne string
+}
+
+// Top is the directory that all entries of an archive are in, "" if there is none
+// or the archive cannot be read to its end.
+func Top(r io.Reader, l ArchiveLimits) string {
+	x, err := List(r, l)
+	if err != nil || len(x.Problems) > 0 {
+		return ""
+	}
+	return top(x.Entries)
 }
 
 // top is the directory that all names are in, "" if there is none.
@@ -197,6 +213,7 @@ func keys(entries []ListedEntry, top string) []key {
 // pair finds the partner of each entry and compares the two.
 func (d *differ) pair() {
 	d.fields = map[string]int{}
+	d.roots = [2]map[string]string{roots(d.a.Entries, d.topA), roots(d.b.Entries, d.topB)}
 	ka, kb := keys(d.a.Entries, d.topA), keys(d.b.Entries, d.topB)
 	atB := make(map[key]int, len(kb))
 	for i, k := range kb {
@@ -236,14 +253,21 @@ func (d *differ) compare(name string, i, j int) {
 		}
 	}
 	linkedCopy := a.Type != b.Type && !a.Digest.IsZero() && a.Digest == b.Digest
+	relinked := d.relink(name, a, b)
 	note("type", a.Type, b.Type)
 	if a.Mode != b.Mode {
 		note("mode", fmt.Sprintf("%04o", a.Mode), fmt.Sprintf("%04o", b.Mode))
 		d.modes = append(d.modes, [2]int64{a.Mode, b.Mode})
 	}
-	if linkedCopy {
+	switch {
+	case relinked:
+		d.relinked++
+		if a.Type == b.Type {
+			note("link", showLink(strip(a.Link, d.topA)), showLink(strip(b.Link, d.topB)))
+		}
+	case linkedCopy:
 		d.links++
-	} else {
+	default:
 		note("size", strconv.FormatInt(a.Size, 10), strconv.FormatInt(b.Size, 10))
 		la, lb := a.Link, b.Link
 		if a.Type == Hardlink.String() {
@@ -279,6 +303,37 @@ func (d *differ) compare(name string, i, j int) {
 	}
 }
 
+// relink reports whether an entry is a hard link on at least one side, and is
+// linked to the same files on both: archivers list the names of one file in the
+// order in which they find them, and the first is the file.
+func (d *differ) relink(name string, a, b *ListedEntry) bool {
+	if a.Type != Hardlink.String() && b.Type != Hardlink.String() || a.Digest != b.Digest {
+		return false
+	}
+	la, lb := d.roots[0][name], d.roots[1][name]
+	if la == lb {
+		return false // the same name first: any difference is another one
+	}
+	// The first name on each side leads to the same file on the other.
+	return d.roots[1][la] == lb && d.roots[0][lb] == la
+}
+
+// roots maps each name to the first name of the file that it is linked to.
+func roots(entries []ListedEntry, top string) map[string]string {
+	out := make(map[string]string, len(entries))
+	for i := range entries {
+		e := &entries[i]
+		name := strip(e.Name, top)
+		out[name] = name
+		if e.Type == Hardlink.String() {
+			if root, ok := out[strip(e.Link, top)]; ok {
+				out[name] = root
+			}
+		}
+	}
+	return out
+}
+
 func showLink(l string) string {
 	if l == "" {
 		return ""
@@ -296,7 +351,7 @@ func owner(e *ListedEntry) string {
 
 func (d *differ) damaged() bool {
 	for _, x := range []*Listing{d.a, d.b} {
-		if x.Has(ProblemTruncated) || x.Has(ProblemCorrupt) {
+		if x.Has(ProblemTruncated) || x.Has(ProblemCorrupt) || x.Has(ProblemNotTar) {
 			return true
 		}
 	}
@@ -313,7 +368,7 @@ func (d *differ) grade() Grade {
 		return Differs
 	case d.sameTar():
 		return SameTar
-	case d.only != [2]int{} || d.other > 0 || d.content > 0 || d.fields["size"] > 0 && d.links == 0,
+	case d.only != [2]int{} || d.other > 0 || d.content > 0 || d.fields["size"] > 0 && d.links == 0 && d.relinked == 0,
 		d.a.Has(ProblemTrailing) || d.b.Has(ProblemTrailing):
 		return Differs
 	}
@@ -333,14 +388,12 @@ func (d *differ) causes() {
 		x    *Listing
 	}{{"a", d.a}, {"b", d.b}} {
 		for _, p := range s.x.Problems {
-			kind := map[string]string{ProblemTruncated: CauseTruncated, ProblemCorrupt: CauseCorrupt, ProblemTrailing: CauseTrailing, ProblemMembers: CauseMembers}[p.Kind]
+			kind := map[string]string{ProblemTruncated: CauseTruncated, ProblemCorrupt: CauseCorrupt, ProblemTrailing: CauseTrailing, ProblemMembers: CauseMembers, ProblemNotTar: CauseNotTar}[p.Kind]
 			add(kind, "%s: %s", s.name, p.Detail)
 		}
 	}
 	if d.sameTar() {
-		if len(d.r.Causes) == 0 || d.a.gzipFacts() != d.b.gzipFacts() {
-			add(CauseCompressor, "the tar streams are the same, another compressor or level was used: a is %s, b is %s", d.a.gzipWords(), d.b.gzipWords())
-		}
+		d.compression(add)
 		return
 	}
 	if d.topA != d.topB {
@@ -355,6 +408,9 @@ func (d *differ) causes() {
 	d.modeCause(add)
 	if d.links > 0 {
 		add(CauseHardLinks, "%d hard links on one side are files of their own, with the same bytes, on the other", d.links)
+	}
+	if d.relinked > 0 {
+		add(CauseHardLinks, "%s linked to the same files on both sides, but listed in another order: another name comes first", text.CountForms(d.relinked, "name is", "names are"))
 	}
 	if n := d.fields["owner"]; n > 0 {
 		add(CauseOwner, "%d of another owner", n)
@@ -383,6 +439,54 @@ func (d *differ) causes() {
 	if len(d.r.Causes) == 0 && !d.a.Tar.IsZero() && !d.b.Tar.IsZero() {
 		add(CausePadding, "the bytes that fill up the last block of some file are not the same")
 	}
+}
+
+// compression explains why two files with the same tar stream differ.
+func (d *differ) compression(add func(kind, format string, args ...any)) {
+	a, b := d.a, d.b
+	switch {
+	case len(d.r.Causes) > 0 && a.gzipFacts() == b.gzipFacts():
+		return // what is wrong with one of them explains it
+	case a.Compression != b.Compression && (a.Compression == "" || b.Compression == ""):
+		add(CauseUnpacked, "the tar streams are the same: a is %s, b is %s; a browser, a proxy or gunzip may have unpacked it", a.compressionWords(), b.compressionWords())
+	case a.Compression != b.Compression:
+		add(CauseCompressor, "the tar streams are the same, compressed in different ways: a is %s, b is %s", a.compressionWords(), b.compressionWords())
+	case !a.Body.IsZero() && a.Body == b.Body:
+		add(CauseHeader, "the compressed data is the same, only the gzip headers differ: %s", headerWords(a.Gzip, b.Gzip))
+	default:
+		add(CauseCompressor, "the tar streams are the same, another compressor or level was used: a is %s, b is %s", a.compressionWords(), b.compressionWords())
+	}
+}
+
+// headerWords names the fields in which two gzip headers differ.
+func headerWords(a, b *GzipFacts) string {
+	var out []string
+	note := func(field, x, y string) {
+		if x != y {
+			out = append(out, fmt.Sprintf("%s %s in a, %s in b", field, x, y))
+		}
+	}
+	name := func(s string) string {
+		if s == "" {
+			return "none"
+		}
+		return text.Show(s)
+	}
+	note("name", name(a.Name), name(b.Name))
+	note("comment", name(a.Comment), name(b.Comment))
+	note("time", strconv.FormatInt(a.Mtime, 10), strconv.FormatInt(b.Mtime, 10))
+	note("operating system", strconv.Itoa(a.OS), strconv.Itoa(b.OS))
+	note("extra flags", strconv.Itoa(a.XFL), strconv.Itoa(b.XFL))
+	if len(out) == 0 {
+		note("flags", strconv.Itoa(a.Flags), strconv.Itoa(b.Flags))
+	}
+	if len(out) == 0 {
+		out = []string{"in optional fields"}
+	}
+	if (a.Name == "") != (b.Name == "") || (a.Mtime == 0) != (b.Mtime == 0) {
+		out = append(out, "gzip was run without -n on one side")
+	}
+	return strings.Join(out, "; ")
 }
 
 // modeCause tells a umask from other differences in mode: the same bits, of
@@ -420,11 +524,14 @@ func (x *Listing) gzipFacts() (f GzipFacts) {
 	return f
 }
 
-// gzipWords tells what the header says about the compressor.
-func (x *Listing) gzipWords() string {
+// compressionWords is what is known of how the file was compressed.
+func (x *Listing) compressionWords() string {
 	g := x.Gzip
-	if g == nil {
+	switch {
+	case x.Compression == "":
 		return fmt.Sprintf("not compressed (%d bytes)", x.FileSize)
+	case g == nil:
+		return fmt.Sprintf("%s of %d bytes", x.Compression, x.FileSize)
 	}
 	s := fmt.Sprintf("gzip of %d bytes, flags %d, xfl %d, os %d, time %d", x.FileSize, g.Flags, g.XFL, g.OS, g.Mtime)
 	if g.Name != "" {

@@ -114,7 +114,7 @@ func TestDiffCauses(t *testing.T) {
 	}{
 		{"identical", base, base, Identical, nil, "identical"},
 		{"level", base, gzipped(t, plain, flate.BestSpeed), SameTar, []string{CauseCompressor}, "another compressor or level"},
-		{"not compressed", base, plain, SameTar, []string{CauseCompressor}, "not compressed"},
+		{"not compressed", base, plain, SameTar, []string{CauseUnpacked}, "not compressed"},
 		{"two members", base, append(gzipped(t, plain[:5000], 6), gzipped(t, plain[5000:], 6)...), SameTar, []string{CauseMembers, CauseCompressor}, "2 members"},
 		{"bytes after gzip", base, append(slices.Clone(base), 0, 0, 0), SameTar, []string{CauseTrailing}, "3 more bytes"},
 		{"bytes after tar", plain, append(slices.Clone(plain), "more"...), Differs, []string{CauseTrailing}, "not zero blocks"},

@@ -22,10 +22,15 @@ type Listing struct {
 	TarSize  int64          `json:"tar_size"`      // bytes
 	File     release.Digest `json:"file,omitzero"` // of the file; zero if there is none
 	FileSize int64          `json:"file_size"`
-	Gzip     *GzipFacts     `json:"gzip,omitempty"` // nil: not compressed
-	Format   string         `json:"format"`         // gnu, ustar, pax, v7, or several joined by "+"
-	Padding  int64          `json:"padding"`        // zero bytes after the last entry
-	Problems []Problem      `json:"problems,omitempty"`
+	Gzip     *GzipFacts     `json:"gzip,omitempty"` // nil: not compressed with gzip
+	Body     release.Digest `json:"body,omitzero"`  // of what follows the gzip header; zero without one
+
+	// Compression is gzip, zstd, xz, bzip2, or "" for none.
+	Compression string `json:"compression,omitempty"`
+
+	Format   string    `json:"format"`  // gnu, ustar, pax, v7, or several joined by "+"
+	Padding  int64     `json:"padding"` // zero bytes after the last entry
+	Problems []Problem `json:"problems,omitempty"`
 }
 
 // ListedEntry is one entry of an archive, as its header tells it.
@@ -60,6 +65,7 @@ const (
 	ProblemCorrupt   = "corrupt"   // a checksum or the structure is wrong
 	ProblemTrailing  = "trailing"  // there is something after the end
 	ProblemMembers   = "members"   // the gzip file has more than one member
+	ProblemNotTar    = "not a tar" // it is a file of another kind
 )
 
 // Has tells whether the archive has a problem of that kind.
@@ -112,6 +118,9 @@ func walk(r io.Reader, l ArchiveLimits, x *Listing, visit func(i int, content io
 		return f.err
 	}
 	x.Tar, x.TarSize = release.DigestOf([sha256.Size]byte(t.hash.Sum(nil))), t.n
+	if f.body != nil {
+		x.Body = release.DigestOf([sha256.Size]byte(f.body.Sum(nil)))
+	}
 	x.File, x.FileSize = release.DigestOf([sha256.Size]byte(f.hash.Sum(nil))), f.n
 	x.resolveLinks()
 	return nil
@@ -122,6 +131,11 @@ func (x *Listing) describe(err error) {
 	at := "before the first entry"
 	if n := len(x.Entries); n > 0 {
 		at = "at or after entry " + text.Show(x.Entries[n-1].Name)
+	}
+	var other *notTarError
+	if errors.As(err, &other) {
+		x.problem(ProblemNotTar, "%v", err)
+		return
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		x.problem(ProblemTruncated, "the archive ends too early, %s", at)
@@ -183,8 +197,20 @@ func (t *tarReader) open(x *Listing) (err error) {
 		return err
 	}
 	x.Gzip = t.in.facts
+	if t.in.gz != nil || t.in.other != nil {
+		x.Compression = t.in.kind
+	}
+	t.file.headerEnds(t.in.header)
+	if kind := t.in.notTar(); kind != "" {
+		return &notTarError{kind}
+	}
 	return nil
 }
+
+// notTarError says what kind of file was taken for an archive.
+type notTarError struct{ kind string }
+
+func (e *notTarError) Error() string { return "expected a tar archive, got " + e.kind }
 
 // entries reads all entries.
 func (t *tarReader) entries(x *Listing, visit func(int, io.Reader) error) error {

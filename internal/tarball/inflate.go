@@ -2,9 +2,15 @@ package tarball
 
 import (
 	"bufio"
+	"compress/bzip2"
+	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
+	"strings"
+
+	"github.com/klauspost/compress/zstd"
+	"github.com/therootcompany/xz"
 
 	"facerec/internal/inflate"
 )
@@ -20,33 +26,64 @@ type GzipFacts struct {
 	Members int    `json:"members"`
 }
 
+// maxWindow is how far back a zstd or xz stream may refer, in bytes: what
+// "xz -9" and "zstd --ultra -22" need at most. It bounds the memory of a reader.
+const maxWindow = 128 << 20
+
 // fileReader hashes and counts the bytes of a file as they are read, and keeps
-// the reader's own error apart from errors about the format.
+// the reader's own error apart from errors about the format. Once it is told
+// where a gzip header ends, it hashes what follows by itself.
 type fileReader struct {
 	r    io.Reader
 	hash hash.Hash
 	n    int64
 	err  error // of r, other than io.EOF
+
+	body    hash.Hash // what follows the header; nil: not told yet
+	pending []byte    // what was read until then
+	plain   bool      // there is no header to wait for
 }
 
 func (f *fileReader) Read(p []byte) (int, error) {
 	n, err := f.r.Read(p)
 	f.hash.Write(p[:n])
 	f.n += int64(n)
+	switch {
+	case f.plain:
+	case f.body != nil:
+		f.body.Write(p[:n])
+	default:
+		f.pending = append(f.pending, p[:n]...)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		f.err = err
 	}
 	return n, err
 }
 
-// inflater reads the tar stream out of a file that is a gzip file or is not
-// compressed at all.
+// headerEnds tells where the header ends, 0 for a file without one.
+func (f *fileReader) headerEnds(at int) {
+	if at > 0 && at <= len(f.pending) {
+		f.body = sha256.New()
+		f.body.Write(f.pending[at:])
+	}
+	f.plain, f.pending = at == 0, nil
+}
+
+// inflater reads the tar stream out of a file that is compressed, in one of the
+// ways that it knows, or not compressed at all.
 type inflater struct {
 	in       *bufio.Reader
-	gz       *inflate.Reader // nil: not compressed
+	kind     string          // as Sniff names it; "" or "tar": not compressed
+	gz       *inflate.Reader // of a gzip file
+	other    io.Reader       // of a file compressed in another way
 	facts    *GzipFacts
+	header   int   // bytes of a gzip header
 	trailing int64 // bytes after the last member
 	done     bool
+
+	ahead    []byte // of what is compressed, read already to see what it is
+	aheadErr error
 }
 
 var gzipMagic = []byte{0x1f, 0x8b}
@@ -54,25 +91,99 @@ var gzipMagic = []byte{0x1f, 0x8b}
 // newInflater looks at the first bytes of r.
 func newInflater(r io.Reader) (*inflater, error) {
 	f := &inflater{in: bufio.NewReaderSize(r, 128<<10)}
-	head, err := f.in.Peek(10)
-	if len(head) < 2 || head[0] != gzipMagic[0] || head[1] != gzipMagic[1] {
-		return f, nil
+	head, err := f.in.Peek(SniffLength)
+	f.kind = Sniff(head)
+	switch f.kind {
+	case "gzip":
+		if len(head) < 10 {
+			return nil, err
+		}
+		z, err := inflate.NewReader(f.in)
+		if err != nil {
+			return nil, err
+		}
+		f.gz, f.header = z, z.Size
+		f.facts = &GzipFacts{Name: z.Name, Comment: z.Comment, Mtime: int64(z.Mtime), OS: int(z.OS), Flags: int(z.Flags), XFL: int(z.XFL), Members: 1}
+	case "zstd":
+		z, err := zstd.NewReader(f.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+		if err != nil {
+			return nil, err
+		}
+		f.other = z
+	case "xz":
+		z, err := xz.NewReader(f.in, maxWindow)
+		if err != nil {
+			return nil, err
+		}
+		f.other = z
+	case "bzip2":
+		f.other = bzip2.NewReader(f.in)
 	}
-	if len(head) < 10 {
-		return nil, err
-	}
-	z, err := inflate.NewReader(f.in)
-	if err != nil {
-		return nil, err
-	}
-	f.gz = z
-	f.facts = &GzipFacts{Name: z.Name, Comment: z.Comment, Mtime: int64(z.Mtime), OS: int(z.OS), Flags: int(z.Flags), XFL: int(z.XFL), Members: 1}
 	return f, nil
 }
 
-// Read gives the tar stream, through all members. What follows the last one is
-// counted in trailing and not given.
+// notTar says what a file is if it is something else than a tar archive, in
+// whatever compression; "" if it may be one. What is too short to tell is taken
+// for one that was cut off.
+func (f *inflater) notTar() string {
+	kind, head := f.kind, []byte(nil)
+	if f.gz != nil || f.other != nil {
+		buf := make([]byte, SniffLength)
+		n, err := io.ReadFull(decoded{f}, buf)
+		if errors.Is(err, io.ErrUnexpectedEOF) && n > 0 {
+			err = nil // what comes after is for Read to find out
+		}
+		f.ahead, f.aheadErr = buf[:n], err
+		head, kind = f.ahead, Sniff(f.ahead)
+		switch kind {
+		case "", "tar":
+		case f.kind:
+			return kind + " inside " + kind + " (it was compressed twice)"
+		default:
+			return kind + " inside " + f.kind
+		}
+	} else {
+		head, _ = f.in.Peek(SniffLength)
+	}
+	if kind == "" && len(head) == SniffLength && strings.Trim(string(head), "\x00") != "" {
+		kind = "a file of an unknown kind"
+		if f.gz != nil || f.other != nil {
+			kind += " inside " + f.kind
+		}
+	}
+	if kind == "tar" {
+		kind = ""
+	}
+	return kind
+}
+
+// decoded reads what is inside a compressed file, past what was read ahead.
+type decoded struct{ f *inflater }
+
+func (r decoded) Read(p []byte) (int, error) { return r.f.decode(p) }
+
+// Read returns the tar stream, through all members. What follows the last one is
+// counted in trailing and not returned.
 func (f *inflater) Read(p []byte) (int, error) {
+	if len(f.ahead) > 0 {
+		n := copy(p, f.ahead)
+		f.ahead = f.ahead[n:]
+		return n, nil
+	}
+	if f.aheadErr != nil {
+		return 0, f.aheadErr
+	}
+	return f.decode(p)
+}
+
+func (f *inflater) decode(p []byte) (int, error) {
+	if f.other != nil {
+		n, err := f.other.Read(p)
+		if errors.Is(err, xz.ErrBuf) {
+			err = io.ErrUnexpectedEOF
+		}
+		return n, err
+	}
 	if f.gz == nil {
 		return f.in.Read(p)
 	}

@@ -41,6 +41,9 @@ func ParseRecipe(name string) (Recipe, error) {
 // flags (level 6), made on Unix (RFC 1952, 2.3).
 var gzipHeader = []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3}
 
+// HeaderSize is how many bytes of a file of any recipe are its gzip header.
+const HeaderSize = 10
+
 // gzipTrailer is the CRC and the size, modulo 2^32, of the bytes before
 // compression.
 func gzipTrailer(crc uint32, size int64) []byte {

@@ -287,7 +287,7 @@ func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statem
 		if err != nil {
 			return Signature{}, &Error{Class: Untrusted, Check: CheckCertificate, Err: err}
 		}
-		id, err := matchIdentity(p.Identities, summary)
+		id, err := matchIdentity(p.Identities, cert)
 		if err != nil {
 			return Signature{}, err
 		}
@@ -346,10 +346,8 @@ func (p Policy) explain(err error, b *sgbundle.Bundle, watch *hashWatch) error {
 	switch step {
 	case CheckIdentity:
 		if content, cerr := b.VerificationContent(); cerr == nil && content.Certificate() != nil {
-			if sum, serr := certificate.SummarizeCertificate(content.Certificate()); serr == nil {
-				if _, merr := matchIdentity(p.Identities, sum); errors.As(merr, &mine) {
-					return mine
-				}
+			if _, merr := matchIdentity(p.Identities, content.Certificate()); errors.As(merr, &mine) {
+				return mine
 			}
 		}
 	case CheckSignature:

@@ -33,14 +33,9 @@ func (w *walk) cells(ctx context.Context) {
 			w.fail(name, LinkRecord, release.RecordFile, fmt.Errorf("has no cell %s; it has %s", name, w.cellNames()))
 		}
 	}
-	for _, name := range w.in.Assets {
-		if !slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name }) {
-			w.skip(name, LinkRecord, name, "is no cell's tarball in release.json")
-		}
-	}
 	var all []*cellCheck
 	selected := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.selected(c) })
-	if w.in.Images.images != nil {
+	if w.in.Images.images != nil && w.withheld() == "" {
 		defer w.in.Images.images.Prepare(ctx, selected)()
 	}
 	for _, c := range selected {
@@ -159,8 +154,8 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	broken := func(link string) {
 		w.skipBetween(k.name, or(c.ManifestDigest.String(), where), link, LinkEntries)
 	}
-	if w.in.Images.images == nil {
-		k.noTree = w.in.Images.reason()
+	if why := w.withheld(); w.in.Images.images == nil || why != "" {
+		k.noTree = or(why, w.in.Images.reason())
 		w.skip(k.name, LinkIndex, where, k.noTree)
 		broken(LinkIndex)
 		return
@@ -203,7 +198,16 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	w.pass(k.name, LinkLayers, c.ManifestDigest.String(), "%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree)), "entry", "entries"))
 }
 
-// compare holds a manifest to what release.json says of it, if it does.
+// withheld says why no image that release.json names is looked at: until the
+// signature holds, nothing is done or contacted in the name of the release.
+func (w *walk) withheld() string {
+	if w.report.Signature != nil || w.in.Images.named {
+		return ""
+	}
+	return "nobody signed what release.json names: pass --image to compare with an image of your own choice"
+}
+
+// compare checks a manifest against what release.json says of it, if it does.
 func (m ImageManifest) compare(c release.RecordCell) error {
 	if c.ConfigDigest != nil && *c.ConfigDigest != m.Config {
 		return differs("config_digest", c.ConfigDigest.String(), m.Config.String())
@@ -250,7 +254,7 @@ func (w *walk) checkReferrers(ctx context.Context, k *cellCheck) Result {
 	if k.standalone && len(subject.Layers)+len(subject.Problems) == 0 {
 		return skip("nothing stands beside the image: nobody says that it is the released one")
 	}
-	r := Image(ImageInput{Subjects: []ImageSubject{subject}, Policy: w.in.Policy}).Subjects[0]
+	r := Image(ctx, ImageInput{Subjects: []ImageSubject{subject}, Policy: w.in.Policy}).Subjects[0]
 	s := Result{Link: LinkSignature, Subject: where, Status: r.Status, Class: r.Class, Detail: r.Detail, Field: r.Field, Expected: r.Expected, Got: r.Got}
 	for _, x := range r.Refused {
 		s.Differences = append(s.Differences, "refused: "+x.Place+": "+x.Why)

@@ -15,13 +15,19 @@ import (
 	"facerec/internal/text"
 )
 
+// maxUnsignedRecord is the largest release.json, in bytes, that is read while
+// nobody vouches for it: a release of six cells has under 2 MB.
+const maxUnsignedRecord = 8 << 20
+
 // BundleFile is the name under which a release publishes its signature.
-const BundleFile = checksum.File + ".sigstore.json"
+const BundleFile = release.BundleFile
 
 // Input is a release to be verified.
 type Input struct {
 	Dist   fs.FS  // the folder of the release's files
 	Policy Policy // who must have signed; [Tarballs] skips signatures if it names nobody
+
+	Expect Expectation // which release this must be
 
 	Images ImageAccess // what tarballs are compared with
 
@@ -54,8 +60,12 @@ type Input struct {
 func Release(ctx context.Context, in Input) (Report, error) {
 	w := newWalk(in)
 	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
+	w.report.ExpectedProject, w.report.ExpectedVersion = in.Expect.Project, in.Expect.Version
 	w.release()
 	w.cells(ctx)
+	if w.in.Expect.FromRelease {
+		w.report.Unchecked = append(w.report.Unchecked, w.in.Expect.note(w.report.Version))
+	}
 	return w.finish(ctx)
 }
 
@@ -65,6 +75,7 @@ type walk struct {
 	report Report
 	sums   *checksum.Sums  // nil: cannot be read
 	record *release.Record // nil: cannot be used
+	wrong  bool            // the record is of another project or version than expected
 
 	signed map[release.Digest]Result // the link of each image's signature, by index
 }
@@ -132,39 +143,43 @@ func differs(field, expected, got string) *Error {
 func (w *walk) release() {
 	raw, err := w.read(checksum.File, checksum.MaxSize)
 	if err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			err = errors.New("is not in the folder: give the folder of a release")
-		}
-		w.fail("", LinkChecksums, checksum.File, err)
+		w.fail("", LinkChecksums, checksum.File, w.unreadableSums(err))
 		return
 	}
 	w.signature(raw)
 	sums, err := checksum.ParseCoreutils(raw)
 	if err != nil {
-		w.fail("", LinkChecksums, checksum.File, err)
+		w.fail("", LinkChecksums, checksum.File, &Error{Class: Untrusted, Err: err})
 		return
 	}
 	w.sums = &sums
-	strangers, others, err := w.uncovered()
-	if err != nil {
-		w.fail("", LinkFolder, ".", err)
-	}
-	if len(others) == 0 {
-		w.pass("", LinkChecksums, checksum.File, "%s", text.Count(sums.Len(), "file"))
-	} else {
-		w.pass("", LinkChecksums, checksum.File, "%s; not covered: %s", text.Count(sums.Len(), "file"), strings.Join(firstFew(others), ", "))
-	}
+	w.pass("", LinkChecksums, checksum.File, "%s", text.Count(sums.Len(), "file"))
 	w.readRecord()
 	w.provenance()
 	w.otherFiles()
-	w.folder(strangers)
+	w.unsignedLinks()
+}
+
+// unreadableSums explains why checksums.txt could not be read. Without it nothing
+// of a release is trusted; but a directory that has nothing of a release at all
+// is no release.
+func (w *walk) unreadableSums(err error) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return &Error{Class: Untrusted, Err: err}
+	}
+	for _, name := range []string{BundleFile, release.RecordFile, ProvenanceFile} {
+		if _, err := fs.Stat(w.in.Dist, name); err == nil {
+			return untrusted("", "not found in the directory: the release is not trusted without it")
+		}
+	}
+	return errors.New("not found in the directory: pass the directory of a release")
 }
 
 func (w *walk) signature(sums []byte) {
 	bundle, err := w.read(BundleFile, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.fail("", LinkBundle, BundleFile, untrusted(CheckBundle, "is not in the folder: the release is not signed"))
+		w.fail("", LinkBundle, BundleFile, untrusted(CheckBundle, "not found in the directory: the release is not signed"))
 		return
 	case err != nil:
 		w.fail("", LinkBundle, BundleFile, err)
@@ -172,6 +187,10 @@ func (w *walk) signature(sums []byte) {
 	}
 	s, err := blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy, exactHint)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Check == CheckBundle && e.Class == Failed {
+			e.Class = Untrusted // in the place of a release's bundle, another file is no signature
+		}
 		step := failure("", LinkBundle, BundleFile, err)
 		if bytes.Contains(sums, []byte("\r\n")) {
 			step.Detail += "; checksums.txt has DOS line ends, so it was converted on its way: fetch it again"
@@ -223,10 +242,14 @@ func (w *walk) readRecord() {
 		w.skip("", LinkRecord, release.RecordFile, "is not among the files that checksums.txt names: the release does not say what its tarballs are made of")
 		return
 	}
-	raw, err := w.read(release.RecordFile, release.MaxRecordSize)
+	limit := int64(release.MaxRecordSize)
+	if w.report.Signature == nil {
+		limit = maxUnsignedRecord
+	}
+	raw, err := w.read(release.RecordFile, limit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.skip("", LinkRecord, release.RecordFile, "is not in the folder")
+		w.skip("", LinkRecord, release.RecordFile, "not found in the directory")
 		return
 	case err != nil:
 		w.fail("", LinkRecord, release.RecordFile, err)
@@ -240,17 +263,28 @@ func (w *walk) readRecord() {
 		w.fail("", LinkRecord, release.RecordFile, e)
 		return
 	}
+	if err := checkDepth(raw); err != nil {
+		w.fail("", LinkRecord, release.RecordFile, err)
+		return
+	}
 	record, err := release.ParseRecord(raw)
 	if err != nil {
 		w.fail("", LinkRecord, release.RecordFile, err)
 		return
 	}
+	if err := w.in.Expect.check(record); err != nil {
+		w.fail("", LinkRecord, release.RecordFile, err)
+		w.wrong = true
+	}
 	w.record = &record
 	w.report.Project, w.report.Version = record.Project, record.Version
+	if w.wrong {
+		return
+	}
 	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, text.Count(len(record.Cells), "cell"))
 }
 
-// isAsset says whether a listed file is some cell's tarball.
+// isAsset reports whether a listed file is some cell's tarball.
 func (w *walk) isAsset(name string) bool {
 	if w.record == nil {
 		return strings.HasSuffix(name, ".tar.gz")
@@ -259,65 +293,32 @@ func (w *walk) isAsset(name string) bool {
 }
 
 // otherFiles checks what else checksums.txt names: SBOMs and the like. If only
-// some cells were asked for, only those that are there.
+// some files are verified, it checks only those; if only some cells are, only
+// those files that are present and are not archives. The hash of an archive or a
+// program alone does not verify it: a signed list can name what no image holds.
 func (w *walk) otherFiles() {
 	for _, s := range w.sums.All() {
 		if s.Name == release.RecordFile || w.isAsset(s.Name) {
 			continue
 		}
-		if len(w.in.Cells)+len(w.in.Assets) > 0 {
-			if _, err := fs.Stat(w.in.Dist, s.Name); errors.Is(err, fs.ErrNotExist) {
+		if len(w.in.Assets) > 0 && !slices.Contains(w.in.Assets, s.Name) {
+			continue
+		}
+		u := w.classify(s.Name)
+		if len(w.in.Cells) > 0 {
+			if _, err := fs.Stat(w.in.Dist, s.Name); u.executable || errors.Is(err, fs.ErrNotExist) {
 				continue
 			}
 		}
-		w.listed("", LinkFile, s.Name, s.Digest)
-	}
-}
-
-// uncovered lists the files that checksums.txt does not name: those that could
-// pass for a part of the release, and others.
-func (w *walk) uncovered() (strangers, others []string, err error) {
-	entries, err := fs.ReadDir(w.in.Dist, ".")
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, e := range entries {
-		name := e.Name()
-		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || name == ProvenanceFile || e.IsDir() {
+		if !u.executable {
+			w.listed("", LinkFile, s.Name, s.Digest)
 			continue
 		}
-		if w.looksLikeOurs(name) {
-			strangers = append(strangers, name)
-		} else {
-			others = append(others, name)
+		switch f := w.find(s.Name); {
+		case f.err != nil || f.digest != s.Digest:
+			w.listed("", LinkFile, s.Name, s.Digest)
+		default:
+			w.skip("", LinkFile, s.Name, "as signed, but no cell of release.json describes it ("+u.what+"): it cannot be compared with an image")
 		}
-	}
-	return strangers, others, nil
-}
-
-// looksLikeOurs goes by how releases name their files, and by what the listed
-// tarballs begin with.
-func (w *walk) looksLikeOurs(name string) bool {
-	if strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") {
-		return true
-	}
-	for _, s := range w.sums.All() {
-		if project, _, ok := strings.Cut(s.Name, "_"); ok && strings.HasSuffix(s.Name, ".tar.gz") && strings.HasPrefix(name, project+"_") {
-			return true
-		}
-	}
-	return false
-}
-
-// folder names the files that pass for a part of the release and are not.
-func (w *walk) folder(strangers []string) {
-	for _, name := range strangers {
-		why := "is not among the files that checksums.txt names: nobody signed it"
-		if f := w.find(name); f.here() {
-			if is := w.whatIs(f, name); is != "" {
-				why += "; " + is
-			}
-		}
-		w.skip("", LinkFolder, text.Line(name, maxErrorText), why)
 	}
 }

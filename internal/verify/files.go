@@ -7,25 +7,26 @@ import (
 	"io"
 	"io/fs"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/text"
 )
 
-// open opens a file for reading. What is no file is refused before it is opened:
-// a named pipe would wait for somebody to write into it. A symbolic link is as
-// good as what it leads to.
+// open opens a regular file for reading, through symbolic links. Anything else
+// is refused before it is opened: a named pipe would wait for a writer. The
+// caller's fs.FS closes the gap between the two, see [atomicfile.FS].
 func (w *walk) open(name string) (fs.File, int64, error) {
 	fi, err := fs.Stat(w.in.Dist, name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		if to, lerr := fs.ReadLink(w.in.Dist, name); lerr == nil {
-			return nil, 0, fmt.Errorf("is a symbolic link to %s, which is not there: %w", text.Line(to, maxErrorText), fs.ErrNotExist)
+			return nil, 0, fmt.Errorf("is a symbolic link to %s, which was not found: %w", text.Line(to, maxErrorText), fs.ErrNotExist)
 		}
 		return nil, 0, err
 	case err != nil:
 		return nil, 0, explainRead(err)
 	case !fi.Mode().IsRegular():
-		return nil, 0, differs("type", "a file", kindOf(fi.Mode()))
+		return nil, 0, differs("type", "a regular file", atomicfile.Kind(fi.Mode()))
 	}
 	f, err := w.in.Dist.Open(name)
 	if err != nil {
@@ -34,21 +35,9 @@ func (w *walk) open(name string) (fs.File, int64, error) {
 	return f, fi.Size(), nil
 }
 
-func kindOf(m fs.FileMode) string {
-	switch {
-	case m.IsDir():
-		return "a folder"
-	case m&fs.ModeNamedPipe != 0:
-		return "a named pipe"
-	case m&fs.ModeSocket != 0:
-		return "a socket"
-	}
-	return "a device"
-}
-
 func explainRead(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("cannot be read: mend its permissions, or run as somebody who may read it: %w", err)
+		return fmt.Errorf("cannot be read: fix its permissions: %w", err)
 	}
 	return err
 }
@@ -62,7 +51,7 @@ func (w *walk) read(name string, limit int64) ([]byte, error) {
 	defer func() { _ = f.Close() }()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err == nil && int64(len(b)) > limit {
-		err = fmt.Errorf("%s: want at most %d bytes", name, limit)
+		err = fmt.Errorf("expected at most %d bytes", limit)
 	}
 	return b, err
 }
@@ -82,9 +71,9 @@ func (f found) here() bool { return f.err == nil }
 func (w *walk) find(name string) found {
 	f, _, err := w.open(name)
 	if errors.Is(err, fs.ErrNotExist) {
-		why := errors.New("is not in the folder")
+		why := errors.New("not found in the directory")
 		if _, lerr := fs.ReadLink(w.in.Dist, name); lerr == nil {
-			why = errors.New("is a symbolic link that leads nowhere")
+			why = errors.New("is a symbolic link to a missing file")
 		}
 		return found{missing: true, err: why}
 	}

@@ -69,7 +69,7 @@ func (r Report) Markdown() string {
 		b.WriteByte('\n')
 	}
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "Note: %s, as asked.\n\n", markdownText(gap))
+		fmt.Fprintf(&b, "Note: %s.\n\n", markdownText(gap))
 	}
 	links := r.links()
 	b.WriteString("| cell | " + strings.Join(links, " | ") + " |\n|---|" + strings.Repeat("---|", len(links)) + "\n")

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"regexp"
@@ -18,7 +19,9 @@ import (
 // are required, each either exactly or as a pattern.
 //
 // Patterns are regular expressions (RE2) that must match the whole value: they
-// are anchored here, whether or not they have anchors of their own.
+// are anchored here, whether or not they have anchors of their own. A pattern
+// that begins with a literal URL matches URIs only, and one that ends in a literal
+// mail host matches mail addresses only; the same holds for exact values.
 type CertificateIdentity struct {
 	SAN       string `json:"san,omitempty"`
 	SANRegexp string `json:"san_regexp,omitempty"`
@@ -110,6 +113,86 @@ func literalHost(re *syntax.Regexp) bool {
 	})
 }
 
+// sanKind is the type of a subject alternative name (RFC 5280, 4.2.1.6).
+type sanKind uint8
+
+const (
+	sanOther sanKind = iota // a DNS name, an IP address, Fulcio's otherName; or several
+	sanMail
+	sanURI
+)
+
+func (k sanKind) String() string {
+	return [...]string{"another kind of name", "mail address", "URI"}[k]
+}
+
+// kindOfSAN is the type of a certificate's only subject alternative name.
+func kindOfSAN(c *x509.Certificate) sanKind {
+	switch {
+	case len(c.DNSNames)+len(c.IPAddresses) > 0:
+		return sanOther
+	case len(c.EmailAddresses) == 1 && len(c.URIs) == 0:
+		return sanMail
+	case len(c.URIs) == 1 && len(c.EmailAddresses) == 0:
+		return sanURI
+	}
+	return sanOther
+}
+
+// matchesKind reports whether a name of that kind, which the value or pattern
+// matches, is of the kind that the value or pattern is about.
+func (id CertificateIdentity) matchesKind(san string, kind sanKind) bool {
+	if id.SAN != "" {
+		want := kindOfText(id.SAN, id.SAN)
+		return want == sanOther || want == kind
+	}
+	tree, err := syntax.Parse(id.SANRegexp, syntax.Perl)
+	if err != nil {
+		return false
+	}
+	// Each alternative is matched by itself: they can be about different kinds.
+	found := false
+	alternatives(tree.Simplify(), func(re *syntax.Regexp, first, last string) {
+		want := kindOfText(first, last)
+		if found || want != sanOther && want != kind {
+			return
+		}
+		whole, err := regexp.Compile(`\A(?:` + re.String() + `)\z`)
+		found = err == nil && whole.MatchString(san)
+	})
+	return found
+}
+
+// kindOfText is the kind of the names that begin with one literal text and end
+// with another.
+func kindOfText(first, last string) sanKind {
+	switch {
+	case strings.Contains(first, "://"):
+		return sanURI
+	case mailSuffix.MatchString(last):
+		return sanMail
+	}
+	return sanOther
+}
+
+// alternatives calls f for each alternative of a pattern with the literal text at
+// its beginning and at its end.
+func alternatives(re *syntax.Regexp, f func(re *syntax.Regexp, first, last string)) {
+	switch re.Op {
+	case syntax.OpCapture:
+		alternatives(re.Sub[0], f)
+		return
+	case syntax.OpAlternate:
+		for _, sub := range re.Sub {
+			alternatives(sub, f)
+		}
+		return
+	}
+	first, last := "", ""
+	everyBranch(re, func(a, b string, _ bool) bool { first, last = a, b; return true })
+	f(re, first, last)
+}
+
 // everyBranch applies ok to the literal text at the beginning and at the end of
 // each alternative; whole says that there is nothing else in it.
 func everyBranch(re *syntax.Regexp, ok func(first, last string, whole bool) bool) bool {
@@ -158,7 +241,12 @@ func literal(re *syntax.Regexp) (string, bool) {
 
 // matchIdentity finds the first identity that a verified certificate has. The
 // error names every field that was wrong, of every identity that was allowed.
-func matchIdentity(ids []CertificateIdentity, cert certificate.Summary) (CertificateIdentity, error) {
+func matchIdentity(ids []CertificateIdentity, leaf *x509.Certificate) (CertificateIdentity, error) {
+	cert, err := certificate.SummarizeCertificate(leaf)
+	if err != nil {
+		return CertificateIdentity{}, &Error{Class: Untrusted, Check: CheckCertificate, Err: err}
+	}
+	kind, wrongKind := kindOfSAN(leaf), false
 	var expected []string
 	field := ""
 	for _, id := range ids {
@@ -167,6 +255,9 @@ func matchIdentity(ids []CertificateIdentity, cert certificate.Summary) (Certifi
 			return CertificateIdentity{}, err
 		}
 		sanErr := m.SubjectAlternativeName.Verify(cert)
+		if sanErr == nil && !id.matchesKind(cert.SubjectAlternativeName, kind) {
+			sanErr, wrongKind = fmt.Errorf("is a %s", kind), true
+		}
 		issuerErr := m.Issuer.Verify(cert)
 		if sanErr == nil && issuerErr == nil {
 			return id, nil
@@ -184,10 +275,14 @@ func matchIdentity(ids []CertificateIdentity, cert certificate.Summary) (Certifi
 	if len(expected) == 0 {
 		return CertificateIdentity{}, errors.New("identity: none was allowed")
 	}
-	got := text.ShowASCII(cert.SubjectAlternativeName) + " from " + text.ShowASCII(cert.Issuer)
+	san := text.ShowASCII(cert.SubjectAlternativeName)
+	if wrongKind {
+		san += " (" + kind.String() + ")"
+	}
+	got := san + " from " + text.ShowASCII(cert.Issuer)
 	switch {
 	case len(ids) == 1 && field == "subject alternative name":
-		expected[0], got = exactOr(ids[0].SAN, ids[0].SANRegexp), text.ShowASCII(cert.SubjectAlternativeName)
+		expected[0], got = exactOr(ids[0].SAN, ids[0].SANRegexp), san
 	case len(ids) == 1 && field == "issuer":
 		expected[0], got = exactOr(ids[0].Issuer, ids[0].IssuerRegexp), text.ShowASCII(cert.Issuer)
 	}

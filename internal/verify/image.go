@@ -2,6 +2,7 @@ package verify
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"regexp"
@@ -21,8 +22,10 @@ type SignatureLayer struct {
 	Place       string // where it was found, for people
 	MediaType   string // of the layer; see IsSignatureLayer
 	Annotations map[string]string
-	Data        []byte // as its digest says
-	Err         error  // why it could not be read; Data is then empty
+
+	// Read reads the layer, checked against its digest. It is called once, when
+	// the layer's turn comes, and what it returns is not kept.
+	Read func(context.Context) ([]byte, error)
 }
 
 var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
@@ -32,6 +35,10 @@ var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+
 func IsSignatureLayer(mediaType string) bool {
 	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
 }
+
+// MaxSignatureLayers is how many signatures and attestations of one image are
+// looked at. Each is read, verified and dropped before the next.
+const MaxSignatureLayers = 1000
 
 // ImageSubject is an index or a manifest, and what stands beside it.
 type ImageSubject struct {
@@ -105,14 +112,14 @@ type ImageReport struct {
 // A signature is a statement of predicate type [PredicateSign] or a payload of
 // simple signing, about the digest itself. An attestation is none: that somebody
 // described an image does not say that they vouch for it.
-func Image(in ImageInput) ImageReport {
+func Image(ctx context.Context, in ImageInput) ImageReport {
 	r := ImageReport{Schema: ImageSchema, Ref: in.Ref, Expected: in.Policy.expected(), TrustRoot: in.Policy.RootOrigin(), Subjects: []SubjectReport{}}
 	if len(in.Subjects) == 0 {
 		r.Verdict, r.ExitCode = Incomplete.String(), Incomplete.ExitCode()
 		return r
 	}
 	for i, s := range in.Subjects {
-		sr := in.look(s)
+		sr := in.look(ctx, s)
 		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 {
 			sr.inheritFrom(r.Subjects[0])
 		}
@@ -136,14 +143,24 @@ func (r *SubjectReport) inheritFrom(index SubjectReport) {
 }
 
 // look verifies all that stands beside one manifest.
-func (in ImageInput) look(s ImageSubject) SubjectReport {
+func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
 	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refusal{}}
 	var closest *Error // the refusal that got furthest
+	looked := 0
 	for _, a := range s.Layers {
 		if !IsSignatureLayer(a.MediaType) {
 			continue
 		}
-		sig, signs, err := in.Policy.attached(a, s.Digest)
+		if looked++; looked > MaxSignatureLayers {
+			s.Problems = append(s.Problems, fmt.Errorf("only the first %d signatures and attestations were looked at", MaxSignatureLayers))
+			break
+		}
+		data, err := a.Read(ctx)
+		var sig Signature
+		var signs bool
+		if err == nil {
+			sig, signs, err = in.Policy.layer(a, data, s.Digest)
+		}
 		place := text.Line(a.Place, maxErrorText)
 		switch {
 		case err != nil:
@@ -184,26 +201,23 @@ func (r *SubjectReport) fail(err error) {
 	r.Status, r.Class, r.Detail, r.Field, r.Expected, r.Got = Fail, s.Class, s.Detail, s.Field, s.Expected, s.Got
 }
 
-// attached verifies one layer over a manifest's digest, and says whether it is a
+// layer verifies one layer over a manifest's digest, and says whether it is a
 // signature of it.
-func (p Policy) attached(a SignatureLayer, image release.Digest) (s Signature, signs bool, err error) {
-	if a.Err != nil {
-		return Signature{}, false, a.Err
-	}
+func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Signature, signs bool, err error) {
 	switch a.MediaType {
 	case mediaSimpleSigning:
-		bundle, err := bundleOfSignature(a.Data, a.Annotations)
+		bundle, err := bundleOfSignature(data, a.Annotations)
 		if err != nil {
 			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
-		s, err := Blob(bundle, Data(bytes.NewReader(a.Data)), p)
+		s, err := Blob(bundle, Data(bytes.NewReader(data)), p)
 		if err != nil {
 			return Signature{}, false, err
 		}
 		s.MediaType = a.MediaType // the bundle was made here
-		return s, true, signsImage(a.Data, image)
+		return s, true, signsImage(data, image)
 	case mediaEnvelope:
-		bundle, err := bundleOfEnvelope(a.Data, a.Annotations)
+		bundle, err := bundleOfEnvelope(data, a.Annotations)
 		if err != nil {
 			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
@@ -211,7 +225,7 @@ func (p Policy) attached(a SignatureLayer, image release.Digest) (s Signature, s
 		s.MediaType = a.MediaType
 		return s, s.PredicateType == PredicateSign, err
 	}
-	s, err = Blob(a.Data, Digest(image), p)
+	s, err = Blob(data, Digest(image), p)
 	if err == nil && s.Form != "dsse" {
 		// A signature over the bytes of a manifest as of any file: its signer need
 		// not have known that it is an image.
@@ -282,7 +296,7 @@ func (r ImageReport) Text() string {
 		}
 	}
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())

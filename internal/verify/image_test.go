@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
 	"crypto/sha256"
@@ -38,7 +39,7 @@ func statementAbout(t *testing.T, k *sign.Key, image release.Digest, predicate s
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verify.SignatureLayer{Place: predicate, MediaType: sign.BundleMediaType, Data: bundle}
+	return verify.SignatureLayer{Place: predicate, MediaType: sign.BundleMediaType, Read: reads(bundle)}
 }
 
 // simple signs a payload of simple signing as cosign 2 does: the bytes, nothing
@@ -59,7 +60,7 @@ func simple(t *testing.T, k *sign.Key, payload string) verify.SignatureLayer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return verify.SignatureLayer{Place: "tag", MediaType: mediaSimple, Data: []byte(payload), Annotations: map[string]string{
+	return verify.SignatureLayer{Place: "tag", MediaType: mediaSimple, Read: reads([]byte(payload)), Annotations: map[string]string{
 		"dev.cosignproject.cosign/signature": base64.StdEncoding.EncodeToString(sig),
 	}}
 }
@@ -83,7 +84,7 @@ func TestImageSubjects(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := func(a ...verify.SignatureLayer) []verify.SignatureLayer { return a }
-	unreadable := verify.SignatureLayer{Place: "referrer", MediaType: sign.BundleMediaType, Err: errFor("connection reset")}
+	unreadable := verify.SignatureLayer{Place: "referrer", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return nil, errFor("connection reset") }}
 	for _, c := range []struct {
 		name            string
 		index, amd, arm []verify.SignatureLayer
@@ -101,7 +102,7 @@ func TestImageSubjects(t *testing.T) {
 		{name: "every platform signed", index: list(signs(imageIndex)), amd: list(signs(imageAmd64)), arm: list(signs(imageArm64)), every: true, exit: 0, want: "ok    linux/arm64"},
 		{name: "another's image", index: list(signs(imageAmd64)), exit: 4, want: "expected " + imageAmd64.String(), wantFail: 1},
 		{name: "another's key", index: list(statementAbout(t, stranger, imageIndex, verify.PredicateSign)), exit: 4, want: "FAIL  image", wantFail: 1},
-		{name: "rubbish beside a good one", index: list(unreadable, verify.SignatureLayer{Place: "x", MediaType: sign.BundleMediaType, Data: []byte("{")}, signs(imageIndex)), exit: 0, want: "refused: x: "},
+		{name: "rubbish beside a good one", index: list(unreadable, verify.SignatureLayer{Place: "x", MediaType: sign.BundleMediaType, Read: reads([]byte("{"))}, signs(imageIndex)), exit: 0, want: "refused: x: "},
 		{name: "signed in two ways", index: list(signs(imageIndex), simple(t, k, payloadOf(imageIndex, signatureType))), exit: 0, want: "signature at tag"},
 		{name: "described only", index: list(about(imageIndex, spdx)), exit: 4, want: "does not sign it", wantFail: 1},
 		{name: "described as asked and not signed", index: list(about(imageIndex, spdx)), types: []verify.AttestationType{wantSPDX}, exit: 4, want: "does not sign it", wantFail: 1},
@@ -120,7 +121,7 @@ func TestImageSubjects(t *testing.T) {
 			if c.problem != nil {
 				in.Subjects[0].Problems = []error{c.problem}
 			}
-			r := verify.Image(in)
+			r := verify.Image(t.Context(), in)
 			failed := 0
 			for _, s := range r.Subjects {
 				if s.Status == verify.Fail {
@@ -145,20 +146,20 @@ func (e errFor) Error() string { return string(e) }
 func TestSimpleSigning(t *testing.T) {
 	k := newKey(t)
 	one := func(a verify.SignatureLayer) verify.SubjectReport {
-		return verify.Image(verify.ImageInput{Policy: keyPolicy(t, k), Subjects: []verify.ImageSubject{{Digest: imageIndex, Layers: []verify.SignatureLayer{a}}}}).Subjects[0]
+		return verify.Image(t.Context(), verify.ImageInput{Policy: keyPolicy(t, k), Subjects: []verify.ImageSubject{{Digest: imageIndex, Layers: []verify.SignatureLayer{a}}}}).Subjects[0]
 	}
 	if r := one(simple(t, k, payloadOf(imageIndex, signatureType))); r.Status != verify.Pass {
 		t.Errorf("good: %+v", r)
 	}
 	changed := simple(t, k, payloadOf(imageAmd64, signatureType))
-	changed.Data = []byte(payloadOf(imageIndex, signatureType))
+	changed.Read = reads([]byte(payloadOf(imageIndex, signatureType)))
 	noSignature := simple(t, k, payloadOf(imageIndex, signatureType))
 	delete(noSignature.Annotations, "dev.cosignproject.cosign/signature")
 	badEntry := simple(t, k, payloadOf(imageIndex, signatureType))
 	badEntry.Annotations["dev.sigstore.cosign/bundle"] = "["
 	badCertificate := simple(t, k, payloadOf(imageIndex, signatureType))
 	badCertificate.Annotations["dev.sigstore.cosign/certificate"] = "x"
-	envelope := verify.SignatureLayer{MediaType: mediaEnvelope, Data: []byte(`{"payload":"e30=","payloadType":"x","signatures":[{"sig":"AA=="}]}`)}
+	envelope := verify.SignatureLayer{MediaType: mediaEnvelope, Read: reads([]byte(`{"payload":"e30=","payloadType":"x","signatures":[{"sig":"AA=="}]}`))}
 	for name, c := range map[string]struct {
 		a    verify.SignatureLayer
 		want string
@@ -209,8 +210,8 @@ func FuzzAttached(f *testing.F) {
 		f.Add(mediaType, []byte(`{"payload":"e30=","payloadType":"x","signatures":[{"sig":"AA=="}]}`), "", "", "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n", "")
 	}
 	f.Fuzz(func(t *testing.T, mediaType string, data []byte, signature, entry, certificate, timestamp string) {
-		r := verify.Image(verify.ImageInput{Policy: verify.Policy{Key: pub, UnsafeNoTransparencyLog: true}, Subjects: []verify.ImageSubject{{Digest: imageIndex, Layers: []verify.SignatureLayer{{
-			MediaType: mediaType, Data: data, Annotations: map[string]string{
+		r := verify.Image(t.Context(), verify.ImageInput{Policy: verify.Policy{Key: pub, UnsafeNoTransparencyLog: true}, Subjects: []verify.ImageSubject{{Digest: imageIndex, Layers: []verify.SignatureLayer{{
+			MediaType: mediaType, Read: reads(data), Annotations: map[string]string{
 				"dev.cosignproject.cosign/signature": signature, "dev.sigstore.cosign/bundle": entry,
 				"dev.sigstore.cosign/certificate": certificate, "dev.sigstore.cosign/rfc3161timestamp": timestamp,
 			}}}}}})
@@ -218,4 +219,9 @@ func FuzzAttached(f *testing.F) {
 			t.Errorf("signed by nobody, and verified:\n%s", r.Text())
 		}
 	})
+}
+
+// reads gives a layer's bytes.
+func reads(data []byte) func(context.Context) ([]byte, error) {
+	return func(context.Context) ([]byte, error) { return data, nil }
 }

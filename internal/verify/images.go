@@ -46,11 +46,17 @@ type ImageManifest struct {
 // zero value has none.
 type ImageAccess struct {
 	images Images
+	named  bool // by the caller, and not by release.json
 	why    string
 }
 
-// CompareWith compares tarballs with the images that i gives.
+// CompareWith compares tarballs with the images that release.json names. They are
+// looked at only after the release's signature was found good.
 func CompareWith(i Images) ImageAccess { return ImageAccess{images: i} }
+
+// CompareWithNamed compares tarballs with images in a place that the caller
+// named, whether or not the release is signed.
+func CompareWithNamed(i Images) ImageAccess { return ImageAccess{images: i, named: true} }
 
 // WithoutImages compares nothing with images. Every link that needs one is
 // skipped for the given reason.

@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"facerec/internal/checksum"
 	"facerec/internal/release"
@@ -31,6 +30,7 @@ type Standalone struct {
 // and in.Assets are not used. Image signatures are always looked for.
 func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, error) {
 	in.ImageSignatures = true
+	in.Images.named = true // no release.json names any
 	w := newWalk(in)
 	if !in.Policy.Empty() {
 		w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
@@ -42,7 +42,7 @@ func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, err
 	w.skip("", LinkChecksums, checksum.File, why)
 	w.skip("", LinkRecord, release.RecordFile, why)
 	if len(tarballs) == 0 {
-		w.fail("", LinkTarball, ".", fmt.Errorf("there is no tarball, and no %s: give the folder of a release, or tarballs and --image", checksum.File))
+		w.fail("", LinkTarball, ".", fmt.Errorf("no tarball and no %s found: pass the directory of a release, or tarballs and --image", checksum.File))
 	}
 	indexes := map[string]resolved{}
 	var all []*cellCheck
@@ -70,7 +70,7 @@ func (w *walk) standalone(ctx context.Context, l Standalone, indexes map[string]
 	case k.file.err != nil:
 		w.fail(k.name, LinkTarball, c.Asset, k.file.err)
 	default:
-		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("there is no checksums.txt to hold it to; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
+		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("no checksums.txt to check it against; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
 	}
 	w.standaloneImage(ctx, k, l.Err, indexes)
 	return k
@@ -116,10 +116,5 @@ func (w *walk) topFolder(name string) string {
 		return ""
 	}
 	defer func() { _ = f.Close() }()
-	index, err := tarball.List(f, tarball.DefaultLimits())
-	if err != nil || len(index.Entries) == 0 {
-		return ""
-	}
-	top, _, _ := strings.Cut(index.Entries[0].Name, "/")
-	return top
+	return tarball.Top(f, tarball.DefaultLimits())
 }

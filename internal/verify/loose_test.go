@@ -54,7 +54,7 @@ func TestTarballsAlone(t *testing.T) {
 		{"layers damaged", func(s *small, _ *verify.Input, _ []verify.Standalone) {
 			s.images.layers = &verify.Error{Class: verify.Differs, Check: "layer", Expected: "a", Got: "b"}
 		}, 3, verify.LinkLayers, ""},
-		{"no file", func(s *small, _ *verify.Input, _ []verify.Standalone) { delete(s.dist, assetA) }, 1, verify.LinkTarball, "not in the folder"},
+		{"no file", func(s *small, _ *verify.Input, _ []verify.Standalone) { delete(s.dist, assetA) }, 1, verify.LinkTarball, "not found in the directory"},
 		{"no tarball", func(s *small, _ *verify.Input, _ []verify.Standalone) { s.put(assetA, []byte("text")) }, 3, verify.LinkEntries, ""},
 		{"no platform", func(_ *small, _ *verify.Input, l []verify.Standalone) { l[0].Err = errors.New("which") }, 1, verify.LinkIndex, "which"},
 		{"no images", func(_ *small, in *verify.Input, _ []verify.Standalone) { in.Images = verify.WithoutImages("offline") }, 5, verify.LinkTarball, ""},

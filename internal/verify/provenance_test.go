@@ -62,7 +62,11 @@ func TestProvenance(t *testing.T) {
 func TestNoOtherStatementIsProvenance(t *testing.T) {
 	s := newSmall(t)
 	file := s.record.Cells[0].FileSHA256.Digest
-	s.put(verify.ProvenanceFile, statementAbout(t, s.key, file, "https://spdx.dev/Document").Data)
+	bundle, err := statementAbout(t, s.key, file, "https://spdx.dev/Document").Read(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.put(verify.ProvenanceFile, bundle)
 	if r := s.verify(t); r.ExitCode != 3 || !strings.Contains(r.Text(), "predicate type") {
 		t.Errorf("an SBOM: got %d:\n%s", r.ExitCode, r.Text())
 	}

@@ -2,8 +2,10 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -83,6 +85,10 @@ func (w *walk) entries(k *cellCheck) *tarball.Listing {
 		w.skip(k.name, LinkEntries, asset, "there is no tarball that could be opened")
 		return nil
 	}
+	if why := w.withheld(); why != "" && !k.standalone {
+		w.skip(k.name, LinkEntries, asset, "nobody signed it")
+		return nil
+	}
 	f, _, err := w.open(asset)
 	if err != nil {
 		w.fail(k.name, LinkEntries, asset, err)
@@ -159,7 +165,7 @@ func (w *walk) graded(ctx context.Context, k *cellCheck, result tarball.Result, 
 		s.Detail += "; the image makes the signed file, so it is this copy that was changed: fetch it again"
 	}
 	for _, c := range report.Causes {
-		s.Causes = append(s.Causes, causeText(c, k.cell.Recipe, result, index))
+		s.Causes = append(s.Causes, causeText(c, k.cell.Recipe, result, index, w.onlyHeader(ctx, k, c, index)))
 	}
 	s.Differences = differenceLines(report.Entries)
 	return s
@@ -176,23 +182,58 @@ func (w *walk) diff(ctx context.Context, k *cellCheck) (*tarball.Difference, err
 	if err != nil {
 		return nil, err
 	}
+	tree.Made = false // its compression matters
 	r, err := tarball.DiffSources(ctx, tarball.FileSource(k.cell.Asset, f, size), tree, tarball.DefaultLimits())
 	r.Grade = max(r.Grade, tarball.SameTar) // a bare tar stream is not what the recipe makes
 	return &r, err
 }
 
+// onlyHeader reports whether the tarball differs from what the recipe makes in
+// its gzip header alone. It packs once more, as nothing else needs to know.
+func (w *walk) onlyHeader(ctx context.Context, k *cellCheck, c tarball.Cause, index *tarball.Listing) bool {
+	if c.Kind != tarball.CauseCompressor && c.Kind != tarball.CauseUnpacked || index == nil || index.Body.IsZero() || w.in.Fast {
+		return false
+	}
+	recipe, err := tarball.ParseRecipe(k.cell.Recipe)
+	if err != nil {
+		return false
+	}
+	body := &bodyHash{h: sha256.New(), skip: tarball.HeaderSize}
+	_, err = tarball.Pack(ctx, []tarball.Job{{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe, Out: body}}, tarball.Options{Workers: w.in.Pack.Workers})
+	return err == nil && release.DigestOf([sha256.Size]byte(body.h.Sum(nil))) == index.Body
+}
+
+// bodyHash hashes what is written to it but for the first bytes.
+type bodyHash struct {
+	h    hash.Hash
+	skip int
+}
+
+func (b *bodyHash) Write(p []byte) (int, error) {
+	n := min(b.skip, len(p))
+	b.skip -= n
+	b.h.Write(p[n:])
+	return len(p), nil
+}
+
 // causeText is a cause with the two sides called by what they are.
-func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarball.Listing) string {
-	if c.Kind == tarball.CauseCompressor && index != nil {
+func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarball.Listing, onlyHeader bool) string {
+	if (c.Kind == tarball.CauseCompressor || c.Kind == tarball.CauseUnpacked) && index != nil {
 		have := fmt.Sprintf("not compressed (%d bytes)", index.FileSize)
 		if g := index.Gzip; g != nil {
 			have = fmt.Sprintf("%d bytes with gzip's flags %d, extra flags %d, system %d, time %d", index.FileSize, g.Flags, g.XFL, g.OS, g.Mtime)
 		}
-		want := ""
+		if onlyHeader {
+			return text.Line(fmt.Sprintf("%s: the compressed data is as %s makes it, only the gzip header differs: the tarball is %s", tarball.CauseHeader, recipe, have), maxErrorText)
+		}
+		kind, want := tarball.CauseUnpacked, ""
+		if index.Compression != "" {
+			kind = tarball.CauseCompressor
+		}
 		if made.FileSize > 0 {
 			want = fmt.Sprintf(" (%d bytes, flags 0, extra flags 0, system 3, time 0)", made.FileSize)
 		}
-		return text.Line(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", c.Kind, recipe, want, have), maxErrorText)
+		return text.Line(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", kind, recipe, want, have), maxErrorText)
 	}
 	return text.Line(fmt.Sprintf("%s: %s (a is the tarball, b what the image makes)", c.Kind, c.Detail), maxErrorText)
 }

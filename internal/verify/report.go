@@ -76,19 +76,23 @@ type Result struct {
 // Report is what a verification came to. It is a value: text, JSON and exit code
 // are functions of it.
 type Report struct {
-	Schema    string          `json:"schema"`
-	Verified  bool            `json:"verified"`
-	Verdict   string          `json:"verdict"` // "verified", or the class that decided
-	ExitCode  int             `json:"exit_code"`
-	Project   string          `json:"project,omitempty"`
-	Version   release.Version `json:"version,omitempty"`
-	Expected  []string        `json:"expected_signers"`
-	TrustRoot *TrustOrigin    `json:"trust_root,omitempty"`
-	Signature *Signature      `json:"signature,omitempty"` // only if it is good
-	Unchecked []string        `json:"unchecked,omitempty"` // what the caller waived, in words
-	Releases  []Named         `json:"releases,omitempty"`  // if several were asked for
-	Chains    []Chain         `json:"chains"`              // one for each cell, in the report's order
-	Results   []Result        `json:"steps"`
+	Schema   string          `json:"schema"`
+	Verified bool            `json:"verified"`
+	Verdict  string          `json:"verdict"` // "verified", or the class that decided
+	ExitCode int             `json:"exit_code"`
+	Project  string          `json:"project,omitempty"`
+	Version  release.Version `json:"version,omitempty"`
+	Expected []string        `json:"expected_signers"`
+
+	ExpectedProject string          `json:"expected_project,omitempty"`
+	ExpectedVersion release.Version `json:"expected_version,omitempty"`
+
+	TrustRoot *TrustOrigin `json:"trust_root,omitempty"`
+	Signature *Signature   `json:"signature,omitempty"` // only if it is good
+	Unchecked []string     `json:"unchecked,omitempty"` // what the caller waived, in words
+	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
+	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
+	Results   []Result     `json:"steps"`
 }
 
 // Chain is what a cell rests on, link by link.

@@ -49,6 +49,12 @@ var statementTypes = []string{"https://in-toto.io/Statement/v1", "https://in-tot
 // might read otherwise: with a name twice, in whatever case.
 func readStatement(payload []byte) (statement, error) {
 	var s statement
+	if len(payload) > MaxStatement {
+		return s, fmt.Errorf("expected at most %d bytes, got %d", MaxStatement, len(payload))
+	}
+	if err := checkDepth(payload); err != nil {
+		return s, err
+	}
 	if err := plainNames(payload); err != nil {
 		return s, err
 	}

@@ -47,7 +47,7 @@ func (s Result) Text() string {
 func (r Report) Summary() string {
 	var b strings.Builder
 	for _, gap := range r.Unchecked {
-		fmt.Fprintf(&b, "note: %s, as asked\n", gap)
+		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())

@@ -9,7 +9,8 @@ import (
 // 23008-12): the largest that any of its properties (ispe) gives, which is the
 // whole picture's when it is put together from tiles.
 func heifHeader(data []byte) (h header, err error) {
-	h.bits, h.samples = 8, 3
+	h.bits, h.samples = 8, 8 // decoded planes in the sandbox, twice, and what it works with
+	rotation, axis := byte(0), -1
 	meta, ok := box(data, "meta")
 	if !ok || len(meta) < 4 {
 		return h, errors.New("there is no picture in it")
@@ -33,11 +34,21 @@ func heifHeader(data []byte) (h header, err error) {
 			h.bits = max(h.bits, int(body[5]))
 		case kind == "auxC":
 			h.alpha = true
+		case kind == "irot" && len(body) >= 1:
+			rotation = body[0] & 3
+		case kind == "imir" && len(body) >= 1:
+			axis = int(body[0] & 1)
 		}
 		return true
 	})
+	h.kind = turns[axis+1][rotation]
 	return h, nil
 }
+
+// turns are EXIF's orientations for a rotation by so many quarters to the left
+// (irot), after which nothing is mirrored, or top and bottom, or left and right
+// (imir).
+var turns = [3][4]int{{1, 8, 3, 6}, {4, 5, 2, 7}, {2, 7, 4, 5}}
 
 // box returns the body of the first box of a kind.
 func box(data []byte, kind string) (body []byte, ok bool) {

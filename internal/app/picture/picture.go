@@ -40,6 +40,10 @@ const (
 	MaxBytes = 256 << 20
 )
 
+// minHEIC is the least width of a HEIC picture: the decoder mixes up the
+// colours of smaller ones.
+const minHEIC = 128
+
 // Format is a kind of file that is read.
 type Format string
 
@@ -144,7 +148,13 @@ func (d Decoder) Open(data []byte) (f *File, err error) {
 	if err := f.check(); err != nil {
 		return nil, err
 	}
-	f.Orientation = orientation(format, data)
+	switch format {
+	case HEIC: // its decoder turns it
+	case AVIF:
+		f.Orientation = f.h.kind
+	default:
+		f.Orientation = orientation(format, data)
+	}
 	f.Size = image.Pt(f.h.width, f.h.height)
 	if f.Orientation >= 5 {
 		f.Size = image.Pt(f.h.height, f.h.width)
@@ -155,6 +165,9 @@ func (d Decoder) Open(data []byte) (f *File, err error) {
 // check compares the header with the limits, and with what can be read at all.
 func (f *File) check() error {
 	w, h := f.h.width, f.h.height
+	if f.Format == HEIC && w > 0 && w < minHEIC {
+		return &UnsupportedError{fmt.Sprintf("a HEIC picture of fewer than %d columns", minHEIC), "HEIC", convert}
+	}
 	if f.Format == JPEG {
 		switch kind := f.h.kind; {
 		case kind == markerSOF55:

@@ -1,0 +1,83 @@
+# What a change and a release must pass. docs/pipeline.md says which gate is for what.
+
+GATES := $(GO) run ./tools/gates
+CELL  ?= dlib19/linux/amd64
+LAYOUT ?= build/oci
+DIST  ?= dist
+# PURE are the packages whose tests need nothing but Go.
+PURE  := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/inflate ./internal/sbom ./internal/models ./internal/app/...
+# The gates of a release, for the one in LAYOUT and DIST.
+ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
+
+.PHONY: gates
+gates: gates-source vulncheck race coverage ## every gate of the sources
+
+.PHONY: gates-source
+gates-source: ## the quick ones: format, tidy modules, Dockerfile, workflows, secrets, licences
+	$(INPUTS) packages lint
+	$(GATES) format dockerfile workflows history licences
+
+.PHONY: gates-image
+gates-image: releaser ## gates of the images in LAYOUT: structure, smoke, secrets
+	$(INPUTS) packages cross
+	$(GATES) $(ON_RELEASE) structure smoke images
+
+.PHONY: gates-dist
+gates-dist: releaser ## gates of the assets in DIST: known vulnerabilities, SBOMs compared with syft's
+	$(GATES) $(ON_RELEASE) vulns sbom
+
+.PHONY: race
+race: ## go test -race
+	$(INPUTS) packages build
+	$(GATES) race
+
+.PHONY: coverage
+coverage: ## no package is covered less than coverage.floor says
+	$(GATES) coverage
+
+.PHONY: coverage-floor
+coverage-floor: ## raise coverage.floor to what is covered now; it never falls
+	$(GATES) --write --packages "$$($(GO) list $(PURE) | tr '\n' ' ')" coverage
+
+.PHONY: secrets
+secrets: ## gitleaks over the history
+	$(GATES) history
+
+.PHONY: vulncheck
+vulncheck: facerec ## govulncheck for both programs
+	$(GATES) vulncheck
+
+.PHONY: licences
+licences: ## every component that is linked in has a licence that licences.json accepts
+	$(GATES) licences
+
+.PHONY: licences-table
+licences-table: ## renew the tables in licences/
+	$(GATES) --write licences
+
+.PHONY: cell
+cell: packages models samples releaser ## build one cell and run its gates (CELL=dlib19/linux/amd64)
+	bin/releaser build --cells $(CELL) --out $(LAYOUT)
+	$(MAKE) gates-image LAYOUT=$(LAYOUT)
+	mkdir -p build/verdicts
+	echo ok > build/verdicts/$(subst /,-,$(CELL))
+
+.PHONY: ci
+ci: ## the whole check, as .ci/run does it
+	.ci/run
+
+.PHONY: ci-plan
+ci-plan: releaser ## the cells and the container of CI jobs, for GITHUB_OUTPUT
+	printf 'matrix=%s\n' "$$(bin/releaser matrix | tr -d '\n')" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+	printf 'container=%s\n' "$${CI_CONTAINER-$$(sed -n 's/^ARG BASE=//p' Dockerfile)}" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+
+.PHONY: ci-test
+ci-test: packages models samples ## every test, each skip with its reason, none that .ci/skips does not allow
+	$(GO) vet ./...
+	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
+	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json ./... | $(GO) run ./tools/skips --allow .ci/skips
+
+.PHONY: ci-pass
+ci-pass: ## the verdict over all jobs of CI; NEEDS has their results
+	$(GO) run ./tools/cipass --verdicts build/verdicts
+
