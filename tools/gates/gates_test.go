@@ -103,6 +103,22 @@ func TestFormatGate(t *testing.T) {
 	refuses(t, formatGate, repository(t, nil), "no Go files")
 }
 
+func TestOnlyMoved(t *testing.T) {
+	for _, c := range []struct {
+		diff string
+		want bool
+	}{
+		{"--- a\n+++ b\n x\n+y\n z\n-y", true},
+		{"--- a\n+++ b\n+y\n+w\n-y", false},
+		{"--- a\n+++ b\n-y", false},
+		{"", false},
+	} {
+		if got := onlyMoved(strings.Split(c.diff, "\n")); got != c.want {
+			t.Errorf("%q: want %v, got %v", c.diff, c.want, got)
+		}
+	}
+}
+
 func TestDockerfileGate(t *testing.T) {
 	w := repository(t, map[string]string{"Dockerfile": "FROM scratch\nCOPY a /a\nENTRYPOINT [\"/a\"]\n"})
 	passes(t, dockerfileGate, w)
