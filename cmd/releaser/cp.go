@@ -14,7 +14,6 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
-	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
 
@@ -71,11 +70,15 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		}
 		return images[0], nil
 	}
-	p, err := release.ParsePlatform(platform)
+	p, err := oci.ParsePlatform(platform)
 	if err != nil {
 		return nil, usageError(err)
 	}
-	return index.Image(ctx, p)
+	img, err := index.Image(ctx, p)
+	if err == nil && len(img.Others) > 0 {
+		a.warn("%s has %s %d times: took the first that can be read, %s", ref, img.Platform, len(img.Others)+1, img.Digest)
+	}
+	return img, err
 }
 
 func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits layer.Limits) error {
@@ -92,6 +95,10 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 	if err != nil {
 		return err
 	}
+	for _, d := range flat.Devices {
+		a.warn("%s is a device or a named pipe (%s): left out", quoted(d.Name), d.What)
+	}
+	flat.Devices = nil
 	if one != nil {
 		err = a.cpFile(*one, dest)
 		flat.Tree, _ = tarball.NewTree(nil)
