@@ -11,9 +11,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
-	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
 
@@ -70,11 +70,15 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		}
 		return images[0], nil
 	}
-	p, err := release.ParsePlatform(platform)
+	p, err := oci.ParsePlatform(platform)
 	if err != nil {
 		return nil, usageError(err)
 	}
-	return index.Image(ctx, p)
+	img, err := index.Image(ctx, p)
+	if err == nil && len(img.Others) > 0 {
+		a.warn("%s has %s %d times: took the first that can be read, %s", ref, img.Platform, len(img.Others)+1, img.Digest)
+	}
+	return img, err
 }
 
 func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits layer.Limits) error {
@@ -91,6 +95,10 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 	if err != nil {
 		return err
 	}
+	for _, d := range flat.Devices {
+		a.warn("%s is a device or a named pipe (%s): left out", quoted(d.Name), d.What)
+	}
+	flat.Devices = nil
 	if one != nil {
 		err = a.cpFile(*one, dest)
 		flat.Tree, _ = tarball.NewTree(nil)
@@ -130,7 +138,7 @@ func (a *app) cpFile(e tarball.Entry, dest string) error {
 	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
 		return usage("%s is a folder: name the file to write", dest)
 	}
-	return writeMode(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
+	return atomicfile.Write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
 		_, err := io.Copy(w, r)
 		return err
 	})
@@ -145,7 +153,7 @@ func cpTree(t tarball.Tree, dest string) error {
 	if _, err := os.Lstat(dest); err == nil {
 		return usage("%s exists and is not replaced: name a new folder", dest)
 	}
-	return replaceDir(dest, func(string) bool { return false }, func(tmp string) error {
+	return atomicfile.ReplaceDir(dest, func(tmp string) error {
 		root, err := os.OpenRoot(tmp)
 		if err != nil {
 			return err

@@ -20,7 +20,7 @@ import (
 const maxUnsignedRecord = 8 << 20
 
 // BundleFile is the name under which a release publishes its signature.
-const BundleFile = checksum.File + ".sigstore.json"
+const BundleFile = release.BundleFile
 
 // Input is a release to be verified.
 type Input struct {
