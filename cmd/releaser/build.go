@@ -169,7 +169,7 @@ func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, termin
 	terminal.Unlock()
 	sh := exec.CommandContext(ctx, "/bin/sh", "-c", c.config.BuildCmd)
 	sh.Dir = c.root
-	sh.Env = append(os.Environ(), buildEnvironment(c, cell)...)
+	sh.Env = append(withoutSecrets(os.Environ()), buildEnvironment(c, cell)...)
 	output := newCellOutput(a.errs, terminal, cell.String(), a.quiet)
 	sh.Stdout, sh.Stderr = output.stream(), output.stream()
 	sh.WaitDelay = waitForPipes
