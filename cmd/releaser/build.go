@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/release"
@@ -61,7 +62,7 @@ systems in one image, are taken as they are.`,
 				return err
 			}
 			// Asked before hours of building, not after.
-			if err := checkReplaceable(out, oci.IsLayoutFile); err != nil {
+			if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
 				return err
 			}
 			spool, err := tarball.NewSpool("")
@@ -214,7 +215,7 @@ type builtCell struct {
 
 func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.Snapshot, out string) error {
 	var built []build.Built
-	err := replaceDir(out, oci.IsLayoutFile, func(tmp string) (err error) {
+	err := atomicfile.ReplaceDir(out, func(tmp string) (err error) {
 		built, err = b.Layout(ctx, tmp, snapshots)
 		return err
 	})

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	gobuild "go/build"
@@ -196,48 +195,37 @@ func (o *checkPromise) lineage(name string) *release.Lineage {
 	return nil
 }
 
-// promise finds version and lineage. Flags win; then the tag tells, the longest
-// suffix first, as "-dlib19" could also end a pre-release's name.
+// promise finds version and lineage. Flags win; then the tag tells.
 func (o *checkPromise) promise(tag string, f checkFlags) error {
 	if o.Config == nil {
 		return nil
 	}
-	o.Lineage, o.Unknown = nil, ""
-	version := release.Version("")
+	o.Version, o.Lineage, o.Unknown = "", nil, ""
 	if f.version != "" {
-		v, err := release.ParseVersion(f.version)
+		v, err := o.Config.ParseVersion(f.version)
 		if err != nil {
 			return usageError(err)
 		}
-		version = v
+		o.Version = v
 	}
-	lineages := slices.Clone(o.Config.Lineages)
-	slices.SortStableFunc(lineages, func(a, b release.Lineage) int { return cmp.Compare(len(b.Suffix), len(a.Suffix)) })
-	for _, l := range lineages {
-		bare, fits := strings.CutSuffix(tag, l.Suffix)
-		if f.lineage != "" && l.Name != f.lineage || tag == "" || !fits {
-			continue
-		}
-		v, err := release.ParseVersion(bare)
-		if err != nil || string(v) != bare || version != "" && v != version {
-			continue
-		}
+	if f.lineage != "" {
+		o.Lineage = o.lineage(f.lineage)
+	}
+	if v, l, ok := o.Config.ParseTag(tag); ok && (o.Version == "" || o.Version == v) && (o.Lineage == nil || *o.Lineage == l) {
 		o.Version, o.Lineage = v, o.lineage(l.Name)
 		return nil
 	}
-	o.Version = version
-	if version == "" {
+	if o.Version == "" {
 		o.Version = o.Config.Version
+	}
+	if o.Lineage == nil && len(o.Config.Lineages) == 1 {
+		o.Lineage = &o.Config.Lineages[0]
 	}
 	switch {
 	case o.Version == "":
-		o.Unknown = "which version this is cannot be told: give --version, or a tag"
-	case f.lineage != "":
-		o.Lineage = o.lineage(f.lineage)
-	case len(lineages) == 1:
-		o.Lineage = &o.Config.Lineages[0]
-	default:
-		o.Unknown = "which lineage this is cannot be told: give --lineage, or a tag"
+		o.Lineage, o.Unknown = nil, "cannot determine the version: pass --version or a tagged reference"
+	case o.Lineage == nil:
+		o.Unknown = "cannot determine the lineage: pass --lineage or a tagged reference"
 	}
 	return nil
 }

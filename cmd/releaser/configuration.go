@@ -56,7 +56,7 @@ func (a *app) choose(f cellFlags) (*chosen, error) {
 	}
 	c.version = c.config.Version
 	if f.version != "" {
-		if c.version, err = release.ParseVersion(f.version); err != nil {
+		if c.version, err = c.config.ParseVersion(f.version); err != nil {
 			return nil, usageError(err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
 	"facerec/internal/release"
@@ -130,7 +131,7 @@ func (a *app) cpFile(e tarball.Entry, dest string) error {
 	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
 		return usage("%s is a folder: name the file to write", dest)
 	}
-	return writeMode(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
+	return atomicfile.Write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
 		_, err := io.Copy(w, r)
 		return err
 	})
@@ -145,7 +146,7 @@ func cpTree(t tarball.Tree, dest string) error {
 	if _, err := os.Lstat(dest); err == nil {
 		return usage("%s exists and is not replaced: name a new folder", dest)
 	}
-	return replaceDir(dest, func(string) bool { return false }, func(tmp string) error {
+	return atomicfile.ReplaceDir(dest, func(tmp string) error {
 		root, err := os.OpenRoot(tmp)
 		if err != nil {
 			return err

@@ -81,12 +81,8 @@ func (a *app) imageIdentity(tag string) ([]verify.CertificateIdentity, error) {
 		return nil, err
 	}
 	version := c.config.Version
-	for _, l := range c.config.Lineages {
-		if text, ok := strings.CutSuffix(tag, l.Suffix); ok && tag != "" {
-			if v, err := release.ParseVersion(text); err == nil && c.config.ImageTag(v, l) == tag {
-				version = v
-			}
-		}
+	if v, _, ok := c.config.ParseTag(tag); ok {
+		version = v
 	}
 	if version == "" {
 		return nil, usage("no version to expect an identity for: the tag %q names none and %s has none", tag, a.configFile)

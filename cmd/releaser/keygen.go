@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/sign"
 )
 
@@ -34,10 +35,10 @@ replaced.`,
 			if err != nil {
 				return err
 			}
-			if err := writeNew(private, pem, 0o600); err != nil {
+			if err := atomicfile.WriteNewBytes(private, 0o600, pem); err != nil {
 				return err
 			}
-			if err := writeNew(public, key.PublicPEM(), 0o644); err != nil {
+			if err := atomicfile.WriteNewBytes(public, 0o644, key.PublicPEM()); err != nil {
 				return errors.Join(err, os.Remove(private))
 			}
 			if a.json {

@@ -28,6 +28,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"strings"
@@ -36,6 +37,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
@@ -135,6 +137,7 @@ func exitCode(ctx context.Context, err error) int {
 	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
+	var foreign *atomicfile.ForeignFileError
 	switch {
 	case err == nil:
 		return 0
@@ -142,7 +145,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err), errors.As(err, &invalid):
+	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.Is(err, fs.ErrExist):
 		return exitUsage
 	case errors.As(err, &refusal):
 		return exitDiffers

@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"facerec/internal/atomicfile"
 	"github.com/spf13/cobra/doc"
 )
 
@@ -15,7 +17,7 @@ func (a *app) manVerb() *cobra.Command {
 		Short: "Write manual pages, one a verb",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
-				return explainWrite(dir, err)
+				return &atomicfile.WriteError{Path: dir, Err: err}
 			}
 			epoch := time.Unix(0, 0).UTC() // the same pages whenever they are made
 			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Title: "RELEASER", Section: "1", Source: "releaser " + version, Date: &epoch}, dir)

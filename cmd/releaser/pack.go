@@ -3,21 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/checksum"
 	"facerec/internal/oci"
-	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
+	"facerec/internal/pack"
 	"facerec/internal/release"
-	"facerec/internal/sign"
 	"facerec/internal/tarball"
-	"facerec/internal/verify"
 )
 
 func (a *app) packVerb() *cobra.Command {
@@ -73,47 +68,21 @@ func (f *limitFlags) add(cmd *cobra.Command) {
 
 func (f *limitFlags) limits() layer.Limits { return f.l }
 
-// packed is one cell on its way into the release.
-type packed struct {
-	cell   release.Cell
-	image  *oci.Image
-	tag    oci.Ref
-	tree   tarball.Tree
-	record release.RecordCell
-}
-
 func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limits layer.Limits, jobs int) error {
 	if _, err := tarball.ParseRecipe(c.config.Recipe); err != nil {
 		return usage("%s: recipe: %v", a.configFile, err)
 	}
-	locks, err := a.readLocks(c)
+	locks, err := pack.ReadLocks(c.root, c.config.Inputs)
 	if err != nil {
-		return err
+		return usageError(err)
 	}
-	spool, err := tarball.NewSpool("")
-	if err != nil {
-		return err
-	}
-	defer spool.Close()
 	p := a.progress("pack")
 	defer p.close()
-	unpacker := layer.NewUnpacker(spool, limits)
-	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	cells, err := a.collect(ctx, c, ref, unpacker, spool, jobs)
-	if err != nil {
-		return err
-	}
-	var record release.Record
-	err = replaceDir(out, isReleaseFile, func(tmp string) error {
-		if err := writeTarballs(ctx, tmp, cells, tarball.Options{Workers: jobs, Progress: p.move}); err != nil {
-			return err
-		}
-		if err := writeSBOMs(tmp, c, cells, locks, jobs); err != nil {
-			return err
-		}
-		record = newRecord(c, cells)
-		return finishRelease(tmp, record)
-	})
+	record, err := pack.Release(ctx, pack.Input{
+		Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Locks: locks,
+		Images: ref, Access: a.access(), Limits: limits,
+		Workers: jobs, Moved: p.move, Notice: func(line string) { a.note("pack: %s", line) },
+	}, out)
 	if err != nil {
 		return err
 	}
@@ -122,7 +91,7 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	}
 	p.close()
 	if a.json {
-		return a.answer(packAnswer(out, record))
+		return a.answer(packAnswer{"releaser.pack/v1", out, &record})
 	}
 	for _, rc := range record.Cells {
 		a.say("%s  %s  tar %s  file %s", rc, filepath.Join(out, rc.Asset), rc.TarSHA256.Hex(), rc.FileSHA256.Hex())
@@ -130,185 +99,9 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	return nil
 }
 
-// collect resolves and flattens. Every lineage's tag is looked up once, so that
-// all its platforms come from one index even if the tag moves meanwhile.
-func (a *app) collect(ctx context.Context, c *chosen, ref oci.Ref, unpacker *layer.Unpacker, spool *tarball.Spool, jobs int) ([]packed, error) {
-	extra, err := build.ExtraFiles(spool, c.root, c.config.Extract.Files)
-	if err != nil {
-		return nil, err
-	}
-	images := make([]*oci.Image, len(c.cells))
-	indexes := map[string]*oci.Index{}
-	for i, cell := range c.cells {
-		tag := c.config.ImageTag(c.version, cell.Lineage)
-		at := ref.WithTag(tag)
-		index := indexes[tag]
-		if index == nil {
-			if index, err = oci.ReadIndex(ctx, at, a.access()); err != nil {
-				return nil, fmt.Errorf("cell %s: %w", cell, err)
-			}
-			indexes[tag] = index
-			a.note("pack: %s is %s", at, index.Digest)
-		}
-		if images[i], err = index.Image(ctx, cell.Platform); err != nil {
-			return nil, fmt.Errorf("cell %s: %w", cell, err)
-		}
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer unpacker.Prefetch(ctx, images, c.config.Extract.Path, jobs)()
-	defer cancel()
-
-	var out []packed
-	for i, cell := range c.cells {
-		tag := c.config.ImageTag(c.version, cell.Lineage)
-		img, at, index := images[i], ref.WithTag(tag), indexes[tag]
-		flat, err := unpacker.Flatten(ctx, img, c.config.Extract.Path)
-		if err != nil {
-			return nil, fmt.Errorf("cell %s: %w", cell, err)
-		}
-		tree, err := selectTree(flat.Tree, c.config.Extract.Include, c.config.Extract.Exclude, extra)
-		if err != nil {
-			return nil, fmt.Errorf("cell %s: %w", cell, err)
-		}
-		a.note("pack: %s: %s of %s, %d entries", cell, c.config.Extract.Path, img.Ref, len(tree.Entries()))
-		config := release.DigestBytes(img.RawConf)
-		out = append(out, packed{cell: cell, image: img, tag: at, tree: tree, record: release.RecordCell{
-			Lineage: cell.Lineage.Name, Platform: cell.Platform,
-			Asset: c.config.AssetName(c.version, cell), Image: c.recorded(at),
-			IndexDigest: index.Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
-			Path: c.config.Extract.Path, Prefix: c.config.Prefix(c.version, cell),
-			Include: c.config.Extract.Include, Exclude: c.config.Extract.Exclude,
-			Recipe: c.config.Recipe, Entries: verify.Entries(tree),
-		}})
-	}
-	return out, nil
-}
-
-// writeTarballs packs all cells in one call, so that what they share is
-// compressed once.
-func writeTarballs(ctx context.Context, dir string, cells []packed, o tarball.Options) (err error) {
-	files := make([]*os.File, len(cells))
-	defer func() {
-		for _, f := range files {
-			if f != nil {
-				_ = f.Close() // again, after finishFile: the error was looked at there
-			}
-		}
-	}()
-	work := make([]tarball.Job, len(cells))
-	for i, p := range cells {
-		f, err := os.OpenFile(filepath.Join(dir, p.record.Asset), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
-		if err != nil {
-			return err
-		}
-		files[i] = f
-		work[i] = tarball.Job{Name: p.cell.String(), Tree: p.tree, Prefix: p.record.Prefix, Recipe: tarball.Recipe(p.record.Recipe), Out: f}
-	}
-	results, err := tarball.Pack(ctx, work, o)
-	if err != nil {
-		return err
-	}
-	for i, r := range results {
-		if err := finishFile(files[i], 0o644); err != nil {
-			return err
-		}
-		rc := &cells[i].record
-		rc.TarSHA256, rc.TarSize = release.HexDigest{Digest: r.Tar}, r.TarSize
-		rc.FileSHA256, rc.FileSize = release.HexDigest{Digest: r.File}, r.FileSize
-	}
-	return nil
-}
-
-func newRecord(c *chosen, cells []packed) release.Record {
-	r := release.Record{Schema: release.RecordSchema, Project: c.config.ProjectName, Version: c.version, Epoch: c.config.Epoch}
-	if id := c.config.ExpectedIdentity(c.version); id.Issuer != "" && id.SAN != "" {
-		r.Signer = &release.Signer{Identity: id.SAN, Issuer: id.Issuer}
-	}
-	for _, p := range cells {
-		r.Cells = append(r.Cells, p.record)
-	}
-	return r
-}
-
-// finishRelease writes release.json and, last, checksums.txt over all the rest.
-func finishRelease(dir string, record release.Record) error {
-	raw, err := record.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := writeBytes(filepath.Join(dir, release.RecordFile), raw); err != nil {
-		return err
-	}
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return err
-	}
-	var list []checksum.Sum
-	known := map[string]release.Digest{} // from when they were written
-	for _, c := range record.Cells {
-		known[c.Asset] = c.FileSHA256.Digest
-	}
-	for _, e := range entries {
-		d, ok := known[e.Name()]
-		if !ok {
-			if d, err = hashFile(filepath.Join(dir, e.Name())); err != nil {
-				return err
-			}
-		}
-		list = append(list, checksum.Sum{Name: e.Name(), Digest: d})
-	}
-	sums, err := checksum.New(list)
-	if err != nil {
-		return err
-	}
-	return writeBytes(filepath.Join(dir, checksum.File), sums.Format())
-}
-
-func hashFile(path string) (release.Digest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return release.Digest{}, err
-	}
-	defer f.Close()
-	return hashReader(f)
-}
-
-func hashReader(r io.Reader) (release.Digest, error) {
-	h := release.NewHasher()
-	if _, err := io.Copy(h, r); err != nil {
-		return release.Digest{}, err
-	}
-	return h.Digest(), nil
-}
-
-// isReleaseFile says whether pack or sign may have made a file: only such may
-// be replaced.
-func isReleaseFile(name string) bool {
-	switch name {
-	case release.RecordFile, checksum.File, sign.BundleFile:
-		return true
-	}
-	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".spdx.json") ||
-		strings.HasSuffix(name, ".sigstore.json") || strings.HasPrefix(name, partialPrefix)
-}
-
-// packDocument is what pack --json prints.
-type packDocument struct {
+// packAnswer is what pack --json prints.
+type packAnswer struct {
 	Schema string          `json:"schema"`
 	Out    string          `json:"out"`
 	Record *release.Record `json:"release"`
-}
-
-func packAnswer(out string, r release.Record) packDocument {
-	return packDocument{Schema: "releaser.pack/v1", Out: out, Record: &r}
-}
-
-// recorded is how release.json names an image. A layout's path is a matter of
-// this machine: then the repository stands there as config.json has it, and
-// whoever verifies says where to look.
-func (c *chosen) recorded(at oci.Ref) string {
-	if at.Kind == oci.Registry {
-		return at.String()
-	}
-	return c.config.Image.Repository + ":" + at.Tag
 }

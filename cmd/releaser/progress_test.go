@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/loopback/hostile"
 )
 
@@ -159,7 +160,7 @@ func TestInterruptLeavesACleanTerminal(t *testing.T) {
 		t.Errorf("exit code %d: %q", code, screen)
 	}
 	isClean(t, screen)
-	left, err := filepath.Glob(filepath.Join(dir, partialPrefix+"*"))
+	left, err := filepath.Glob(filepath.Join(dir, atomicfile.Prefix+"*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left behind: %s, %v", left, err)
 	}

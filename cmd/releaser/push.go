@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 )
 
@@ -107,8 +108,11 @@ A place that cannot be looked at is a failure. --images-only leaves it all.`,
 				all = append(all, oci.PullJob{From: from, Tag: tag})
 			}
 			var pulled []oci.Pushed
+			if err := atomicfile.CheckReplaceable(to.Name, oci.IsLayoutFile); err != nil {
+				return err
+			}
 			p := a.progress("pull")
-			err = replaceDir(to.Name, oci.IsLayoutFile, func(tmp string) (err error) {
+			err = atomicfile.ReplaceDir(to.Name, func(tmp string) (err error) {
 				pulled, err = oci.Pull(cmd.Context(), all, tmp, a.transfer(p, only, jobs))
 				return err
 			})

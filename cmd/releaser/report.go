@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/verify"
 )
 
@@ -48,7 +49,7 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 	annotations := a.errs // where it does not spoil a document
 	switch {
 	case f.output != "":
-		if err := writeBytes(f.output, document); err != nil {
+		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {
 			return err
 		}
 		a.note("verify: the report is in %s", f.output)

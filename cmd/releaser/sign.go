@@ -14,7 +14,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
+	"facerec/internal/release"
 	"facerec/internal/sign"
 	"facerec/internal/verify"
 )
@@ -146,13 +148,13 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	answer.Images = images
 	if provenance != nil {
 		answer.Provenance = filepath.Join(dist, sign.ProvenanceFile)
-		if err := writeBytes(answer.Provenance, provenance); err != nil {
+		if err := atomicfile.WriteBytes(answer.Provenance, 0o644, provenance); err != nil {
 			return err
 		}
 	}
 	if dist != "" {
 		answer.Bundle = filepath.Join(dist, sign.BundleFile)
-		if err := writeBytes(answer.Bundle, bundle); err != nil {
+		if err := atomicfile.WriteBytes(answer.Bundle, 0o644, bundle); err != nil {
 			return err
 		}
 	}
@@ -197,7 +199,7 @@ func readSums(dist string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	for _, s := range sums.All() {
-		got, err := hashFile(filepath.Join(dist, s.Name))
+		got, err := release.DigestFile(filepath.Join(dist, s.Name))
 		if err != nil {
 			return nil, fmt.Errorf("%s names a file that cannot be read: %w", path, err)
 		}

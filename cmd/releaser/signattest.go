@@ -11,7 +11,6 @@ import (
 
 	"facerec/internal/checksum"
 	"facerec/internal/release"
-	"facerec/internal/sbom"
 	"facerec/internal/sign"
 	"facerec/internal/verify"
 )
@@ -59,7 +58,7 @@ func sbomsOf(dist string, sums []byte) (map[release.Digest][]byte, error) {
 	}
 	documents := map[release.Digest][]byte{}
 	for _, c := range record.Cells {
-		name := sbom.FileName(c.Asset)
+		name := release.SBOMFile(c.Asset)
 		if _, ok := listed.Lookup(name); !ok {
 			continue // the release was packed without
 		}

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
-	"strings"
 
 	"facerec/internal/oci"
 	"facerec/internal/release"
@@ -147,41 +145,9 @@ func (n assetNames) shape() string {
 
 func (n assetNames) match(name string) (named, bool) {
 	if n.config == nil {
-		return matchDefault(name)
+		v, p, tag, ok := release.ParseDefaultAsset(name)
+		return named{v, p, tag}, ok
 	}
-	const anyVersion = release.Version("0.0.0-any")
-	c := n.config.config
-	for _, cell := range c.Cells() {
-		pattern := strings.ReplaceAll(regexp.QuoteMeta(c.AssetName(anyVersion, cell)), regexp.QuoteMeta(string(anyVersion)), `([0-9][0-9A-Za-z.-]*?)`)
-		m := regexp.MustCompile("^" + pattern + "$").FindStringSubmatch(name)
-		if m == nil {
-			continue
-		}
-		v := c.Version
-		if len(m) > 1 {
-			var err error
-			if v, err = release.ParseVersion(m[1]); err != nil {
-				continue
-			}
-		}
-		if v != "" && c.AssetName(v, cell) == name {
-			return named{v, cell.Platform, c.ImageTag(v, cell.Lineage)}, true
-		}
-	}
-	return named{}, false
-}
-
-var defaultAsset = regexp.MustCompile(`^.+_([0-9][0-9A-Za-z.-]*)_(linux)_(amd64|arm64|armv7)(-[0-9A-Za-z._-]+)?\.t(?:ar\.)?gz$`)
-
-func matchDefault(name string) (named, bool) {
-	m := defaultAsset.FindStringSubmatch(name)
-	if m == nil {
-		return named{}, false
-	}
-	v, err := release.ParseVersion(m[1])
-	if err != nil {
-		return named{}, false
-	}
-	p, err := release.ParsePlatform(m[2] + "/" + strings.Replace(m[3], "armv7", "arm/v7", 1))
-	return named{v, p, string(v) + m[4]}, err == nil
+	v, cell, ok := n.config.config.ParseAsset(name)
+	return named{v, cell.Platform, n.config.config.ImageTag(v, cell.Lineage)}, ok
 }

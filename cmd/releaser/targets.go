@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
@@ -97,7 +96,7 @@ func looseIn(dir string) ([]string, error) {
 	}
 	var out []string
 	for _, e := range entries {
-		if isTarball(e.Name()) {
+		if release.IsTarball(e.Name()) {
 			out = append(out, filepath.Join(dir, e.Name()))
 		}
 	}
@@ -107,10 +106,6 @@ func looseIn(dir string) ([]string, error) {
 func exists(path string) bool {
 	_, err := os.Lstat(path)
 	return err == nil
-}
-
-func isTarball(name string) bool {
-	return strings.HasSuffix(name, ".tar.gz") || strings.HasSuffix(name, ".tgz")
 }
 
 // files is an fs.FS of files by the paths that the caller gave.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/trust"
 	"facerec/internal/verify"
 )
@@ -85,7 +86,7 @@ func (a *app) trustUpdate(ctx context.Context, f trustUpdateFlags, now time.Time
 		}
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return explainWrite(dir, err)
+		return &atomicfile.WriteError{Path: dir, Err: err}
 	}
 	before, _, _, _ := readKept() // one that cannot be read is about to be replaced
 	a.note("trust: asking %s", f.mirror)
@@ -113,11 +114,11 @@ func (a *app) trustUpdate(ctx context.Context, f trustUpdateFlags, now time.Time
 		Metadata: k.Metadata, Kept: filepath.Join(dir, keptFile), Out: f.out,
 	}
 	if f.out != "" {
-		if err := writeBytes(f.out, k.Root); err != nil {
+		if err := atomicfile.WriteBytes(f.out, 0o644, k.Root); err != nil {
 			return err
 		}
 	}
-	if err := writeBytes(answer.Kept, file); err != nil {
+	if err := atomicfile.WriteBytes(answer.Kept, 0o644, file); err != nil {
 		return err
 	}
 	if a.json {

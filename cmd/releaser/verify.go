@@ -14,6 +14,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
+	"facerec/internal/pack"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/verify"
@@ -201,7 +202,7 @@ func (a *app) untrusted(err error) error {
 
 // chooseImages decides where images come from.
 func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
-	var instead *oci.Ref
+	var override *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
 		if err != nil {
@@ -210,9 +211,9 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 		if ref.Kind == oci.DockerArchive {
 			return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
 		}
-		instead = &ref
+		override = &ref
 	}
-	if f.offline && (instead == nil || instead.Kind != oci.Layout) {
+	if f.offline && (override == nil || override.Kind != oci.Layout) {
 		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
 		return func() {}, nil
 	}
@@ -227,11 +228,8 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	found := &images{
-		access: a.accessFor(f.offline), instead: instead, extra: extra,
-		unpacker: unpacker, jobs: f.jobs, indexes: map[oci.Ref]*oci.Index{}, read: map[imageKey]*oci.Image{},
-	}
-	if in.Images = verify.CompareWith(found); instead != nil {
+	found := &pack.Images{Access: a.accessFor(f.offline), Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
+	if in.Images = verify.CompareWith(found); override != nil {
 		in.Images = verify.CompareWithNamed(found)
 	}
 	return func() { _ = spool.Close() }, nil

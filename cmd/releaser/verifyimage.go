@@ -2,12 +2,12 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/pack"
 	"facerec/internal/verify"
 )
 
@@ -102,44 +102,16 @@ func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Image
 	all := []verify.ImageSubject{{Digest: ix.Digest}}
 	if !ix.Single {
 		for _, m := range ix.Manifests {
-			if m.Platform != "unknown/unknown" { // what builders put beside images
+			if !m.IsAttestation() {
 				all = append(all, verify.ImageSubject{Digest: m.Digest, Platform: m.Platform})
 			}
 		}
 	}
 	for i := range all {
 		a.note("verify-image: %s", all[i].Digest)
-		if err := readBeside(ctx, ix.Ref, &all[i], a.access()); err != nil {
+		if err := pack.ReadReferrers(ctx, ix.Ref, &all[i], a.access()); err != nil {
 			return "", nil, err
 		}
 	}
 	return ix.Ref.String(), all, nil
-}
-
-// readBeside reads what stands beside one digest.
-func readBeside(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
-	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
-	if err != nil {
-		return err
-	}
-	s.Problems = problems
-	seen := map[string]bool{}
-	for _, att := range found {
-		for _, l := range att.Layers {
-			if !verify.IsSignatureLayer(l.MediaType) {
-				continue
-			}
-			// The same bytes may be listed twice, with other annotations.
-			key := fmt.Sprint(l.Digest, l.MediaType, l.Annotations)
-			if seen[key] {
-				continue
-			}
-			seen[key] = true
-			s.Layers = append(s.Layers, verify.SignatureLayer{
-				Place: att.Place, MediaType: l.MediaType, Annotations: l.Annotations,
-				Read: func(ctx context.Context) ([]byte, error) { return att.Read(ctx, l, verify.MaxBundle) },
-			})
-		}
-	}
-	return ctx.Err()
 }

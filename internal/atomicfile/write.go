@@ -10,6 +10,7 @@ package atomicfile
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -217,3 +218,33 @@ func reason(err error) string {
 	}
 	return err.Error()
 }
+
+// CheckReplaceable reports whether everything in the directory path is the
+// caller's own, as ours tells by name. A missing directory is fine. The error is
+// a [*ForeignFileError] if something else is in it.
+func CheckReplaceable(path string, ours func(name string) bool) error {
+	entries, err := os.ReadDir(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return &WriteError{path, err}
+	}
+	for _, e := range entries {
+		if !ours(e.Name()) && !IsPartial(e.Name()) {
+			return &ForeignFileError{path, e.Name()}
+		}
+	}
+	return nil
+}
+
+// ForeignFileError says that a directory is not replaced because of a file that
+// somebody else made.
+type ForeignFileError struct{ Dir, Name string }
+
+func (e *ForeignFileError) Error() string {
+	return fmt.Sprintf("directory %s is not replaced: it holds %q, which this command did not make", e.Dir, e.Name)
+}
+
+// Hint says what to do about it.
+func (e *ForeignFileError) Hint() string { return "choose another directory" }

@@ -9,7 +9,7 @@ import (
 )
 
 // File is the name under which a release publishes its sums.
-const File = "checksums.txt"
+const File = release.ChecksumsFile
 
 // MaxEntries is the most names that one list may hold. A release has a dozen;
 // the limit is there for readers of files from strangers.

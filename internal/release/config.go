@@ -33,12 +33,16 @@ type Config struct {
 	Image     ImageConfig
 	Extract   Extract
 	Asset     string // pattern of a tarball's name
+	Tags      string // pattern of an image's tag
 	Recipe    string
 	Identity  Identity
 	Epoch     int64    // seconds since 1970
 	Inputs    []string // lock files of what a build is made from, for the SBOM
+	BuildEnv  []string // environment variables that build_cmd sees besides the safe ones
 	Page      string   // where releases are published, see package publish; may be empty
-	Tags      []string // patterns of image tags that move to the newest release
+	Rolling   []string // patterns of image tags that move to the newest release
+
+	Versioning Versioning
 
 	// DeclaresPlatforms says that platforms stands in the file, so that it
 	// promises what an artifact has to run on.
@@ -165,8 +169,10 @@ func (d *decoder) config(root node) *Config {
 		Lineages: []Lineage{{Name: "default"}},
 		Extract:  Extract{Path: "/app"},
 	}
-	c.Platforms = []Platform{platforms[0].Platform}
+	c.Platforms = []Platform{{OS: "linux", Arch: "amd64"}}
 	dests := map[string]string{}
+	var version string
+	var versionAt int
 	present := d.object(root, "",
 		field{"$schema", func(n node, p string) { d.text(n, p) }},
 		field{"project_name", func(n node, p string) { c.ProjectName = d.name(n, p) }},
@@ -186,13 +192,12 @@ func (d *decoder) config(root node) *Config {
 		}},
 		field{"extern_data", func(n node, p string) { c.ExternData = d.items(n, p, "data", dests) }},
 		field{"maintainers", func(n node, p string) { c.Maintainers = d.texts(n, p) }},
-		field{"version", func(n node, p string) {
-			if s, ok := d.text(n, p); ok {
-				v, err := ParseVersion(s)
-				if err != nil {
-					d.complain(n.offset, p, "%v", err)
-				}
-				c.Version = v
+		field{"version", func(n node, p string) { version, _ = d.text(n, p); versionAt = n.offset }},
+		field{"versioning", func(n node, p string) {
+			if s, ok := d.text(n, p); ok && s != string(Semver) && s != string(AnyVersion) {
+				d.complain(n.offset, p, "expected %q or %q, got %q", Semver, AnyVersion, s)
+			} else {
+				c.Versioning = Versioning(s)
 			}
 		}},
 		field{"lineages", func(n node, p string) { c.Lineages = d.lineages(n, p) }},
@@ -200,6 +205,16 @@ func (d *decoder) config(root node) *Config {
 		field{"image", func(n node, p string) { c.Image = d.image(n, p) }},
 		field{"extract", func(n node, p string) { c.Extract = d.extract(n, p) }},
 		field{"asset", func(n node, p string) { c.Asset = d.pattern(n, p, placeholders) }},
+		field{"tags", func(n node, p string) { c.Tags = d.pattern(n, p, []string{"version", "tag", "lineage", "suffix"}) }},
+		field{"build_env", func(n node, p string) {
+			d.list(n, p, func(n node, p string) {
+				s, ok := d.text(n, p)
+				if ok && !variableShape.MatchString(s) {
+					d.complain(n.offset, p, "expected the name of an environment variable, got %q", s)
+				}
+				c.BuildEnv = append(c.BuildEnv, s)
+			})
+		}},
 		field{"recipe", func(n node, p string) { c.Recipe = d.name(n, p) }},
 		field{"identity", func(n node, p string) {
 			d.object(n, p,
@@ -230,9 +245,9 @@ func (d *decoder) config(root node) *Config {
 			}
 			c.Page = s
 		}},
-		field{"tags", func(n node, p string) {
+		field{"rolling_tags", func(n node, p string) {
 			d.list(n, p, func(n node, p string) {
-				c.Tags = append(c.Tags, d.pattern(n, p, []string{"major", "minor", "suffix", "lineage"}))
+				c.Rolling = append(c.Rolling, d.pattern(n, p, []string{"major", "minor", "suffix", "lineage"}))
 			})
 		}},
 	)
@@ -243,8 +258,15 @@ func (d *decoder) config(root node) *Config {
 			}
 		}
 	}
+	if present["version"] && version != "" {
+		v, err := c.ParseVersion(version) // versioning may stand behind it
+		if err != nil {
+			d.complain(versionAt, "version", "%v", err)
+		}
+		c.Version = v
+	}
 	c.fillIn()
-	d.checkAssets(root, c)
+	d.checkNames(root, c)
 	return c
 }
 
@@ -262,23 +284,46 @@ func (c *Config) fillIn() {
 	if c.Extract.Prefix == "" {
 		c.Extract.Prefix = c.ProjectName + "-{version}{suffix}"
 	}
+	if c.Tags == "" {
+		c.Tags = "{version}{suffix}"
+	}
+	if c.Versioning == "" {
+		c.Versioning = Semver
+	}
 	if c.Asset == "" {
 		c.Asset = c.ProjectName + "_{version}_{os}_{arch}{suffix}.tar.gz"
 	}
 }
 
-// checkAssets refuses patterns that give two cells one name.
-func (d *decoder) checkAssets(root node, c *Config) {
+// tagShape is a tag of the distribution specification.
+var tagShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
+// variableShape is the name of an environment variable.
+var variableShape = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+// checkNames refuses patterns that give two cells or two lineages one name.
+func (d *decoder) checkNames(root node, c *Config) {
 	if len(d.problems) > 0 {
 		return
 	}
-	seen := map[string]Cell{}
+	assets := map[string]Cell{}
 	for _, cell := range c.Cells() {
 		name := c.AssetName("0.0.0", cell)
-		if other, ok := seen[name]; ok {
+		if other, ok := assets[name]; ok {
 			d.complain(root.offset, "asset", "%s and %s would both be called %s: use {arch} and {suffix} in the pattern", other, cell, name)
 		}
-		seen[name] = cell
+		assets[name] = cell
+	}
+	tags := map[string]Lineage{}
+	for _, l := range c.Lineages {
+		tag := c.ImageTag("0.0.0", l)
+		if other, ok := tags[tag]; ok {
+			d.complain(root.offset, "tags", "the lineages %s and %s would both have the tag %s: use {suffix} or {lineage} in the pattern", other.Name, l.Name, tag)
+		}
+		if !tagShape.MatchString(tag) {
+			d.complain(root.offset, "tags", "%q is not a valid image tag: expected letters, digits, '_', '.' and '-'", tag)
+		}
+		tags[tag] = l
 	}
 }
 
@@ -422,7 +467,7 @@ func (d *decoder) lineages(n node, p string) []Lineage {
 		d.required(n, p, present, "name")
 		for _, other := range out {
 			if other.Name == l.Name {
-				d.complain(n.offset, p, "lineage %q stands twice", l.Name)
+				d.complain(n.offset, p, "duplicate lineage %q", l.Name)
 			} else if other.Suffix == l.Suffix {
 				d.complain(n.offset, p, "%s and %s have the same suffix %q", other.Name, l.Name, l.Suffix)
 			}
@@ -443,13 +488,16 @@ func (d *decoder) platforms(n node, p string) []Platform {
 			return
 		}
 		pl, err := ParsePlatform(s)
+		if err == nil {
+			err = pl.check()
+		}
 		if err != nil {
 			d.complain(n.offset, p, "%v", err)
 			return
 		}
 		for _, other := range out {
 			if other == pl {
-				d.complain(n.offset, p, "%s stands twice", s)
+				d.complain(n.offset, p, "duplicate platform %s", s)
 			}
 		}
 		out = append(out, pl)

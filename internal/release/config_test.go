@@ -70,9 +70,16 @@ func TestParseProblems(t *testing.T) {
 		{"cut off", "\n  ]\n}", "", "ends too early"},
 		{"text behind", "\n  ]\n}", "\n  ]\n} x", "7:3: "},
 		{"second document", "\n  ]\n}", "\n  ]\n} {}", "7:3: "},
-		{"bad version", `"build_cmd"`, `"version": "1.2", "build_cmd"`, "want MAJOR.MINOR.PATCH"},
-		{"bad platform", `"build_cmd"`, `"platforms": ["linux/mips"], "build_cmd"`, `platform "linux/mips" is not known`},
-		{"platform twice", `"build_cmd"`, `"platforms": ["linux/amd64", "linux/amd64"], "build_cmd"`, "stands twice"},
+		{"bad version", `"build_cmd"`, `"version": "1.2", "build_cmd"`, "expected MAJOR.MINOR.PATCH"},
+		{"bad platform", `"build_cmd"`, `"platforms": ["linux/amd46"], "build_cmd"`, `platform linux/amd46: unknown architecture "amd46", did you mean "amd64"?`},
+		{"shape of a platform", `"build_cmd"`, `"platforms": ["linux"], "build_cmd"`, `platform "linux": expected OS/ARCH[/VARIANT]`},
+		{"platform in another spelling", `"build_cmd"`, `"platforms": ["linux/arm64", "linux/arm64/v8"], "build_cmd"`, "duplicate platform linux/arm64/v8"},
+		{"tags alike", `"build_cmd"`, `"lineages": [{"name": "a"}, {"name": "b", "suffix": "-b"}], "tags": "v{version}", "build_cmd"`, "the lineages a and b would both have the tag v0.0.0"},
+		{"tag's shape", `"build_cmd"`, `"tags": "v/{version}", "build_cmd"`, `"v/0.0.0" is not a valid image tag`},
+		{"versioning", `"build_cmd"`, `"versioning": "calver", "build_cmd"`, `expected "semver" or "any", got "calver"`},
+		{"any version", `"build_cmd"`, `"version": "a/b", "versioning": "any", "build_cmd"`, "version \"a/b\": expected at most 100 letters"},
+		{"variable", `"build_cmd"`, `"build_env": ["A B"], "build_cmd"`, "expected the name of an environment variable"},
+		{"platform twice", `"build_cmd"`, `"platforms": ["linux/amd64", "linux/amd64"], "build_cmd"`, "duplicate platform linux/amd64"},
 		{"lineage suffix clash", `"build_cmd"`, `"lineages": [{"name": "a"}, {"name": "b"}], "build_cmd"`, "same suffix"},
 		{"named user", `"build_cmd"`, `"image": {"user": "root"}, "build_cmd"`, "want numbers"},
 		{"asset clash", `"build_cmd"`, `"asset": "x.tar.gz", "platforms": ["linux/amd64", "linux/arm64"], "build_cmd"`, "would both be called"},
@@ -157,7 +164,7 @@ func TestOwnConfig(t *testing.T) {
 func TestSelect(t *testing.T) {
 	c := &Config{
 		Lineages:  []Lineage{{Name: "dlib20"}, {Name: "dlib19", Suffix: "-dlib19"}},
-		Platforms: []Platform{platforms[0].Platform, platforms[2].Platform},
+		Platforms: []Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm", Variant: "v7"}},
 	}
 	for _, tc := range []struct{ in, want string }{
 		{"all", "dlib20/linux/amd64 dlib20/linux/arm/v7 dlib19/linux/amd64 dlib19/linux/arm/v7"},

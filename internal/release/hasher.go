@@ -3,6 +3,9 @@ package release
 import (
 	"crypto/sha256"
 	"hash"
+	"io"
+
+	"facerec/internal/atomicfile"
 )
 
 // Hasher is an io.Writer that gives the Digest and the number of bytes written
@@ -30,3 +33,22 @@ func (h *Hasher) Digest() Digest {
 
 // Size is the number of bytes so far.
 func (h *Hasher) Size() int64 { return h.n }
+
+// DigestFile returns the digest of a regular file.
+func DigestFile(path string) (Digest, error) {
+	f, err := atomicfile.Open(path)
+	if err != nil {
+		return Digest{}, err
+	}
+	defer f.Close()
+	return DigestReader(f)
+}
+
+// DigestReader returns the digest of all that r gives.
+func DigestReader(r io.Reader) (Digest, error) {
+	h := NewHasher()
+	if _, err := io.Copy(h, r); err != nil {
+		return Digest{}, err
+	}
+	return h.Digest(), nil
+}

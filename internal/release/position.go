@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // maxConfigSize and maxDepth bound what a configuration may cost to read.
@@ -253,40 +255,12 @@ func kind(n node) string {
 
 // suggest names the known key nearest to a mistyped one.
 func suggest(key string, fields []field) string {
-	best, bestDistance := "", 1+max(len(key)/2, 2)
 	known := make([]string, len(fields))
 	for i, f := range fields {
 		known[i] = f.key
-		if d := distance(strings.ToLower(key), f.key); d < bestDistance {
-			best, bestDistance = f.key, d
-		}
 	}
-	if best != "" {
-		return fmt.Sprintf(", did you mean %q?", best)
+	if near, ok := text.Nearest(key, known); ok {
+		return fmt.Sprintf(", did you mean %q?", near)
 	}
 	return ", known here: " + strings.Join(known, ", ")
-}
-
-// distance is the Levenshtein distance in bytes.
-func distance(a, b string) int {
-	if len(a) > 64 {
-		a = a[:64]
-	}
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := diagonal
-			if a[i] != b[j] {
-				cost++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }

@@ -6,9 +6,6 @@ import (
 	"slices"
 )
 
-// RecordFile is the name under which a release publishes its record.
-const RecordFile = "release.json"
-
 // RecordSchema is the first field of every record: the version of its form.
 const RecordSchema = "releaser.release/v1"
 

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // Cells are all lineages times all platforms, in the order of config.json,
@@ -41,7 +43,8 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 			for i, cell := range all {
 				names[i] = cell.String()
 			}
-			return nil, fmt.Errorf("cell %q is not in the configuration: want all, a lineage, a platform, or one of %s", p, strings.Join(names, ", "))
+			return nil, text.WithHint(fmt.Errorf("cell %s is not in the configuration", text.Quote(p)),
+				"expected all, a lineage, a platform, or one of %s", strings.Join(names, ", "))
 		}
 	}
 	var out []Cell
@@ -53,16 +56,14 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 	return out, nil
 }
 
-// ImageTag is the tag under which the index of a lineage is pushed.
-func (c *Config) ImageTag(v Version, l Lineage) string { return string(v) + l.Suffix }
-
 // RollingTags are the image tags of a lineage that move to this version when it
 // is published. A version 0.x has none that name only the major version, as its
-// minor versions need not be compatible; a pre-release has none at all.
+// minor versions need not be compatible; a pre-release has none at all, nor has a
+// version without an order.
 func (c *Config) RollingTags(v Version, l Lineage) []string {
 	var out []string
-	for _, pattern := range c.Tags {
-		if v.IsPrerelease() || v.Major() == "0" && strings.Contains(pattern, "{major}") && !strings.Contains(pattern, "{minor}") {
+	for _, pattern := range c.Rolling {
+		if !v.Semantic() || v.IsPrerelease() || v.Major() == "0" && strings.Contains(pattern, "{major}") && !strings.Contains(pattern, "{minor}") {
 			continue
 		}
 		if tag := expand(pattern, v, Cell{Lineage: l}); !slices.Contains(out, tag) {
@@ -72,13 +73,11 @@ func (c *Config) RollingTags(v Version, l Lineage) []string {
 	return out
 }
 
-// AssetName is the file name of a cell's tarball.
-func (c *Config) AssetName(v Version, cell Cell) string { return expand(c.Asset, v, cell) }
-
-// Prefix is the top folder inside a cell's tarball.
+// Prefix is the top directory inside a cell's tarball.
 func (c *Config) Prefix(v Version, cell Cell) string { return expand(c.Extract.Prefix, v, cell) }
 
-// Source is where an item lies for a cell, relative to config.json's folder.
+// Source is the path of an item for a cell, relative to the directory of
+// config.json.
 func (it Item) Source(v Version, cell Cell) string { return expand(it.Src, v, cell) }
 
 // ExpectedIdentity is who must have signed the release of this version.

@@ -29,7 +29,7 @@ type Subject struct {
 
 // FileName is the name under which a release publishes the document that
 // belongs to a tarball.
-func FileName(asset string) string { return strings.TrimSuffix(asset, ".tar.gz") + ".spdx.json" }
+func FileName(asset string) string { return release.SBOMFile(asset) }
 
 // Write writes the document: its head, and then a line for each package, file and
 // relationship. What it keeps of a file is a few dozen bytes.

@@ -12,7 +12,7 @@ import (
 
 // ProvenanceFile is the name under which a release publishes the provenance of
 // its tarballs.
-const ProvenanceFile = "provenance.sigstore.json"
+const ProvenanceFile = release.ProvenanceFile
 
 // PredicateProvenance is SLSA's predicate type for how something was made,
 // version 1 (https://slsa.dev/spec/v1.0/provenance).

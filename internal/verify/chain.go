@@ -20,7 +20,7 @@ import (
 const maxUnsignedRecord = 8 << 20
 
 // BundleFile is the name under which a release publishes its signature.
-const BundleFile = checksum.File + ".sigstore.json"
+const BundleFile = release.BundleFile
 
 // Input is a release to be verified.
 type Input struct {
@@ -187,6 +187,10 @@ func (w *walk) signature(sums []byte) {
 	}
 	s, err := blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy, exactHint)
 	if err != nil {
+		var e *Error
+		if errors.As(err, &e) && e.Check == CheckBundle && e.Class == Failed {
+			e.Class = Untrusted // in the place of a release's bundle, another file is no signature
+		}
 		step := failure("", LinkBundle, BundleFile, err)
 		if bytes.Contains(sums, []byte("\r\n")) {
 			step.Detail += "; checksums.txt has DOS line ends, so it was converted on its way: fetch it again"

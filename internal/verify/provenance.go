@@ -13,7 +13,7 @@ import (
 
 // ProvenanceFile is the name under which a release may publish where its tarballs
 // come from: a bundle over an in-toto statement.
-const ProvenanceFile = "provenance.sigstore.json"
+const ProvenanceFile = release.ProvenanceFile
 
 // predicateProvenance is SLSA's, version 1.
 const predicateProvenance = "https://slsa.dev/provenance/v1"

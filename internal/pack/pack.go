@@ -1,0 +1,301 @@
+// Package pack turns images into a release directory, and shows package verify
+// what images hold.
+//
+// [Release] does for every cell: resolve the tag to an index once, take the
+// platform's manifest by digest, flatten its layers, select what belongs into
+// the tarball, and write it. All tarballs are written in one call, so that what
+// cells share is compressed once. SBOMs, release.json and checksums.txt follow.
+//
+// [Images] reads the same trees for a verification. What both must agree on is
+// [selectTree]: it is in one place.
+package pack
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"golang.org/x/sync/errgroup"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/checksum"
+	"facerec/internal/oci"
+	"facerec/internal/oci/build"
+	"facerec/internal/oci/layer"
+	"facerec/internal/release"
+	"facerec/internal/sbom"
+	"facerec/internal/tarball"
+	"facerec/internal/verify"
+)
+
+// Input is what a release is made of.
+type Input struct {
+	Config  *release.Config
+	Version release.Version
+	Cells   []release.Cell
+	Root    string     // directory of config.json
+	Locks   sbom.Locks // see [ReadLocks]
+
+	Images oci.Ref // repository or layout; tags follow from the configuration
+	Access oci.Access
+	Limits layer.Limits
+
+	Workers int                                  // cores to use; 0: all
+	Notice  func(line string)                    // what is going on; nil: nobody listens
+	Moved   func(what string, done, total int64) // bytes of layers and tarballs; nil: nobody listens
+}
+
+func (in *Input) notice(format string, args ...any) {
+	if in.Notice != nil {
+		in.Notice(fmt.Sprintf(format, args...))
+	}
+}
+
+// cell is one cell on its way into the release.
+type cell struct {
+	cell   release.Cell
+	tree   tarball.Tree
+	record release.RecordCell
+}
+
+// Release writes a release into the directory out, whole or not at all. A
+// directory with other files than a release's is refused. It returns what
+// release.json says.
+func Release(ctx context.Context, in Input, out string) (release.Record, error) {
+	var record release.Record
+	if err := atomicfile.CheckReplaceable(out, release.IsFile); err != nil {
+		return record, err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return record, err
+	}
+	defer spool.Close()
+	cells, err := collect(ctx, &in, spool)
+	if err != nil {
+		return record, err
+	}
+	err = atomicfile.ReplaceDir(out, func(dir string) error {
+		if err := writeTarballs(ctx, dir, cells, tarball.Options{Workers: in.Workers, Progress: in.Moved}); err != nil {
+			return err
+		}
+		if err := writeSBOMs(dir, &in, cells); err != nil {
+			return err
+		}
+		record = newRecord(&in, cells)
+		return finish(dir, record)
+	})
+	return record, err
+}
+
+// collect resolves and flattens. Every lineage's tag is looked up once, so that
+// all its platforms come from one index even if the tag moves meanwhile.
+func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, error) {
+	extract := in.Config.Extract
+	extra, err := build.ExtraFiles(spool, in.Root, extract.Files)
+	if err != nil {
+		return nil, err
+	}
+	unpacker := layer.NewUnpacker(spool, in.Limits)
+	if in.Moved != nil {
+		unpacker.Progress = func(done, total int64) { in.Moved("layers", done, total) }
+	}
+	images := make([]*oci.Image, len(in.Cells))
+	indexes := map[string]*oci.Index{}
+	for i, c := range in.Cells {
+		tag := in.Config.ImageTag(in.Version, c.Lineage)
+		index := indexes[tag]
+		if index == nil {
+			if index, err = oci.ReadIndex(ctx, in.Images.WithTag(tag), in.Access); err != nil {
+				return nil, fmt.Errorf("cell %s: %w", c, err)
+			}
+			indexes[tag] = index
+			in.notice("%s is %s", in.Images.WithTag(tag), index.Digest)
+		}
+		if images[i], err = index.Image(ctx, c.Platform); err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer unpacker.Prefetch(ctx, images, extract.Path, in.Workers)()
+	defer cancel()
+
+	var out []cell
+	for i, c := range in.Cells {
+		img, tag := images[i], in.Config.ImageTag(in.Version, c.Lineage)
+		flat, err := unpacker.Flatten(ctx, img, extract.Path)
+		if err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c, err)
+		}
+		tree, err := selectTree(flat.Tree, extract.Include, extract.Exclude, extra)
+		if err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c, err)
+		}
+		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, len(tree.Entries()))
+		config := release.DigestBytes(img.RawConf)
+		out = append(out, cell{cell: c, tree: tree, record: release.RecordCell{
+			Lineage: c.Lineage.Name, Platform: c.Platform,
+			Asset: in.Config.AssetName(in.Version, c), Image: recorded(in, tag),
+			IndexDigest: indexes[tag].Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
+			Path: extract.Path, Prefix: in.Config.Prefix(in.Version, c),
+			Include: extract.Include, Exclude: extract.Exclude,
+			Recipe: in.Config.Recipe, Entries: verify.Entries(tree),
+		}})
+	}
+	return out, nil
+}
+
+// recorded is how release.json names an image. The path of a layout says nothing
+// elsewhere: then the repository of config.json is recorded, and whoever verifies
+// says where to look.
+func recorded(in *Input, tag string) string {
+	if in.Images.Kind == oci.Registry {
+		return in.Images.WithTag(tag).String()
+	}
+	return in.Config.Image.Repository + ":" + tag
+}
+
+// selectTree is what a tarball holds of a directory of an image.
+func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry) (tarball.Tree, error) {
+	t, err := t.Filter(include, exclude)
+	if err != nil {
+		return tarball.Tree{}, err
+	}
+	return t.Add(extra...)
+}
+
+// writeTarballs packs all cells in one call.
+func writeTarballs(ctx context.Context, dir string, cells []cell, o tarball.Options) error {
+	files := make([]*os.File, len(cells))
+	defer func() {
+		for _, f := range files {
+			if f != nil {
+				_ = f.Close() // again: the error was looked at before
+			}
+		}
+	}()
+	jobs := make([]tarball.Job, len(cells))
+	for i, c := range cells {
+		f, err := os.OpenFile(filepath.Join(dir, c.record.Asset), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+		if err != nil {
+			return &atomicfile.WriteError{Path: filepath.Join(dir, c.record.Asset), Err: err}
+		}
+		files[i] = f
+		jobs[i] = tarball.Job{Name: c.cell.String(), Tree: c.tree, Prefix: c.record.Prefix, Recipe: tarball.Recipe(c.record.Recipe), Out: f}
+	}
+	results, err := tarball.Pack(ctx, jobs, o)
+	if err != nil {
+		return err
+	}
+	for i, r := range results {
+		for _, step := range []func() error{func() error { return files[i].Chmod(0o644) }, files[i].Sync, files[i].Close} {
+			if err := step(); err != nil {
+				return &atomicfile.WriteError{Path: files[i].Name(), Err: err}
+			}
+		}
+		rc := &cells[i].record
+		rc.TarSHA256, rc.TarSize = release.HexDigest{Digest: r.Tar}, r.TarSize
+		rc.FileSHA256, rc.FileSize = release.HexDigest{Digest: r.File}, r.FileSize
+	}
+	return nil
+}
+
+// writeSBOMs writes one document for each tarball, before checksums.txt, so that
+// the release's signature covers them.
+func writeSBOMs(dir string, in *Input, cells []cell) error {
+	workers := in.Workers
+	if workers <= 0 {
+		workers = runtime.GOMAXPROCS(0)
+	}
+	var g errgroup.Group
+	g.SetLimit(workers)
+	sums := new(sbom.Sums)
+	for _, c := range cells {
+		subject := sbom.Subject{Config: in.Config, Version: in.Version, Cell: c.cell, Record: c.record, Tree: c.tree, Locks: in.Locks, Sums: sums}
+		g.Go(func() error {
+			return atomicfile.Write(filepath.Join(dir, release.SBOMFile(c.record.Asset)), 0o644, func(w io.Writer) error {
+				return sbom.Write(w, subject)
+			})
+		})
+	}
+	return g.Wait()
+}
+
+func newRecord(in *Input, cells []cell) release.Record {
+	r := release.Record{Schema: release.RecordSchema, Project: in.Config.ProjectName, Version: in.Version, Epoch: in.Config.Epoch}
+	if id := in.Config.ExpectedIdentity(in.Version); id.Issuer != "" && id.SAN != "" {
+		r.Signer = &release.Signer{Identity: id.SAN, Issuer: id.Issuer}
+	}
+	for _, c := range cells {
+		r.Cells = append(r.Cells, c.record)
+	}
+	return r
+}
+
+// finish writes release.json and, last, checksums.txt over all the rest.
+func finish(dir string, record release.Record) error {
+	raw, err := record.Marshal()
+	if err != nil {
+		return err
+	}
+	if err := atomicfile.WriteBytes(filepath.Join(dir, release.RecordFile), 0o644, raw); err != nil {
+		return err
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	known := map[string]release.Digest{} // from when they were written
+	for _, c := range record.Cells {
+		known[c.Asset] = c.FileSHA256.Digest
+	}
+	var list []checksum.Sum
+	for _, e := range entries {
+		d, ok := known[e.Name()]
+		if !ok {
+			if d, err = release.DigestFile(filepath.Join(dir, e.Name())); err != nil {
+				return err
+			}
+		}
+		list = append(list, checksum.Sum{Name: e.Name(), Digest: d})
+	}
+	sums, err := checksum.New(list)
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, checksum.File), 0o644, sums.Format())
+}
+
+// maxLock bounds a lock file in bytes.
+const maxLock = 64 << 20
+
+// LockError says what is wrong with a lock file that config.json names.
+type LockError struct{ Err error }
+
+func (e *LockError) Error() string { return e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *LockError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *LockError) Hint() string { return "fix the file, or remove it from inputs in config.json" }
+
+// ReadLocks reads the lock files that a configuration names as inputs. The error
+// is a [*LockError].
+func ReadLocks(root string, names []string) (sbom.Locks, error) {
+	var locks sbom.Locks
+	for _, name := range names {
+		file := filepath.Join(root, filepath.FromSlash(name))
+		raw, err := atomicfile.ReadFile(file, maxLock)
+		if err != nil {
+			return locks, &LockError{fmt.Errorf("lock file %w", err)}
+		}
+		if err := locks.Read(file, raw); err != nil {
+			return locks, &LockError{err}
+		}
+	}
+	return locks, nil
+}
