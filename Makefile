@@ -43,6 +43,22 @@ models: ## fetch the three model files, held to the hashes in models/models.lock
 samples: ## fetch the sample faces and compose images/unknown.jpg
 	$(INPUTS) samples
 
+.PHONY: gitea
+gitea: packages ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
+	$(GO) run ./tools/loopback-tool gitea
+
+# What releaser is built for; vet reads the tests of the pure rooms too.
+CROSS := linux/amd64 linux/arm64 linux/arm linux/386 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64
+
+.PHONY: cross
+cross: ## build and vet releaser for every system it runs on
+	@set -e; for target in $(CROSS); do \
+		echo "cross: $$target"; \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
+		$(GO) vet ./cmd/releaser ./internal/... ; \
+	done
+
 .PHONY: test
 test: packages models samples ## every test that needs no foreign architecture
 	$(GO) vet ./...

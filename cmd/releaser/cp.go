@@ -77,7 +77,11 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		}
 		return images[0], nil
 	}
-	return index.Image(ctx, p)
+	img, err := index.Image(ctx, p)
+	if err == nil && len(img.Others) > 0 {
+		a.warn("%s has %s %d times: took the first that can be read, %s", ref, img.Platform, len(img.Others)+1, img.Digest)
+	}
+	return img, err
 }
 
 func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, force bool, limits layer.Limits) error {
@@ -94,6 +98,10 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 	if err != nil {
 		return err
 	}
+	for _, d := range flat.Devices {
+		a.warn("%s is a device or a named pipe (%s): left out", text.Show(d.Name), d.What)
+	}
+	flat.Devices = nil
 	if one != nil {
 		err = a.cpFile(*one, dest, force)
 		flat.Tree, _ = tarball.NewTree(nil)

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,11 +107,16 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 		return err
 	}
 	defer spool.Close()
-	flat, err := layer.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	file, flat, err := layer.NewUnpacker(spool, limits).File(ctx, img, path)
 	if err != nil {
 		return err
 	}
 	answer.Artefact = img.Ref.String()
+	if file != nil {
+		answer.Entries = []listEntry{listed(*file, flat)}
+		answer.Entries[0].Name = path
+		return nil
+	}
 	answer.Entries = listTree(flat)
 	return nil
 }
@@ -117,16 +124,26 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 func listTree(flat layer.Flattened) []listEntry {
 	out := []listEntry{{Name: ".", Type: tarball.Dir.String(), Mode: octal(flat.Tree.TopMode())}}
 	for _, e := range flat.Tree.Entries() {
-		l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
-		if e.Type == tarball.Regular {
-			l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
-		}
-		if o, ok := flat.Origins[e.Name]; ok {
-			l.Layer, l.Notes = o.Layer.String(), o.Notes
-		}
-		out = append(out, l)
+		out = append(out, listed(e, flat))
+	}
+	for _, d := range flat.Devices {
+		out = append(out, listEntry{Name: d.Name, Type: d.What, Mode: octal(d.Mode), Layer: d.Layer.String(), Notes: d.Notes})
+	}
+	if len(flat.Devices) > 0 {
+		slices.SortStableFunc(out[1:], func(a, b listEntry) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return out
+}
+
+func listed(e tarball.Entry, flat layer.Flattened) listEntry {
+	l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
+	if e.Type == tarball.Regular {
+		l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
+	}
+	if o, ok := flat.Origins[e.Name]; ok {
+		l.Layer, l.Notes = o.Layer.String(), o.Notes
+	}
+	return l
 }
 
 // lsLocal lists an archive or a folder.
