@@ -54,6 +54,7 @@ tools/gates: internal/loopback internal/release
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
+tools/install:
 tools/trusted-root: internal/trust internal/verify
 `
 
