@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -13,7 +12,9 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // listEntry is one line of ls, and of cp's answer.
@@ -72,7 +73,7 @@ leave out: extended attributes, sparse maps.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	cmd.Flags().StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
 	cmd.Flags().StringVar(&path, "path", "/", "which `FOLDER` of an image")
 	limits.add(cmd)
 	return cmd
@@ -83,9 +84,9 @@ func (e listEntry) line() string {
 	if sum == "" {
 		sum = "-"
 	}
-	s := fmt.Sprintf("%-8s %s %12d  %-64s  %s", e.Type, e.Mode, e.Size, sum, quoted(e.Name))
+	s := fmt.Sprintf("%-8s %s %12d  %-64s  %s", e.Type, e.Mode, e.Size, sum, text.Show(e.Name))
 	if e.Link != "" {
-		s += " -> " + quoted(e.Link)
+		s += " -> " + text.Show(e.Link)
 	}
 	if e.Layer != "" {
 		s += "  " + e.Layer
@@ -94,15 +95,6 @@ func (e listEntry) line() string {
 		s += "  (left out of tarballs: " + strings.Join(e.Notes, ", ") + ")"
 	}
 	return s
-}
-
-// quoted shows a name as it is where that is safe on a terminal.
-func quoted(name string) string {
-	q := fmt.Sprintf("%q", name)
-	if q[1:len(q)-1] == name {
-		return name
-	}
-	return q
 }
 
 func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platform, path string, limits layer.Limits) error {

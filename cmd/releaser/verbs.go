@@ -5,7 +5,7 @@ import "github.com/spf13/cobra"
 // verbs in the order of a release.
 func (a *app) verbs() []*cobra.Command {
 	cobra.EnableCommandSorting = false
-	return []*cobra.Command{
+	verbs := []*cobra.Command{
 		a.buildVerb(),
 		a.pushVerb(),
 		a.pullVerb(),
@@ -27,4 +27,16 @@ func (a *app) verbs() []*cobra.Command {
 		a.versionVerb(),
 		a.manVerb(),
 	}
+	for _, v := range verbs {
+		if usesNetwork[v.Name()] {
+			a.registries.add(v)
+		}
+	}
+	return verbs
+}
+
+// usesNetwork lists the verbs that reach registries or release pages.
+var usesNetwork = map[string]bool{
+	"push": true, "pull": true, "check": true, "pack": true, "sign": true, "verify": true, "verify-image": true,
+	"diff": true, "ls": true, "cp": true, "publish": true, "fetch": true, "release": true, "discover": true,
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -228,38 +227,8 @@ func artifactTypeOf(artifactType string, config types.MediaType) string {
 	return string(config)
 }
 
-// platformShape is what a platform may look like; the specification leaves the
-// words to Go's GOOS and GOARCH.
-var platformShape = regexp.MustCompile(`^([a-z0-9]{1,32})/([a-z0-9]{1,32})(/([a-z0-9.]{1,32}))?$`)
-
-// ParsePlatform reads any OS/ARCH[/VARIANT].
-func ParsePlatform(s string) (release.Platform, error) {
-	m := platformShape.FindStringSubmatch(s)
-	if m == nil {
-		return release.Platform{}, fmt.Errorf("platform %s: expected OS/ARCH[/VARIANT], such as linux/arm64", text.Quote(s))
-	}
-	return release.Platform{OS: m[1], Arch: m[2], Variant: m[4]}, nil
-}
-
-// variant returns the variant that an architecture without one has, and takes
-// for the same what the image specification takes for the same: amd64 is
-// amd64/v1, arm64 is arm64/v8, arm is arm/v7.
-func variant(arch, v string) string {
-	switch {
-	case arch == "arm64" && v == "v8", arch == "amd64" && v == "v1":
-		return ""
-	case arch == "arm" && v == "":
-		return "v7"
-	}
-	return v
-}
-
-func platformName(os, arch, v string) string {
-	s := os + "/" + arch
-	if v = variant(arch, v); v != "" {
-		s += "/" + v
-	}
-	return s
+func platformName(os, arch, variant string) string {
+	return release.Platform{OS: os, Arch: arch, Variant: variant}.Normal().String()
 }
 
 // samePlatform reports whether two platforms are the same. With lenient, a
@@ -269,7 +238,7 @@ func samePlatform(a, b string, lenient bool) bool {
 	if x[0] != y[0] || x[1] != y[1] {
 		return false
 	}
-	return variant(x[1], x[2]) == variant(y[1], y[2]) || lenient && (x[2] == "" || y[2] == "")
+	return release.Platform{Arch: x[1], Variant: x[2]}.Normal().Variant == release.Platform{Arch: y[1], Variant: y[2]}.Normal().Variant || lenient && (x[2] == "" || y[2] == "")
 }
 
 // candidates lists the manifests of a platform in the order of the index: those
