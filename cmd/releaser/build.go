@@ -30,7 +30,7 @@ func (a *app) buildVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "build",
 		Short: "Run build_cmd for the chosen cells and assemble one image index per lineage",
-		Long: `Run build_cmd once for each chosen cell, in the folder of config.json, with
+		Long: `Run build_cmd once for each chosen cell, in the directory of config.json, with
 
   RELEASER_LINEAGE   dlib19
   RELEASER_PLATFORM  linux/arm/v7
@@ -38,18 +38,20 @@ func (a *app) buildVerb() *cobra.Command {
   RELEASER_VERSION   1.4.0
   SOURCE_DATE_EPOCH  epoch of config.json
 
-in its environment, then assemble one reproducible image index per lineage
-into an OCI layout, tagged VERSION and the lineage's suffix. No container
-engine is needed. The same inputs give the same digests on any machine: only
+in its environment, then assemble one reproducible image index per lineage in an
+OCI layout. No container engine is needed. The same inputs give the same digests on any machine: only
 names, contents and the owner's execute bit of files count, not their times,
 owners or the umask.
 
-Cells are built at the same time, --jobs of them, and every line of their output
-begins with the cell. Cells whose artifacts lie in the same place are built one
-after the other. A cell that fails does not stop the others: all that failed are
-named at the end, and the layout is only written when none did.
+Up to --jobs cells are built at the same time; each line of output starts with its
+cell. Cells that write the same artifacts are built one after the other. A cell
+that fails does not stop the others: all failures are listed at the end, and the
+layout is only written if there are none.
 
-Every artifact must be there afterwards. Where config.json declares platforms,
+build_cmd does not see environment variables that look like secrets (tokens,
+passwords, keys), unless "build_env" in config.json names them.
+
+Every artifact must exist afterwards. Where config.json declares platforms,
 and in an artifact that has the entrypoint, every program (ELF) must be for the
 cell's platform and statically linked, unless the artifact says otherwise with
 "binary": "dynamic" or "any". Other artifacts, such as programs for several
@@ -80,9 +82,9 @@ systems in one image, are taken as they are.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an older layout there is replaced")
+	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an existing layout is replaced")
 	cmd.Flags().BoolVar(&noRun, "no-run", false, "do not run build_cmd: assemble what is there")
-	cmd.Flags().IntVar(&jobs, "jobs", 0, "build `N` cells at the same time (default: as many as cores)")
+	cmd.Flags().IntVar(&jobs, "jobs", 0, "build up to `N` cells at the same time (default: one per core)")
 	return cmd
 }
 

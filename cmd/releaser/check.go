@@ -46,13 +46,13 @@ func (a *app) checkVerb() *cobra.Command {
 ` + check.Help() + `
 
 IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG] or docker-archive:FILE;
-a layout without a tag has all its tags checked. Rules that compare with
-config.json are left out when there is none: --config names another, --config=
+a layout without a tag has all its tags checked. Rules that compare
+with config.json are left out if there is none; --config names another, --config=
 none. Version and lineage follow from the tag, or from --version and --lineage.
 
---allow CHECK=PATTERN lets a rule be broken knowingly, for example
---allow set-id=/usr/bin/sudo or --allow 'machine=/app/other/**'; what it let
-through is said in the answer.
+--allow RULE=PATTERN waives a rule for matching paths, for example
+--allow set-id=/usr/bin/sudo or --allow 'machine=/app/other/**'; the answer lists
+what was waived.
 
 Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked.`,
 		Args: cobra.ExactArgs(1),
@@ -64,8 +64,8 @@ Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked
 	fl.StringVar(&f.version, "version", "", "`VERSION` that the labels must show (default: from the tag)")
 	fl.StringVar(&f.lineage, "lineage", "", "`LINEAGE` that the labels must show (default: from the tag)")
 	fl.StringSliceVar(&f.platforms, "platform", nil, "check this `PLATFORM` only; can be repeated (default: all)")
-	fl.StringArrayVar(&f.allow, "allow", nil, "let `CHECK[=PATTERN]` be broken; can be repeated")
-	fl.StringArrayVar(&f.paths, "build-path", nil, "another `FOLDER` of the build machine that no program may name")
+	fl.StringArrayVar(&f.allow, "allow", nil, "waive `RULE[=PATTERN]`; can be repeated")
+	fl.StringArrayVar(&f.paths, "build-path", nil, "another `DIR` of the build machine that no program may name")
 	fl.Int64Var(&f.maxImage, "max-image-bytes", 2<<30, "most `BYTES` of all layers as stored (0: no limit)")
 	fl.Int64Var(&f.maxFiles, "max-file-bytes", 8<<30, "most `BYTES` of all files as unpacked (0: no limit)")
 	f.limits.add(cmd)
@@ -149,7 +149,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 	}
 	for _, p := range f.paths {
 		if !filepath.IsAbs(p) || filepath.Clean(p) == "/" {
-			return nil, usage("--build-path %q: want an absolute path below /", p)
+			return nil, usage("--build-path %q: expected an absolute path below /", p)
 		}
 	}
 	// This machine may be the one that built: its own Go folder counts too.
@@ -182,7 +182,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 		for _, l := range o.Config.Lineages {
 			names = append(names, l.Name)
 		}
-		return nil, usage("lineage %q is not in %s: want one of %s", f.lineage, a.configFile, strings.Join(names, ", "))
+		return nil, usage("lineage %q is not in %s: expected one of %s", f.lineage, a.configFile, strings.Join(names, ", "))
 	}
 	return o, nil
 }

@@ -30,16 +30,17 @@ func (a *app) cpVerb() *cobra.Command {
 	var limits limitFlags
 	cmd := &cobra.Command{
 		Use:   "cp REF:PATH DEST",
-		Short: "Copy one file or folder out of an image and print its SHA-256",
-		Long: `Copy PATH, absolute in the image, to DEST, which must not exist; "-" writes a
-single file to standard output. REF is a registry reference, oci-layout:DIR[:TAG]
-or docker-archive:FILE. Every layer is checked against its digest and diff ID,
-and the digest of every file is printed.`,
+		Short: "Copy a file or directory out of an image and print its SHA-256",
+		Long: `Copy PATH, absolute in the image, to DEST. An existing file is not replaced
+without --force, an existing directory never. "-" writes a single file to standard
+output. REF is a registry reference, oci-layout:DIR[:TAG] or docker-archive:FILE.
+Every layer is checked against its digest and diff ID, and the SHA-256 of every
+file is printed.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i := strings.LastIndex(args[0], ":/")
 			if i < 0 {
-				return usage("%q: want REF:PATH with an absolute PATH", args[0])
+				return usage("%q: expected REF:PATH with an absolute PATH", args[0])
 			}
 			ref, err := oci.ParseRef(args[0][:i])
 			if err != nil {
@@ -139,7 +140,7 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 		return err
 	}
 	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
-		return usage("%s is a folder: name the file to write", dest)
+		return usage("%s is a directory: name the file to write", dest)
 	}
 	write := atomicfile.WriteNew
 	if force {
@@ -155,10 +156,10 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 // is written through one.
 func cpTree(t tarball.Tree, dest string) error {
 	if dest == "-" {
-		return usage("a folder cannot go to standard output: name a new folder")
+		return usage("a directory cannot go to standard output: name a new directory")
 	}
 	if _, err := os.Lstat(dest); err == nil {
-		return usage("%s exists and is not replaced: name a new folder", dest)
+		return usage("%s exists and is not replaced: name a new directory", dest)
 	}
 	return atomicfile.ReplaceDir(dest, func(tmp string) error {
 		root, err := os.OpenRoot(tmp)

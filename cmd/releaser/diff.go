@@ -26,17 +26,17 @@ func (a *app) diffVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "diff A B",
 		Short: "Say which entry differs, in which field, and why",
-		Long: `Compare two tarballs, folders or images, in any mixture. Both are read as
-streams. For each differing entry the field is named (mode, type, size, link,
-owner, time, content with its first differing offset); above that the cause,
-where it can be told: another layer, another compressor or level, a umask,
-another order, owners or times, another top folder, a truncated file.
+		Long: `Compare two tarballs, directories or images, in any combination. For each entry
+that differs, name the field: mode, type, size, link, owner, time, or content with
+the offset of the first differing byte. Where the cause is clear, name it first:
+another layer, compressor or level, a gzip header, a umask, another order, owners,
+times or top directory, a truncated file.
 
-An image is what --path of --platform looks like in a container. Images and
-directories get the top directory --prefix; compared with a tarball, that of the
-tarball. A tarball may be compressed with gzip, xz, zstd or bzip2, or not at all.
-A directory or image has no compression: it is identical to a tarball with the
-same tar stream.
+An image is the directory --path of its --platform, as a container sees it. Images
+and directories get the top directory --prefix or, compared with a tarball, the
+tarball's own. A tarball may be compressed with gzip, xz, zstd or bzip2, or not at
+all. A directory or image has no compression: it is identical to a tarball with
+the same tar stream.
 
 Exit code 0 if both are identical, 3 if they differ.`,
 		Args: cobra.ExactArgs(2),
@@ -81,7 +81,7 @@ Exit code 0 if both are identical, 3 if they differ.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
-	fl.StringVar(&path, "path", "/app", "which `FOLDER` of an image")
+	fl.StringVar(&path, "path", "/app", "which `DIR` of an image")
 	fl.StringVar(&prefix, "prefix", "", "top `DIRECTORY` to give to directories and images (default: that of the tarball on the other side)")
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
 	limits.add(cmd)
@@ -113,7 +113,7 @@ func recognizedPrefix(args []string) (string, error) {
 }
 
 // source opens one side of a comparison.
-func (a *app) source(ctx context.Context, what artefact, name string, spool *tarball.Spool, platform, path, prefix string, limits layer.Limits) (tarball.Source, func(), error) {
+func (a *app) source(ctx context.Context, what artifact, name string, spool *tarball.Spool, platform, path, prefix string, limits layer.Limits) (tarball.Source, func(), error) {
 	nothing := func() {}
 	switch what.kind {
 	case anArchive:

@@ -45,7 +45,7 @@ func (a *app) fetchVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "fetch PAGE[@VERSION] [DIR]",
 		Short: "Download a release's tarball for this machine, verified before it is put in place",
-		Long: `Find the release on its page, the latest that is no pre-release or VERSION, and
+		Long: `Find the release on its page, the latest stable one or VERSION, and
 download the tarball for this machine into DIR (default: the current directory),
 with checksums.txt, its signature and release.json. A download that was cut is
 continued, also by the next run. The signature and every digest are checked

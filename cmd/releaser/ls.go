@@ -31,7 +31,7 @@ type listEntry struct {
 
 type lsAnswer struct {
 	Schema   string      `json:"schema"`
-	Artefact string      `json:"artefact"`
+	Artifact string      `json:"artefact"` // the spelling of releaser.ls/v1
 	Entries  []listEntry `json:"entries"`
 
 	Problems []tarball.Problem `json:"problems,omitempty"`
@@ -43,19 +43,19 @@ func (a *app) lsVerb() *cobra.Command {
 	var platform, path string
 	var limits limitFlags
 	cmd := &cobra.Command{
-		Use:   "ls ARTEFACT",
+		Use:   "ls ARTIFACT",
 		Short: "List entries with mode, size, SHA-256 and the layer each came from",
-		Long: `List what is in a tarball (FILE.tar or FILE.tar.gz), a folder, or an image (REF:
-registry, oci-layout:DIR[:TAG], docker-archive:FILE). For images each entry
-names the layer it came from, and what the layer has of it that a tarball would
-leave out: extended attributes, sparse maps.`,
+		Long: `List the entries of a tarball, a directory or an image (a registry reference,
+oci-layout:DIR[:TAG] or docker-archive:FILE). For images, each entry names the
+layer it came from, and the attributes that a tarball would lose: extended
+attributes, file capabilities, sparse maps.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what, err := classify(args[0])
 			if err != nil {
 				return err
 			}
-			answer := lsAnswer{Schema: "releaser.ls/v1", Artefact: args[0]}
+			answer := lsAnswer{Schema: "releaser.ls/v1", Artifact: args[0]}
 			if what.kind == anImage {
 				err = a.lsImage(cmd.Context(), &answer, what.ref, platform, path, limits.limits())
 			} else {
@@ -74,7 +74,7 @@ leave out: extended attributes, sparse maps.`,
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
-	cmd.Flags().StringVar(&path, "path", "/", "which `FOLDER` of an image")
+	cmd.Flags().StringVar(&path, "path", "/", "which `DIR` of an image")
 	limits.add(cmd)
 	return cmd
 }
@@ -111,7 +111,7 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 	if err != nil {
 		return err
 	}
-	answer.Artefact = img.Ref.String()
+	answer.Artifact = img.Ref.String()
 	if file != nil {
 		answer.Entries = []listEntry{listed(*file, flat)}
 		answer.Entries[0].Name = path
@@ -147,7 +147,7 @@ func listed(e tarball.Entry, flat layer.Flattened) listEntry {
 }
 
 // lsLocal lists an archive or a folder.
-func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artefact) error {
+func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artifact) error {
 	if what.kind == aFolder {
 		spool, err := tarball.NewSpool("")
 		if err != nil {

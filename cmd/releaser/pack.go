@@ -21,17 +21,20 @@ func (a *app) packVerb() *cobra.Command {
 	var jobs int
 	cmd := &cobra.Command{
 		Use:   "pack",
-		Short: "Take each cell's folder out of its platform image and write tarballs, SBOMs, checksums.txt and release.json",
-		Long: `For every chosen cell resolve tag, index and platform manifest digest once, take
-extract.path out of that digest, and write the asset as the exact bytes of
-'tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner |
-gzip -n'. Then write an SPDX 2.3 SBOM for each tarball, release.json, which says
-for every cell what it was made of, and checksums.txt, which covers everything
-but itself and its bundle.
+		Short: "Write tarballs, SBOMs, checksums.txt and release.json from platform images",
+		Long: `For every chosen cell, resolve the tag to an index and the index to a platform
+manifest once, take extract.path out of that manifest's layers, and write the
+tarball: the exact bytes of
 
-Images come from image.repository below --registry, or from --image, which may
-be a repository (REGISTRY/NAME) or oci-layout:DIR. The tag is the version and
-the lineage's suffix.`,
+  tar --format=gnu --sort=name --mtime=@0 --owner=0 --group=0 --numeric-owner | gzip -n
+
+Then write an SPDX 2.3 SBOM for each tarball; release.json, which records what
+each cell was made of; and checksums.txt, which covers every file except itself
+and its bundle.
+
+Images are read from image.repository below --registry, or from --image: a
+repository (REGISTRY/NAME) or oci-layout:DIR. The tag follows from the version,
+the lineage and "tags" in config.json.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.choose(f)
 			if err != nil {

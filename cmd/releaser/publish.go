@@ -66,7 +66,7 @@ pre-release part is marked as a pre-release.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.page, "page", "", "publish on `PAGE`: https://HOST/OWNER/REPOSITORY or dir:PATH (default: page in config.json)")
-	fl.StringVar(&f.notes, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md beside config.json)")
+	fl.StringVar(&f.notes, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md next to config.json)")
 	fl.StringVar(&f.commit, "commit", "", "full `ID` of the commit that the git tag must name")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.StringVar(&f.verify.image, "image", "", "verify against images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")

@@ -44,30 +44,31 @@ func (a *app) signVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "sign [DIST] [--image REF]…",
 		Short: "Sign checksums.txt, images, or both",
-		Long: `Sign DIST/checksums.txt and write the Sigstore bundle (version 0.3) beside it.
-Sign the image of each --image REF, its index and every manifest in it, as cosign
-does since version 3, and put the bundles beside them in the registry.
+		Long: `Sign DIST/checksums.txt and write the Sigstore bundle (version 0.3) next to it.
+With --image REF, sign the index and every manifest in it, as cosign 3 does, and
+attach the bundles as referrers in the registry.
 
-With --provenance, sign also where the tarballs come from: an in-toto statement
-(SLSA provenance, version 1) in DIST/provenance.sigstore.json, whose subjects are
-each tarball and its tar stream, and whose materials are of each image the index,
-the platform manifest, its configuration and its layers, then config.json and
-inputs.lock.json beside it. verify holds it to release.json.
+With --provenance, also sign an in-toto statement (SLSA provenance, version 1) in
+DIST/provenance.sigstore.json. Its subjects are each tarball and its tar stream;
+its materials are the index, platform manifest, configuration and layers of each
+image, and config.json and inputs.lock.json. verify checks it against
+release.json.
 
-With --attest, put attestations beside the images too: SLSA provenance beside each
-index and manifest, and beside each manifest that release.json in DIST names its
-SBOM from there (SPDX).
+With --attest, also attach attestations to the images: SLSA provenance to each
+index and manifest, and to each manifest that release.json in DIST names, its
+SPDX SBOM.
 
-Keyless, the default: an OIDC identity token from --identity-token, from
-SIGSTORE_ID_TOKEN, or from GitHub Actions; a short-lived certificate, log and
-timestamp from the services in --signing-config, or else in what 'releaser trust
-update' fetched and kept. With --key the private key
-signs; log and timestamp are added where --signing-config names them.
+Keyless signing is the default. The OIDC identity token comes from
+--identity-token, from SIGSTORE_ID_TOKEN, or from GitHub Actions; certificate, log
+entry and timestamp come from the services in --signing-config, or from those that
+'releaser trust update' fetched. With --key, the private key signs; log entry and
+timestamp are added where --signing-config names the services. A signature by a
+key without a transparency log is accepted by verify only with
+--unsafe-no-transparency-log.
 
-Every file that checksums.txt names is hashed first, and a tag is resolved once.
-Each finished bundle is verified against --trusted-root and the expected identity
-(--certificate-…, or that of config.json), and only when all are made is the
-first one written: a signature that nobody could verify is never left behind.`,
+Every file that checksums.txt names is hashed first. Each bundle is verified
+against --trusted-root and the expected identity, and nothing is written until
+all of them pass.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.sign(cmd.Context(), strings.Join(args, ""), f)
@@ -76,7 +77,7 @@ first one written: a signature that nobody could verify is never left behind.`,
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
 	fl.BoolVar(&f.provenance, "provenance", false, "sign also where the tarballs come from, into DIST/provenance.sigstore.json")
-	fl.BoolVar(&f.attest, "attest", false, "put provenance and SBOMs beside the images too")
+	fl.BoolVar(&f.attest, "attest", false, "also attach provenance and SBOMs to the images")
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
 	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without --key: what 'releaser trust update' kept)")
@@ -89,13 +90,13 @@ first one written: a signature that nobody could verify is never left behind.`,
 // sign makes every signature before it leaves the first one anywhere.
 func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && len(f.images) == 0 {
-		return usage("nothing to sign: name the folder of a release, or an image with --image REF")
+		return usage("nothing to sign: name the directory of a release, or an image with --image REF")
 	}
 	if f.attest && len(f.images) == 0 {
 		return usage("--attest is of images: name them with --image REF")
 	}
 	if dist == "" && f.provenance {
-		return usage("--provenance is of the tarballs of a release: name its folder")
+		return usage("--provenance is of the tarballs of a release: name its directory")
 	}
 	var sums []byte
 	var err error
@@ -189,7 +190,7 @@ func readSums(dist string) ([]byte, error) {
 	path := filepath.Join(dist, checksum.File)
 	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("%s is not there: run 'releaser pack' first, or name the folder that has it", path)
+		return nil, usage("%s not found: run 'releaser pack' first, or name the directory that has it", path)
 	}
 	if err != nil {
 		return nil, err

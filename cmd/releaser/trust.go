@@ -1,114 +1,229 @@
 package main
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"strings"
+	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
+	"facerec/internal/trust"
 	"facerec/internal/verify"
 )
 
-// trustFlags say who may have signed, and by what that is judged.
-type trustFlags struct {
-	root, key             string
-	san, sanPattern       []string
-	issuer, issuerPattern string
-	looseRegexp, noLog    bool
+func (a *app) trustVerb() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "trust",
+		Short: "Fetch the trusted root anew, or show the one that is used",
+		Long: `The trusted root says which certificate authorities, logs and timestamp authorities
+are believed. verify, verify-blob, verify-image and sign take, in this order:
+
+  --trusted-root FILE   a file; how old it is, is your affair
+  the kept root         fetched by 'releaser trust update'
+  the carried root      the public-good instance's, as old as this program
+
+A root is good for as long as those who signed it say. After that it is used with a
+warning, and a year later no more.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(a.trustUpdateVerb(), a.trustShowVerb())
+	return cmd
 }
 
-func (f *trustFlags) add(cmd *cobra.Command) {
+type trustUpdateFlags struct{ mirror, root, out string }
+
+type trustUpdateAnswer struct {
+	Schema   string             `json:"schema"`
+	Changed  bool               `json:"changed"`
+	Root     verify.TrustOrigin `json:"trust_root"`
+	Metadata []trust.Metadata   `json:"metadata"`
+	Kept     string             `json:"kept"`          // path
+	Out      string             `json:"out,omitempty"` // path
+}
+
+func (a *app) trustUpdateVerb() *cobra.Command {
+	var f trustUpdateFlags
+	cmd := &cobra.Command{
+		Use:   "update",
+		Short: "Fetch the newest trusted root through TUF and keep it",
+		Long: `Fetch trusted_root.json from a TUF repository, the public-good instance's unless
+--mirror names another, and keep it for verify and sign, with the time it was
+fetched and how long it is good; and with it the services to sign with, where the
+repository names them (signing_config.v0.2.json). The chain of TUF roots begins with the newest one
+seen before, else with the one in this program, else with --root FILE.
+
+What is expired, older than what was seen before, signed by others or not of the
+size and hash that were signed is refused (exit 4), and a mirror that cannot be
+asked is exit 1: either way the root that was kept before stays. --out also
+writes the plain trusted_root.json, to be carried to where there is no network.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return a.untrusted(a.trustUpdate(cmd.Context(), f, time.Now()))
+		},
+	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.root, "trusted-root", "", "trusted root `FILE` (trusted_root.json) that certificates, logs and timestamps are checked against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
-	fl.StringVar(&f.key, "key", "", "the signer's public key `FILE` (PEM), for signatures made with a managed key")
-	fl.StringArrayVar(&f.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have; may be given several times")
-	fl.StringArrayVar(&f.sanPattern, "certificate-identity-regexp", nil, "regular expression `RE` for the whole subject alternative name, with a literal host and owner")
-	fl.StringVar(&f.issuer, "certificate-oidc-issuer", "", "exact OIDC issuer `URL` that the certificate must have")
-	fl.StringVar(&f.issuerPattern, "certificate-oidc-issuer-regexp", "", "regular expression `RE` for the whole issuer, with a literal host")
-	fl.BoolVar(&f.looseRegexp, "unsafe-loose-regexp", false, "allow regular expressions that leave host or owner open")
-	fl.BoolVar(&f.noLog, "unsafe-no-transparency-log", false, "with --key: let the signature stand for itself, with no log and no timestamp")
+	fl.StringVar(&f.mirror, "mirror", trust.PublicGood, "base `URL` of the TUF repository")
+	fl.StringVar(&f.root, "root", "", "`FILE` with the TUF root (root.json) that the repository's chain begins with (default: the public-good instance's)")
+	fl.StringVar(&f.out, "out", "", "also write trusted_root.json to `FILE`")
+	return cmd
 }
 
-// given says whether any flag names a signer.
-func (f *trustFlags) given() bool {
-	return f.key != "" || len(f.san)+len(f.sanPattern) > 0 || f.issuer != "" || f.issuerPattern != ""
-}
-
-// policy reads the files and builds the policy. fallback is the identity to
-// expect when no flag names a signer.
-func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (verify.Policy, error) {
-	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog}
-	if f.noLog && f.key == "" {
-		return p, usage("--unsafe-no-transparency-log goes with --key: a certificate is worth nothing without the log")
+func (a *app) trustUpdate(ctx context.Context, f trustUpdateFlags, now time.Time) error {
+	dir, err := trustFolder()
+	if err != nil {
+		return err
 	}
-	var err error
-	if f.root != "" || !f.noLog {
-		if p.Root, err = a.trustedRoot(f.root, time.Now()); err != nil {
-			return p, err
+	request := trust.Request{Mirror: f.mirror, State: filepath.Join(dir, "tuf"), Now: now, UserAgent: a.access().UserAgent}
+	if f.root != "" {
+		if request.Anchor, err = readNamed("TUF root", f.root); err != nil {
+			return err
 		}
 	}
-	if f.key != "" {
-		if len(f.san)+len(f.sanPattern) > 0 || f.issuer != "" || f.issuerPattern != "" {
-			return p, usage("--key and --certificate-… exclude each other: a managed key has no certificate")
-		}
-		raw, err := readNamed("public key", f.key)
-		if err != nil {
-			return p, err
-		}
-		if p.Key, err = verify.ParsePublicKey(raw); err != nil {
-			err = fmt.Errorf("%s: %w", f.key, err)
-		}
-		return p, err
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return &atomicfile.WriteError{Path: dir, Err: err}
 	}
-	if !f.given() {
-		p.Identities = fallback
-	}
-	for _, san := range f.san {
-		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SAN: san}))
-	}
-	for _, re := range f.sanPattern {
-		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SANRegexp: re}))
-	}
-	if len(p.Identities) == 0 {
-		return p, usage("nobody to expect: give --key FILE, or --certificate-identity and --certificate-oidc-issuer")
-	}
-	for _, id := range p.Identities {
-		if err := id.Check(); err != nil {
-			return p, usageError(err)
-		}
-	}
-	return p, nil
-}
-
-func (f *trustFlags) identity(id verify.CertificateIdentity) verify.CertificateIdentity {
-	id.Issuer, id.IssuerRegexp, id.UnsafeLooseRegexp = f.issuer, f.issuerPattern, f.looseRegexp
-	return id
-}
-
-// readNamed reads a small file that a flag names.
-func readNamed(what, path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("%s %s is not there", what, path)
+	before, _, _, _ := readKept() // one that cannot be read is about to be replaced
+	a.note("trust: asking %s", f.mirror)
+	k, err := trust.Update(ctx, request)
+	var refused *trust.RefusedError
+	if errors.As(err, &refused) && f.root == "" && f.mirror != trust.PublicGood {
+		return fmt.Errorf("%w; if this is another Sigstore, pass its root.json with --root FILE", err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", what, err)
+		return err
 	}
-	return raw, nil
+	root, err := verify.ParseTrustedRoot(k.Root)
+	if err != nil {
+		return fmt.Errorf("%s: %w", k.Mirror, err)
+	}
+	if root, err = root.From(keptOrigin(k), now); err != nil {
+		return err
+	}
+	file, err := k.Format()
+	if err != nil {
+		return err
+	}
+	answer := trustUpdateAnswer{
+		Schema: "releaser.trust-update/v1", Changed: !bytes.Equal(before.Root, k.Root), Root: root.Origin(),
+		Metadata: k.Metadata, Kept: filepath.Join(dir, keptFile), Out: f.out,
+	}
+	if f.out != "" {
+		if err := atomicfile.WriteBytes(f.out, 0o644, k.Root); err != nil {
+			return err
+		}
+	}
+	if err := atomicfile.WriteBytes(answer.Kept, 0o644, file); err != nil {
+		return err
+	}
+	if a.json {
+		return a.answer(answer)
+	}
+	word := "unchanged"
+	if answer.Changed {
+		word = "new"
+	}
+	a.say("%s: %s", word, answer.Root.Text())
+	a.say("kept in %s", answer.Kept)
+	if f.out != "" {
+		a.say("written to %s", f.out)
+	}
+	return nil
 }
 
-// expected shows on one line whom a policy expects.
-func expected(p verify.Policy) string {
-	if p.Key != nil {
-		return "key " + p.Key.Fingerprint().String()
+type trustShowAnswer struct {
+	Schema   string             `json:"schema"`
+	Usable   bool               `json:"usable"`
+	Why      string             `json:"why,omitempty"` // it is not usable
+	Root     verify.TrustOrigin `json:"trust_root"`
+	Kept     string             `json:"kept,omitempty"` // path, of a kept root
+	Metadata []trust.Metadata   `json:"metadata,omitempty"`
+	Contents []verify.Trusted   `json:"contents"`
+}
+
+func (a *app) trustShowVerb() *cobra.Command {
+	var path string
+	cmd := &cobra.Command{
+		Use:   "show",
+		Short: "Show the trusted root that is used: where from, how old, whom it trusts",
+		Long: `Show the trusted root that verify and sign would use now: where it comes from, how
+old it is, how long it is good, and every authority and log in it with the time for
+which it is believed. A root that would be refused is shown too, with exit code 4.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return a.trustShow(path, time.Now()) },
 	}
-	var ids []string
-	for _, id := range p.Identities {
-		ids = append(ids, id.String())
+	cmd.Flags().StringVar(&path, "trusted-root", "", "show the root in `FILE` instead")
+	return cmd
+}
+
+func (a *app) trustShow(path string, now time.Time) error {
+	root, refused := chooseRoot(path, now)
+	if root == nil {
+		return a.untrusted(refused)
 	}
-	return strings.Join(ids, " or ")
+	answer := trustShowAnswer{Schema: "releaser.trust/v1", Usable: refused == nil, Root: root.Origin(), Contents: root.Contents()}
+	if refused != nil {
+		answer.Why = refused.Error()
+	}
+	if answer.Root.From == verify.FromUpdate {
+		k, place, _, err := readKept()
+		if err != nil {
+			return a.untrusted(err)
+		}
+		answer.Kept, answer.Metadata = place, k.Metadata
+	}
+	if a.json {
+		if err := a.answer(answer); err != nil {
+			return err
+		}
+	} else {
+		a.sayTrust(answer)
+	}
+	if refused != nil {
+		return a.untrusted(refused)
+	}
+	if warning := answer.Root.Warning(); warning != "" {
+		a.warn("%s", warning)
+	}
+	return nil
+}
+
+func (a *app) sayTrust(t trustShowAnswer) {
+	o := t.Root
+	a.say("root        %s, %s", o.From, o.Source)
+	a.say("sha256      %s", o.SHA256.Hex())
+	if o.AgeDays != nil {
+		what := "fetched"
+		if o.From == verify.FromProgram {
+			what = "published"
+		}
+		a.say("%-10s  %s, %d days ago", what, o.Fetched.Format(time.RFC3339), *o.AgeDays)
+	}
+	if !o.Until.IsZero() {
+		a.say("good until  %s", o.Until.Format(time.RFC3339))
+	}
+	if t.Kept != "" {
+		a.say("kept in     %s", t.Kept)
+	}
+	for _, m := range t.Metadata {
+		a.say("metadata    %-9s  version %d, until %s", m.Role, m.Version, m.Expires.Format(time.RFC3339))
+	}
+	if t.Metadata == nil && o.TUFRoot != 0 {
+		a.say("metadata    root       version %d, until %s", o.TUFRoot, o.Until.Format(time.RFC3339))
+	}
+	for _, c := range t.Contents {
+		from, until := "ever", "in use"
+		if !c.From.IsZero() {
+			from = c.From.Format(time.DateOnly)
+		}
+		if !c.Until.IsZero() {
+			until = "until " + c.Until.Format(time.DateOnly)
+		}
+		a.say("%-21s  since %-10s  %-16s  %s  %s", c.Kind, from, until, c.URL, c.Name)
+	}
 }

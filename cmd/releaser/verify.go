@@ -42,43 +42,40 @@ func (a *app) verifyVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify DIST…",
 		Short: "Verify a release from the signature down to every byte",
-		Long: `Walk the chain, for every cell, and go on after a failure:
+		Long: `Verify the chain for every cell, and continue after a failure:
 
-  bundle        checksums.txt is signed by whom you expect
-  checksums     it can be read, and covers what lies beside it
-  tarball       the file is as signed
-  release.json  says which image the tarball came out of
-  index         the image's index, by digest, has the platform's manifest
-  manifest      the platform manifest and its configuration are as their digests say
-  layers        so is every layer, and what it inflates to
-  entries       the tarball holds what release.json lists
-  rebuilt       the image's folder, packed again, is the tarball, byte for byte
+  bundle        checksums.txt is signed by the expected signer
+  checksums     checksums.txt can be read and covers the files of the release
+  tarball       the file matches its signed digest
+  release.json  it names the image that the tarball was made from
+  index         the index, by digest, lists the platform's manifest
+  manifest      the manifest and its configuration match their digests
+  layers        every layer matches its digest and diff ID
+  entries       the tarball has the entries that release.json lists
+  rebuilt       the image's directory, packed again, gives the same tarball
 
-DIST is the folder of a release, or a tarball. A tarball with checksums.txt beside
-it is verified as that release's, and no other of its cells; one without is held
-to the image of --image alone, and the links that nobody signed are skipped, so
-that the answer is incomplete at best (exit 5). Its lineage, version and platform
-follow from its name as config.json spells it, or else NAME_VERSION_OS_ARCH[-SUFFIX].tar.gz,
-unless --image has a tag or digest, and --platform is given. A signed release
-without release.json is held to --image in the same way. Several DIST are
-verified in one run and make one report; the worst exit code is that of the run.
+DIST is the directory of a release, or a tarball. A tarball next to a
+checksums.txt is verified as part of that release. Any other tarball is compared
+with the image that --image names; nobody signed it, so the result is incomplete
+at best (exit 5). Its lineage, version and platform follow from its name, or from
+--platform and the tag or digest of --image. A signed release without release.json
+is compared with --image in the same way. Several DIST make one report; the run
+exits with the worst code.
 
-The signer is the identity in config.json, unless --certificate-identity and
---certificate-oidc-issuer, or --key, say otherwise; it is never taken from the
-release. Images come from where release.json says, always by digest; --image
-names another place: a repository or oci-layout:DIR. --image-signatures asks for a
-signature beside each image too, by the same signer, as verify-image does. With
---offline no network is touched: then only a layout can be compared with, and
-without one the report is incomplete (exit 5).
+The expected signer is the identity in config.json, unless --certificate-identity
+and --certificate-oidc-issuer, or --key, name another; it is never read from the
+release. Images are read from where release.json says, always by digest; --image
+names another repository or oci-layout:DIR. --image-signatures also requires a
+signature of each image by the same signer. With --offline, no network is used:
+images are then read from --image oci-layout:DIR, or not compared (exit 5).
 
-The answer is text with a line a step, or with --format one document: json,
-sarif (2.1.0) or html (one page that needs nothing else). --output puts that
-document into a file, and standard output has the text. In a GitHub Actions job
-every broken link is annotated and the step summary has the table.
+Output is one line per check; --format selects a document instead: json, sarif
+(2.1.0) or html. --output writes that document to a file and prints the text. In
+GitHub Actions, failed checks are annotated and the step summary gets the table.
 
 --fast compares the tar stream inside each tarball with the image and does not
-compress it again: what is unpacked is proven, that its compression is what the
-recipe makes is not, and the report says so.`,
+compress it again: the contents are verified, the compression is not, and the
+report says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verify(cmd.Context(), args, f)
@@ -90,10 +87,10 @@ recipe makes is not, and the report says so.`,
 	fl.StringVar(&f.version, "version", "", "require this `VERSION` of the release (default: version in config.json)")
 	fl.StringVar(&f.project, "project", "", "require a release of this `PROJECT` (default: project_name in config.json)")
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
-	fl.BoolVar(&f.signatures, "image-signatures", false, "ask for a signature beside each image too")
+	fl.BoolVar(&f.signatures, "image-signatures", false, "also require a signature of each image")
 	fl.StringVar(&f.cells, "cells", "all", "`CELLS` to verify: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
-	fl.StringVar(&f.platform, "platform", "", "which `PLATFORM` a tarball without release.json is for (default: by its name)")
-	fl.StringVar(&f.path, "path", "", "which `FOLDER` of the image a tarball without release.json holds (default: extract.path of config.json, or /app)")
+	fl.StringVar(&f.platform, "platform", "", "`OS/ARCH[/VARIANT]` of a tarball without release.json (default: from its name)")
+	fl.StringVar(&f.path, "path", "", "`DIR` of the image that a tarball without release.json holds (default: extract.path of config.json, or /app)")
 	fl.BoolVar(&f.offline, "offline", false, "touch no network")
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	f.report.add(fl)

@@ -25,13 +25,13 @@ func nameFault(name string) error {
 	case name == "":
 		return errors.New("is empty")
 	case len(name) > maxName:
-		return fmt.Errorf("is %d bytes long, want at most %d", len(name), maxName)
+		return fmt.Errorf("is %d bytes long, expected at most %d", len(name), maxName)
 	case name == "." || name == "..":
-		return errors.New("names a folder, want a file")
+		return errors.New("names a directory, expected a file")
 	case !utf8.ValidString(name):
 		return errors.New("is not valid UTF-8")
 	case strings.Contains(name, "/"):
-		return errors.New("has a path, want a bare file name")
+		return errors.New("has a path, expected a bare file name")
 	case strings.Contains(name, `\`):
 		return errors.New("has a backslash, which coreutils would write escaped; rename the file")
 	case strings.HasPrefix(name, "-"):

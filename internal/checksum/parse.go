@@ -32,10 +32,10 @@ func ParseCoreutils(data []byte) (Sums, error) { return parse(data, true) }
 
 func parse(data []byte, foreign bool) (Sums, error) {
 	if len(data) > MaxSize {
-		return Sums{}, fmt.Errorf("%s: want at most %d bytes, got %d", File, MaxSize, len(data))
+		return Sums{}, fmt.Errorf("%s: expected at most %d bytes, got %d", File, MaxSize, len(data))
 	}
 	if len(data) == 0 {
-		return Sums{}, fmt.Errorf("%s: is empty; want one line for every file of the release", File)
+		return Sums{}, fmt.Errorf("%s: is empty; expected one line for every file of the release", File)
 	}
 	var list []Sum
 	seen := map[string]int{}
@@ -54,10 +54,10 @@ func parse(data []byte, foreign bool) (Sums, error) {
 		}
 		seen[s.Name] = n
 		if !foreign && len(list) > 0 && list[len(list)-1].Name > s.Name {
-			return Sums{}, &LineError{n, fmt.Errorf("%s comes after %s; want the names sorted bytewise", s.Name, list[len(list)-1].Name)}
+			return Sums{}, &LineError{n, fmt.Errorf("%s comes after %s; expected the names sorted bytewise", s.Name, list[len(list)-1].Name)}
 		}
 		if len(list) == MaxEntries {
-			return Sums{}, &LineError{n, fmt.Errorf("want at most %d files", MaxEntries)}
+			return Sums{}, &LineError{n, fmt.Errorf("expected at most %d files", MaxEntries)}
 		}
 		list = append(list, s)
 	}
@@ -68,15 +68,15 @@ func parseLine(line string, foreign bool) (Sum, error) {
 	const digits = 64
 	switch {
 	case line == "":
-		return Sum{}, errors.New("is blank; want HEX, two spaces, NAME")
+		return Sum{}, errors.New("is blank; expected HEX, two spaces, NAME")
 	case strings.Contains(line, "\r"):
-		return Sum{}, errors.New("has a carriage return; want line feeds alone (was it converted to DOS line ends?)")
+		return Sum{}, errors.New("has a carriage return; expected line feeds alone (was it converted to DOS line ends?)")
 	case strings.HasPrefix(line, `\`):
 		return Sum{}, errors.New("begins with a backslash: coreutils escaped a name here; rename that file")
 	case strings.HasPrefix(line, "SHA256 ("):
-		return Sum{}, errors.New("is in BSD style; want HEX, two spaces, NAME (sha256sum without --tag)")
+		return Sum{}, errors.New("is in BSD style; expected HEX, two spaces, NAME (sha256sum without --tag)")
 	case len(line) < digits+2:
-		return Sum{}, fmt.Errorf("is %d bytes long; want 64 hexadecimal digits, two spaces and a name", len(line))
+		return Sum{}, fmt.Errorf("is %d bytes long; expected 64 hexadecimal digits, two spaces and a name", len(line))
 	}
 	d, err := release.ParseHex(line[:digits])
 	if err != nil {
@@ -88,7 +88,7 @@ func parseLine(line string, foreign bool) (Sum, error) {
 	case sep == " *":
 		return Sum{}, errors.New(`has the binary marker " *" before the name; want two spaces`)
 	default:
-		return Sum{}, fmt.Errorf("want two spaces between sum and name, got %q", sep)
+		return Sum{}, fmt.Errorf("expected two spaces between sum and name, got %q", sep)
 	}
 	name := line[digits+2:]
 	if err := ValidName(name); err != nil {

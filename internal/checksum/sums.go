@@ -32,10 +32,10 @@ type Sums struct {
 // errors.
 func New(list []Sum) (Sums, error) {
 	if len(list) == 0 {
-		return Sums{}, fmt.Errorf("checksums: a list of nothing proves nothing; want at least one file")
+		return Sums{}, fmt.Errorf("checksums: a list of nothing proves nothing; expected at least one file")
 	}
 	if len(list) > MaxEntries {
-		return Sums{}, fmt.Errorf("checksums: want at most %d files, got %d", MaxEntries, len(list))
+		return Sums{}, fmt.Errorf("checksums: expected at most %d files, got %d", MaxEntries, len(list))
 	}
 	sorted := slices.Clone(list)
 	slices.SortFunc(sorted, func(a, b Sum) int { return strings.Compare(a.Name, b.Name) })

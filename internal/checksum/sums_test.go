@@ -78,7 +78,7 @@ func TestParseRefuses(t *testing.T) {
 		{"three spaces", hexA + "   a\n", 1, "begins or ends with a blank"},
 		{"no name", hexA + "  \n", 1, "is empty"},
 		{"path", hexA + "  ../a\n", 1, "has a path"},
-		{"dot dot", hexA + "  ..\n", 1, "names a folder"},
+		{"dot dot", hexA + "  ..\n", 1, "names a directory"},
 		{"dash", hexA + "  -rf\n", 1, "begins with a dash"},
 		{"NUL", hexA + "  a\x00b\n", 1, "U+0000"},
 		{"escape", hexA + "  \x1b[2J\n", 1, "U+001B"},
@@ -91,7 +91,7 @@ func TestParseRefuses(t *testing.T) {
 		{"comment", "# sums\n", 1, "is 6 bytes long"},
 		{"byte order mark", "\ufeff" + good, 1, "hexadecimal"},
 		{"long name", hexA + "  " + strings.Repeat("n", 256) + "\n", 1, "256 bytes long"},
-		{"huge", strings.Repeat("\n", MaxSize+1), 0, "want at most"},
+		{"huge", strings.Repeat("\n", MaxSize+1), 0, "expected at most"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Parse([]byte(c.in))

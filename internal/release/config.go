@@ -225,7 +225,7 @@ func (d *decoder) config(root node) *Config {
 			num, ok := n.value.(json.Number)
 			v, err := strconv.ParseInt(string(num), 10, 64)
 			if !ok || err != nil || v < 0 || v > 1<<33 {
-				d.complain(n.offset, p, "want whole seconds since 1970, got %s", kind(n))
+				d.complain(n.offset, p, "expected whole seconds since 1970, got %s", kind(n))
 			}
 			c.Epoch = v
 		}},
@@ -339,7 +339,7 @@ func (d *decoder) name(n node, p string) string {
 	case strings.ContainsAny(s, " \t\r\n\v\f"):
 		d.complain(n.offset, p, "must not contain blanks, got %q", s)
 	case !nameShape.MatchString(s) || len(s) > 100:
-		d.complain(n.offset, p, "want letters, digits, '.', '_' or '-', at most 100, got %q", s)
+		d.complain(n.offset, p, "expected letters, digits, '.', '_' or '-', at most 100, got %q", s)
 	}
 	return s
 }
@@ -380,7 +380,7 @@ func (d *decoder) items(n node, p, layer string, dests map[string]string) []Item
 				switch it.Binary {
 				case BinaryStatic, BinaryDynamic, BinaryAny:
 				default:
-					d.complain(n.offset, p, "want \"static\", \"dynamic\" or \"any\", got %q", it.Binary)
+					d.complain(n.offset, p, "expected \"static\", \"dynamic\" or \"any\", got %q", it.Binary)
 				}
 			}})
 		d.required(n, p, present, "src", "dest")
@@ -409,9 +409,9 @@ func (d *decoder) source(n node, p string) string {
 	clean := path.Clean(s)
 	switch {
 	case path.IsAbs(s):
-		d.complain(n.offset, p, "%q is absolute: want a path below the folder of the configuration", s)
+		d.complain(n.offset, p, "%q is absolute: expected a path below the directory of the configuration", s)
 	case clean == ".." || strings.HasPrefix(clean, "../"):
-		d.complain(n.offset, p, "%q leads out of the folder of the configuration", s)
+		d.complain(n.offset, p, "%q leads out of the directory of the configuration", s)
 	}
 	return clean
 }
@@ -429,11 +429,11 @@ func (d *decoder) absolute(n node, p string) string {
 	case strings.IndexByte(s, 0) >= 0:
 		d.complain(n.offset, p, "must not contain NUL")
 	case !path.IsAbs(s):
-		d.complain(n.offset, p, "%q is relative: want an absolute path in the image, such as %q", s, "/"+strings.TrimPrefix(s, "./"))
+		d.complain(n.offset, p, "%q is relative: expected an absolute path in the image, such as %q", s, "/"+strings.TrimPrefix(s, "./"))
 	case strings.Contains(s+"/", "/../"):
 		d.complain(n.offset, p, "%q has '..' in it", s)
 	case path.Clean(s) == "/":
-		d.complain(n.offset, p, "want something below /, got %q", s)
+		d.complain(n.offset, p, "expected something below /, got %q", s)
 	}
 	return path.Clean(s)
 }
@@ -445,7 +445,7 @@ func (d *decoder) mode(n node, p string) uint32 {
 	}
 	m, err := strconv.ParseUint(s, 8, 32)
 	if err != nil || m > 0o7777 {
-		d.complain(n.offset, p, "want an octal mode such as \"0755\", got %q", s)
+		d.complain(n.offset, p, "expected an octal mode such as \"0755\", got %q", s)
 	}
 	return uint32(m)
 }
@@ -459,7 +459,7 @@ func (d *decoder) lineages(n node, p string) []Lineage {
 			field{"suffix", func(n node, p string) {
 				if s, ok := d.text(n, p); ok && s != "" {
 					if !strings.HasPrefix(s, "-") || !nameShape.MatchString(s[1:]) {
-						d.complain(n.offset, p, "want '-' and a word, such as \"-dlib19\", got %q", s)
+						d.complain(n.offset, p, "expected '-' and a word, such as \"-dlib19\", got %q", s)
 					}
 					l.Suffix = s
 				}
@@ -519,14 +519,14 @@ func (d *decoder) image(n node, p string) ImageConfig {
 		field{"repository", func(n node, p string) {
 			s, ok := d.text(n, p)
 			if ok && !repositoryShape.MatchString(s) {
-				d.complain(n.offset, p, "want [REGISTRY/]NAME in lower case, without tag or digest, got %q", s)
+				d.complain(n.offset, p, "expected [REGISTRY/]NAME in lower case, without tag or digest, got %q", s)
 			}
 			im.Repository = s
 		}},
 		field{"user", func(n node, p string) {
 			s, ok := d.text(n, p)
 			if ok && !userShape.MatchString(s) {
-				d.complain(n.offset, p, "want numbers, UID or UID:GID, so that no passwd file is needed, got %q", s)
+				d.complain(n.offset, p, "expected numbers, UID or UID:GID, so that no passwd file is needed, got %q", s)
 			}
 			im.User = s
 		}},
@@ -537,14 +537,14 @@ func (d *decoder) image(n node, p string) ImageConfig {
 			im.Env = d.texts(n, p)
 			for _, e := range im.Env {
 				if k, _, ok := strings.Cut(e, "="); !ok || k == "" {
-					d.complain(n.offset, p, "want KEY=VALUE, got %q", e)
+					d.complain(n.offset, p, "expected KEY=VALUE, got %q", e)
 				}
 			}
 		}},
 		field{"labels", func(n node, p string) {
 			members, ok := n.value.([]member)
 			if !ok {
-				d.complain(n.offset, p, "want an object, got %s", kind(n))
+				d.complain(n.offset, p, "expected an object, got %s", kind(n))
 			}
 			for _, m := range members {
 				if m.key == "" {
@@ -566,7 +566,7 @@ func (d *decoder) extract(n node, p string) Extract {
 		field{"prefix", func(n node, p string) {
 			ex.Prefix = d.pattern(n, p, placeholders)
 			if strings.Contains(ex.Prefix, "/") || ex.Prefix == "." || ex.Prefix == ".." {
-				d.complain(n.offset, p, "want one folder name, got %q", ex.Prefix)
+				d.complain(n.offset, p, "expected one directory name, got %q", ex.Prefix)
 			}
 		}},
 		field{"include", func(n node, p string) { ex.Include = d.texts(n, p) }},
@@ -580,10 +580,10 @@ func (d *decoder) extract(n node, p string) Extract {
 					field{"dest", func(n node, p string) {
 						f.Dest, _ = d.text(n, p)
 						if c := path.Clean(f.Dest); c != f.Dest || path.IsAbs(c) || c == "." || c == ".." || strings.HasPrefix(c, "../") {
-							d.complain(n.offset, p, "want a path below the top folder, got %q", f.Dest)
+							d.complain(n.offset, p, "expected a path below the top directory, got %q", f.Dest)
 						}
 						if seen[f.Dest] {
-							d.complain(n.offset, p, "%q stands twice", f.Dest)
+							d.complain(n.offset, p, "%q is a duplicate", f.Dest)
 						}
 						seen[f.Dest] = true
 					}},
@@ -619,7 +619,7 @@ match:
 				continue match
 			}
 		}
-		d.complain(n.offset, p, "unknown placeholder {%s}: want one of {%s}", m[1], strings.Join(allowed, "}, {"))
+		d.complain(n.offset, p, "unknown placeholder {%s}: expected one of {%s}", m[1], strings.Join(allowed, "}, {"))
 	}
 	return s
 }

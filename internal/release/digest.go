@@ -28,7 +28,7 @@ func DigestBytes(b []byte) Digest { return DigestOf(sha256.Sum256(b)) }
 func ParseDigest(s string) (Digest, error) {
 	rest, ok := strings.CutPrefix(s, "sha256:")
 	if !ok {
-		return Digest{}, fmt.Errorf("digest %q: want the form sha256:HEX", s)
+		return Digest{}, fmt.Errorf("digest %q: expected the form sha256:HEX", s)
 	}
 	d, err := ParseHex(rest)
 	if err != nil {
@@ -40,7 +40,7 @@ func ParseDigest(s string) (Digest, error) {
 // ParseHex reads 64 lower-case hexadecimal digits, the form of checksums.txt.
 func ParseHex(s string) (Digest, error) {
 	if len(s) != 2*sha256.Size {
-		return Digest{}, fmt.Errorf("want %d hexadecimal digits, got %d characters", 2*sha256.Size, len(s))
+		return Digest{}, fmt.Errorf("expected %d hexadecimal digits, got %d characters", 2*sha256.Size, len(s))
 	}
 	if strings.ToLower(s) != s {
 		return Digest{}, fmt.Errorf("hexadecimal digits must be lower case")

@@ -80,7 +80,7 @@ func (p *parser) value(depth int) (node, error) {
 			}
 			name := key.(string) // the decoder allows nothing else here
 			if seen[name] {
-				return node{}, p.at(keyStart, fmt.Sprintf("key %q stands twice in this object", name))
+				return node{}, p.at(keyStart, fmt.Sprintf("key %q is a duplicate in this object", name))
 			}
 			seen[name] = true
 			v, err := p.value(depth + 1)
@@ -196,7 +196,7 @@ func (d *decoder) object(n node, path string, fields ...field) map[string]bool {
 	present := map[string]bool{}
 	members, ok := n.value.([]member)
 	if !ok {
-		d.complain(n.offset, path, "want an object, got %s", kind(n))
+		d.complain(n.offset, path, "expected an object, got %s", kind(n))
 		return present
 	}
 members:
@@ -220,7 +220,7 @@ members:
 func (d *decoder) list(n node, path string, each func(n node, path string)) {
 	list, ok := n.value.([]node)
 	if !ok {
-		d.complain(n.offset, path, "want a list, got %s", kind(n))
+		d.complain(n.offset, path, "expected a list, got %s", kind(n))
 		return
 	}
 	for i, e := range list {
@@ -231,7 +231,7 @@ func (d *decoder) list(n node, path string, each func(n node, path string)) {
 func (d *decoder) text(n node, path string) (string, bool) {
 	s, ok := n.value.(string)
 	if !ok {
-		d.complain(n.offset, path, "want a string, got %s", kind(n))
+		d.complain(n.offset, path, "expected a string, got %s", kind(n))
 	}
 	return s, ok
 }

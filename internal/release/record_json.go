@@ -29,7 +29,7 @@ func (r Record) Marshal() ([]byte, error) {
 		return nil, fmt.Errorf("%s: %w", RecordFile, err)
 	}
 	if len(b) > MaxRecordSize {
-		return nil, fmt.Errorf("%s: want at most %d bytes, got %d", RecordFile, MaxRecordSize, len(b))
+		return nil, fmt.Errorf("%s: expected at most %d bytes, got %d", RecordFile, MaxRecordSize, len(b))
 	}
 	return b, nil
 }
@@ -58,7 +58,7 @@ func ParseRecord(data []byte) (Record, error) {
 
 func parseRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecordSize {
-		return Record{}, fmt.Errorf("want at most %d bytes, got %d", MaxRecordSize, len(data))
+		return Record{}, fmt.Errorf("expected at most %d bytes, got %d", MaxRecordSize, len(data))
 	}
 	// The schema is looked at first and leniently: a record of a later version
 	// should be called that, not an unknown field.
@@ -69,7 +69,7 @@ func parseRecord(data []byte) (Record, error) {
 		return Record{}, jsonFault(data, err)
 	}
 	if head.Schema != RecordSchema {
-		return Record{}, fmt.Errorf("schema: want %q, got %q; a newer releaser may be needed", RecordSchema, head.Schema)
+		return Record{}, fmt.Errorf("schema: expected %q, got %q; a newer releaser may be needed", RecordSchema, head.Schema)
 	}
 	var r Record
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -160,7 +160,7 @@ func (e *RecordEntry) UnmarshalJSON(data []byte) error {
 	}
 	mode, err := strconv.ParseUint(w.Mode, 8, 32)
 	if err != nil {
-		return fmt.Errorf("entry: mode %q: want octal digits", w.Mode)
+		return fmt.Errorf("entry: mode %q: expected octal digits", w.Mode)
 	}
 	*e = RecordEntry{Type: w.Type, Mode: uint32(mode), SHA256: w.SHA256}
 	if e.Name, err = fromTextOrBytes("name", w.Name, w.NameBase64); err != nil {
@@ -191,5 +191,5 @@ func fromTextOrBytes(field string, text *string, raw []byte) (string, error) {
 	case text == nil && raw != nil:
 		return string(raw), nil
 	}
-	return "", fmt.Errorf("entry: want exactly one of %s and %s_base64, got %q", field, field, base64.StdEncoding.EncodeToString(raw))
+	return "", fmt.Errorf("entry: expected exactly one of %s and %s_base64, got %q", field, field, base64.StdEncoding.EncodeToString(raw))
 }

@@ -22,7 +22,7 @@ var imageName = regexp.MustCompile(`^[0-9A-Za-z\[][0-9A-Za-z._:/\[\]-]{0,499}:[0
 
 func (r Record) validate() error {
 	if r.Schema != RecordSchema {
-		return fmt.Errorf("schema: want %q, got %q", RecordSchema, r.Schema)
+		return fmt.Errorf("schema: expected %q, got %q", RecordSchema, r.Schema)
 	}
 	if !plainName.MatchString(r.Project) {
 		return fmt.Errorf("project: %q is not a plain name", r.Project)
@@ -30,16 +30,16 @@ func (r Record) validate() error {
 	if v, err := ParseVersion(string(r.Version)); err != nil {
 		return fmt.Errorf("version: %w", err)
 	} else if v != r.Version {
-		return fmt.Errorf("version: want %q, got %q", v, r.Version)
+		return fmt.Errorf("version: expected %q, got %q", v, r.Version)
 	}
 	if r.Epoch < 0 {
-		return fmt.Errorf("epoch: want seconds since 1970, got %d", r.Epoch)
+		return fmt.Errorf("epoch: expected seconds since 1970, got %d", r.Epoch)
 	}
 	if r.Signer != nil && (r.Signer.Identity == "" || r.Signer.Issuer == "") {
-		return errors.New("signer: want both identity and issuer, or no signer at all")
+		return errors.New("signer: expected both identity and issuer, or no signer at all")
 	}
 	if len(r.Cells) == 0 {
-		return errors.New("cells: is empty; want one for every tarball")
+		return errors.New("cells: is empty; expected one for every tarball")
 	}
 	assets := map[string]string{}
 	entries := 0
@@ -52,7 +52,7 @@ func (r Record) validate() error {
 			case d == 0:
 				return fmt.Errorf("cell %d (%s): comes twice", i+1, c)
 			case d > 0:
-				return fmt.Errorf("cell %d (%s): comes after %s; want the cells sorted by lineage, then platform", i+1, c, r.Cells[i-1])
+				return fmt.Errorf("cell %d (%s): comes after %s; expected the cells sorted by lineage, then platform", i+1, c, r.Cells[i-1])
 			}
 		}
 		if other, ok := assets[c.Asset]; ok {
@@ -60,7 +60,7 @@ func (r Record) validate() error {
 		}
 		assets[c.Asset] = c.String()
 		if entries += len(c.Entries); entries > maxEntries {
-			return fmt.Errorf("entries: want at most %d in all", maxEntries)
+			return fmt.Errorf("entries: expected at most %d in all", maxEntries)
 		}
 	}
 	return nil
@@ -81,22 +81,22 @@ func (c RecordCell) validate() error {
 		return fmt.Errorf("asset: %s is the record itself", c.Asset)
 	}
 	if !imageName.MatchString(c.Image) {
-		return fmt.Errorf("image: %q: want REPOSITORY:TAG", c.Image)
+		return fmt.Errorf("image: %q: expected REPOSITORY:TAG", c.Image)
 	}
 	if c.IndexDigest.IsZero() || c.ManifestDigest.IsZero() {
-		return errors.New("index_digest and manifest_digest: want both")
+		return errors.New("index_digest and manifest_digest: expected both")
 	}
 	if (c.ConfigDigest == nil) != (c.Layers == nil) || c.ConfigDigest != nil && c.ConfigDigest.IsZero() {
-		return errors.New("config_digest and layers: want both or neither")
+		return errors.New("config_digest and layers: expected both or neither")
 	}
 	if i := slices.IndexFunc(c.Layers, Digest.IsZero); i >= 0 {
 		return fmt.Errorf("layer %d: has no digest", i+1)
 	}
 	if c.TarSHA256.IsZero() || c.FileSHA256.IsZero() {
-		return errors.New("tar_sha256 and file_sha256: want both")
+		return errors.New("tar_sha256 and file_sha256: expected both")
 	}
 	if !strings.HasPrefix(c.Path, "/") || path.Clean(c.Path) != c.Path || hasControl(c.Path) {
-		return fmt.Errorf("path: %q: want a clean absolute path", c.Path)
+		return fmt.Errorf("path: %q: expected a clean absolute path", c.Path)
 	}
 	for _, g := range slices.Concat(c.Include, c.Exclude) {
 		if g == "" || hasControl(g) {
@@ -104,7 +104,7 @@ func (c RecordCell) validate() error {
 		}
 	}
 	if c.TarSize <= 0 || c.FileSize <= 0 {
-		return fmt.Errorf("tar_size and file_size: want bytes, got %d and %d", c.TarSize, c.FileSize)
+		return fmt.Errorf("tar_size and file_size: expected bytes, got %d and %d", c.TarSize, c.FileSize)
 	}
 	if c.Entries == nil {
 		return errors.New("entries: is missing")
@@ -124,30 +124,30 @@ func (c RecordCell) validate() error {
 
 func (e RecordEntry) validate() error {
 	if !validEntryName(e.Name) {
-		return errors.New("name: want a relative path without empty, dot or dot-dot parts")
+		return errors.New("name: expected a relative path without empty, dot or dot-dot parts")
 	}
 	if e.Mode > 0o7777 {
-		return fmt.Errorf("mode: want at most 7777, got %o", e.Mode)
+		return fmt.Errorf("mode: expected at most 7777, got %o", e.Mode)
 	}
 	if e.Size < 0 {
-		return fmt.Errorf("size: want bytes, got %d", e.Size)
+		return fmt.Errorf("size: expected bytes, got %d", e.Size)
 	}
 	isFile, isLink := e.Type == EntryFile, e.Type == EntrySymlink || e.Type == EntryHardlink
 	switch {
 	case !isFile && !isLink && e.Type != EntryDir:
-		return fmt.Errorf("type: want %s, %s, %s or %s, got %q", EntryDir, EntryFile, EntrySymlink, EntryHardlink, e.Type)
+		return fmt.Errorf("type: expected %s, %s, %s or %s, got %q", EntryDir, EntryFile, EntrySymlink, EntryHardlink, e.Type)
 	case isFile != (e.SHA256 != nil):
-		return fmt.Errorf("sha256: want it for files and for nothing else, type is %s", e.Type)
+		return fmt.Errorf("sha256: expected it for files and for nothing else, type is %s", e.Type)
 	case isFile && e.SHA256.IsZero():
 		return errors.New("sha256: is empty")
 	case !isFile && e.Size != 0:
-		return fmt.Errorf("size: want it for files only, type is %s", e.Type)
+		return fmt.Errorf("size: expected it for files only, type is %s", e.Type)
 	case isLink != (e.Link != ""):
-		return fmt.Errorf("link: want it for links and for nothing else, type is %s", e.Type)
+		return fmt.Errorf("link: expected it for links and for nothing else, type is %s", e.Type)
 	case strings.ContainsRune(e.Link, 0):
 		return errors.New("link: has a NUL")
 	case e.Type == EntryHardlink && !validEntryName(e.Link):
-		return fmt.Errorf("link: %q: want the name of another entry", e.Link)
+		return fmt.Errorf("link: %q: expected the name of another entry", e.Link)
 	}
 	return nil
 }

@@ -41,7 +41,7 @@ func GenerateKey() (*Key, error) {
 func newKey(private crypto.Signer) (*Key, error) {
 	details, err := signature.GetDefaultAlgorithmDetails(private.Public(), options.WithED25519ph())
 	if err != nil {
-		return nil, fmt.Errorf("key: %T is not a kind that can sign a release: want ECDSA P-256, P-384 or P-521, RSA of 2048, 3072 or 4096 bits, or Ed25519", private.Public())
+		return nil, fmt.Errorf("key: %T is not a kind that can sign a release: expected ECDSA P-256, P-384 or P-521, RSA of 2048, 3072 or 4096 bits, or Ed25519", private.Public())
 	}
 	public, err := x509.MarshalPKIXPublicKey(private.Public())
 	if err != nil {
@@ -55,21 +55,21 @@ func newKey(private crypto.Signer) (*Key, error) {
 const maxKeyFile = 64 << 10
 
 // ErrPassword says that a key is encrypted and that no password was given.
-var ErrPassword = errors.New("key: is encrypted; want its password")
+var ErrPassword = errors.New("key: is encrypted; expected its password")
 
 // ParseKey reads a private key from PEM: PKCS#8, SEC 1 (EC), PKCS#1 (RSA), or
 // the encrypted form of cosign. The password is used for the last alone; an
 // encrypted key without one is [ErrPassword].
 func ParseKey(data, password []byte) (*Key, error) {
 	if len(data) > maxKeyFile {
-		return nil, fmt.Errorf("key: want at most %d bytes of PEM, got %d", maxKeyFile, len(data))
+		return nil, fmt.Errorf("key: expected at most %d bytes of PEM, got %d", maxKeyFile, len(data))
 	}
 	block, rest := pem.Decode(data)
 	if block == nil {
-		return nil, errors.New("key: is not PEM; want a private key that begins with -----BEGIN")
+		return nil, errors.New("key: is not PEM; expected a private key that begins with -----BEGIN")
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("key: has more behind its first PEM block; want one private key and nothing else")
+		return nil, errors.New("key: has more behind its first PEM block; expected one private key and nothing else")
 	}
 	der := block.Bytes
 	var parsed any
@@ -90,9 +90,9 @@ func ParseKey(data, password []byte) (*Key, error) {
 	case "RSA PRIVATE KEY":
 		parsed, err = x509.ParsePKCS1PrivateKey(der)
 	case "PUBLIC KEY", "CERTIFICATE":
-		return nil, fmt.Errorf("key: is a %s; want the private key that belongs to it", block.Type)
+		return nil, fmt.Errorf("key: is a %s; expected the private key that belongs to it", block.Type)
 	default:
-		return nil, fmt.Errorf("key: PEM block %q: want PRIVATE KEY, EC PRIVATE KEY, RSA PRIVATE KEY or ENCRYPTED SIGSTORE PRIVATE KEY", block.Type)
+		return nil, fmt.Errorf("key: PEM block %q: expected PRIVATE KEY, EC PRIVATE KEY, RSA PRIVATE KEY or ENCRYPTED SIGSTORE PRIVATE KEY", block.Type)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("key: %s: %w", block.Type, err)

@@ -41,7 +41,7 @@ func ParseServices(data []byte, at time.Time) (Services, error) {
 
 func parseServices(data []byte, at time.Time) (Services, error) {
 	if len(data) > maxSigningConfig {
-		return Services{}, fmt.Errorf("want at most %d bytes, got %d", maxSigningConfig, len(data))
+		return Services{}, fmt.Errorf("expected at most %d bytes, got %d", maxSigningConfig, len(data))
 	}
 	config, err := root.NewSigningConfigFromJSON(data)
 	if err != nil {
@@ -89,7 +89,7 @@ func (s Services) check() error {
 			return err
 		}
 		if l.Version != 1 && l.Version != 2 {
-			return fmt.Errorf("transparency log %s: want interface version 1 or 2, got %d", l.URL, l.Version)
+			return fmt.Errorf("transparency log %s: expected interface version 1 or 2, got %d", l.URL, l.Version)
 		}
 	}
 	for _, t := range s.Timestamper {
@@ -107,9 +107,9 @@ func checkURL(what, raw string) error {
 	}
 	switch {
 	case u.Host == "":
-		return fmt.Errorf("%s %q: want an absolute URL", what, raw)
+		return fmt.Errorf("%s %q: expected an absolute URL", what, raw)
 	case u.Scheme == "https", u.Scheme == "http" && release.Loopback(u.Hostname()):
 		return nil
 	}
-	return fmt.Errorf("%s %q: want https (plain http only on loopback)", what, raw)
+	return fmt.Errorf("%s %q: expected https (plain http only on loopback)", what, raw)
 }

@@ -118,9 +118,9 @@ func (s Signer) check() error {
 	}
 	switch {
 	case s.Key != nil && s.Token != "":
-		return errors.New("both a key and an identity token were given; want one")
+		return errors.New("both a key and an identity token were given; expected one")
 	case s.Key == nil && s.Token == "":
-		return errors.New("neither a key nor an identity token was given; want one")
+		return errors.New("neither a key nor an identity token was given; expected one")
 	case s.Key == nil && s.Services.Fulcio == "":
 		return errors.New("keyless signing wants a certificate authority, and none is configured")
 	case s.Key == nil && len(s.Services.Rekor) == 0:

@@ -67,15 +67,15 @@ func TestParseKeyForms(t *testing.T) {
 		{"SEC 1", asPEM("EC PRIVATE KEY", sec1), "", ""},
 		{"cosign", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "secret", ""},
 		{"older cosign", asPEM("ENCRYPTED COSIGN PRIVATE KEY", sealed), "secret", ""},
-		{"no password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "", "want its password"},
+		{"no password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "", "expected its password"},
 		{"wrong password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "Secret", "password is wrong"},
-		{"public key", k.PublicPEM(), "", "want the private key"},
+		{"public key", k.PublicPEM(), "", "expected the private key"},
 		{"not PEM", []byte("secret"), "", "is not PEM"},
 		{"two keys", append(plain, plain...), "", "more behind its first"},
 		{"other PEM", asPEM("OPENSSH PRIVATE KEY", sec1), "", "OPENSSH"},
 		{"damaged", asPEM("PRIVATE KEY", []byte{1, 2}), "", "PRIVATE KEY"},
 		{"small curve", asPEM("PRIVATE KEY", small), "", "not a kind that can sign"},
-		{"huge", make([]byte, maxKeyFile+1), "", "want at most"},
+		{"huge", make([]byte, maxKeyFile+1), "", "expected at most"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, err := ParseKey(c.data, []byte(c.password))
@@ -110,7 +110,7 @@ func TestSignRefuses(t *testing.T) {
 		{"keyless without authority", sums, Signer{Token: "a.b.c"}, "certificate authority"},
 		{"keyless without log", sums, Signer{Token: "a.b.c", Services: Services{Fulcio: full.Fulcio}}, "transparency log"},
 		{"Rekor 2 without time", sums, Signer{Key: k, Services: Services{Rekor: full.Rekor}}, "timestamp authority"},
-		{"in the clear", sums, Signer{Key: k, Services: Services{Timestamper: []string{"http://tsa.example/"}}}, "want https"},
+		{"in the clear", sums, Signer{Key: k, Services: Services{Timestamper: []string{"http://tsa.example/"}}}, "expected https"},
 		{"nobody listens", sums, Signer{Key: k, Services: full}, "connection refused"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -170,7 +170,7 @@ func TestAmbientToken(t *testing.T) {
 		{srv.URL + "/html", "runner", "not what was expected"},
 		{srv.URL + "/huge", "runner", "not what was expected"},
 		{"", "", "id-token: write"},
-		{"http://runner.example/", "runner", "want https"},
+		{"http://runner.example/", "runner", "expected https"},
 	} {
 		got, err := AmbientToken(context.Background(), srv.Client(), c.url, c.secret, Audience)
 		switch {
@@ -247,8 +247,8 @@ func TestParseServices(t *testing.T) {
 	for name, c := range map[string]struct{ config, want string }{
 		"not JSON":     {"x", "signing configuration: "},
 		"expired":      {strings.ReplaceAll(config, "2021-01-01", "2030-01-01"), "transparency log"},
-		"in the clear": {strings.ReplaceAll(config, "https://ca", "http://ca"), "want https"},
-		"huge":         {strings.Repeat(" ", maxSigningConfig+1), "want at most"},
+		"in the clear": {strings.ReplaceAll(config, "https://ca", "http://ca"), "expected https"},
+		"huge":         {strings.Repeat(" ", maxSigningConfig+1), "expected at most"},
 	} {
 		if _, err := ParseServices([]byte(c.config), at); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want an error with %q", name, err, c.want)

@@ -58,7 +58,7 @@ func ambientToken(ctx context.Context, client *http.Client, requestURL, requestT
 	}
 	defer func() { _ = resp.Body.Close() }()
 	if resp.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("want status 200, got %s", resp.Status)
+		return "", fmt.Errorf("expected status 200, got %s", resp.Status)
 	}
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxToken+1))
 	if err != nil {
@@ -78,11 +78,11 @@ func ambientToken(ctx context.Context, client *http.Client, requestURL, requestT
 // anybody will accept it.
 func ParseToken(data []byte) (string, error) {
 	if len(data) > maxToken {
-		return "", fmt.Errorf("identity token: want at most %d bytes, got %d", maxToken, len(data))
+		return "", fmt.Errorf("identity token: expected at most %d bytes, got %d", maxToken, len(data))
 	}
 	token := strings.TrimSpace(string(data))
 	if strings.Count(token, ".") != 2 || strings.ContainsFunc(token, func(r rune) bool { return r <= 0x20 || r >= 0x7f }) {
-		return "", errors.New("identity token: is not a JWT; want three parts with dots between them")
+		return "", errors.New("identity token: is not a JWT; expected three parts with dots between them")
 	}
 	return token, nil
 }
@@ -93,18 +93,18 @@ func ParseToken(data []byte) (string, error) {
 func CheckToken(token string, now time.Time) error {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
-		return errors.New("identity token: is not a JWT; want three parts with dots between them")
+		return errors.New("identity token: is not a JWT; expected three parts with dots between them")
 	}
 	raw, err := base64.RawURLEncoding.DecodeString(strings.TrimRight(parts[1], "="))
 	if err != nil {
-		return errors.New("identity token: its second part is not base64url; want a JWT")
+		return errors.New("identity token: its second part is not base64url; expected a JWT")
 	}
 	var claims struct {
 		Expires   float64 `json:"exp"` // RFC 7519, section 2: seconds, may have a fraction
 		NotBefore float64 `json:"nbf"`
 	}
 	if err := json.Unmarshal(raw, &claims); err != nil {
-		return errors.New("identity token: its claims cannot be read; want JSON with times in seconds")
+		return errors.New("identity token: its claims cannot be read; expected JSON with times in seconds")
 	}
 	if at := unixSeconds(claims.Expires); claims.Expires != 0 && !now.Before(at) {
 		return fmt.Errorf("identity token: ran out at %s, %s ago; get a new one", at.Format(time.RFC3339), now.Sub(at).Round(time.Second))

@@ -78,7 +78,7 @@ func compile(patterns []string) (globs, error) {
 	for _, p := range patterns {
 		trimmed := strings.TrimSuffix(strings.TrimPrefix(p, "./"), "/")
 		if trimmed == "" || trimmed[0] == '/' {
-			return nil, fmt.Errorf("pattern %q: want a path relative to the top", p)
+			return nil, fmt.Errorf("pattern %q: expected a path relative to the top", p)
 		}
 		elems := strings.Split(trimmed, "/")
 		for _, e := range elems {

@@ -86,7 +86,7 @@ func TestSubAndAdd(t *testing.T) {
 	if _, err := tree.Sub("nowhere"); err == nil {
 		t.Error("a directory that is not there: no error")
 	}
-	if _, err := tree.Sub("a"); err == nil || !strings.Contains(err.Error(), "want a dir") {
+	if _, err := tree.Sub("a"); err == nil || !strings.Contains(err.Error(), "expected a dir") {
 		t.Errorf("a file: got %v", err)
 	}
 	more, err := sub.Add(file("LICENSE", 0o644, "free"), dir(".", 0o755))

@@ -296,7 +296,7 @@ func (t *tarReader) rest(x *Listing) error {
 			x.problem(ProblemTrailing, "after the end of the tar archive come %d bytes that are not zero blocks", t.n-t.zeros-before)
 		}
 		if t.in.facts != nil && t.in.facts.Members > 1 {
-			x.problem(ProblemMembers, "the gzip file has %d members, want 1", t.in.facts.Members)
+			x.problem(ProblemMembers, "the gzip file has %d members, expected 1", t.in.facts.Members)
 		}
 		if t.in.trailing > 0 {
 			x.problem(ProblemTrailing, "after the end of the gzip stream come %d more bytes", t.in.trailing)

@@ -171,7 +171,7 @@ func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
 				if err == nil || errors.Is(err, io.EOF) {
 					err = io.ErrUnexpectedEOF
 				}
-				return fmt.Errorf("entry %q: reading content at offset %d: want %d bytes, got %d: %w",
+				return fmt.Errorf("entry %q: reading content at offset %d: expected %d bytes, got %d: %w",
 					s.tree.entries[q.entry].Name, q.off, len(dst), n, err)
 			}
 		default:

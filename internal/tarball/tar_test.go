@@ -214,7 +214,7 @@ func TestNewTreeRefuses(t *testing.T) {
 		{"NUL in target", []Entry{symlink("a", "b\x00")}, "NUL"},
 		{"twice", []Entry{file("a", 0o644, ""), dir("a", 0o755)}, `"a" appears twice`},
 		{"top twice", []Entry{dir(".", 0o755), dir(".", 0o755)}, "appears twice"},
-		{"top is a file", []Entry{file(".", 0o644, "")}, "want a dir"},
+		{"top is a file", []Entry{file(".", 0o644, "")}, "expected a dir"},
 		{"no directory", []Entry{file("d/a", 0o644, "")}, `"d/a": its directory "d" is not in the tree`},
 		{"file as directory", []Entry{file("d", 0o644, ""), file("d/a", 0o644, "")}, `its parent "d" is a file`},
 		{"mode", []Entry{file("a", 0o10644, "")}, "beyond 07777"},

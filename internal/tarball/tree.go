@@ -112,7 +112,7 @@ func NewTree(entries []Entry) (Tree, error) {
 			return Tree{}, fmt.Errorf("entry %q: its directory %q is not in the tree; add it", e.Name, dir)
 		}
 		if list[i].Type != Dir {
-			return Tree{}, fmt.Errorf("entry %q: its parent %q is a %s, want a dir", e.Name, dir, list[i].Type)
+			return Tree{}, fmt.Errorf("entry %q: its parent %q is a %s, expected a dir", e.Name, dir, list[i].Type)
 		}
 	}
 	if err := groupLinks(list, at); err != nil {
@@ -172,16 +172,16 @@ func checkName(name string) error {
 	case name == ".":
 		return nil
 	case name[0] == '/':
-		return fmt.Errorf("entry %q: the name is absolute, want it relative to the top", name)
+		return fmt.Errorf("entry %q: the name is absolute, expected it relative to the top", name)
 	case strings.IndexByte(name, 0) >= 0:
 		return fmt.Errorf("entry %q: the name holds a NUL byte", name)
 	}
 	for elem := range strings.SplitSeq(name, "/") {
 		switch elem {
 		case "":
-			return fmt.Errorf("entry %q: the name has an empty element, want it without doubled or trailing slashes", name)
+			return fmt.Errorf("entry %q: the name has an empty element, expected it without doubled or trailing slashes", name)
 		case ".", "..":
-			return fmt.Errorf("entry %q: the name has the element %q, want a clean path", name, elem)
+			return fmt.Errorf("entry %q: the name has the element %q, expected a clean path", name, elem)
 		}
 	}
 	return nil
@@ -223,7 +223,7 @@ func groupLinks(list []Entry, at map[string]int) error {
 			return err
 		}
 		if list[h].Type == Dir {
-			return fmt.Errorf("entry %q: its hard link target %q is a dir, want a file or symlink", list[i].Name, list[h].Name)
+			return fmt.Errorf("entry %q: its hard link target %q is a dir, expected a file or symlink", list[i].Name, list[h].Name)
 		}
 		holderOf[i], holderOf[h] = h, h
 		groups[h] = group{holder: list[h], first: -1}
@@ -341,7 +341,7 @@ func (t Tree) Sub(name string) (Tree, error) {
 		return Tree{}, fmt.Errorf("entry %q is not in the tree", name)
 	}
 	if d.Type != Dir {
-		return Tree{}, fmt.Errorf("entry %q: is a %s, want a dir", name, d.Type)
+		return Tree{}, fmt.Errorf("entry %q: is a %s, expected a dir", name, d.Type)
 	}
 	sub := t.keep(func(e Entry) bool { return strings.HasPrefix(e.Name, name+"/") })
 	for i := range sub {

@@ -92,7 +92,7 @@ func ParseKept(data []byte) (Kept, error) {
 
 func parseKept(data []byte) (Kept, error) {
 	if len(data) > maxKept {
-		return Kept{}, fmt.Errorf("want at most %d bytes, got %d", maxKept, len(data))
+		return Kept{}, fmt.Errorf("expected at most %d bytes, got %d", maxKept, len(data))
 	}
 	var f keptFile
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -123,7 +123,7 @@ func (k Kept) check() error {
 		}
 	}
 	if k.Mirror == "" || k.Anchor == "" || k.Fetched.IsZero() || len(k.Root) == 0 {
-		return errors.New("mirror, anchor, fetched and trusted_root: want all of them, and not empty")
+		return errors.New("mirror, anchor, fetched and trusted_root: expected all of them, and not empty")
 	}
 	return nil
 }

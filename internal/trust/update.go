@@ -184,7 +184,7 @@ func fetch(up *updater.Updater, c *config.UpdaterConfig, name string) ([]byte, e
 		return nil, err
 	}
 	if info.Length > maxTarget {
-		return nil, fmt.Errorf("%s: want at most %d bytes, got %d", name, maxTarget, info.Length)
+		return nil, fmt.Errorf("%s: expected at most %d bytes, got %d", name, maxTarget, info.Length)
 	}
 	keep := c.DisableLocalCache
 	c.DisableLocalCache = true // the target is the caller's to store, in one piece
@@ -257,7 +257,7 @@ func sameManners(req *http.Request, via []*http.Request) error {
 // but who reads along learns what is verified here, and may hold it up.
 func secure(u *url.URL) error {
 	if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !release.Loopback(u.Hostname())) {
-		return fmt.Errorf("want an https URL (plain http only on loopback), got %q", u.Redacted())
+		return fmt.Errorf("expected an https URL (plain http only on loopback), got %q", u.Redacted())
 	}
 	return nil
 }

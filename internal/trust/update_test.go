@@ -199,7 +199,7 @@ func TestRefused(t *testing.T) {
 		{"huge target, signed", func(t *testing.T, r *loopback.TUF) {
 			must(t, r.Put("trusted_root.json", make([]byte, 5<<20)))
 			must(t, r.Next())
-		}, 0, "want at most 4194304 bytes"},
+		}, 0, "expected at most 4194304 bytes"},
 		{"no such target", func(t *testing.T, r *loopback.TUF) {
 			delete(r.Targets.Signed.Targets, "trusted_root.json")
 			must(t, r.Next())

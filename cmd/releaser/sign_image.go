@@ -33,7 +33,7 @@ func (a *app) imagesToSign(ctx context.Context, names []string) ([]signedImage, 
 			return nil, usageError(err)
 		}
 		if ref.Kind != oci.Registry {
-			return nil, usage("--image %s: signatures are put beside images in a registry: push it first", name)
+			return nil, usage("--image %s: signatures are attached in a registry: push the image first", name)
 		}
 		ix, err := oci.ReadIndex(ctx, ref, a.access())
 		if err != nil {

@@ -34,7 +34,7 @@ func (f *reportFlags) check(json bool) (live bool, err error) {
 		f.format = "json"
 	}
 	if !strings.Contains(" text json sarif html ", " "+f.format+" ") {
-		return false, usage("--format %q: want text, json, sarif or html", f.format)
+		return false, usage("--format %q: expected text, json, sarif or html", f.format)
 	}
 	return f.format == "text" || f.output != "", nil
 }

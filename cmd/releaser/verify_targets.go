@@ -53,7 +53,7 @@ func targetsOf(args []string) ([]target, error) {
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usage("%s is not there: name the folder of a release, which has %s, or a tarball", arg, checksum.File)
+			return nil, usage("%s not found: name the directory of a release, which has %s, or a tarball", arg, checksum.File)
 		}
 		if err != nil {
 			return nil, err

@@ -89,7 +89,7 @@ root; then the exact identity or key.` + differs,
 func readBundle(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("bundle %s is not there", path)
+		return nil, usage("bundle %s not found", path)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("bundle: %w", err)

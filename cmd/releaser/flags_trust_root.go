@@ -17,7 +17,7 @@ import (
 func trustFolder() (string, error) {
 	dir, err := os.UserConfigDir()
 	if err != nil {
-		return "", fmt.Errorf("no folder to keep a trusted root in: %w: set HOME or XDG_CONFIG_HOME", err)
+		return "", fmt.Errorf("no directory to keep a trusted root in: %w: set HOME or XDG_CONFIG_HOME", err)
 	}
 	return filepath.Join(dir, "releaser", "trust"), nil
 }

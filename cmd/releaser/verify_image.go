@@ -21,23 +21,23 @@ func (a *app) verifyImageVerb() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
 		Use:   "verify-image REF",
-		Short: "Verify the signatures and attestations that stand beside an image",
-		Long: `Verify the signatures of an image, as cosign makes them: in the referrers of its
-digest, under the tag that stands in for them, and under the .sig and .att tags
-of older versions. REF is REGISTRY/REPOSITORY[:TAG][@DIGEST] or
+		Short: "Verify the signatures and attestations of an image",
+		Long: `Verify the signatures of an image, as cosign makes them: referrers of its digest,
+in the referrers API or under the fallback tag, and the .sig and .att tags of
+older versions. REF is REGISTRY/REPOSITORY[:TAG][@DIGEST] or
 oci-layout:DIR[:TAG][@DIGEST]; a tag is resolved once.
 
-One good signature by whom you expect is enough; what does not hold is listed
-with its reason. An index must be signed itself; the manifests in it are then
-named by their digests, and with --all-platforms each must have a signature of
-its own. An attestation is no signature: --attestation-type asks for one besides,
-about the image, or else about each of its platforms. TYPE is spdx, spdxjson,
-cyclonedx, slsaprovenance, slsaprovenance02, slsaprovenance1, vuln, openvex,
-link, or the URI of a predicate type.
+One valid signature by the expected signer is enough; others are listed with the
+reason. An index must be signed itself, which covers the manifests it names; with
+--all-platforms each manifest needs a signature of its own. An attestation does
+not count as a signature: --attestation-type requires one in addition, about the
+index or about each of its platforms. TYPE is spdx, spdxjson, cyclonedx,
+slsaprovenance, slsaprovenance02, slsaprovenance1, vuln, openvex, link, or the URI
+of a predicate type.
 
-The policy is that of verify-blob. The signer is the identity in config.json, for
-the version that the tag names, unless --certificate-identity and
---certificate-oidc-issuer, or --key, say otherwise.`,
+The policy is that of verify-blob. The expected signer is the identity in
+config.json, for the version that the tag names, unless --certificate-identity and
+--certificate-oidc-issuer, or --key, name another.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verifyImage(cmd.Context(), args[0], f)
@@ -45,8 +45,8 @@ the version that the tag names, unless --certificate-identity and
 	}
 	f.trust.add(cmd)
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.attestations, "attestation-type", nil, "ask for an attestation of this `TYPE` besides; may be given several times")
-	fl.BoolVar(&f.everyone, "all-platforms", false, "ask for a signature of each platform's manifest, not of the index alone")
+	fl.StringArrayVar(&f.attestations, "attestation-type", nil, "also require an attestation of this `TYPE`; can be repeated")
+	fl.BoolVar(&f.everyone, "all-platforms", false, "require a signature of each platform's manifest")
 	return cmd
 }
 

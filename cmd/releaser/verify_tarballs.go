@@ -61,7 +61,7 @@ func (a *app) standalonePolicy(f *trustFlags, c *chosen, version release.Version
 func looseImage(c *chosen, flag string) (oci.Ref, error) {
 	if flag == "" {
 		if c == nil {
-			return oci.Ref{}, usage("a tarball without checksums.txt beside it needs --image REF to compare with")
+			return oci.Ref{}, usage("a tarball without a checksums.txt next to it needs --image REF to compare with")
 		}
 		return c.image("", os.Getenv(variable("registry")))
 	}
