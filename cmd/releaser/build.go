@@ -201,7 +201,7 @@ func buildEnvironment(c *chosen, cell release.Cell) []string {
 	}
 }
 
-// buildAnswer is what build --json prints.
+// buildAnswer is what build --json and join --json print.
 type buildAnswer struct {
 	Schema string      `json:"schema"`
 	Layout string      `json:"layout"`
@@ -225,7 +225,12 @@ func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.
 	if err != nil {
 		return err
 	}
-	answer := buildAnswer{Schema: "releaser.build/v1", Layout: out}
+	return a.sayBuilt("releaser.build/v1", out, built)
+}
+
+// sayBuilt prints the answer of build and join.
+func (a *app) sayBuilt(schema, out string, built []build.Built) error {
+	answer := buildAnswer{Schema: schema, Layout: out}
 	for _, b := range built {
 		one := builtCell{Cell: b.Cell.String(), Tag: b.Tag, Index: b.Index, Manifest: b.Manifest}
 		for _, l := range b.Layers {

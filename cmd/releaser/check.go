@@ -45,10 +45,10 @@ func (a *app) checkVerb() *cobra.Command {
 
 ` + check.Help() + `
 
-IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG] or docker-archive:FILE;
-a layout without a tag has all its tags checked. Rules that compare
-with config.json are left out if there is none; --config names another, --config=
-none. Version and lineage follow from the tag, or from --version and --lineage.
+IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG],
+oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]; of a layout without a
+tag, all tags are checked. Rules that compare with config.json are left out if
+there is none; --config names another, --config= none. Version and lineage follow from the tag, or from --version and --lineage.
 
 --allow RULE=PATTERN waives a rule for matching paths, for example
 --allow set-id=/usr/bin/sudo or --allow 'machine=/app/other/**'; the answer lists
@@ -117,7 +117,7 @@ func imagesToCheck(image string) ([]oci.Ref, error) {
 	if err != nil {
 		return nil, usageError(err)
 	}
-	if ref.Kind != oci.Layout || ref.Tag != "" || !ref.Digest.IsZero() {
+	if ref.Kind != oci.Layout && ref.Kind != oci.OCIArchive || ref.Tag != "" || !ref.Digest.IsZero() {
 		return []oci.Ref{ref}, nil
 	}
 	tags, err := oci.LayoutTags(ref)

@@ -33,8 +33,8 @@ func (a *app) cpVerb() *cobra.Command {
 		Short: "Copy a file or directory out of an image and print its SHA-256",
 		Long: `Copy PATH, absolute in the image, to DEST. An existing file is not replaced
 without --force, an existing directory never. "-" writes a single file to standard
-output. REF is a registry reference, oci-layout:DIR[:TAG] or docker-archive:FILE.
-Every layer is checked against its digest and diff ID, and the SHA-256 of every
+output. REF is a registry reference, oci-layout:DIR[:TAG],
+oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]. Every layer is checked against its digest and diff ID, and the SHA-256 of every
 file is printed.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

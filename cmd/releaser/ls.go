@@ -46,7 +46,7 @@ func (a *app) lsVerb() *cobra.Command {
 		Use:   "ls ARTIFACT",
 		Short: "List entries with mode, size, SHA-256 and the layer each came from",
 		Long: `List the entries of a tarball, a directory or an image (a registry reference,
-oci-layout:DIR[:TAG] or docker-archive:FILE). For images, each entry names the
+oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]). For images, each entry names the
 layer it came from, and the attributes that a tarball would lose: extended
 attributes, file capabilities, sparse maps.`,
 		Args: cobra.ExactArgs(1),

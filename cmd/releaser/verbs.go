@@ -7,6 +7,7 @@ func (a *app) verbs() []*cobra.Command {
 	cobra.EnableCommandSorting = false
 	verbs := []*cobra.Command{
 		a.buildVerb(),
+		a.joinVerb(),
 		a.pushVerb(),
 		a.pullVerb(),
 		a.checkVerb(),
@@ -37,6 +38,6 @@ func (a *app) verbs() []*cobra.Command {
 
 // usesNetwork lists the verbs that reach registries or release pages.
 var usesNetwork = map[string]bool{
-	"push": true, "pull": true, "check": true, "pack": true, "sign": true, "verify": true, "verify-image": true,
+	"join": true, "push": true, "pull": true, "check": true, "pack": true, "sign": true, "verify": true, "verify-image": true,
 	"diff": true, "ls": true, "cp": true, "publish": true, "fetch": true, "release": true, "discover": true,
 }
