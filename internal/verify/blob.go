@@ -104,6 +104,19 @@ func ParseDigest(s string) (Artifact, error) {
 	return Artifact{algorithm: algorithm, sum: sum}, nil
 }
 
+// SHA256 is the artifact's. One that is given by its bytes is read to the end and
+// must be an [io.Seeker]; it is then at its beginning again.
+func (a Artifact) SHA256() (release.Digest, error) {
+	if a.data == nil {
+		return a.digest, nil
+	}
+	h := newHashWatch(a)
+	if _, err := io.Copy(io.Discard, h); err != nil {
+		return release.Digest{}, err
+	}
+	return h.hash.Digest(), a.rewind()
+}
+
 // Signature is what was proven about a signature, and by what.
 type Signature struct {
 	MediaType string `json:"media_type"` // of the bundle

@@ -13,8 +13,8 @@ import (
 
 // TestList: the files of somebody else's release, by a signed list.
 func TestList(t *testing.T) {
-	k := newKey(t)
-	p := keyPolicy(t, k)
+	f := newForger(t)
+	signed := func(f *forger, list string) []byte { return marshal(t, f.message(v03, list, true, true)) }
 	line := func(name, data string) string { return fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(data)), name) }
 	two := line("a.tar.gz", "A") + line("sub/b.txt", "B")
 	for _, c := range []struct {
@@ -35,7 +35,7 @@ func TestList(t *testing.T) {
 		{"asked for, not listed", two, map[string]string{"c.txt": "C"}, []string{"c.txt"}, nil, 5, "c.txt: the list does not name it"},
 		{"another archive", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B", "evil.zip": "PK\x03\x04"}, nil, nil, 5, "evil.zip: the list does not name it: nobody signed it (zip)"},
 		{"another text", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B", "README": "hello"}, nil, nil, 0, "nobody signed 1 other file: README"},
-		{"another key's bundle", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B"}, nil, signKeyed(t, newKey(t), two), 4, "first broken link is bundle"},
+		{"another key's bundle", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B"}, nil, signed(newForger(t), two), 4, "first broken link is bundle"},
 		{"not a bundle", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B"}, nil, []byte("<html>"), 1, "an HTML page"},
 		{"not signed", two, map[string]string{"a.tar.gz": "A", "sub/b.txt": "B"}, nil, []byte{}, 4, "not signed"},
 		{"unreadable list", "d41d8cd98f00b204e9800998ecf8427e  a\n", nil, nil, nil, 1, "tool_checksums.txt line 1: has a sum of 32 hexadecimal digits (MD5)"},
@@ -48,11 +48,11 @@ func TestList(t *testing.T) {
 			l := verify.SumList{Name: "tool_checksums.txt", Data: []byte(c.list), Bundle: c.bundle, BundleName: "tool_checksums.txt.sigstore.json", Own: []string{"tool_checksums.txt"}}
 			switch {
 			case c.bundle == nil:
-				l.Bundle = signKeyed(t, k, c.list)
+				l.Bundle = signed(f, c.list)
 			case len(c.bundle) == 0:
 				l.Bundle = nil
 			}
-			r, err := verify.List(t.Context(), verify.Input{Dist: dist, Policy: p, Assets: c.assets}, l)
+			r, err := verify.List(t.Context(), verify.Input{Dist: dist, Policy: f.policy, Assets: c.assets}, l)
 			if err != nil {
 				t.Fatal(err)
 			}
