@@ -11,9 +11,11 @@ CELLS   ?=
 PACKAGES ?= build $(if $(CELLS),cross)
 GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
 
+##@ Start here
+
 .PHONY: help
 help: ## list the targets
-	@grep -hE '^[a-z][a-z-]*:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ / { printf "\n%s\n", substr($$0, 5) } /^[a-z][a-z0-9-]*:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: packages models samples releaser ## the whole chain on this machine: build, push, pack, sign, verify, run (CELLS=all for six cells)
@@ -43,8 +45,25 @@ models: ## fetch the three model files, held to the hashes in models/models.lock
 samples: ## fetch the sample faces and compose images/unknown.jpg
 	$(INPUTS) samples
 
+.PHONY: gitea
+gitea: packages ## build the forge that tests publish on into the tool cache (once, ten minutes of CPU)
+	$(GO) run ./tools/loopback-tool gitea
+
+##@ Test
+
+# What releaser is built for.
+CROSS := linux/amd64 linux/arm64 linux/arm linux/386 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64
+
+.PHONY: cross
+cross: ## build releaser for every system it runs on
+	@set -e; for target in $(CROSS); do \
+		echo "cross: $$target"; \
+		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
+		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
+	done
+
 .PHONY: test
-test: packages models samples ## every test that needs no foreign architecture
+test: packages models samples gitea ## every test that needs no foreign architecture
 	$(GO) vet ./...
 	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
 	$(GO) test ./...
@@ -57,6 +76,8 @@ test-pure: ## the tests that need neither dlib nor a network
 lint: ## golangci-lint at the pinned version
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
 
+##@ Measure
+
 .PHONY: bench
 bench: packages models samples releaser ## wall, CPU and peak memory of every step for the demo's cell
 	$(GO) run ./tools/bench
@@ -68,6 +89,8 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 .PHONY: bench-verify
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
+
+##@ Pins and reproducibility
 
 .PHONY: reprotest
 reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
@@ -91,6 +114,8 @@ clean: ## remove what was built; fetched models and samples stay
 	rm -rf bin build dist
 
 # Containers: docs/containers.md says which of the two ways is for what.
+
+##@ Containers
 
 .PHONY: image
 image: releaser ## build the Dockerfile with buildah and compare it with this machine's build (CELLS=one cell)

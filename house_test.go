@@ -49,10 +49,12 @@ tools/container: internal/inputs internal/release internal/tarball internal/oci/
 tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
+tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
+tools/install:
 tools/trusted-root: internal/trust internal/verify
 `
 

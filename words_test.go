@@ -57,8 +57,8 @@ var fine = banned(`there (is|are) no \w+|(is|are) no longer|(is|are) no more tha
 // swept lists the rooms whose texts are free of banned wordings. A path ends in
 // a slash for a directory with everything below it.
 var swept = []string{
-	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "SECURITY.md", "USAGE.md",
-	"cmd/", "docs/", "fonts/", "images/", "internal/", "models/", "persons/", "toolchain/", "tools/",
+	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md", "USAGE.md",
+	"cmd/", "docs/", "fonts/", "images/", "internal/", "licences/", "models/", "persons/", "toolchain/", "tools/",
 }
 
 // unswept lists the exceptions, which are still to be swept. This list only gets

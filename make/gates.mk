@@ -9,6 +9,8 @@ PURE  := ./internal/text ./internal/atomicfile ./internal/executable ./internal/
 # The gates of a release, for the one in LAYOUT and DIST.
 ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
 
+##@ Gates
+
 .PHONY: gates
 gates: gates-source vulncheck race coverage ## every gate of the sources
 
@@ -62,6 +64,8 @@ cell: packages models samples releaser ## build one cell and run its gates (CELL
 	mkdir -p build/verdicts
 	echo ok > build/verdicts/$(subst /,-,$(CELL))
 
+##@ CI
+
 .PHONY: ci
 ci: ## the whole check, as .ci/run does it
 	.ci/run
@@ -72,7 +76,7 @@ ci-plan: releaser ## the cells and the container of CI jobs, for GITHUB_OUTPUT
 	printf 'container=%s\n' "$${CI_CONTAINER-$$(sed -n 's/^ARG BASE=//p' Dockerfile)}" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
 
 .PHONY: ci-test
-ci-test: packages models samples ## every test, each skip with its reason, none that .ci/skips does not allow
+ci-test: packages models samples gitea ## every test, each skip with its reason, none that .ci/skips does not allow
 	$(GO) vet ./...
 	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
 	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json ./... | $(GO) run ./tools/skips --allow .ci/skips

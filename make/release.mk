@@ -4,6 +4,8 @@ REGISTRY ?= ghcr.io
 PAGE     ?=
 CRANE    := $(GO) run github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
+##@ Release
+
 .PHONY: version
 version: ## the version of config.json, and git's
 	@$(GO) run ./tools/tag version

@@ -52,10 +52,10 @@ func TestReportInABrowser(t *testing.T) {
 	if err := os.WriteFile("models/fake.dat", []byte(fakeModel), 0o666); err != nil {
 		t.Fatal(err)
 	}
-	w := fakeWorld()
+	env := fakeEnvironment()
 	var stdout, stderr bytes.Buffer
-	w.stdin, w.stdout, w.stderr = strings.NewReader(""), &stdout, &stderr
-	if code := run([]string{"recognize", "in", "--cache", "off", "--report", "all.html"}, w); code != 0 {
+	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &stdout, &stderr
+	if code := run([]string{"recognize", "in", "--cache", "off", "--report", "all.html"}, env); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 	page, err := os.ReadFile("all.html")

@@ -12,26 +12,30 @@ import (
 	"github.com/spf13/pflag"
 
 	"facerec/internal/app"
+	"facerec/internal/atomicfile"
 )
 
 func (o *options) cacheFlag(fs *pflag.FlagSet) {
-	fs.StringVar(&o.cache, "cache", "auto", "`folder` that keeps what was found in enrolled photos; auto: in the user's cache folder; off: none")
+	fs.StringVar(&o.cache, "cache", "auto", "`directory` that keeps what was found in enrolled photos; auto: in the user's cache directory; off: none")
 }
 
 // cache keeps detections on disk, and which model files were found to be as
-// pinned. It is a help and never a reason to fail: what cannot be read is not
-// there, and what cannot be written is not kept. A nil cache keeps nothing.
+// pinned. Its failures are never fatal: unreadable entries are misses, write
+// errors are ignored. A nil cache keeps nothing.
 type cache struct{ dir string }
 
+// maxEntryBytes is the largest entry that is read.
+const maxEntryBytes = 64 << 20
+
 // openCache resolves --cache.
-func openCache(w *world, where string) *cache {
+func openCache(env *environment, where string) *cache {
 	switch where {
 	case "off", "":
 		return nil
 	case "auto":
-		dir := w.getenv("XDG_CACHE_HOME")
+		dir := env.getenv("XDG_CACHE_HOME")
 		if !filepath.IsAbs(dir) { // as the XDG specification asks
-			home := w.getenv("HOME")
+			home := env.getenv("HOME")
 			if !filepath.IsAbs(home) || home == "/" {
 				return nil // nobody's home, as in many containers
 			}
@@ -49,7 +53,7 @@ func (c *cache) path(kind string, key [sha256.Size]byte) string {
 
 // Get implements app.Cache; a corrupt entry is a miss.
 func (c *cache) Get(key [sha256.Size]byte) ([]app.Detection, bool) {
-	data, err := os.ReadFile(c.path("faces", key))
+	data, err := atomicfile.ReadFile(c.path("faces", key), maxEntryBytes)
 	if err != nil {
 		return nil, false
 	}
@@ -64,23 +68,8 @@ func (c *cache) Put(key [sha256.Size]byte, found []app.Detection) {
 
 // keep writes an entry whole or not at all.
 func (c *cache) keep(name string, data []byte) {
-	dir := filepath.Dir(name)
-	if os.MkdirAll(dir, 0o700) != nil {
-		return
-	}
-	f, err := os.CreateTemp(dir, ".new-")
-	if err != nil {
-		return
-	}
-	_, err = f.Write(data)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(f.Name(), name)
-	}
-	if err != nil {
-		os.Remove(f.Name()) //nolint:errcheck // nothing more can be done
+	if os.MkdirAll(filepath.Dir(name), 0o700) == nil {
+		_ = atomicfile.WriteBytes(name, 0o600, data) // see cache
 	}
 }
 

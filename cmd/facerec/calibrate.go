@@ -10,8 +10,8 @@ import (
 	"facerec/internal/app"
 )
 
-func calibrateCommand(w *world) *cobra.Command {
-	o := &options{}
+func calibrateCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	var plot string
 	cmd := &cobra.Command{
 		Use:   "calibrate",
@@ -23,7 +23,6 @@ that goes wrong least. Thresholds are Euclidean distances; go-face's are squared
 It wants at least two people, one of them with two photos.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			o.inherit(cmd)
 			ctx := cmd.Context()
 			format, err := o.form("text", "json")
 			if err != nil {
@@ -39,12 +38,12 @@ It wants at least two people, one of them with two photos.`,
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(ctx, w, o)
+			e, err := openEngine(ctx, env, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			res, err := enroll(ctx, w, o, e)
+			res, err := enroll(ctx, env, o, e, !o.quiet)
 			if err != nil {
 				return err
 			}
@@ -56,7 +55,7 @@ It wants at least two people, one of them with two photos.`,
 			if format == "json" {
 				write = c.WriteJSON
 			}
-			if err := write(w.stdout); err != nil {
+			if err := write(env.stdout); err != nil {
 				return fmt.Errorf("standard output: %w", err)
 			}
 			if plot == "" {
@@ -66,7 +65,7 @@ It wants at least two people, one of them with two photos.`,
 			if err != nil {
 				return err
 			}
-			return writeFile(plot, func(f io.Writer) error { return app.Encode(f, plot, img) })
+			return env.write(plot, func(f io.Writer) error { return app.Encode(f, plot, img) })
 		},
 	}
 	fs := cmd.Flags()

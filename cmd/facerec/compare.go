@@ -7,10 +7,11 @@ import (
 
 	"facerec/internal/app"
 	"facerec/internal/app/picture"
+	"facerec/internal/text"
 )
 
-func compareCommand(w *world) *cobra.Command {
-	o := &options{margin: app.DefaultMargin}
+func compareCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g, margin: app.DefaultMargin}
 	cmd := &cobra.Command{
 		Use:   "compare A B",
 		Short: "Measure the faces of one picture against those of another",
@@ -19,7 +20,6 @@ is below the threshold. With --fail-on-unknown it exits with 3 when no face of A
 anybody's of B.`,
 		Args: pictures(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			o.inherit(cmd)
 			ctx := cmd.Context()
 			format, err := o.form("text", "json")
 			if err != nil {
@@ -32,27 +32,27 @@ anybody's of B.`,
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(ctx, w, o)
+			e, err := openEngine(ctx, env, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			r := app.Recognizer{Engine: e, Decoder: o.decoder(w), Sizing: sizing}
+			r := app.Recognizer{Engine: e, Decoder: o.decoder(env), Sizing: sizing}
 			var seen [2]app.Result
 			for i, name := range args {
-				in := fileInput(name)
+				in := fileInput(name, nil)
 				if name == "-" {
-					in = input{name: "-", read: func() ([]byte, error) { return picture.Read(w.stdin) }}
+					in.read = func() ([]byte, error) { return picture.Read(env.stdin) }
 				}
 				data, err := in.read()
 				if err != nil {
-					return fmt.Errorf("%s: %w", app.Printable(name), err)
+					return fmt.Errorf("%s: %w", text.Show(name), err)
 				}
 				if seen[i], err = r.Recognize(ctx, name, data, nil); err != nil {
 					return err
 				}
 				if seen[i].Err != nil {
-					return fmt.Errorf("%s: %w", app.Printable(name), seen[i].Err)
+					return fmt.Errorf("%s: %w", text.Show(name), seen[i].Err)
 				}
 			}
 			c := app.Compare(seen[0], seen[1], o.threshold)
@@ -60,7 +60,7 @@ anybody's of B.`,
 			if format == "json" {
 				write = c.WriteJSON
 			}
-			if err := write(w.stdout); err != nil {
+			if err := write(env.stdout); err != nil {
 				return fmt.Errorf("standard output: %w", err)
 			}
 			for i := range seen {
@@ -69,7 +69,7 @@ anybody's of B.`,
 				}
 			}
 			if o.failOnUnknown && !c.Same() {
-				return fmt.Errorf("%w: nobody of %s is in %s", errUnknownSeen, app.Printable(args[0]), app.Printable(args[1]))
+				return fmt.Errorf("%w: nobody of %s is in %s", errUnknownSeen, text.Show(args[0]), text.Show(args[1]))
 			}
 			return nil
 		},

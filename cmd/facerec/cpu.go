@@ -3,6 +3,8 @@ package main
 import (
 	"fmt"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // feature is one set of instructions.
@@ -27,5 +29,5 @@ func checkCPU(lacks []string) error {
 	if len(lacks) == 0 {
 		return nil
 	}
-	return fmt.Errorf("this processor lacks %s, and this program needs %s; use a newer machine, or build facerec for this one", strings.Join(lacks, ", "), baseline)
+	return text.WithHint(fmt.Errorf("this processor lacks %s, and this program needs %s", strings.Join(lacks, ", "), baseline), "use a newer machine, or build facerec on this one: see docs/facerec.md")
 }

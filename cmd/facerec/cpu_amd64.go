@@ -1,6 +1,8 @@
 package main
 
-import "golang.org/x/sys/cpu"
+import (
+	"golang.org/x/sys/cpu"
+)
 
 // baseline is what the compiler was told this processor has at least.
 const baseline = "x86-64-v2"

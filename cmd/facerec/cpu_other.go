@@ -2,7 +2,9 @@
 
 package main
 
-import "runtime"
+import (
+	"runtime"
+)
 
 // baseline is what every processor of this architecture has.
 const baseline = runtime.GOARCH

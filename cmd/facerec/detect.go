@@ -8,37 +8,40 @@ import (
 	"facerec/internal/app"
 )
 
-func detectCommand(w *world) *cobra.Command {
-	o := &options{}
+func detectCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	cmd := &cobra.Command{
-		Use:   "detect FILE | FOLDER | PATTERN | -...",
+		Use:   "detect [FILE | DIRECTORY | PATTERN | -]...",
 		Short: "Find the faces in pictures, without naming anybody",
 		Long: `Detect reports where the faces of every picture are. It needs no persons/. With
 --json --descriptors it also writes the 128 numbers that describe each face.`,
-		Args: pictures(1, 0),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			o.inherit(cmd)
 			ctx := cmd.Context()
+			if len(args) == 0 && o.filesFrom == "" {
+				return usagef("expected at least 1 picture, got 0: %s", cmd.UseLine())
+			}
 			format, err := o.form(app.Formats...)
 			if err != nil {
 				return err
 			}
-			job, err := newJob(w, o, args)
+			job, err := newJob(env, o, args)
 			if err != nil {
 				return err
 			}
-			e, err := openEngine(ctx, w, o)
+			e, err := openEngine(ctx, env, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			job.recognizer = &app.Recognizer{Engine: e, Decoder: o.decoder(w), Sizing: job.sizing}
-			out := bufio.NewWriter(w.stdout)
-			h := o.header(w, e.opts, app.Rule{}, nil)
-			if job.report, err = app.NewReporter(format, out, h); err != nil {
+			job.use(env, e, nil, app.Rule{})
+			out := bufio.NewWriter(env.stdout)
+			h := o.header(env, e.opts, app.Rule{}, nil)
+			if job.answer, err = app.NewReporter(format, out, h); err != nil {
 				return usageError{err}
 			}
-			return job.finish(ctx, out, h)
+			job.answersErrors = format == "text"
+			return job.run(ctx, out, h)
 		},
 	}
 	fs := cmd.Flags()

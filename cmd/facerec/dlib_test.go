@@ -20,9 +20,9 @@ import (
 )
 
 // The tests in this file run the whole program with dlib on the sample photos,
-// in a folder that is laid out like an unpacked release.
+// in a directory that is laid out like an unpacked release.
 
-// unpacked makes such a folder and goes there.
+// unpacked makes such a directory and goes there.
 func unpacked(t *testing.T) {
 	t.Helper()
 	root, err := filepath.Abs("../..")
@@ -68,10 +68,10 @@ func put(t *testing.T, name string, data []byte) {
 // facerec runs the program.
 func facerec(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	t.Helper()
-	w := theWorld()
+	env := hostEnvironment()
 	var out, errs bytes.Buffer
-	w.stdin, w.stdout, w.stderr, w.outTerminal, w.errTerminal = strings.NewReader(""), &out, &errs, false, false
-	code = run(args, w)
+	env.stdin, env.stdout, env.stderr, env.outTerminal, env.errTerminal = strings.NewReader(""), &out, &errs, false, false
+	code = run(args, env)
 	return code, out.String(), errs.String()
 }
 
@@ -226,9 +226,9 @@ func TestDlibEnrolment(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, out)
 	}
 	for _, want := range []string{
-		"persons/John_Simm/many.jpg: passed over: 5 faces",
-		"persons/John_Simm/broken.jpg: passed over: broken jpeg: it ends too early",
-		"persons/John_Simm/notes.txt: passed over: not a picture",
+		"persons/John_Simm/many.jpg: skipped: 5 faces",
+		"persons/John_Simm/broken.jpg: skipped: broken jpeg: it ends too early",
+		"persons/John_Simm/notes.txt: skipped: not a picture",
 	} {
 		if !strings.Contains(errs, want) {
 			t.Errorf("no warning %q in\n%s", want, errs)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -11,8 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/app"
 	"facerec/internal/models"
+	"facerec/internal/text"
 )
 
 // finding is one line of the doctor's report.
@@ -22,25 +21,24 @@ type finding struct {
 	Text  string `json:"text"`
 }
 
-func doctorCommand(w *world) *cobra.Command {
-	o := &options{}
+func doctorCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	var record string
 	cmd := &cobra.Command{
 		Use:   "doctor",
 		Short: "Look at everything that facerec needs, and say what is wrong",
 		Long: `Doctor looks at the processor, the engine, the models (hashed), persons/, where
 pictures are written, the cache and the font, and, if there is a release.json, at
-which files of the unpacked folder are as released. It exits with 5 if the models
+which files of the unpacked directory are as released. It exits with 5 if the models
 are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.inherit(cmd)
 			format, err := o.form("text", "json")
 			if err != nil {
 				return err
 			}
-			found, verdict := examine(w, o, record)
-			if err := writeFindings(w, format, found); err != nil {
+			found, verdict := examine(env, o, record)
+			if err := writeFindings(env, format, found); err != nil {
 				return fmt.Errorf("standard output: %w", err)
 			}
 			return verdict
@@ -48,7 +46,7 @@ are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&o.persons, "persons", "persons", "`folder` with a folder of photos for everybody who is to be recognised")
+	fs.StringVar(&o.persons, "persons", "persons", "`directory` with a directory of photos for everybody who is to be recognised")
 	o.modelsDir(fs)
 	o.cacheFlag(fs)
 	o.answer(fs, "text", "json")
@@ -58,7 +56,7 @@ are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 }
 
 // examine makes the report, in a fixed order, and the error that stands for it.
-func examine(w *world, o *options, record string) ([]finding, error) {
+func examine(env *environment, o *options, record string) ([]finding, error) {
 	var out []finding
 	var verdict error
 	add := func(check, state, format string, args ...any) {
@@ -69,55 +67,55 @@ func examine(w *world, o *options, record string) ([]finding, error) {
 	}
 
 	add("program", "ok", "facerec %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	if err := w.built(); err != nil {
+	if err := env.built(); err != nil {
 		add("engine", "bad", "%v", err)
 	} else {
-		add("engine", "ok", "dlib %s, %s", w.dlib(), w.engineOf)
+		add("engine", "ok", "dlib %s, %s", env.dlib(), env.engineOf)
 	}
-	if err := checkCPU(w.cpuLacks()); err != nil {
+	if err := checkCPU(env.cpuLacks()); err != nil {
 		add("processor", "bad", "%v", err)
 	} else {
 		add("processor", "ok", "%s, which is what is needed", baseline)
 	}
 
-	dir := o.modelsInForce(w, true)
-	report := models.Verify(os.DirFS(dir), w.pins)
+	dir := o.modelsPath(env)
+	report := models.Verify(os.DirFS(dir), env.pins)
 	bad := badModels(dir, report)
 	for _, f := range report.Files {
 		name := filepath.Join(dir, f.Model.Name)
 		if err := f.Err(); err != nil {
-			add("model", "bad", "%s: %v", app.Printable(name), err)
+			add("model", "bad", "%s: %v", text.Show(name), err)
 		} else {
-			add("model", "ok", "%s: as pinned; %s, %s", app.Printable(name), f.Model.Licence, f.Model.NeededBy)
+			add("model", "ok", "%s: as pinned; %s, %s", text.Show(name), f.Model.Licence, f.Model.NeededBy)
 		}
 	}
 
-	o.persons = w.beside(o.persons, "persons", true)
-	if n, err := folders(o.persons); err != nil {
-		add("persons", "note", "%s: %v; nobody can be recognised", app.Printable(o.persons), plain(err))
+	o.persons = env.locate(o.persons, "persons")
+	if n, err := directories(o.persons); err != nil {
+		add("persons", "note", "%s: %v; nobody can be recognised", text.Show(o.persons), plain(err))
 	} else {
-		add("persons", "ok", "%s: %s; facerec enroll reports on the photos", app.Printable(o.persons), app.Plural(n, "folder"))
+		add("persons", "ok", "%s: %s; facerec enroll reports on the photos", text.Show(o.persons), text.Count(n, "directory"))
 	}
 	if err := writable("images"); err != nil {
 		add("output", "note", "images: %v; pictures can be written elsewhere with --out FILE", plain(err))
 	} else {
 		add("output", "ok", "images: can be written")
 	}
-	if c := openCache(w, o.cache); c == nil {
+	if c := openCache(env, o.cache); c == nil {
 		add("cache", "note", "none: every photo is looked at again each time")
 	} else if err := writable(c.dir); err != nil {
-		add("cache", "note", "%s: %v; made when it is first needed, or done without", app.Printable(c.dir), plain(err))
+		add("cache", "note", "%s: %v; made when it is first needed, or done without", text.Show(c.dir), plain(err))
 	} else {
-		add("cache", "ok", "%s: can be written", app.Printable(c.dir))
+		add("cache", "ok", "%s: can be written", text.Show(c.dir))
 	}
 	if _, err := o.pen(); err != nil {
 		add("font", "bad", "%v", err)
 	} else if o.font != "" {
-		add("font", "ok", "%s", app.Printable(o.font))
+		add("font", "ok", "%s", text.Show(o.font))
 	} else {
 		add("font", "ok", "the Go font: Latin, Greek, Cyrillic")
 	}
-	for _, f := range asReleased(w, record) {
+	for _, f := range asReleased(env, record) {
 		add(f.Check, f.State, "%s", f.Text)
 	}
 	if bad != nil {
@@ -126,12 +124,12 @@ func examine(w *world, o *options, record string) ([]finding, error) {
 	return out, verdict
 }
 
-// asReleased compares the folder that the program lies in with release.json.
-func asReleased(w *world, record string) []finding {
+// asReleased compares the directory that the program lies in with release.json.
+func asReleased(env *environment, record string) []finding {
 	note := func(state, format string, args ...any) []finding {
 		return []finding{{"release", state, fmt.Sprintf(format, args...)}}
 	}
-	exe, err := w.executable()
+	exe, err := env.executable()
 	if err != nil {
 		return note("note", "the program does not know where it is: %v", err)
 	}
@@ -145,11 +143,11 @@ func asReleased(w *world, record string) []finding {
 		if !explicit {
 			return note("note", "no release.json beside the program: what was changed since cannot be told; name one with --release FILE")
 		}
-		return note("bad", "%s: %v", app.Printable(record), plain(err))
+		return note("bad", "%s: %v", text.Show(record), plain(err))
 	}
 	cells, err := parseRelease(data, platform())
 	if err != nil {
-		return note("bad", "%s: %v", app.Printable(record), err)
+		return note("bad", "%s: %v", text.Show(record), err)
 	}
 	// Of several lineages it is the one that this program came with.
 	cell := cells[0]
@@ -163,17 +161,17 @@ func asReleased(w *world, record string) []finding {
 	}
 	changed := cell.changed(os.DirFS(dir))
 	if len(changed) == 0 {
-		return note("ok", "all %d files are as in %s", len(cell.Files), app.Printable(cell.Asset))
+		return note("ok", "all %d files are as in %s", len(cell.Files), text.Show(cell.Asset))
 	}
 	var out []finding
 	for _, line := range changed {
-		out = append(out, finding{"release", "note", app.Printable(line)})
+		out = append(out, finding{"release", "note", text.Show(line)})
 	}
-	return append(out, note("note", "%d of %d files are not as in %s", len(changed), len(cell.Files), app.Printable(cell.Asset))...)
+	return append(out, note("note", "%d of %d files are not as in %s", len(changed), len(cell.Files), text.Show(cell.Asset))...)
 }
 
-// folders counts the folders in dir that are not hidden.
-func folders(dir string) (int, error) {
+// directories counts the directories in dir that are not hidden.
+func directories(dir string) (int, error) {
 	list, err := os.ReadDir(dir)
 	n := 0
 	for _, d := range list {
@@ -193,25 +191,20 @@ func writable(dir string) error {
 	return errors.Join(f.Close(), os.Remove(f.Name()))
 }
 
-func writeFindings(w *world, format string, found []finding) error {
+func writeFindings(env *environment, format string, found []finding) error {
 	if format == "json" {
 		ok := true
 		for _, f := range found {
 			ok = ok && f.State != "bad"
 		}
-		text, err := json.MarshalIndent(struct {
+		return env.printJSON(struct {
 			Schema   string    `json:"schema"`
 			OK       bool      `json:"ok"`
 			Findings []finding `json:"findings"`
-		}{"facerec.doctor/v1", ok, found}, "", "  ")
-		if err != nil {
-			return err
-		}
-		_, err = fmt.Fprintf(w.stdout, "%s\n", text)
-		return err
+		}{"facerec.doctor/v1", ok, found})
 	}
 	for _, f := range found {
-		if _, err := fmt.Fprintf(w.stdout, "%-4s  %-9s  %s\n", f.State, f.Check, f.Text); err != nil {
+		if _, err := fmt.Fprintf(env.stdout, "%-4s  %-9s  %s\n", f.State, f.Check, f.Text); err != nil {
 			return err
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facerec/internal/app"
+	"facerec/internal/text"
 )
 
 // engine is a pool of engines and what it was opened with.
@@ -20,7 +21,7 @@ type engine struct {
 
 // openEngine checks that there is an engine and that its models are as pinned,
 // or makes them so in the models cache; they are loaded when they are first needed.
-func openEngine(ctx context.Context, w *world, o *options) (*engine, error) {
+func openEngine(ctx context.Context, env *environment, o *options) (*engine, error) {
 	opts, err := o.engineOptions()
 	if err != nil {
 		return nil, err
@@ -28,26 +29,26 @@ func openEngine(ctx context.Context, w *world, o *options) (*engine, error) {
 	if o.checkModels != "quick" && o.checkModels != "full" {
 		return nil, usagef("--check-models %q: expected quick or full", o.checkModels)
 	}
-	if err := w.built(); err != nil {
+	if err := env.built(); err != nil {
 		return nil, err
 	}
-	if err := checkCPU(w.cpuLacks()); err != nil {
+	if err := checkCPU(env.cpuLacks()); err != nil {
 		return nil, err
 	}
-	cache := openCache(w, o.cache)
-	if opts.ModelsDir, err = readyModels(ctx, w, o, cache); err != nil {
+	cache := openCache(env, o.cache)
+	if opts.ModelsDir, err = readyModels(ctx, env, o, cache); err != nil {
 		return nil, err
 	}
-	pool := app.NewPool(o.workers(), func() (app.Engine, error) { return w.open(opts) })
+	pool := app.NewPool(o.workers(), func() (app.Engine, error) { return env.open(opts) })
 	return &engine{pool, opts, cache}, nil
 }
 
 // salt is what besides the photo decides its descriptor: the engine and its
 // models, which were found to be as pinned.
-func (e *engine) salt(w *world) string {
+func (e *engine) salt(env *environment) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", w.dlib(), w.engineOf, e.opts.Detector)
-	for _, m := range w.pins.Models {
+	fmt.Fprintf(&b, "%s\n%s\n%s\n", env.dlib(), env.engineOf, e.opts.Detector)
+	for _, m := range env.pins.Models {
 		fmt.Fprintf(&b, "%s %s\n", m.Name, m.SHA256)
 	}
 	return b.String()
@@ -62,49 +63,47 @@ func (e *engine) shut(ctx context.Context, err error) error {
 	return errors.Join(err, e.Close())
 }
 
-// enroll reads persons/ and tells on standard error what was passed over.
-func enroll(ctx context.Context, w *world, o *options, e *engine) (*app.Enrolment, error) {
+// use sets up what looks at the pictures; a nil gallery names nobody.
+func (j *job) use(env *environment, e *engine, g *app.Gallery, rule app.Rule) {
+	j.recognizer = &app.Recognizer{Engine: e, Decoder: j.o.decoder(env), Sizing: j.sizing, Gallery: g, Rule: rule}
+}
+
+// enroll reads persons/. With warn, what was skipped is reported on standard
+// error.
+func enroll(ctx context.Context, env *environment, o *options, e *engine, warn bool) (*app.Enrolment, error) {
 	sizing, err := o.sizing()
 	if err != nil {
 		return nil, err
 	}
-	o.persons = w.beside(o.persons, "persons", o.quiet)
+	o.persons = env.locate(o.persons, "persons")
 	if fi, err := os.Stat(o.persons); err != nil {
-		return nil, fmt.Errorf("%s: %w; run facerec in the unpacked folder, or name a folder with --persons DIR", o.persons, plain(err))
+		return nil, text.WithHint(fmt.Errorf("%s: %w", text.Show(o.persons), plain(err)), "run facerec in the unpacked directory, or name another with --persons DIR")
 	} else if !fi.IsDir() {
-		return nil, fmt.Errorf("%s: not a folder; expected one with a folder of photos for each person", o.persons)
+		return nil, fmt.Errorf("%s: not a directory, expected one with a directory of photos per person", text.Show(o.persons))
 	}
-	bar := newProgress(w, o.quiet, "enrolling")
+	bar := newProgress(env, o.quiet, "enrolling")
 	en := app.Enroller{
-		Engine: e, Decoder: o.decoder(w), Sizing: sizing, TakeLargest: o.takeLargest,
-		Threshold: o.threshold, Jobs: o.workers(), Salt: e.salt(w), Progress: bar.step,
+		Engine: e, Decoder: o.decoder(env), Sizing: sizing, TakeLargest: o.takeLargest,
+		Threshold: o.threshold, Jobs: o.workers(), Salt: e.salt(env), Progress: bar.step,
 	}
 	if e.cache != nil {
 		en.Cache = e.cache
 	}
 	res, err := en.Enroll(ctx, os.DirFS(o.persons))
 	bar.done()
-	if res != nil {
-		tell(w, o, res)
+	if res != nil && (warn || o.strict) {
+		for _, line := range res.Warnings() {
+			env.warnf("%s%c%s", text.Show(o.persons), filepath.Separator, line)
+		}
 	}
 	if err != nil {
 		if engineError(err) || ctx.Err() != nil {
 			return nil, err
 		}
-		return res, fmt.Errorf("%s: %w", o.persons, err)
+		return res, fmt.Errorf("%s: %w", text.Show(o.persons), err)
 	}
 	if n := len(res.Warnings()); o.strict && n > 0 {
-		return res, fmt.Errorf("%s: %s (--strict)", o.persons, app.Plural(n, "complaint"))
+		return res, fmt.Errorf("%s: %s (--strict)", text.Show(o.persons), text.Count(n, "problem"))
 	}
 	return res, nil
-}
-
-// tell writes the warnings of an enrolment, as paths from here.
-func tell(w *world, o *options, res *app.Enrolment) {
-	if o.quiet && !o.strict {
-		return
-	}
-	for _, line := range res.Warnings() {
-		w.warn(o.persons + string(filepath.Separator) + line)
-	}
 }

@@ -103,7 +103,7 @@ func (c *containers) run(flags []string, args ...string) (code int, stdout, stde
 	return 0, out.String(), errs.String(), err
 }
 
-// volume is a folder to mount: who owns it and what the model in it holds.
+// volume is a directory to mount: who owns it and what the model in it holds.
 type volume struct {
 	owner int
 	mode  os.FileMode
@@ -153,7 +153,7 @@ func TestModelsVolume(t *testing.T) {
 		args   []string
 		code   int
 		says   string // on standard error; nothing: nothing is said
-		owner  int    // of the folder afterwards
+		owner  int    // of the directory afterwards
 		healed bool   // the model is whole afterwards, and 10001's or whoever ran
 	}{
 		{"wiped", volume{10001, 0o755, ""}, as("10001:10001"), rest, 0, "fake.dat was missing: copied from models", 10001, true},
@@ -161,7 +161,7 @@ func TestModelsVolume(t *testing.T) {
 		{"one bit flipped", volume{10001, 0o755, flippedAt}, as("10001:10001"), rest, 0, "was wrong hash: copied", 10001, true},
 		{"whole", volume{10001, 0o755, whole}, as("10001:10001"), rest, 0, "", 10001, true},
 		{"whole, not to be written", volume{10001, 0o555, whole}, as("10001:10001"), rest, 0, "", 10001, true},
-		{"root's, wiped", volume{0, 0o755, ""}, as("10001:10001"), rest, 5, "the folder belongs to 0:0 with mode 0755, and facerec runs as 10001:10001; hand it over once as root", 0, false},
+		{"root's, wiped", volume{0, 0o755, ""}, as("10001:10001"), rest, 5, "the directory belongs to 0:0 with mode 0755, and facerec runs as 10001:10001; hand it over once as root", 0, false},
 		{"root's, truncated", volume{0, 0o700, truncated}, as("10001:10001"), rest, 5, "hand it over once as root", 0, false},
 		{"root's, handed over", volume{0, 0o755, ""}, asRoot, viaEntrypoint, 0, "copied from models", 10001, true},
 		{"root's and closed, handed over", volume{0, 0o500, truncated}, asRoot, viaEntrypoint, 0, "was wrong size: copied", 10001, true},
@@ -172,9 +172,9 @@ func TestModelsVolume(t *testing.T) {
 		{"no capability to hand over, no need", volume{0, 0o755, ""}, append(as("0:0"), "--cap-add", "SETUID", "--cap-add", "SETGID", "-e", "FACEREC_MODELS_CACHE="), viaEntrypoint, 0, "", 0, false},
 		{"no capabilities", volume{0, 0o755, whole}, as("0:0"), viaEntrypoint, 1, "cannot stop being root: setgroups: operation not permitted; allow the capabilities SETUID and SETGID, or start as 10001:10001", 0, true},
 		{"not root, through the entrypoint", volume{10001, 0o755, ""}, as("10001:10001"), viaEntrypoint, 0, "copied from models", 10001, true},
-		{"any user, folder for all", volume{0, 0o777, truncated}, as("123456:0"), viaEntrypoint, 0, "was unreadable: copied", 0, true},
-		{"any user, the group's folder", volume{0, 0o775, ""}, as("123456:0"), rest, 0, "copied from models", 0, true},
-		{"any user, root's folder", volume{0, 0o755, ""}, as("123456:123456"), rest, 5, "chown -R 123456:123456 /models", 0, false},
+		{"any user, directory for all", volume{0, 0o777, truncated}, as("123456:0"), viaEntrypoint, 0, "was unreadable: copied", 0, true},
+		{"any user, the group's directory", volume{0, 0o775, ""}, as("123456:0"), rest, 0, "copied from models", 0, true},
+		{"any user, root's directory", volume{0, 0o755, ""}, as("123456:123456"), rest, 5, "chown -R 123456:123456 /models", 0, false},
 		{"the verb heals", volume{0, 0o755, ""}, asRoot, []string{"entrypoint", "models", "heal"}, 0, "", 10001, true},
 	}
 	for _, tt := range tests {
@@ -196,7 +196,7 @@ func TestModelsVolume(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := ownerOf(fi); got != tt.owner {
-				t.Errorf("the folder belongs to %d, expected %d", got, tt.owner)
+				t.Errorf("the directory belongs to %d, expected %d", got, tt.owner)
 			}
 			data, err := os.ReadFile(filepath.Join(dir, "fake.dat"))
 			if (err == nil && string(data) == whole) != tt.healed {
@@ -220,7 +220,7 @@ func TestModelsVolume(t *testing.T) {
 	t.Run("no volume", func(t *testing.T) {
 		for _, user := range []string{"10001:10001", "0:0"} {
 			code, _, stderr, err := c.run([]string{"--user", user, "--read-only", "-e", "FACEREC_MODELS_CACHE=/models"}, viaEntrypoint...)
-			if err != nil || code != 5 || !strings.Contains(stderr, "/models: there is no such folder for models; mount a volume there (docker run -v VOLUME:/models)") {
+			if err != nil || code != 5 || !strings.Contains(stderr, "/models: there is no such directory for models; mount a volume there (docker run -v VOLUME:/models)") {
 				t.Errorf("as %s: %d, %s, %v", user, code, stderr, err)
 			}
 		}

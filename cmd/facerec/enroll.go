@@ -7,19 +7,18 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func enrollCommand(w *world) *cobra.Command {
-	o := &options{}
+func enrollCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	cmd := &cobra.Command{
 		Use:   "enroll",
-		Short: "Report on every photo in persons/: used, passed over and why, doubtful",
+		Short: "Report on every photo in persons/: used, skipped and why, doubtful",
 		Long: `Enroll reads persons/NAME/ as recognize does, and reports on every photo: the face
 that was used; no face, or several; broken files and files that are no pictures;
 duplicates; photos that are unlike the person's others (outlier) or nearer to
 somebody else's (suspect). It changes nothing. With --strict it exits with 1 when
-anything was passed over.`,
+anything was skipped.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
-			o.inherit(cmd)
 			ctx := cmd.Context()
 			format, err := o.form("text", "json")
 			if err != nil {
@@ -28,15 +27,12 @@ anything was passed over.`,
 			if _, err := o.matching(); err != nil {
 				return err
 			}
-			e, err := openEngine(ctx, w, o)
+			e, err := openEngine(ctx, env, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			// The report says all that a warning would.
-			quiet := *o
-			quiet.quiet = true
-			res, err := enroll(ctx, w, &quiet, e)
+			res, err := enroll(ctx, env, o, e, false)
 			if res == nil || res.Gallery == nil {
 				return err
 			}
@@ -44,7 +40,7 @@ anything was passed over.`,
 			if format == "json" {
 				write = res.WriteJSON
 			}
-			if werr := write(w.stdout); werr != nil {
+			if werr := write(env.stdout); werr != nil {
 				return errors.Join(err, fmt.Errorf("standard output: %w", werr))
 			}
 			return err

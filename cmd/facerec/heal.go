@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,45 +11,45 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/app"
 	"facerec/internal/models"
+	"facerec/internal/text"
 )
 
-// modelsInForce is the folder that models are loaded from.
-func (o *options) modelsInForce(w *world, quiet bool) string {
+// modelsPath is the directory that models are loaded from.
+func (o *options) modelsPath(env *environment) string {
 	if o.modelsCache != "" {
 		return o.modelsCache
 	}
-	return w.beside(o.models, "models", quiet)
+	return env.locate(o.models, "models")
 }
 
 // readyModels checks the models before they are loaded and returns their
-// folder. Those in --models are as pinned or it is an error; those in the models
-// cache are put right from there, which is said, and if that fails it is an
-// error too: there is no quiet change to another folder.
-func readyModels(ctx context.Context, w *world, o *options, c *cache) (string, error) {
+// directory. Those in --models have to match their pins; those in the models
+// cache are repaired from there, with a line on standard error. There is no
+// silent fallback to another directory.
+func readyModels(ctx context.Context, env *environment, o *options, c *cache) (string, error) {
 	full := o.checkModels == "full"
-	source := w.beside(o.models, "models", o.quiet)
+	source := env.locate(o.models, "models")
 	if o.modelsCache == "" || sameFolder(o.modelsCache, source) {
-		return source, checkModels(w.pins, source, full, c)
+		return source, checkModels(env.pins, source, full, c)
 	}
 	dir := o.modelsCache
-	if checkModels(w.pins, dir, full, c) == nil {
+	if checkModels(env.pins, dir, full, c) == nil {
 		return dir, nil
 	}
-	mended, err := models.Heal(ctx, dir, os.DirFS(source), w.pins)
+	repaired, err := models.Heal(ctx, dir, os.DirFS(source), env.pins)
 	if !o.quiet {
-		for _, f := range mended {
-			w.complain("%s was %s: copied from %s", filepath.Join(dir, f.Model.Name), f.State, source)
+		for _, f := range repaired {
+			env.errorf("%s was %s: copied from %s", filepath.Join(dir, f.Model.Name), f.State, source)
 		}
 	}
 	if err != nil {
-		return "", healHint(ctx, dir, source, err)
+		return "", cannotHeal(ctx, dir, source, err)
 	}
-	return dir, checkModels(w.pins, dir, full, c)
+	return dir, checkModels(env.pins, dir, full, c)
 }
 
-// sameFolder reports whether both names lead to one folder.
+// sameFolder reports whether both names lead to one directory.
 func sameFolder(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {
@@ -60,41 +59,43 @@ func sameFolder(a, b string) bool {
 	return err == nil && os.SameFile(x, y)
 }
 
-// healHint says what is to be done when dir cannot be put right.
-func healHint(ctx context.Context, dir, source string, err error) error {
+// cannotHeal is the error for models in dir that could not be repaired, with
+// what to do about it.
+func cannotHeal(ctx context.Context, dir, source string, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	fail := func(format string, args ...any) error {
+	fail := func(hint string, args ...any) error {
 		why := err
-		if pe, ok := err.(*fs.PathError); ok { //nolint:errorlint // only if it is nothing but that: it names the folder again
+		if pe, ok := err.(*fs.PathError); ok { //nolint:errorlint // only if it is nothing but that: it names the directory again
 			why = pe.Err
 		}
-		return modelsError{fmt.Errorf("%s: %w; %s", dir, why, fmt.Sprintf(format, args...))}
+		return text.WithHint(modelsError{fmt.Errorf("%s: %w", text.Show(dir), why)}, hint, args...)
 	}
+	without := fmt.Sprintf("leave --models-cache (%s) out to use those in %s", envName("models-cache"), source)
 	var bad *models.SourceError
 	if errors.As(err, &bad) {
-		return fail("the copy is in %s: unpack the release again or take the image anew, or name a folder with whole models", source)
+		return fail("the copy is in %s: unpack the release again, pull the image again, or name a directory with whole models", source)
 	}
 	fi, serr := os.Stat(dir)
 	switch {
 	case errors.Is(serr, fs.ErrNotExist):
-		return modelsError{fmt.Errorf("%s: there is no such folder for models; mount a volume there (docker run -v VOLUME:%s), or leave --models-cache (%s) out to use those in %s", dir, dir, envName("models-cache"), source)}
+		return text.WithHint(modelsError{fmt.Errorf("%s: directory for models not found", text.Show(dir))}, "mount a volume there (docker run -v VOLUME:%s), or %s", dir, without)
 	case serr == nil && !fi.IsDir():
-		return modelsError{fmt.Errorf("%s: not a folder, expected one for models", dir)}
+		return modelsError{fmt.Errorf("%s: not a directory, expected one for models", text.Show(dir))}
 	case errors.Is(err, syscall.EROFS):
-		return fail("mount a volume there that can be written (docker run -v VOLUME:%s), or leave --models-cache (%s) out to use those in %s", dir, envName("models-cache"), source)
+		return fail("mount a writable volume there (docker run -v VOLUME:%s), or %s", dir, without)
 	case errors.Is(err, fs.ErrPermission):
-		return fail("%s; hand it over once as root (docker run --user 0:0 IMAGE entrypoint models heal, or chown -R %d:%d %s), or leave --models-cache (%s) out to use those in %s",
-			whose(fi), os.Getuid(), os.Getgid(), dir, envName("models-cache"), source)
+		return fail("%s; hand it over once as root (docker run --user 0:0 IMAGE entrypoint models heal, or chown -R %d:%d %s), or %s",
+			ownerAndMe(fi), os.Getuid(), os.Getgid(), dir, without)
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fail("make room there: all models together need 33 MB, and one of them twice while it is replaced")
+		return fail("make room there: all models need 33 MB, and one of them twice while it is replaced")
 	}
-	return fail("see what is in the folder and remove it")
+	return fail("look at what is in the directory and remove it")
 }
 
-// whose says to whom a folder belongs, and who asks.
-func whose(fi fs.FileInfo) string {
+// ownerAndMe says who owns a directory, and who this process is.
+func ownerAndMe(fi fs.FileInfo) string {
 	me := fmt.Sprintf("facerec runs as %d:%d", os.Getuid(), os.Getgid())
 	if fi == nil {
 		return me
@@ -103,71 +104,69 @@ func whose(fi fs.FileInfo) string {
 	if !ok {
 		return me
 	}
-	return fmt.Sprintf("the folder belongs to %d:%d with mode %04o, and %s", st.Uid, st.Gid, fi.Mode().Perm(), me)
+	return fmt.Sprintf("the directory belongs to %d:%d with mode %04o, and %s", st.Uid, st.Gid, fi.Mode().Perm(), me)
 }
 
-func healCommand(w *world) *cobra.Command {
-	o := &options{}
+func healCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	var from string
 	cmd := &cobra.Command{
 		Use:   "heal",
-		Short: "Replace model files that are missing or damaged by whole ones",
-		Long: `Heal puts every model file in a folder right that is missing or not as pinned: it is
-copied from another folder, checked while it is copied, and takes its place in one
-step. Several processes may do so at once. Files that are as pinned, and files that
-are no models, are left alone.
+		Short: "Replace model files that are missing or damaged",
+		Long: `Heal repairs the model files of a directory: each one that is missing or does not
+match its pin is copied from another directory, checked while it is copied, and
+renamed into place. Several processes may do so at once. Other files are left alone.
 
-The folder is --models-cache if there is one, put right from --models; else it is
---models, put right from the models beside the program. --from names another source.
+The directory is --models-cache if that is set, repaired from --models; else it is
+--models, repaired from the models next to the program. --from names another source.
 
-With --models-cache every other verb does the same by itself when it starts.`,
+With --models-cache every other verb repairs models when it starts.`,
 		Example: `  facerec models heal --models-cache /var/lib/facerec/models
   facerec models heal --models copy/models --from models`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.inherit(cmd)
-			return healModels(cmd.Context(), w, o, from)
+			return healModels(cmd.Context(), env, o, from)
 		},
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
 	o.modelsDir(fs)
-	fs.StringVar(&from, "from", "", "`folder` to copy whole models from")
+	fs.StringVar(&from, "from", "", "`directory` to copy whole models from")
 	o.answer(fs, "text", "json")
 	return cmd
 }
 
 // healModels is models heal.
-func healModels(ctx context.Context, w *world, o *options, from string) error {
+func healModels(ctx context.Context, env *environment, o *options, from string) error {
 	format, err := o.form("text", "json")
 	if err != nil {
 		return err
 	}
-	dir := o.modelsInForce(w, o.quiet)
+	dir := o.modelsPath(env)
 	switch {
 	case from != "":
 	case o.modelsCache != "":
-		from = w.beside(o.models, "models", o.quiet)
+		from = env.locate(o.models, "models")
 	default:
-		exe, err := w.executable()
+		dir, err := env.programDir()
 		if err != nil {
-			return fmt.Errorf("the program does not know where it is: %w; name the folder to copy from with --from DIR", err)
+			return text.WithHint(err, "name the directory to copy from with --from DIR")
 		}
-		from = filepath.Join(filepath.Dir(exe), "models")
+		from = filepath.Join(dir, "models")
 	}
-	var mended []models.File
+	var repaired []models.File
 	if sameFolder(dir, from) {
-		// A folder cannot be put right from itself; if it is whole, all is well.
-		if err := badModels(dir, models.Verify(os.DirFS(dir), w.pins)); err != nil {
-			return fmt.Errorf("%w; there is no other copy: name one with --from DIR", err)
+		// A directory cannot be repaired from itself; if it is whole, all is well.
+		if err := badModels(dir, models.Verify(os.DirFS(dir), env.pins)); err != nil {
+			return text.WithHint(err, "there is no other copy: name one with --from DIR")
 		}
-	} else if mended, err = models.Heal(ctx, dir, os.DirFS(from), w.pins); err != nil {
-		return healHint(ctx, dir, from, err)
+	} else if repaired, err = models.Heal(ctx, dir, os.DirFS(from), env.pins); err != nil {
+		return cannotHeal(ctx, dir, from, err)
 	}
 	if format == "json" {
-		err = writeHealedJSON(w, dir, from, mended)
+		err = writeHealedJSON(env, dir, from, repaired)
 	} else {
-		err = writeHealedText(w, dir, from, mended)
+		err = writeHealedText(env, dir, from, repaired)
 	}
 	if err != nil {
 		return fmt.Errorf("standard output: %w", err)
@@ -175,9 +174,9 @@ func healModels(ctx context.Context, w *world, o *options, from string) error {
 	return nil
 }
 
-// was is the state in which a model was found; what was not mended was whole.
-func was(m models.Model, mended []models.File) models.State {
-	for _, f := range mended {
+// was is the state in which a model was found; what was not repaired was ok.
+func was(m models.Model, repaired []models.File) models.State {
+	for _, f := range repaired {
 		if f.Model.Name == m.Name {
 			return f.State
 		}
@@ -185,21 +184,21 @@ func was(m models.Model, mended []models.File) models.State {
 	return models.OK
 }
 
-func writeHealedText(w *world, dir, from string, mended []models.File) error {
-	for _, m := range w.pins.Models {
+func writeHealedText(env *environment, dir, from string, repaired []models.File) error {
+	for _, m := range env.pins.Models {
 		line := "ok        "
 		how := ""
-		if s := was(m, mended); s != models.OK {
-			line, how = "healed    ", fmt.Sprintf(": was %s, copied from %s", s, app.Printable(from))
+		if s := was(m, repaired); s != models.OK {
+			line, how = "healed    ", fmt.Sprintf(": was %s, copied from %s", s, text.Show(from))
 		}
-		if _, err := fmt.Fprintf(w.stdout, "%s  %s%s\n", line, app.Printable(filepath.Join(dir, m.Name)), how); err != nil {
+		if _, err := fmt.Fprintf(env.stdout, "%s  %s%s\n", line, text.Show(filepath.Join(dir, m.Name)), how); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeHealedJSON(w *world, dir, from string, mended []models.File) error {
+func writeHealedJSON(env *environment, dir, from string, repaired []models.File) error {
 	type fileJSON struct {
 		Name   string `json:"name"`
 		Was    string `json:"was"`
@@ -212,14 +211,9 @@ func writeHealedJSON(w *world, dir, from string, mended []models.File) error {
 		OK     bool       `json:"ok"`
 		Models []fileJSON `json:"models"`
 	}{"facerec.models.heal/v1", dir, from, true, []fileJSON{}}
-	for _, m := range w.pins.Models {
-		s := was(m, mended)
+	for _, m := range env.pins.Models {
+		s := was(m, repaired)
 		doc.Models = append(doc.Models, fileJSON{m.Name, s.String(), s != models.OK})
 	}
-	text, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w.stdout, "%s\n", text)
-	return err
+	return env.printJSON(doc)
 }

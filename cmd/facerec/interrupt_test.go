@@ -52,12 +52,12 @@ func TestInterrupt(t *testing.T) {
 	}
 	s := &slow{begun: make(chan struct{}), end: make(chan struct{})}
 	defer close(s.end)
-	w := fakeWorld()
+	env := fakeEnvironment()
 	var stdout, stderr bytes.Buffer
-	w.stdin, w.stdout, w.stderr = strings.NewReader(""), &stdout, &stderr
-	w.open = func(app.EngineOptions) (app.Engine, error) { return s, nil }
+	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &stdout, &stderr
+	env.open = func(app.EngineOptions) (app.Engine, error) { return s, nil }
 	code := make(chan int)
-	go func() { code <- run([]string{"--cache", "off"}, w) }()
+	go func() { code <- run([]string{"--cache", "off"}, env) }()
 	<-s.begun
 	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
 		t.Fatal(err)

@@ -1,6 +1,6 @@
 // Facerec names the people in photos.
 //
-// Run without arguments in the unpacked folder, it enrols everybody in
+// Run without arguments in the unpacked directory, it enrols everybody in
 // persons/NAME/, looks at images/unknown.jpg, prints who is in it, and draws
 // images/result.jpg:
 //
@@ -13,22 +13,22 @@
 // Everything else is flags and verbs: facerec --help lists them.
 //
 // The answer goes to standard output, as text or with --json as one document
-// whose first field is its schema; progress and complaints go to standard error.
+// whose first field is its schema; progress, warnings and errors go to standard error.
 //
 // A flag beats the environment (FACEREC_THRESHOLD is --threshold), which beats
 // the configuration file (facerec.json: {"threshold": 0.55}), which beats the default.
 //
 // Exit codes, for every verb:
 //
-//	0    every face known, or what was asked for is done
-//	1    could not do it: files, pictures, the engine
+//	0    every face known, or the request is done
+//	1    failed: files, pictures, the engine
 //	2    usage or configuration
-//	3    an unknown or ambiguous face was seen, and --fail-on-unknown was said
+//	3    an unknown or ambiguous face was seen (with --fail-on-unknown)
 //	4    no face found
-//	5    models missing or not as pinned
+//	5    models missing or different from the pinned ones
 //	130  interrupted
 //
-// Of several, the first in this order is reported: 130, 5, 2, 1, 3, 4.
+// If several apply, the first of 130, 5, 2, 1, 3, 4 is returned.
 package main
 
 import (
@@ -40,20 +40,21 @@ import (
 	"syscall"
 
 	"facerec/internal/app"
+	"facerec/internal/text"
 )
 
 // exitCodes is repeated in every help text.
 const exitCodes = `Exit codes:
-  0    every face known, or what was asked for is done
-  1    could not do it
+  0    every face known, or the request is done
+  1    failed: files, pictures, the engine
   2    usage or configuration
   3    an unknown or ambiguous face was seen (with --fail-on-unknown)
   4    no face found
-  5    models missing or not as pinned
+  5    models missing or different from the pinned ones
   130  interrupted
 `
 
-// What a verb may return beside an error that says everything itself.
+// Verdicts that have an exit code of their own.
 var (
 	errUnknownSeen = errors.New("somebody unknown was seen")
 	errNoFace      = errors.New("no face found")
@@ -92,17 +93,22 @@ func exitCode(err error) int {
 	return 1
 }
 
-func main() { os.Exit(run(os.Args[1:], theWorld())) }
+func main() { os.Exit(run(os.Args[1:], hostEnvironment())) }
 
 // run is main without the process: arguments in, exit code out.
-func run(args []string, w *world) int {
+//
+// The first signal ends the context: verbs clean up and return. From then on
+// signals have their default effect, so a second one ends the process at once,
+// wherever it is, the engine's C++ included.
+func run(args []string, env *environment) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	root := newRoot(w)
+	defer context.AfterFunc(ctx, stop)()
+	root := newRoot(env)
 	root.SetArgs(args)
-	root.SetIn(w.stdin)
-	root.SetOut(w.stdout)
-	root.SetErr(w.stderr)
+	root.SetIn(env.stdin)
+	root.SetOut(env.stdout)
+	root.SetErr(env.stderr)
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = ctx.Err()
@@ -110,12 +116,13 @@ func run(args []string, w *world) int {
 	code := exitCode(err)
 	switch {
 	case code == 130:
-		w.complain("interrupted")
+		env.errorf("interrupted")
 	case err != nil:
-		w.complain("%v", err)
+		env.errorf("%v", err)
+		env.hint(err)
 	}
-	if code == 2 {
-		fmt.Fprintln(w.stderr, "facerec: see facerec --help")
+	if code == 2 && text.Hint(err) == "" {
+		fmt.Fprintln(env.stderr, "hint: see facerec --help")
 	}
 	return code
 }

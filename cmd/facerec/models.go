@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -10,8 +9,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/app"
 	"facerec/internal/models"
+	"facerec/internal/text"
 )
 
 // badModels says what is wrong with the models in dir and what to do about it.
@@ -20,9 +19,9 @@ func badModels(dir string, r models.Report) error {
 		return nil
 	}
 	if _, err := os.Stat(dir); errors.Is(err, fs.ErrNotExist) {
-		return modelsError{fmt.Errorf("%s: there is no such folder, expected the model files in it; run facerec in the unpacked folder, or name the right one with --models DIR", dir)}
+		return text.WithHint(modelsError{fmt.Errorf("%s: directory with the model files not found", text.Show(dir))}, "run facerec in the unpacked directory, or name the right one with --models DIR")
 	}
-	return modelsError{fmt.Errorf("%s: %s; unpack the release again, or name the right folder with --models DIR", dir, r.Problems())}
+	return text.WithHint(modelsError{fmt.Errorf("%s: %s", text.Show(dir), r.Problems())}, "unpack the release again, or name the right directory with --models DIR")
 }
 
 // checkModels looks at every model file before it is loaded: its size, and its
@@ -54,28 +53,27 @@ func checkModels(lock models.Lock, dir string, full bool, c *cache) error {
 	return badModels(dir, r)
 }
 
-func modelsCommand(w *world) *cobra.Command {
+func modelsCommand(env *environment, g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "models",
-		Short: "Check the model files, or put them right",
+		Short: "Check or repair the model files",
 		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return usagef("models: expected verify or heal") },
 	}
-	o := &options{}
+	o := &options{globals: g}
 	verify := &cobra.Command{
 		Use:   "verify",
-		Short: "Hash every model file and compare with what is pinned",
-		Long: `Verify reads every model file and compares its size and SHA-256 with those that are
-pinned in models.lock.json, and exits with 5 if one is missing or differs.`,
+		Short: "Hash every model file and compare it with its pin",
+		Long: `Verify compares the size and SHA-256 of every model file with those pinned in
+models.lock.json. It exits with 5 if one is missing or differs.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.inherit(cmd)
-			return verifyModels(w, o)
+			return verifyModels(env, o)
 		},
 	}
 	o.modelsDir(verify.Flags())
 	o.answer(verify.Flags(), "text", "json")
-	cmd.AddCommand(verify, healCommand(w))
+	cmd.AddCommand(verify, healCommand(env, g))
 	return cmd
 }
 
@@ -83,18 +81,18 @@ pinned in models.lock.json, and exits with 5 if one is missing or differs.`,
 const modelsSchema = "facerec.models/v1"
 
 // verifyModels hashes everything that is pinned.
-func verifyModels(w *world, o *options) error {
+func verifyModels(env *environment, o *options) error {
 	format, err := o.form("text", "json")
 	if err != nil {
 		return err
 	}
-	dir := o.modelsInForce(w, o.quiet)
-	report := models.Verify(os.DirFS(dir), w.pins)
+	dir := o.modelsPath(env)
+	report := models.Verify(os.DirFS(dir), env.pins)
 	verdict := badModels(dir, report)
 	if format == "json" {
-		err = writeModelsJSON(w, dir, report)
+		err = writeModelsJSON(env, dir, report)
 	} else {
-		err = writeModelsText(w, dir, report)
+		err = writeModelsText(env, dir, report)
 	}
 	if err != nil {
 		return fmt.Errorf("standard output: %w", err)
@@ -102,22 +100,22 @@ func verifyModels(w *world, o *options) error {
 	return verdict
 }
 
-func writeModelsText(w *world, dir string, report models.Report) error {
+func writeModelsText(env *environment, dir string, report models.Report) error {
 	for _, f := range report.Files {
-		line := fmt.Sprintf("%-10s  %s", f.State, app.Printable(filepath.Join(dir, f.Model.Name)))
+		line := fmt.Sprintf("%-10s  %s", f.State, text.Show(filepath.Join(dir, f.Model.Name)))
 		if err := f.Err(); err != nil {
 			line += ": " + err.Error()
 		} else {
 			line += fmt.Sprintf("  %d bytes  sha256 %s  %s", f.Size, f.SHA256, f.Model.Licence)
 		}
-		if _, err := fmt.Fprintln(w.stdout, line); err != nil {
+		if _, err := fmt.Fprintln(env.stdout, line); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func writeModelsJSON(w *world, dir string, report models.Report) error {
+func writeModelsJSON(env *environment, dir string, report models.Report) error {
 	type fileJSON struct {
 		Name           string `json:"name"`
 		State          string `json:"state"`
@@ -137,10 +135,5 @@ func writeModelsJSON(w *world, dir string, report models.Report) error {
 	for _, f := range report.Files {
 		doc.Models = append(doc.Models, fileJSON{f.Model.Name, f.State.String(), f.Size, f.Model.Size, f.SHA256, f.Model.SHA256, f.Model.Licence, f.Model.NeededBy})
 	}
-	text, err := json.MarshalIndent(doc, "", "  ")
-	if err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(w.stdout, "%s\n", text)
-	return err
+	return env.printJSON(doc)
 }

@@ -13,13 +13,23 @@ import (
 
 	"facerec/internal/app"
 	"facerec/internal/app/picture"
+	"facerec/internal/atomicfile"
 )
 
-// options are the flags of every verb; each verb adds the groups it heeds.
-type options struct {
-	// for every verb
+// globals are the flags that every verb has.
+type globals struct {
 	config string
 	quiet  bool
+}
+
+func (g *globals) flags(fs *pflag.FlagSet) {
+	fs.StringVar(&g.config, "config", "", "configuration `file` (default facerec.json here, else facerec/config.json in the user's configuration directory)")
+	fs.BoolVarP(&g.quiet, "quiet", "q", false, "print only errors to standard error")
+}
+
+// options are the flags of one verb; each verb adds the groups that it uses.
+type options struct {
+	*globals
 
 	// for the engine
 	models      string
@@ -41,6 +51,9 @@ type options struct {
 	takeLargest bool
 	cache       string
 
+	// which pictures
+	selection
+
 	// for the answer
 	format        string
 	json          bool
@@ -52,20 +65,15 @@ type options struct {
 	font          string
 }
 
-func (o *options) everyVerb(fs *pflag.FlagSet) {
-	fs.StringVar(&o.config, "config", "", "configuration `file` (facerec.json here, or in the user's configuration folder)")
-	fs.BoolVarP(&o.quiet, "quiet", "q", false, "say nothing on standard error but errors")
-}
-
 func (o *options) modelsDir(fs *pflag.FlagSet) {
-	fs.StringVar(&o.models, "models", "models", "`folder` of the model files; beside the program if there is none here")
-	fs.StringVar(&o.modelsCache, "models-cache", "", "`folder`, such as a mounted volume, that keeps models of its own: they are loaded from there, and put right from --models first")
+	fs.StringVar(&o.models, "models", "models", "`directory` of the model files; default: models here, else next to the program")
+	fs.StringVar(&o.modelsCache, "models-cache", "", "`directory`, such as a mounted volume, to load models from; missing or damaged ones are first repaired from --models")
 }
 
 func (o *options) engine(fs *pflag.FlagSet) {
 	o.modelsDir(fs)
-	fs.StringVar(&o.checkModels, "check-models", "quick", "`how` models are checked before they are loaded: quick (hashed unless they were before) or full")
-	fs.StringVar(&o.detector, "detector", "hog", "`what` looks for faces: hog (quick) or cnn (slow, finds turned faces too)")
+	fs.StringVar(&o.checkModels, "check-models", "quick", "`how` to check models before loading: quick (hash files not hashed before) or full")
+	fs.StringVar(&o.detector, "detector", "hog", "face `detector`: hog (fast) or cnn (slow, also finds turned faces)")
 	fs.StringVar(&o.upsample, "upsample", "auto", "double the picture's sides `N` times first, 0 to 3, to find smaller faces; auto: once, for small pictures in which no face was found")
 	fs.Int64Var(&o.maxPixels, "max-pixels", picture.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
 	fs.Int64Var(&o.workPixels, "work-pixels", app.DefaultWorkPixels, "scale larger pictures down to `N` pixels to look for faces; 0: never")
@@ -80,21 +88,21 @@ func (o *options) rule(fs *pflag.FlagSet) {
 }
 
 func (o *options) gallery(fs *pflag.FlagSet) {
-	fs.StringVar(&o.persons, "persons", "persons", "`folder` with a folder of photos for everybody who is to be recognised")
+	fs.StringVar(&o.persons, "persons", "persons", "`directory` with one directory of photos per person")
 	o.rule(fs)
-	fs.Float64Var(&o.margin, "margin", app.DefaultMargin, "`lead` over the runner-up below which a face is ambiguous")
-	fs.BoolVar(&o.strict, "strict", false, "fail when a photo in persons/ is passed over")
-	fs.BoolVar(&o.takeLargest, "take-largest", false, "enrol the largest of several faces in a photo, if it is clearly larger")
+	fs.Float64Var(&o.margin, "margin", app.DefaultMargin, "least `distance` to the runner-up; with less a face is ambiguous")
+	fs.BoolVar(&o.strict, "strict", false, "fail when a photo in persons/ is skipped")
+	fs.BoolVar(&o.takeLargest, "take-largest", false, "enrol the largest face of a photo that shows several, if it is clearly larger")
 }
 
 func (o *options) answer(fs *pflag.FlagSet, formats ...string) {
-	fs.StringVar(&o.format, "format", "text", "`form` of the answer: "+strings.Join(formats, ", "))
+	fs.StringVar(&o.format, "format", "text", "`format` of the answer: "+strings.Join(formats, ", "))
 	fs.BoolVar(&o.json, "json", false, "short for --format json")
 }
 
 func (o *options) outputs(fs *pflag.FlagSet, out string) {
-	fs.StringVarP(&o.out, "out", "o", out, "draw the faces into this `file` (.jpg or .png), or for several pictures into this folder; '' draws nothing")
-	fs.StringVar(&o.crops, "crops", "", "cut the faces out into this `folder`")
+	fs.StringVarP(&o.out, "out", "o", out, "draw boxes and names into this `file` (.jpg or .png), or this directory for several pictures; '' for none")
+	fs.StringVar(&o.crops, "crops", "", "cut the faces out into this `directory`")
 	fs.StringVar(&o.report, "report", "", "write a contact sheet of all pictures, one HTML page, into this `file`")
 	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with (the Go font: Latin, Greek, Cyrillic)")
 }
@@ -133,8 +141,8 @@ func (o *options) sizing() (app.Sizing, error) {
 	return s, nil
 }
 
-func (o *options) decoder(w *world) picture.Decoder {
-	d := w.decoder
+func (o *options) decoder(env *environment) picture.Decoder {
+	d := env.decoder
 	d.MaxPixels = o.maxPixels
 	return d
 }
@@ -152,7 +160,7 @@ func (o *options) form(formats ...string) (string, error) {
 	f := o.format
 	if o.json {
 		if f != "text" && f != "json" {
-			return "", usagef("--json and --format %s: say one of them", f)
+			return "", usagef("--json and --format %s: expected one of them", f)
 		}
 		f = "json"
 	}
@@ -170,39 +178,48 @@ func (o *options) workers() int {
 	return min(4, runtime.GOMAXPROCS(0))
 }
 
-// beside returns name as it is if it exists here or was asked for, and else
-// the one beside the program if that exists: so that the program can be called
-// from anywhere. A note says when that happens.
-func (w *world) beside(name, standard string, quiet bool) string {
+// locate returns name if it exists here or is not the default, and else the
+// one next to the program if that exists, so that the program can be called
+// from anywhere.
+func (env *environment) locate(name, standard string) string {
 	if name != standard {
 		return name
 	}
 	if _, err := os.Stat(name); err == nil {
 		return name
 	}
-	exe, err := w.executable()
+	dir, err := env.programDir()
 	if err != nil {
 		return name
 	}
-	if real, err := filepath.EvalSymlinks(exe); err == nil {
-		exe = real
-	}
-	there := filepath.Join(filepath.Dir(exe), name)
+	there := filepath.Join(dir, name)
 	if _, err := os.Stat(there); err != nil {
 		return name
-	}
-	if !quiet {
-		w.complain("there is no %s here: taking %s", name, there)
 	}
 	return there
 }
 
-// pen writes with the font that was asked for, or with the Go font.
+// programDir is the directory of the program, whatever link it was called by.
+func (env *environment) programDir() (string, error) {
+	exe, err := env.executable()
+	if err != nil {
+		return "", fmt.Errorf("the program's own place is not known: %w", err)
+	}
+	if target, err := filepath.EvalSymlinks(exe); err == nil {
+		exe = target
+	}
+	return filepath.Dir(exe), nil
+}
+
+// maxFontBytes is the largest font that is read; CJK collections have 20 MB.
+const maxFontBytes = 128 << 20
+
+// pen writes with --font, or with the Go font.
 func (o *options) pen() (*app.Pen, error) {
 	if o.font == "" {
 		return app.NewPen(nil)
 	}
-	data, err := os.ReadFile(o.font)
+	data, err := atomicfile.ReadFile(o.font, maxFontBytes)
 	if err != nil {
 		return nil, fmt.Errorf("%s: font cannot be read: %w", o.font, plain(err))
 	}

@@ -2,7 +2,9 @@
 
 package main
 
-import "errors"
+import (
+	"errors"
+)
 
 // dropPrivileges is for containers, which are Linux.
 func dropPrivileges() error {

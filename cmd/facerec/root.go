@@ -6,11 +6,14 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"facerec/internal/text"
 )
 
 // newRoot builds the command tree over a world.
-func newRoot(w *world) *cobra.Command {
-	o := &options{}
+func newRoot(env *environment) *cobra.Command {
+	g := &globals{}
+	o := &options{globals: g}
 	root := &cobra.Command{
 		Use:   "facerec",
 		Short: "Name the people in photos",
@@ -21,28 +24,28 @@ prints who is in it, one "Person:" line a face, and draws images/result.jpg.
 
 Every flag can also be set by the environment (FACEREC_MAX_PIXELS is --max-pixels)
 or in facerec.json ({"max-pixels": 5000000}); flags win over the environment, the
-environment over the file. The defaults below are the values in force.`,
+environment over the file. The defaults below are the effective values.`,
 		Version:                    version,
 		Args:                       verbArgs,
 		SuggestionsMinimumDistance: 2,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			picture := w.beside(filepath.Join("images", "unknown.jpg"), filepath.Join("images", "unknown.jpg"), o.quiet)
+			picture := env.locate(defaultPicture, defaultPicture)
 			if !cmd.Flags().Changed("out") {
 				o.out = filepath.Join(filepath.Dir(picture), "result.jpg")
 			}
-			return recognize(cmd.Context(), w, o, []string{picture}, true)
+			return recognizeBatch(cmd.Context(), env, o, []string{picture}, true)
 		},
 	}
-	o.everyVerb(root.PersistentFlags())
+	g.flags(root.PersistentFlags())
 	root.PersistentFlags().SortFlags = false
 	root.Flags().SortFlags = false
 	o.recognizeFlags(root.Flags(), filepath.Join("images", "result.jpg"))
 
 	root.AddCommand(
-		recognizeCommand(w), detectCommand(w), compareCommand(w), enrollCommand(w), calibrateCommand(w), doctorCommand(w),
-		modelsCommand(w), entrypointCommand(w), versionCommand(w),
+		recognizeCommand(env, g), detectCommand(env, g), compareCommand(env, g), enrollCommand(env, g), calibrateCommand(env, g), doctorCommand(env, g),
+		modelsCommand(env, g), entrypointCommand(env), versionCommand(env, g),
 	)
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()
@@ -50,13 +53,16 @@ environment over the file. The defaults below are the values in force.`,
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitCodes)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
-		showInForce(w, cmd)
+		showEffective(env, cmd)
 		help(cmd, args)
 	})
 	root.SetVersionTemplate("facerec {{.Version}}\n")
 	wrapArgs(root)
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
-		_, err := settle(w, cmd)
+		if !g.quiet {
+			warnOfVariables(env, root)
+		}
+		_, err := settle(env, cmd)
 		return err
 	}
 	return root
@@ -68,9 +74,9 @@ func verbArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		return fmt.Errorf("%q is not a verb: did you mean %s?", args[0], strings.Join(s, " or "))
+		return text.WithHint(fmt.Errorf("%q is not a verb", args[0]), "did you mean %s?", strings.Join(s, " or "))
 	}
-	return fmt.Errorf("%q is not a verb: to look at a picture say facerec recognize %s", args[0], args[0])
+	return text.WithHint(fmt.Errorf("%q is not a verb", args[0]), "to look at a picture, run facerec recognize %s", args[0])
 }
 
 // wrapArgs makes wrong numbers of arguments usage errors, everywhere.

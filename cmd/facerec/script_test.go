@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"image"
 	"image/color"
+	"image/jpeg"
+	"image/png"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -18,6 +21,7 @@ import (
 
 	"facerec/internal/app"
 	"facerec/internal/app/apptest"
+	"facerec/internal/atomicfile"
 	"facerec/internal/models"
 )
 
@@ -26,9 +30,15 @@ func TestMain(m *testing.M) {
 		// facerec is the whole program over an engine that takes patches of
 		// colour for faces; FAKE_… make it
 		// fail, or believe that it lies elsewhere.
-		"facerec": func() { os.Exit(run(os.Args[1:], fakeWorld())) },
+		"facerec": func() { os.Exit(run(os.Args[1:], fakeEnvironment())) },
 		// facerec-bare is the program as it was built for the test.
-		"facerec-bare": func() { os.Exit(run(os.Args[1:], theWorld())) },
+		"facerec-bare": func() { os.Exit(run(os.Args[1:], hostEnvironment())) },
+		// bom FILE writes settings as Notepad would.
+		"bom": func() {
+			if os.WriteFile(os.Args[1], []byte("\ufeff{\"threshold\": 0.7,\r\n\"margin\": 0.05}\r\n"), 0o666) != nil {
+				os.Exit(1)
+			}
+		},
 		// paint FILE WxH COLOR@X,Y,SIDE... makes a picture for it.
 		"paint": func() { os.Exit(paint(os.Args[1:])) },
 	})
@@ -51,7 +61,7 @@ func TestScripts(t *testing.T) {
 			case "root":
 				return os.Getuid() == 0, nil
 			case "dlib":
-				return theWorld().built() == nil, nil
+				return hostEnvironment().built() == nil, nil
 			}
 			return false, fmt.Errorf("no condition %q", cond)
 		},
@@ -66,31 +76,31 @@ func TestScripts(t *testing.T) {
 // fakeModel is what the fake engine's model file holds.
 const fakeModel = "a model\n"
 
-func fakeWorld() *world {
-	w := newWorld()
-	w.built = func() error { return nil }
-	w.now = func() time.Time { return time.Time{} } // every run takes no time
-	w.cpuLacks = func() []string { return strings.Fields(os.Getenv("FAKE_CPU_LACKS")) }
+func fakeEnvironment() *environment {
+	env := newEnvironment()
+	env.built = func() error { return nil }
+	env.now = func() time.Time { return time.Time{} } // every run takes no time
+	env.cpuLacks = func() []string { return strings.Fields(os.Getenv("FAKE_CPU_LACKS")) }
 	if v := os.Getenv("FAKE_EXECUTABLE"); v != "" {
-		w.executable = func() (string, error) { return v, nil }
+		env.executable = func() (string, error) { return v, nil }
 	}
-	w.open = func(app.EngineOptions) (app.Engine, error) {
+	env.open = func(app.EngineOptions) (app.Engine, error) {
 		if v := os.Getenv("FAKE_ENGINE"); v != "" {
 			return nil, errors.New(v)
 		}
 		return &apptest.Engine{}, nil
 	}
-	w.dlib = func() string {
+	env.dlib = func() string {
 		if os.Getenv("FAKE_STATUS") != "" {
 			status, _ := os.ReadFile("/proc/self/status")
 			return "0.0\n" + string(status)
 		}
 		return "0.0"
 	}
-	w.pins = models.Lock{Models: []models.Model{{
+	env.pins = models.Lock{Models: []models.Model{{
 		Name: "fake.dat", Size: int64(len(fakeModel)), SHA256: fmt.Sprintf("%x", sha256.Sum256([]byte(fakeModel))), Licence: "CC0-1.0",
 	}}}
-	return w
+	return env
 }
 
 // exitCodeCmd runs "exitcode N command...": the command must exit with N.
@@ -113,11 +123,11 @@ func exitCodeCmd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// noLitterCmd fails if a temporary file is left anywhere below a folder.
+// noLitterCmd fails if a temporary file is left anywhere below a directory.
 func noLitterCmd(ts *testscript.TestScript, _ bool, args []string) {
 	for _, dir := range args {
 		err := filepath.WalkDir(ts.MkAbs(dir), func(name string, _ os.DirEntry, err error) error {
-			if err == nil && strings.HasSuffix(name, ".tmp") && filepath.Base(name) != ".tmp" {
+			if err == nil && ((strings.HasSuffix(name, ".tmp") && filepath.Base(name) != ".tmp" || strings.HasPrefix(filepath.Base(name), atomicfile.Prefix)) || strings.HasPrefix(filepath.Base(name), atomicfile.Prefix)) {
 				return fmt.Errorf("%s was left behind", name)
 			}
 			return err
@@ -164,7 +174,11 @@ func paint(args []string) int {
 	if err != nil {
 		return fail(err)
 	}
-	if err := app.Encode(f, args[0], apptest.Paint(w, h, ps...)); err != nil {
+	encode := png.Encode // without the mark of what facerec writes
+	if ext := filepath.Ext(args[0]); ext == ".jpg" || ext == ".jpeg" {
+		encode = func(w io.Writer, img image.Image) error { return jpeg.Encode(w, img, &jpeg.Options{Quality: 92}) }
+	}
+	if err := encode(f, apptest.Paint(w, h, ps...)); err != nil {
 		return fail(err)
 	}
 	if err := f.Close(); err != nil {
@@ -173,7 +187,7 @@ func paint(args []string) int {
 	return 0
 }
 
-// corruptCmd changes one bit of every file below a folder, length and all else kept.
+// corruptCmd changes one bit of every file below a directory, length and all else kept.
 func corruptCmd(ts *testscript.TestScript, _ bool, args []string) {
 	n := 0
 	for _, dir := range args {

@@ -10,11 +10,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 )
 
 // envName is the variable that stands for a flag: FACEREC_MAX_PIXELS for --max-pixels.
@@ -28,9 +30,9 @@ var notSettings = map[string]bool{"help": true, "version": true}
 // settle gives every flag of cmd that was not typed its value from the
 // environment or else from the configuration file, and notes where from in
 // sources, by flag.
-func settle(w *world, cmd *cobra.Command) (sources map[string]string, err error) {
+func settle(env *environment, cmd *cobra.Command) (sources map[string]string, err error) {
 	sources = map[string]string{}
-	path, explicit := configPath(w, cmd)
+	path, explicit := configPath(env, cmd)
 	file, err := readConfig(path, explicit)
 	if err != nil {
 		return nil, err
@@ -43,7 +45,7 @@ func settle(w *world, cmd *cobra.Command) (sources map[string]string, err error)
 		if f.Changed || notSettings[f.Name] {
 			return
 		}
-		value, source := w.getenv(envName(f.Name)), envName(f.Name)
+		value, source := env.getenv(envName(f.Name)), envName(f.Name)
 		if value == "" {
 			var ok bool
 			if value, ok = file[f.Name]; !ok {
@@ -65,19 +67,19 @@ func settle(w *world, cmd *cobra.Command) (sources map[string]string, err error)
 }
 
 // configPath is where the configuration file is, and whether somebody said so.
-func configPath(w *world, cmd *cobra.Command) (path string, explicit bool) {
+func configPath(env *environment, cmd *cobra.Command) (path string, explicit bool) {
 	if f := cmd.Flags().Lookup("config"); f != nil && f.Changed {
 		return f.Value.String(), true
 	}
-	if v := w.getenv(envName("config")); v != "" {
+	if v := env.getenv(envName("config")); v != "" {
 		return v, true
 	}
 	if _, err := os.Stat("facerec.json"); err == nil {
 		return "facerec.json", false
 	}
-	dir := w.getenv("XDG_CONFIG_HOME")
+	dir := env.getenv("XDG_CONFIG_HOME")
 	if dir == "" {
-		home := w.getenv("HOME")
+		home := env.getenv("HOME")
 		if home == "" {
 			return "", false
 		}
@@ -86,12 +88,15 @@ func configPath(w *world, cmd *cobra.Command) (path string, explicit bool) {
 	return filepath.Join(dir, "facerec", "config.json"), false
 }
 
+// maxConfigBytes is the largest configuration file that is read.
+const maxConfigBytes = 1 << 20
+
 // readConfig reads one flat JSON object: flag names to values.
 func readConfig(path string, explicit bool) (map[string]string, error) {
 	if path == "" {
 		return nil, nil
 	}
-	data, err := os.ReadFile(path)
+	data, err := atomicfile.ReadFile(path, maxConfigBytes)
 	if err != nil {
 		if !explicit && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			return nil, nil
@@ -108,6 +113,7 @@ func readConfig(path string, explicit bool) (map[string]string, error) {
 // parseConfig reads an object whose values are strings, numbers or booleans,
 // each key once.
 func parseConfig(data []byte) (map[string]string, error) {
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf")) // the byte order mark that Notepad writes
 	d := json.NewDecoder(bytes.NewReader(data))
 	d.UseNumber()
 	line := func() int { return 1 + bytes.Count(data[:min(len(data), int(d.InputOffset()))], []byte("\n")) }
@@ -123,7 +129,7 @@ func parseConfig(data []byte) (map[string]string, error) {
 		}
 		key := t.(string) // the decoder lets nothing else stand here
 		if _, ok := out[key]; ok {
-			return nil, fmt.Errorf("line %d: %q is there twice", line(), key)
+			return nil, fmt.Errorf("line %d: %q is a duplicate", line(), key)
 		}
 		v, err := d.Token()
 		if err != nil {
@@ -145,16 +151,14 @@ func parseConfig(data []byte) (map[string]string, error) {
 	return out, nil
 }
 
-// knownKeys checks that every key is a flag of some verb.
-func knownKeys(root *cobra.Command, path string, file map[string]string) error {
-	if len(file) == 0 {
-		return nil
-	}
+// settingNames lists the flags of all verbs that can be set in a file or by the
+// environment.
+func settingNames(root *cobra.Command) []string {
 	known := map[string]bool{}
 	var visit func(*cobra.Command)
 	visit = func(c *cobra.Command) {
 		note := func(f *pflag.Flag) {
-			if !notSettings[f.Name] && f.Name != "config" {
+			if !notSettings[f.Name] {
 				known[f.Name] = true
 			}
 		}
@@ -165,29 +169,62 @@ func knownKeys(root *cobra.Command, path string, file map[string]string) error {
 		}
 	}
 	visit(root)
-	var bad []string
-	for k := range file {
-		if !known[k] {
-			bad = append(bad, k)
-		}
-	}
-	if len(bad) == 0 {
-		return nil
-	}
-	sort.Strings(bad)
-	hint := "settings are named like flags, without the dashes"
-	if name, ok := nearest(bad[0], slices.Sorted(maps.Keys(known))); ok {
-		hint = fmt.Sprintf("did you mean %q?", name)
-	}
-	return usagef("%s: %q is not a setting; %s", path, bad[0], hint)
+	return slices.Sorted(maps.Keys(known))
 }
 
-// showInForce makes the help of cmd show the values in force as the defaults,
+// knownKeys checks that every key is a flag of some verb.
+func knownKeys(root *cobra.Command, path string, file map[string]string) error {
+	if len(file) == 0 {
+		return nil
+	}
+	names := slices.DeleteFunc(settingNames(root), func(s string) bool { return s == "config" })
+	for _, key := range slices.Sorted(maps.Keys(file)) {
+		if slices.Contains(names, key) {
+			continue
+		}
+		err := usagef("%s: %q is not a setting", text.Show(path), key)
+		if name, ok := text.Nearest(key, names); ok {
+			return text.WithHint(err, "did you mean %q?", name)
+		}
+		return text.WithHint(err, "settings are named like flags, without the dashes")
+	}
+	return nil
+}
+
+// warnOfVariables warns of FACEREC_ variables that no flag reads and that look
+// like a misspelt one.
+func warnOfVariables(env *environment, root *cobra.Command) {
+	var names []string
+	for _, name := range settingNames(root) {
+		names = append(names, envName(name))
+	}
+	for _, kv := range env.environ() {
+		name, _, _ := strings.Cut(kv, "=")
+		if !strings.HasPrefix(name, "FACEREC_") || slices.Contains(names, name) {
+			continue
+		}
+		if near, ok := nearVariable(name, names); ok {
+			env.warnf("%s has no effect; did you mean %s?", text.Show(name), near)
+		}
+	}
+}
+
+// nearVariable is text.Nearest for what follows FACEREC_: that much is right.
+func nearVariable(name string, names []string) (string, bool) {
+	var short []string
+	for _, n := range names {
+		short = append(short, strings.TrimPrefix(n, "FACEREC_"))
+	}
+	near, ok := text.Nearest(strings.TrimPrefix(name, "FACEREC_"), short)
+	return "FACEREC_" + near, ok
+}
+
+// showEffective makes the help of cmd show the effective values as defaults,
 // and where they come from.
-func showInForce(w *world, cmd *cobra.Command) {
-	sources, err := settle(w, cmd)
+func showEffective(env *environment, cmd *cobra.Command) {
+	sources, err := settle(env, cmd)
 	if err != nil {
-		w.warn(err.Error())
+		env.warnf("%v", err)
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if s, ok := sources[f.Name]; ok {

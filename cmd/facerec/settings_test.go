@@ -22,7 +22,7 @@ func TestParseConfig(t *testing.T) {
 		`{"a": null}`:            `line 1: "a": expected a string`,
 		"{\"a\": 1,\n\"b\": []}": `line 2: "b": expected a string`,
 		`{"a": 1} {}`:            "something follows",
-		"{\"a\": 1,\n\"a\": 2}":  `line 2: "a" is there twice`,
+		"{\"a\": 1,\n\"a\": 2}":  `line 2: "a" is a duplicate`,
 		`{"a": 1`:                "line 1: ",
 		`{"a"}`:                  "line 1: ",
 	} {

@@ -8,7 +8,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"facerec/internal/app"
+	"facerec/internal/text"
 )
 
 // noArgs refuses any argument.
@@ -26,7 +26,7 @@ func pictures(least, most int) cobra.PositionalArgs {
 		if n >= least && (most == 0 || n <= most) {
 			return nil
 		}
-		want := app.Plural(least, "picture")
+		want := text.Count(least, "picture")
 		if most == 0 {
 			want = "at least " + want
 		}
@@ -53,7 +53,7 @@ func badValue(name string, err error) error {
 		return fmt.Errorf("%s %q: %w", name, bad.GetValue(), errors.Unwrap(bad))
 	}
 	if errors.Is(err, strconv.ErrRange) {
-		want += ", and not so large a one"
+		want += ", in range"
 	}
 	return fmt.Errorf("%s %q: expected %s", name, bad.GetValue(), want)
 }
@@ -65,32 +65,4 @@ func badFlag(_ *cobra.Command, err error) error {
 		err = badValue("--"+bad.GetFlag().Name, err)
 	}
 	return usageError{err}
-}
-
-// nearest gives the name that is spelled most like word, if one is: two letters
-// may be wrong, missing or too many. Of equals it is the first.
-func nearest(word string, names []string) (string, bool) {
-	best, found := 3, ""
-	for _, name := range names {
-		row := make([]int, len(name)+1)
-		for j := range row {
-			row[j] = j
-		}
-		for i := range len(word) {
-			diagonal := row[0]
-			row[0] = i + 1
-			for j := range len(name) {
-				change := diagonal
-				if word[i] != name[j] {
-					change++
-				}
-				diagonal = row[j+1]
-				row[j+1] = min(change, row[j]+1, row[j+1]+1)
-			}
-		}
-		if d := row[len(name)]; d < best {
-			best, found = d, name
-		}
-	}
-	return found, found != ""
 }

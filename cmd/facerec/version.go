@@ -1,7 +1,6 @@
 package main
 
 import (
-	"encoding/json"
 	"fmt"
 	"runtime"
 
@@ -11,8 +10,8 @@ import (
 // version is the release's, set with -ldflags "-X main.version=1.2.3".
 var version = "devel"
 
-func versionCommand(w *world) *cobra.Command {
-	o := &options{}
+func versionCommand(env *environment, g *globals) *cobra.Command {
+	o := &options{globals: g}
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Print the versions of facerec, dlib and Go",
@@ -22,25 +21,20 @@ func versionCommand(w *world) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			dlib := w.dlib()
+			dlib := env.dlib()
 			if format == "json" {
-				text, err := json.MarshalIndent(struct {
+				return env.printJSON(struct {
 					Schema   string `json:"schema"`
 					Version  string `json:"version"`
 					Dlib     string `json:"dlib"`
 					Go       string `json:"go"`
 					Platform string `json:"platform"`
-				}{"facerec.version/v1", version, dlib, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}, "", "  ")
-				if err != nil {
-					return err
-				}
-				_, err = fmt.Fprintf(w.stdout, "%s\n", text)
-				return err
+				}{"facerec.version/v1", version, dlib, runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH})
 			}
 			if dlib == "" {
 				dlib = "none (built without dlib)"
 			}
-			_, err = fmt.Fprintf(w.stdout, "facerec %s\ndlib    %s\ngo      %s %s/%s\n", version, dlib, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err = fmt.Fprintf(env.stdout, "facerec %s\ndlib    %s\ngo      %s %s/%s\n", version, dlib, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 			return err
 		},
 	}

@@ -7,19 +7,19 @@ import (
 	"facerec/internal/heif"
 )
 
-// theWorld is the real one, with dlib if the program was built with it.
-func theWorld() *world {
-	w := newWorld()
-	w.built = func() error {
+// hostEnvironment is the real one, with dlib if the program was built with it.
+func hostEnvironment() *environment {
+	env := newEnvironment()
+	env.built = func() error {
 		if dlib.Version() == "" {
 			return fmt.Errorf("%w; released programs have it", dlib.ErrBuiltWithout)
 		}
 		return nil
 	}
-	w.open = dlib.Open
-	w.decoder.JPEG = dlib.DecodeJPEG
-	w.decoder.HEIF = heif.Decode
-	w.dlib = dlib.Version
-	w.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
-	return w
+	env.open = dlib.Open
+	env.decoder.JPEG = dlib.DecodeJPEG
+	env.decoder.HEIF = heif.Decode
+	env.dlib = dlib.Version
+	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
+	return env
 }

@@ -1,17 +1,19 @@
 package main
 
 import (
+	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"sync"
 	"time"
 
-	"github.com/spf13/pflag"
+	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
 )
 
-// accessFlags say how registries are reached, in every verb that does.
+// accessFlags are the flags of every verb that uses a registry.
 type accessFlags struct {
 	insecure   []string
 	retries    int
@@ -26,27 +28,31 @@ type accessFlags struct {
 	blobs    *oci.Cache
 }
 
-func (f *accessFlags) add(flags *pflag.FlagSet) {
-	flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "speak plain HTTP with `HOST[:PORT]` (loopback needs no permission)")
-	flags.IntVar(&f.retries, "retries", 5, "how often a request to a registry is repeated when it was cut, refused for the moment (429, 5xx) or brought nothing new")
-	flags.DurationVar(&f.stall, "stall", 30*time.Second, "take a connection to a registry that is silent for this `TIME` for cut")
-	flags.StringVar(&f.cache, "cache", os.Getenv("RELEASER_CACHE"), "keep blobs of registries in `DIR` and look there first; auto is releaser/blobs in the user's cache folder (environment: RELEASER_CACHE)")
-	flags.BoolVar(&f.noCache, "no-cache", false, "keep no blobs, whatever RELEASER_CACHE says")
-	flags.Int64Var(&f.cacheLimit, "cache-limit", 10<<30, "when done, remove what was not used for longest until the cache has at most `BYTES` (0: no limit)")
+func (f *accessFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "allow plain HTTP to `HOST[:PORT]` (always allowed for loopback); can be repeated")
+	flags.IntVar(&f.retries, "retries", 5, "retry each failed request up to `N` times")
+	flags.DurationVar(&f.stall, "stall", 30*time.Second, "abort and retry a connection that is idle for longer than `DURATION`")
+	flags.StringVar(&f.cache, "cache", "", "cache blobs in `DIR`; auto is releaser/blobs in the user's cache directory")
+	flags.BoolVar(&f.noCache, "no-cache", false, "do not use a cache")
+	flags.Int64Var(&f.cacheLimit, "cache-limit", 10<<30, "on exit, evict the least recently used blobs above `BYTES` (0: no limit)")
 }
 
-// check is for what the flags' types let through.
+// check refuses values that the flags' types accept.
 func (f *accessFlags) check() error {
+	if f.stall == 0 && f.retries == 0 && f.cacheLimit == 0 { // a verb without these flags
+		return nil
+	}
 	if f.retries < 0 {
-		return usage("--retries %d: want 0 or more", f.retries)
+		return usage("--retries %d: expected 0 or more", f.retries)
 	}
 	if f.stall <= 0 {
-		return usage("--stall %s: want more than 0", f.stall)
+		return usage("--stall %s: expected more than 0", f.stall)
 	}
 	return nil
 }
 
-// access is how registries are reached in this run.
+// access returns how this run reaches registries.
 func (a *app) access() oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
@@ -56,8 +62,8 @@ func (a *app) access() oci.Access {
 	return oci.Access{Insecure: f.insecure, UserAgent: "releaser/" + version, Patience: f.patience, Cache: f.blobs}
 }
 
-// blobCache is nil when none is asked for: what a registry has itself is then
-// what is looked at.
+// blobCache returns nil when no cache was requested: then only what the registry
+// itself serves counts.
 func (a *app) blobCache() *oci.Cache {
 	f := &a.registries
 	dir := f.cache
@@ -67,10 +73,27 @@ func (a *app) blobCache() *oci.Cache {
 	if dir == "auto" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			a.warn("no cache: %v: going on without; --cache names a folder", err)
+			a.warn("no cache: %v; continuing without one", err)
 			return nil
 		}
 		dir = filepath.Join(user, "releaser", "blobs")
 	}
 	return oci.NewCache(dir, f.cacheLimit, time.Now(), func(line string) { a.warn("%s", line) })
+}
+
+// noNetwork is the transport of a run with --offline: it refuses every request by
+// name.
+type noNetwork struct{}
+
+func (noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
+	return nil, fmt.Errorf("--offline: not connecting to %s", r.URL.Host)
+}
+
+// accessFor is access without a network if offline is set.
+func (a *app) accessFor(offline bool) oci.Access {
+	access := a.access()
+	if offline {
+		access.Transport = noNetwork{}
+	}
+	return access
 }

@@ -19,6 +19,7 @@ import (
 	"facerec/internal/oci/build"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 func (a *app) buildVerb() *cobra.Command {
@@ -55,7 +56,7 @@ cell's platform and statically linked, unless the artifact says otherwise with
 systems in one image, are taken as they are.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if jobs < 0 {
-				return usage("--jobs %d: want a positive number, or 0 for all cores", jobs)
+				return usage("--jobs %d: expected a positive number, or 0 for all cores", jobs)
 			}
 			c, err := a.choose(f)
 			if err != nil {
@@ -130,7 +131,7 @@ func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool,
 			case failed[i] == nil:
 				a.note("build: %s is done", cell)
 			case len(c.cells) > 1:
-				fmt.Fprintf(a.errs, "releaser: %v\n", failed[i])
+				a.complain(failed[i])
 			}
 		})
 	}
@@ -166,11 +167,11 @@ const waitForPipes = 10 * time.Second
 // runBuild is the only place of the program that runs a command.
 func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, terminal *sync.Mutex) error {
 	terminal.Lock()
-	a.note("build: %s: %s", cell, oneLineOf(c.config.BuildCmd))
+	a.note("build: %s: %s", cell, text.Line(c.config.BuildCmd, 200))
 	terminal.Unlock()
 	sh := exec.CommandContext(ctx, "/bin/sh", "-c", c.config.BuildCmd)
 	sh.Dir = c.root
-	sh.Env = append(os.Environ(), buildEnvironment(c, cell)...)
+	sh.Env = append(withoutSecrets(os.Environ(), c.config.BuildEnv), buildEnvironment(c, cell)...)
 	output := newCellOutput(a.errs, terminal, cell.String(), a.quiet)
 	sh.Stdout, sh.Stderr = output.stream(), output.stream()
 	sh.WaitDelay = waitForPipes
@@ -181,7 +182,7 @@ func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, termin
 	}
 	output.finish(err != nil)
 	if err != nil {
-		return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, oneLineOf(c.config.BuildCmd))
+		return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, text.Line(c.config.BuildCmd, 200))
 	}
 	return nil
 }
@@ -198,7 +199,7 @@ func buildEnvironment(c *chosen, cell release.Cell) []string {
 	}
 }
 
-// buildAnswer is what build --json prints.
+// buildAnswer is what build --json and join --json print.
 type buildAnswer struct {
 	Schema string      `json:"schema"`
 	Layout string      `json:"layout"`
@@ -222,7 +223,12 @@ func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.
 	if err != nil {
 		return err
 	}
-	answer := buildAnswer{Schema: "releaser.build/v1", Layout: out}
+	return a.sayBuilt("releaser.build/v1", out, built)
+}
+
+// sayBuilt prints the answer of build and join.
+func (a *app) sayBuilt(schema, out string, built []build.Built) error {
+	answer := buildAnswer{Schema: schema, Layout: out}
 	for _, b := range built {
 		one := builtCell{Cell: b.Cell.String(), Tag: b.Tag, Index: b.Index, Manifest: b.Manifest}
 		for _, l := range b.Layers {

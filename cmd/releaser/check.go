@@ -16,6 +16,7 @@ import (
 	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 type checkFlags struct {
@@ -259,16 +260,6 @@ func (a *app) sayChecks(of string, checks []check.Result) {
 		if c.Status == check.Fail {
 			status = "FAIL"
 		}
-		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Rule, oneLineOf(c.Detail)), " "))
+		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Rule, text.Line(c.Detail, 0)), " "))
 	}
-}
-
-// oneLineOf keeps what an image says about itself on its line.
-func oneLineOf(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, s)
 }

@@ -1,18 +1,18 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // chosen is what --config, --version and --cells select together.
@@ -28,15 +28,18 @@ type chosen struct {
 type cellFlags struct{ version, cells string }
 
 func (f *cellFlags) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.version, "version", "", "`VERSION` of the release, with or without a leading v (default: version in config.json)")
-	cmd.Flags().StringVar(&f.cells, "cells", "all", "which `CELLS`: all, a lineage, a platform, LINEAGE/OS/ARCH[/VARIANT], joined by commas")
+	cmd.Flags().StringVar(&f.version, "version", "", "release `VERSION` (leading \"v\" optional; default: version in config.json, else the git tag of a clean tree)")
+	cmd.Flags().StringVar(&f.cells, "cells", "all", "`CELLS` to work on: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 }
+
+// maxConfig bounds config.json in bytes.
+const maxConfig = 16 << 20
 
 // load reads the configuration.
 func (a *app) load() (*chosen, error) {
-	raw, err := os.ReadFile(a.configFile)
+	raw, err := atomicfile.ReadFile(a.configFile, maxConfig)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("configuration %s is not there: run in the folder that has it, or name it with --config", a.configFile)
+		return nil, text.WithHint(usage("configuration %s not found", a.configFile), "run in the directory that has it, or name it with --config")
 	}
 	if err != nil {
 		return nil, err
@@ -61,7 +64,10 @@ func (a *app) choose(f cellFlags) (*chosen, error) {
 		}
 	}
 	if c.version == "" {
-		return nil, usage("no version: give --version, or set version in %s", a.configFile)
+		if c.version, err = gitVersion(c); err != nil {
+			return nil, err
+		}
+		a.note("version %s, from git", c.version)
 	}
 	if c.cells, err = c.config.Select(f.cells); err != nil {
 		return nil, usageError(err)
@@ -78,7 +84,7 @@ func (c *chosen) image(flag, registry string) (oci.Ref, error) {
 		host, _, ok := strings.Cut(name, "/")
 		if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
 			if registry == "" {
-				return oci.Ref{}, usage("image.repository %q names no registry: give --registry HOST[:PORT], or --image REF", name)
+				return oci.Ref{}, usage("image.repository %q does not name a registry: pass --registry HOST[:PORT], or --image REF", name)
 			}
 			name = strings.TrimSuffix(registry, "/") + "/" + name
 		}
@@ -92,10 +98,12 @@ func (c *chosen) image(flag, registry string) (oci.Ref, error) {
 
 // answer prints a JSON document to standard output.
 func (a *app) answer(document any) error {
-	enc := json.NewEncoder(a.out)
-	enc.SetIndent("", "  ")
-	enc.SetEscapeHTML(false)
-	return enc.Encode(document)
+	raw, err := text.JSON(document)
+	if err != nil {
+		return err
+	}
+	_, err = a.out.Write(raw)
+	return err
 }
 
 // say prints a line of the answer to standard output.

@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -16,6 +15,7 @@ import (
 	"facerec/internal/oci/layer"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 type cpAnswer struct {
@@ -26,6 +26,7 @@ type cpAnswer struct {
 
 func (a *app) cpVerb() *cobra.Command {
 	var platform string
+	var force bool
 	var limits limitFlags
 	cmd := &cobra.Command{
 		Use:   "cp REF:PATH DEST",
@@ -44,10 +45,11 @@ and the digest of every file is printed.`,
 			if err != nil {
 				return usageError(err)
 			}
-			return a.cp(cmd.Context(), ref, platform, args[0][i+1:], args[1], limits.limits())
+			return a.cp(cmd.Context(), ref, platform, args[0][i+1:], args[1], force, limits.limits())
 		},
 	}
-	cmd.Flags().StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	cmd.Flags().StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
+	cmd.Flags().BoolVar(&force, "force", false, "replace DEST if it is a file")
 	limits.add(cmd)
 	return cmd
 }
@@ -58,6 +60,10 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 	if err != nil {
 		return nil, err
 	}
+	p, err := release.ParsePlatform(platform)
+	if err != nil {
+		return nil, usageError(err)
+	}
 	if index.Single {
 		images, err := index.Images(ctx)
 		if err != nil {
@@ -66,19 +72,19 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		if len(images) == 0 {
 			return nil, fmt.Errorf("%s is an attestation, not an image", ref)
 		}
-		if images[0].Platform != platform {
-			a.warn("%s is one image, for %s, not for %s", ref, images[0].Platform, platform)
+		if images[0].Platform != p.String() {
+			a.warn("%s is a single image for %s, not for %s", ref, images[0].Platform, p)
 		}
 		return images[0], nil
 	}
-	p, err := release.ParsePlatform(platform)
-	if err != nil {
-		return nil, usageError(err)
+	img, err := index.Image(ctx, p)
+	if err == nil && len(img.Others) > 0 {
+		a.warn("%s has %s %d times: took the first that can be read, %s", ref, img.Platform, len(img.Others)+1, img.Digest)
 	}
-	return index.Image(ctx, p)
+	return img, err
 }
 
-func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, limits layer.Limits) error {
+func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, force bool, limits layer.Limits) error {
 	img, err := a.openImage(ctx, ref, platform)
 	if err != nil {
 		return err
@@ -92,8 +98,12 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 	if err != nil {
 		return err
 	}
+	for _, d := range flat.Devices {
+		a.warn("%s is a device or a named pipe (%s): left out", text.Show(d.Name), d.What)
+	}
+	flat.Devices = nil
 	if one != nil {
-		err = a.cpFile(*one, dest)
+		err = a.cpFile(*one, dest, force)
 		flat.Tree, _ = tarball.NewTree(nil)
 	} else {
 		err = cpTree(flat.Tree, dest)
@@ -116,13 +126,13 @@ func (a *app) cp(ctx context.Context, ref oci.Ref, platform, path, dest string, 
 	}
 	for _, e := range list {
 		if e.SHA256 != "" {
-			fmt.Fprintf(out, "%s  %s\n", e.SHA256, e.Name)
+			fmt.Fprintf(out, "%s  %s\n", e.SHA256, text.Show(e.Name))
 		}
 	}
 	return nil
 }
 
-func (a *app) cpFile(e tarball.Entry, dest string) error {
+func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 	r := io.NewSectionReader(e.Content, 0, e.Content.Size())
 	if dest == "-" {
 		_, err := io.Copy(a.out, r)
@@ -131,7 +141,11 @@ func (a *app) cpFile(e tarball.Entry, dest string) error {
 	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
 		return usage("%s is a folder: name the file to write", dest)
 	}
-	return atomicfile.Write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
+	write := atomicfile.WriteNew
+	if force {
+		write = atomicfile.Write
+	}
+	return write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
 		_, err := io.Copy(w, r)
 		return err
 	})

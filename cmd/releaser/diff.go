@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"runtime"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -81,7 +80,7 @@ Exit code 0 if both are identical, 3 if they differ.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	fl.StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
 	fl.StringVar(&path, "path", "/app", "which `FOLDER` of an image")
 	fl.StringVar(&prefix, "prefix", "", "top `DIRECTORY` to give to directories and images (default: that of the tarball on the other side)")
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")

@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"runtime"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +12,9 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // listEntry is one line of ls, and of cp's answer.
@@ -70,7 +73,7 @@ leave out: extended attributes, sparse maps.`,
 			return nil
 		},
 	}
-	cmd.Flags().StringVar(&platform, "platform", "linux/"+runtime.GOARCH, "which `PLATFORM` of an index")
+	cmd.Flags().StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
 	cmd.Flags().StringVar(&path, "path", "/", "which `FOLDER` of an image")
 	limits.add(cmd)
 	return cmd
@@ -81,9 +84,9 @@ func (e listEntry) line() string {
 	if sum == "" {
 		sum = "-"
 	}
-	s := fmt.Sprintf("%-8s %s %12d  %-64s  %s", e.Type, e.Mode, e.Size, sum, quoted(e.Name))
+	s := fmt.Sprintf("%-8s %s %12d  %-64s  %s", e.Type, e.Mode, e.Size, sum, text.Show(e.Name))
 	if e.Link != "" {
-		s += " -> " + quoted(e.Link)
+		s += " -> " + text.Show(e.Link)
 	}
 	if e.Layer != "" {
 		s += "  " + e.Layer
@@ -92,15 +95,6 @@ func (e listEntry) line() string {
 		s += "  (left out of tarballs: " + strings.Join(e.Notes, ", ") + ")"
 	}
 	return s
-}
-
-// quoted shows a name as it is where that is safe on a terminal.
-func quoted(name string) string {
-	q := fmt.Sprintf("%q", name)
-	if q[1:len(q)-1] == name {
-		return name
-	}
-	return q
 }
 
 func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platform, path string, limits layer.Limits) error {
@@ -113,11 +107,16 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 		return err
 	}
 	defer spool.Close()
-	flat, err := layer.NewUnpacker(spool, limits).Flatten(ctx, img, path)
+	file, flat, err := layer.NewUnpacker(spool, limits).File(ctx, img, path)
 	if err != nil {
 		return err
 	}
 	answer.Artefact = img.Ref.String()
+	if file != nil {
+		answer.Entries = []listEntry{listed(*file, flat)}
+		answer.Entries[0].Name = path
+		return nil
+	}
 	answer.Entries = listTree(flat)
 	return nil
 }
@@ -125,16 +124,26 @@ func (a *app) lsImage(ctx context.Context, answer *lsAnswer, ref oci.Ref, platfo
 func listTree(flat layer.Flattened) []listEntry {
 	out := []listEntry{{Name: ".", Type: tarball.Dir.String(), Mode: octal(flat.Tree.TopMode())}}
 	for _, e := range flat.Tree.Entries() {
-		l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
-		if e.Type == tarball.Regular {
-			l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
-		}
-		if o, ok := flat.Origins[e.Name]; ok {
-			l.Layer, l.Notes = o.Layer.String(), o.Notes
-		}
-		out = append(out, l)
+		out = append(out, listed(e, flat))
+	}
+	for _, d := range flat.Devices {
+		out = append(out, listEntry{Name: d.Name, Type: d.What, Mode: octal(d.Mode), Layer: d.Layer.String(), Notes: d.Notes})
+	}
+	if len(flat.Devices) > 0 {
+		slices.SortStableFunc(out[1:], func(a, b listEntry) int { return cmp.Compare(a.Name, b.Name) })
 	}
 	return out
+}
+
+func listed(e tarball.Entry, flat layer.Flattened) listEntry {
+	l := listEntry{Name: e.Name, Type: e.Type.String(), Mode: octal(e.Mode), Link: e.Link}
+	if e.Type == tarball.Regular {
+		l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
+	}
+	if o, ok := flat.Origins[e.Name]; ok {
+		l.Layer, l.Notes = o.Layer.String(), o.Notes
+	}
+	return l
 }
 
 // lsLocal lists an archive or a folder.

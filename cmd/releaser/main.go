@@ -8,12 +8,12 @@
 //
 // Each verb's --help has the rest. The exit codes are the same everywhere:
 //
-//	0    done, and everything that was asked holds
+//	0    done, and everything requested holds
 //	1    could not do it: I/O, network, build
 //	2    usage or configuration
 //	3    checked, and the bytes differ
 //	4    checked, and not trusted: signature, identity, trust root
-//	5    incomplete: nothing failed, but something that was asked could not be checked
+//	5    incomplete: nothing failed, but something requested could not be checked
 //	130  interrupted
 //
 // Where several apply, 4 wins over 3, and both win over 1 and 5. A skip is never a pass.
@@ -57,18 +57,19 @@ const (
 
 const exitCodesHelp = `
 Exit codes:
-  0    done, and everything that was asked holds
+  0    done, and everything requested holds
   1    could not do it: I/O, network, build
   2    usage or configuration
   3    checked, and the bytes differ
   4    checked, and not trusted: signature, identity, trust root
-  5    incomplete: nothing failed, but something that was asked could not be checked
+  5    incomplete: nothing failed, but something requested could not be checked
   130  interrupted
 `
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -92,12 +93,9 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return code
 	}
 	if err != nil {
-		fmt.Fprintf(errs, "releaser: %v\n", err)
-		if hint := text.Hint(err); hint != "" {
-			fmt.Fprintf(errs, "hint: %s\n", hint)
-		}
+		a.complain(err)
 		if code == exitUsage && !isProblems(err) {
-			fmt.Fprintf(errs, "releaser: see '%s --help'\n", commandPath(root, args))
+			fmt.Fprintf(errs, "hint: see '%s --help'\n", commandPath(root, args))
 		}
 	}
 	return code
@@ -194,13 +192,18 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return a.registries.check() }
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if err := applyEnvironment(cmd); err != nil {
+			return err
+		}
+		a.warnOfTypos(os.Environ())
+		return a.registries.check()
+	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "config.json", "configuration `FILE`")
-	flags.BoolVar(&a.json, "json", false, "answer with one JSON document")
-	flags.BoolVarP(&a.quiet, "quiet", "q", false, "no progress on standard error")
-	a.registries.add(flags)
+	flags.BoolVar(&a.json, "json", false, "print one JSON document")
+	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not print progress")
 	root.AddCommand(a.verbs()...)
 	wrapArgs(root)
 	tellExitCodes(root)
@@ -231,11 +234,19 @@ func wrapArgs(c *cobra.Command) {
 	c.Args = func(cmd *cobra.Command, args []string) error {
 		if err := check(cmd, args); err != nil {
 			if cmd.HasParent() { // the root's own error names the verb that it does not know
-				return usage("%w: want '%s'", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
+				return usage("%w: expected '%s'", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
 			}
 			return usageError(err)
 		}
 		return nil
+	}
+}
+
+// complain prints an error and, on a line of its own, what to do about it.
+func (a *app) complain(err error) {
+	fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	if hint := text.Hint(err); hint != "" {
+		fmt.Fprintf(a.errs, "hint: %s\n", text.Line(hint, 0))
 	}
 }
 

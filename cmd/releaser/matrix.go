@@ -1,9 +1,17 @@
 package main
 
-import "github.com/spf13/cobra"
+import (
+	"os"
 
-// matrixAnswer has the shape that a CI's "strategy.matrix" takes.
+	"github.com/spf13/cobra"
+
+	"facerec/internal/text"
+)
+
+// matrixAnswer is what matrix prints. Without its schema it is the "matrix" of a
+// job's strategy in GitHub Actions.
 type matrixAnswer struct {
+	Schema  string       `json:"schema,omitempty"`
 	Include []matrixCell `json:"include"`
 }
 
@@ -20,9 +28,17 @@ type matrixCell struct {
 
 func (a *app) matrixVerb() *cobra.Command {
 	var f cellFlags
+	var github, line bool
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Print the cells as JSON for a CI matrix",
+		Long: `Print the chosen cells as one JSON document. A cell is one lineage on one
+platform: one image, one tarball.
+
+With --github, write matrix={"include":[…]} in one line to the file that
+GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
+
+  matrix: ${{ fromJSON(needs.cells.outputs.matrix) }}`,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.load()
 			if err != nil {
@@ -38,7 +54,7 @@ func (a *app) matrixVerb() *cobra.Command {
 					return err
 				}
 			}
-			answer := matrixAnswer{Include: []matrixCell{}}
+			answer := matrixAnswer{Schema: "releaser.matrix/v1", Include: []matrixCell{}}
 			for _, cell := range cells {
 				m := matrixCell{
 					Cell: cell.String(), Lineage: cell.Lineage.Name, Suffix: cell.Lineage.Suffix,
@@ -49,9 +65,44 @@ func (a *app) matrixVerb() *cobra.Command {
 				}
 				answer.Include = append(answer.Include, m)
 			}
+			switch {
+			case github:
+				answer.Schema = ""
+				return writeGitHubOutput("matrix", answer)
+			case line:
+				raw, err := text.JSONLine(answer)
+				if err == nil {
+					_, err = a.out.Write(raw)
+				}
+				return err
+			}
 			return a.answer(answer)
 		},
 	}
 	f.add(cmd)
+	cmd.Flags().BoolVar(&github, "github", false, "write matrix=… to the file that GITHUB_OUTPUT names")
+	cmd.Flags().BoolVar(&line, "oneline", false, "print the document on one line")
+	cmd.MarkFlagsMutuallyExclusive("github", "oneline")
 	return cmd
+}
+
+// writeGitHubOutput sets an output of a step of GitHub Actions.
+func writeGitHubOutput(name string, value any) error {
+	path := os.Getenv("GITHUB_OUTPUT")
+	if path == "" {
+		return usage("GITHUB_OUTPUT is not set: --github is for a job of GitHub Actions")
+	}
+	raw, err := text.JSONLine(value)
+	if err != nil {
+		return err
+	}
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(name + "=" + string(raw))
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	return err
 }

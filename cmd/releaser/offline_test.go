@@ -23,7 +23,7 @@ func TestOfflineRefusesToDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(true)); err == nil || !strings.Contains(err.Error(), "--offline: refusing to reach "+host) {
+	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(true)); err == nil || !strings.Contains(err.Error(), "--offline: not connecting to "+host) {
 		t.Errorf("got %v", err)
 	}
 	if asked != 0 {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -50,7 +49,7 @@ the lineage's suffix.`,
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&image, "image", "", "take images from `REF`: REGISTRY/NAME or oci-layout:DIR")
-	cmd.Flags().StringVar(&registry, "registry", os.Getenv("RELEASER_REGISTRY"), "`HOST[:PORT]` of image.repository (environment: RELEASER_REGISTRY)")
+	cmd.Flags().StringVar(&registry, "registry", "", "`HOST[:PORT]` of image.repository")
 	cmd.Flags().StringVar(&out, "out", "dist", "`DIR` to write; an older release there is replaced")
 	cmd.Flags().IntVar(&jobs, "jobs", 0, "how many cores to use (default: all)")
 	limits.add(cmd)

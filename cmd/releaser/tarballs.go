@@ -16,8 +16,8 @@ import (
 
 // verifyTarballs holds tarballs that no release is around to images.
 func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Input, f verifyFlags) (verify.Report, error) {
-	if len(in.Cells) > 0 {
-		return verify.Report{}, usage("--cells goes with the folder of a release: only its release.json knows cells")
+	if f.cells != "" && f.cells != "all" {
+		return verify.Report{}, usage("--cells needs the directory of a release: a single tarball has no cells")
 	}
 	names, err := a.assetNames(f.image)
 	if err != nil {
@@ -63,7 +63,7 @@ func looseImage(c *chosen, flag string) (oci.Ref, error) {
 		if c == nil {
 			return oci.Ref{}, usage("a tarball without checksums.txt beside it needs --image REF to compare with")
 		}
-		return c.image("", os.Getenv("RELEASER_REGISTRY"))
+		return c.image("", os.Getenv(variable("registry")))
 	}
 	ref, err := oci.ParseRef(flag)
 	if err != nil {

@@ -5,8 +5,9 @@ import "github.com/spf13/cobra"
 // verbs in the order of a release.
 func (a *app) verbs() []*cobra.Command {
 	cobra.EnableCommandSorting = false
-	return []*cobra.Command{
+	verbs := []*cobra.Command{
 		a.buildVerb(),
+		a.joinVerb(),
 		a.pushVerb(),
 		a.pullVerb(),
 		a.checkVerb(),
@@ -27,4 +28,16 @@ func (a *app) verbs() []*cobra.Command {
 		a.versionVerb(),
 		a.manVerb(),
 	}
+	for _, v := range verbs {
+		if usesNetwork[v.Name()] {
+			a.registries.add(v)
+		}
+	}
+	return verbs
+}
+
+// usesNetwork lists the verbs that reach registries or release pages.
+var usesNetwork = map[string]bool{
+	"join": true, "push": true, "pull": true, "check": true, "pack": true, "sign": true, "verify": true, "verify-image": true,
+	"diff": true, "ls": true, "cp": true, "publish": true, "fetch": true, "release": true, "discover": true,
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -106,7 +107,7 @@ says so.`,
 	fl.StringVar(&f.project, "project", "", "require a release of this `PROJECT` (default: project_name in config.json)")
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	fl.BoolVar(&f.signatures, "image-signatures", false, "ask for a signature beside each image too")
-	fl.StringVar(&f.cells, "cells", "all", "which `CELLS`: all, or LINEAGE/OS/ARCH[/VARIANT], joined by commas")
+	fl.StringVar(&f.cells, "cells", "all", "`CELLS` to verify: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 	fl.StringVar(&f.platform, "platform", "", "which `PLATFORM` a tarball without release.json is for (default: by its name)")
 	fl.StringVar(&f.path, "path", "", "which `FOLDER` of the image a tarball without release.json holds (default: extract.path of config.json, or /app)")
 	fl.BoolVar(&f.offline, "offline", false, "touch no network")
@@ -131,9 +132,6 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
 	if in.Expect, err = f.expectation(); err != nil {
 		return err
-	}
-	if f.cells != "" && f.cells != "all" {
-		in.Cells = strings.Split(f.cells, ",")
 	}
 	p := a.progress("verify")
 	defer p.close()
@@ -172,6 +170,43 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	return a.deliver(verify.Join(names, reports), f.report)
 }
 
+// maxUnsignedRecord bounds, in bytes, the release.json that --cells is compared
+// with before anybody has signed for it.
+const maxUnsignedRecord = 64 << 20
+
+// verifiedCells returns the names of the cells that --cells means, nil for all of
+// them: those of release.json, or of config.json where release.json cannot be read.
+func verifiedCells(c *chosen, dist, patterns string) ([]string, error) {
+	if patterns == "" || patterns == "all" {
+		return nil, nil
+	}
+	var all []release.Cell
+	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), maxUnsignedRecord)
+	if err == nil {
+		if record, err := release.ParseRecord(raw); err == nil {
+			for _, rc := range record.Cells {
+				all = append(all, release.Cell{Lineage: release.Lineage{Name: rc.Lineage}, Platform: rc.Platform})
+			}
+		}
+	}
+	switch {
+	case all != nil:
+	case c != nil:
+		all = c.config.Cells()
+	default: // verify says what is wrong with release.json
+		return strings.Split(patterns, ","), nil
+	}
+	cells, err := release.SelectCells(all, patterns)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	names := make([]string, len(cells))
+	for i, cell := range cells {
+		names[i] = cell.String()
+	}
+	return names, nil
+}
+
 func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f verifyFlags) (verify.Report, error) {
 	if t.loose != nil {
 		return a.verifyTarballs(ctx, t.loose, in, f)
@@ -179,6 +214,9 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	var fallback []verify.CertificateIdentity
 	c, err := a.callersConfig(t.dist)
 	if err != nil {
+		return verify.Report{}, err
+	}
+	if in.Cells, err = verifiedCells(c, t.dist, f.cells); err != nil {
 		return verify.Report{}, err
 	}
 	if c != nil {

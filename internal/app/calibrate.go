@@ -13,6 +13,8 @@ import (
 	"golang.org/x/image/font"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
+
+	"facerec/internal/text"
 )
 
 // CalibrateSchema is the schema of Calibration.WriteJSON.
@@ -167,7 +169,7 @@ func (c *Calibration) advice() string {
 // WriteText writes the calibration for people.
 func (c *Calibration) WriteText(w io.Writer) error {
 	p := &printer{w: w}
-	p.f("%s with %s\n", people(c.People), Plural(c.Photos, "photo"))
+	p.f("%s with %s\n", people(c.People), text.Count(c.Photos, "photo"))
 	p.f("same person:      %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Same.Pairs, c.Same.Min, c.Same.Max, c.Same.Mean)
 	p.f("different people: %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Different.Pairs, c.Different.Min, c.Different.Max, c.Different.Mean)
 	p.f("\nthreshold  squared  own photo not recognised      stranger let in\n")
@@ -287,7 +289,7 @@ func (p *Pen) Plot(c *Calibration) (*image.RGBA, error) {
 	}
 	x := left + int(c.Suggested.Threshold/reach*(right-left))
 	fill(image.Rect(x, top-4, x+2, bottom), darkColor)
-	write(left, titleY, darkColor, fmt.Sprintf("Distances of %s with %s; suggested threshold %.3f", people(c.People), Plural(c.Photos, "photo"), c.Suggested.Threshold))
+	write(left, titleY, darkColor, fmt.Sprintf("Distances of %s with %s; suggested threshold %.3f", people(c.People), text.Count(c.Photos, "photo"), c.Suggested.Threshold))
 	write(left, legend, knownColor, fmt.Sprintf("same person (%d)", c.Same.Pairs))
 	write(left+170, legend, unknownColor, fmt.Sprintf("different people (%d)", c.Different.Pairs))
 	return out, nil

@@ -118,9 +118,6 @@ func NewGallery(samples []Sample) *Gallery {
 // Persons lists who is enrolled, by name.
 func (g *Gallery) Persons() []Person { return append([]Person(nil), g.persons...) }
 
-// Samples lists the enrolled faces, by person and photo.
-func (g *Gallery) Samples() []Sample { return append([]Sample(nil), g.samples...) }
-
 // Candidate is a person with the photo that speaks for them.
 type Candidate struct {
 	Person   string

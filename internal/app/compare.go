@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+
+	"facerec/internal/text"
 )
 
 // Pair is two faces of two pictures, by index, and how far apart they are.
@@ -44,7 +46,7 @@ func (c *Comparison) Same() bool {
 // WriteText writes the comparison for people.
 func (c *Comparison) WriteText(w io.Writer) error {
 	for _, r := range []*Result{&c.A, &c.B} {
-		if _, err := fmt.Fprintf(w, "%s: %s\n", Printable(r.Name), Plural(len(r.Faces), "face")); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s\n", text.Show(r.Name), text.Count(len(r.Faces), "face")); err != nil {
 			return err
 		}
 	}
@@ -86,10 +88,10 @@ func (c *Comparison) WriteJSON(w io.Writer) error {
 }
 
 func writeJSON(w io.Writer, v any) error {
-	text, err := marshal(v, "")
+	doc, err := marshal(v, "")
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(w, "%s\n", text)
+	_, err = fmt.Fprintf(w, "%s\n", doc)
 	return err
 }

@@ -10,9 +10,9 @@ import (
 	"math"
 	"slices"
 	"sort"
-	"strings"
 
 	"facerec/internal/app/picture"
+	"facerec/internal/text"
 )
 
 // Sizing says at which size a picture is searched for faces. What is found is
@@ -183,7 +183,7 @@ func detect(ctx context.Context, e Engine, p Picture) ([]Detection, error) {
 	}
 	found, err := e.Faces(ctx, p)
 	if err != nil {
-		return nil, inOneLine(err)
+		return nil, text.Error(err, 0)
 	}
 	found = append([]Detection(nil), found...)
 	if err := numbers(found); err != nil {
@@ -217,24 +217,6 @@ func enlarge(img image.Image) image.Image {
 	draw.Draw(out, out.Rect, image.NewUniform(color.Gray{0x80}), image.Point{}, draw.Src)
 	draw.Draw(out, b.Sub(b.Min), img, b.Min, draw.Src)
 	return out
-}
-
-// lineError is an error whose text was brought into one line.
-type lineError struct {
-	error
-	text string
-}
-
-func (e lineError) Error() string { return e.text }
-func (e lineError) Unwrap() error { return e.error }
-
-// inOneLine folds the paragraphs that dlib's assertions write.
-func inOneLine(err error) error {
-	text := strings.Join(strings.Fields(err.Error()), " ")
-	if text == err.Error() {
-		return err
-	}
-	return lineError{err, text}
 }
 
 // scaleBack turns a detection in a picture of sw by sh into one in w by h.

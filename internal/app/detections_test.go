@@ -6,6 +6,8 @@ import (
 	"math"
 	"reflect"
 	"testing"
+
+	"facerec/internal/text"
 )
 
 func someDetections() []Detection {
@@ -60,8 +62,8 @@ func TestPrintable(t *testing.T) {
 		"John_Salley": "John_Salley", "Jürgen Ø": "Jürgen Ø", "李": "李", "": `""`,
 		"a\nb": `"a\nb"`, "\x1b[31m": `"\x1b[31m"`, "a\xff": `"a\xff"`, "a\u202eb": `"a\u202eb"`,
 	} {
-		if got := Printable(in); got != want {
-			t.Errorf("Printable(%q) = %s, want %s", in, got, want)
+		if got := text.Show(in); got != want {
+			t.Errorf("text.Show(%q) = %s, want %s", in, got, want)
 		}
 	}
 }

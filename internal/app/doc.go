@@ -1,4 +1,4 @@
-// Package app is the recogniser: it enrols people from a folder of photos,
+// Package app is the recogniser: it enrols people from a directory of photos,
 // finds and names the faces of a picture, draws what it found and reports it.
 //
 // It knows no detector and no network: what finds and describes faces is an

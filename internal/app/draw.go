@@ -1,6 +1,7 @@
 package app
 
 import (
+	"bytes"
 	"fmt"
 	"image"
 	"image/color"
@@ -15,6 +16,8 @@ import (
 	"golang.org/x/image/font/gofont/goregular"
 	"golang.org/x/image/font/opentype"
 	"golang.org/x/image/math/fixed"
+
+	"facerec/internal/text"
 )
 
 // Colours of boxes and labels. They differ in hue and in lightness, so that
@@ -50,10 +53,10 @@ func NewPen(ttf []byte) (*Pen, error) {
 	return &Pen{font: f}, nil
 }
 
-// Lacks says whether the font has no picture of some letter of text: a box
+// Lacks says whether the font has no picture of some letter of label: a box
 // would be drawn in its place.
-func (p *Pen) Lacks(text string) bool {
-	for _, r := range text {
+func (p *Pen) Lacks(label string) bool {
+	for _, r := range label {
 		if i, err := p.font.GlyphIndex(nil, r); err != nil || i == 0 {
 			return true
 		}
@@ -65,9 +68,9 @@ func (p *Pen) Lacks(text string) bool {
 func LabelOf(m Match) string {
 	switch m.Verdict {
 	case Known:
-		return fmt.Sprintf("%s %.2f", Printable(m.Best.Person), m.Best.Distance)
+		return fmt.Sprintf("%s %.2f", text.Show(m.Best.Person), m.Best.Distance)
 	case Ambiguous:
-		return fmt.Sprintf("%s or %s? %.2f", Printable(m.Best.Person), Printable(m.RunnerUp.Person), m.Best.Distance)
+		return fmt.Sprintf("%s or %s? %.2f", text.Show(m.Best.Person), text.Show(m.RunnerUp.Person), m.Best.Distance)
 	}
 	return "unknown"
 }
@@ -128,16 +131,16 @@ const (
 
 // label writes text on a plate near box, where it covers no plate in taken if
 // that can be had, and returns the plate.
-func (p *Pen) label(dst *image.RGBA, box image.Rectangle, text string, bg color.RGBA, line int, taken []image.Rectangle) (image.Rectangle, error) {
+func (p *Pen) label(dst *image.RGBA, box image.Rectangle, label string, bg color.RGBA, line int, taken []image.Rectangle) (image.Rectangle, error) {
 	w, h := dst.Rect.Dx(), dst.Rect.Dy()
 	size := min(maxLetter, max(minLetter, box.Dx()/9, min(w, h)/60))
-	face, width, err := p.fit(text, size, w-4*line)
+	face, width, err := p.fit(label, size, w-4*line)
 	if err != nil {
 		return image.Rectangle{}, err
 	}
 	defer face.Close()
 	if width > w-4*line {
-		text, width = shorten(face, text, w-4*line)
+		label, width = shorten(face, label, w-4*line)
 	}
 	m := face.Metrics()
 	pad := max(2, m.Height.Ceil()/6)
@@ -151,18 +154,18 @@ func (p *Pen) label(dst *image.RGBA, box image.Rectangle, text string, bg color.
 		fg = darkColor
 	}
 	d := font.Drawer{Dst: dst, Src: image.NewUniform(fg), Face: face, Dot: fixed.P(place.Min.X+pad, place.Min.Y+pad/2+m.Ascent.Ceil())}
-	d.DrawString(text)
+	d.DrawString(label)
 	return place, nil
 }
 
-// fit returns the font at size, or smaller until text is at most limit wide.
-func (p *Pen) fit(text string, size, limit int) (font.Face, int, error) {
+// fit returns the font at size, or smaller until label is at most limit wide.
+func (p *Pen) fit(label string, size, limit int) (font.Face, int, error) {
 	for {
 		face, err := opentype.NewFace(p.font, &opentype.FaceOptions{Size: float64(size), DPI: 72, Hinting: font.HintingFull})
 		if err != nil {
 			return nil, 0, fmt.Errorf("font: %w", err)
 		}
-		width := font.MeasureString(face, text).Ceil()
+		width := font.MeasureString(face, label).Ceil()
 		if width <= limit || size <= minLetter {
 			return face, width, nil
 		}
@@ -174,8 +177,8 @@ func (p *Pen) fit(text string, size, limit int) (font.Face, int, error) {
 }
 
 // shorten cuts text until it is at most limit wide, with an ellipsis.
-func shorten(face font.Face, text string, limit int) (string, int) {
-	runes := []rune(text)
+func shorten(face font.Face, label string, limit int) (string, int) {
+	runes := []rune(label)
 	for n := len(runes) - 1; n > 0; n-- {
 		s := string(runes[:n]) + "…"
 		if w := font.MeasureString(face, s).Ceil(); w <= limit {
@@ -240,16 +243,24 @@ func PictureFile(name string) error {
 	case ".jpg", ".jpeg", ".png":
 		return nil
 	}
-	return fmt.Errorf("%s: cannot tell the kind of picture to write: expected a name that ends in .jpg, .jpeg or .png", Printable(name))
+	return fmt.Errorf("%s: cannot tell the kind of picture to write: expected a name that ends in .jpg, .jpeg or .png", text.Show(name))
 }
 
-// Encode writes img as the name's ending asks: JPEG at quality 92, or PNG.
+// Encode writes img as the name's ending asks: JPEG at quality 92, or PNG, with
+// facerec's mark.
 func Encode(w io.Writer, name string, img image.Image) error {
 	if err := PictureFile(name); err != nil {
 		return err
 	}
+	var b bytes.Buffer
+	var err error
 	if strings.EqualFold(path.Ext(name), ".png") {
-		return png.Encode(w, img)
+		err = png.Encode(&b, img)
+	} else {
+		err = jpeg.Encode(&b, img, &jpeg.Options{Quality: 92})
 	}
-	return jpeg.Encode(w, img, &jpeg.Options{Quality: 92})
+	if err == nil {
+		_, err = w.Write(mark(b.Bytes()))
+	}
+	return err
 }

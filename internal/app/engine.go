@@ -58,7 +58,7 @@ type Detection struct {
 
 // EngineOptions is what an Engine needs to be opened.
 type EngineOptions struct {
-	// ModelsDir is the folder that holds the .dat files.
+	// ModelsDir is the directory that holds the .dat files.
 	ModelsDir string
 	Detector  Detector
 }

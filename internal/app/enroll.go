@@ -28,7 +28,7 @@ type Enroller struct {
 	Decoder picture.Decoder
 	Sizing  Sizing
 	// TakeLargest enrols the largest of several faces in a photo if its sides
-	// are at least 1.5 times those of every other; else such a photo is passed over.
+	// are at least 1.5 times those of every other; else such a photo is skipped.
 	TakeLargest bool
 	// Threshold is the distance by which outliers and suspects are judged; 0
 	// means DefaultThreshold.
@@ -51,19 +51,19 @@ const (
 	Used Outcome = iota
 	// UsedLargest: several faces, the largest enrolled.
 	UsedLargest
-	// NoFace: passed over, nobody found.
+	// NoFace: skipped, nobody found.
 	NoFace
-	// SeveralFaces: passed over, it is not clear who is meant.
+	// SeveralFaces: skipped, it is not clear who is meant.
 	SeveralFaces
-	// Broken: passed over, could not be read as a picture.
+	// Broken: skipped, could not be read as a picture.
 	Broken
-	// NotAPicture: passed over, a file of another kind.
+	// NotAPicture: skipped, a file of another kind.
 	NotAPicture
-	// Stray: passed over, it lies where no photo belongs.
+	// Stray: skipped, it lies where no photo belongs.
 	Stray
-	// Duplicate: passed over, the same bytes as another photo of this person.
+	// Duplicate: skipped, the same bytes as another photo of this person.
 	Duplicate
-	// Unsupported: passed over, a kind of picture that is not read.
+	// Unsupported: skipped, a kind of picture that is not read.
 	Unsupported
 )
 
@@ -108,17 +108,17 @@ type Enrolment struct {
 	Without []string
 }
 
-// Warnings lists, one line each, all that was passed over. They begin with the
+// Warnings lists, one line each, all that was skipped. They begin with the
 // path below persons/; strict callers take any of them for an error.
 func (e *Enrolment) Warnings() []string {
 	var out []string
 	for _, p := range e.Photos {
 		if p.Outcome != Used {
-			out = append(out, Printable(p.Path)+": "+p.Reason)
+			out = append(out, text.Show(p.Path)+": "+p.Reason)
 		}
 	}
 	for _, name := range e.Without {
-		out = append(out, Printable(name)+": none of the photos could be used, so this person will not be recognised; add a photo that shows one face, from the front")
+		out = append(out, text.Show(name)+": none of the photos could be used, so this person will not be recognised; add a photo that shows one face, from the front")
 	}
 	return out
 }
@@ -162,7 +162,7 @@ func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
 	}
 	if len(people) == 0 {
 		res.Gallery = NewGallery(nil)
-		return res, fmt.Errorf("%w: no folder of a person; make a folder NAME with one or more photos for everybody to be recognised", ErrNobody)
+		return res, fmt.Errorf("%w: no directory of a person; make a directory NAME with one or more photos for everybody to be recognised", ErrNobody)
 	}
 	todo := res.Photos
 	done := 0
@@ -203,18 +203,18 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 		}
 		info, err := fs.Stat(fsys, name) // a link counts as what it leads to
 		if err != nil {
-			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: " + reason(err)})
+			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: " + reason(err)})
 			continue
 		}
 		if !info.IsDir() {
 			if !ignoredOnTop(name) {
-				res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: it lies beside the people's folders; move it into the folder of the person it shows"})
+				res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: it is next to the directories of people; move it into the directory of the person it shows"})
 			}
 			continue
 		}
 		files, err := fs.ReadDir(fsys, name)
 		if err != nil {
-			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "passed over: " + reason(err)})
+			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: " + reason(err)})
 			continue
 		}
 		people = append(people, name)
@@ -226,11 +226,11 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 			fi, err := fs.Stat(fsys, p.Path)
 			switch {
 			case err != nil:
-				p.Outcome, p.Reason = Stray, "passed over: "+reason(err)
+				p.Outcome, p.Reason = Stray, "skipped: "+reason(err)
 			case fi.IsDir():
-				p.Outcome, p.Reason = Stray, "passed over: a folder inside a person's folder; move its photos up"
+				p.Outcome, p.Reason = Stray, "skipped: a directory inside a person's directory; move its photos up"
 			case !fi.Mode().IsRegular():
-				p.Outcome, p.Reason = Stray, "passed over: not a regular file"
+				p.Outcome, p.Reason = Stray, "skipped: not a regular file"
 			}
 			res.Photos = append(res.Photos, p)
 		}
@@ -286,14 +286,14 @@ func (p *Photo) fail(err error) {
 	case errors.As(err, &unsupported):
 		p.Outcome = Unsupported
 	}
-	p.Reason = "passed over: " + reason(err)
+	p.Reason = "skipped: " + reason(err)
 }
 
 // decide chooses the face that stands for the person.
 func (p *Photo) decide(takeLargest bool) {
 	switch n := len(p.Faces); n {
 	case 0:
-		p.Outcome, p.Reason = NoFace, "passed over: no face found; take a photo from the front with a face at least 80 pixels high, or try --upsample 1"
+		p.Outcome, p.Reason = NoFace, "skipped: no face found; take a photo from the front with a face at least 80 pixels high, or try --upsample 1"
 	case 1:
 		p.Outcome, p.Taken = Used, 0
 	default:
@@ -304,10 +304,10 @@ func (p *Photo) decide(takeLargest bool) {
 			p.Reason = fmt.Sprintf("%d faces, took the largest (%s)", n, boxText(p.Faces[i]))
 		case clear:
 			p.Outcome = SeveralFaces
-			p.Reason = fmt.Sprintf("passed over: %d faces, and one photo is to show one person; crop it, or say --take-largest (%s)", n, boxText(p.Faces[i]))
+			p.Reason = fmt.Sprintf("skipped: %d faces, and one photo is to show one person; crop it, or say --take-largest (%s)", n, boxText(p.Faces[i]))
 		default:
 			p.Outcome = SeveralFaces
-			p.Reason = fmt.Sprintf("passed over: %d faces, and one photo is to show one person; crop it to the one who is meant", n)
+			p.Reason = fmt.Sprintf("skipped: %d faces, and one photo is to show one person; crop it to the one who is meant", n)
 		}
 	}
 }
@@ -339,7 +339,7 @@ func (en Enroller) key(sum [sha256.Size]byte) [sha256.Size]byte {
 	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v2\n%x\n%q\n%d\n%v\n%d\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.Enlarge, en.Sizing.MinSize, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
 }
 
-// markDuplicates passes over photos of a person whose bytes came before, by path.
+// markDuplicates skips photos of a person whose bytes came before, by path.
 func markDuplicates(photos []Photo, sums [][sha256.Size]byte) {
 	type one struct {
 		person string
@@ -353,7 +353,7 @@ func markDuplicates(photos []Photo, sums [][sha256.Size]byte) {
 		k := one{photos[i].Person, sums[i]}
 		if at, ok := first[k]; ok {
 			photos[i].Outcome, photos[i].Taken = Duplicate, -1
-			photos[i].Reason = "passed over: the same bytes as " + Printable(at)
+			photos[i].Reason = "skipped: the same bytes as " + text.Show(at)
 			continue
 		}
 		first[k] = photos[i].Path
@@ -411,17 +411,17 @@ func doubts(samples []Sample, threshold float64) []Doubt {
 			}
 		}
 		if twin >= 0 {
-			text := fmt.Sprintf("looks like the same shot as %s (distance %.3f)", Printable(samples[twin].Photo), Distance(&s.Descriptor, &samples[twin].Descriptor))
+			note := fmt.Sprintf("looks like the same shot as %s (distance %.3f)", text.Show(samples[twin].Photo), Distance(&s.Descriptor, &samples[twin].Descriptor))
 			if samples[twin].Person != s.Person {
-				text += ", which is enrolled as somebody else"
+				note += ", which is enrolled as somebody else"
 			}
-			out = append(out, Doubt{s.Photo, "duplicate", text})
+			out = append(out, Doubt{s.Photo, "duplicate", note})
 		}
 		if own >= 0 && ownDist >= threshold {
-			out = append(out, Doubt{s.Photo, "outlier", fmt.Sprintf("unlike every other photo of %s: the nearest, %s, is %.3f away, the threshold is %.3f", Printable(s.Person), Printable(samples[own].Photo), ownDist, threshold)})
+			out = append(out, Doubt{s.Photo, "outlier", fmt.Sprintf("unlike every other photo of %s: the nearest, %s, is %.3f away, the threshold is %.3f", text.Show(s.Person), text.Show(samples[own].Photo), ownDist, threshold)})
 		}
 		if other >= 0 && otherDist < threshold && (own < 0 || ownDist >= threshold) {
-			out = append(out, Doubt{s.Photo, "suspect", fmt.Sprintf("like %s (%.3f away) and unlike every other photo of %s: perhaps it shows %s", Printable(samples[other].Photo), otherDist, Printable(s.Person), Printable(samples[other].Person))})
+			out = append(out, Doubt{s.Photo, "suspect", fmt.Sprintf("like %s (%.3f away) and unlike every other photo of %s: perhaps it shows %s", text.Show(samples[other].Photo), otherDist, text.Show(s.Person), text.Show(samples[other].Person))})
 		}
 	}
 	sort.SliceStable(out, func(i, j int) bool {

@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+
+	"facerec/internal/text"
 )
 
 // WriteText writes the enrolment report for people: every person, every photo.
@@ -10,12 +12,12 @@ func (e *Enrolment) WriteText(w io.Writer) error {
 	used, last := 0, ""
 	for _, p := range e.Photos {
 		if p.Person != last && p.Person != "" {
-			if _, err := fmt.Fprintf(w, "%s\n", Printable(p.Person)); err != nil {
+			if _, err := fmt.Fprintf(w, "%s\n", text.Show(p.Person)); err != nil {
 				return err
 			}
 			last = p.Person
 		}
-		line := fmt.Sprintf("  %-14s %s", p.Outcome, Printable(p.Path))
+		line := fmt.Sprintf("  %-14s %s", p.Outcome, text.Show(p.Path))
 		switch {
 		case p.Outcome == Used:
 			line += fmt.Sprintf("  face %s", boxText(p.Faces[p.Taken]))
@@ -30,16 +32,16 @@ func (e *Enrolment) WriteText(w io.Writer) error {
 		}
 	}
 	for _, d := range e.Doubts {
-		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", Printable(d.Path), d.Kind, d.Text); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: %s: %s\n", text.Show(d.Path), d.Kind, d.Text); err != nil {
 			return err
 		}
 	}
 	for _, name := range e.Without {
-		if _, err := fmt.Fprintf(w, "%s: no usable photo\n", Printable(name)); err != nil {
+		if _, err := fmt.Fprintf(w, "%s: no usable photo\n", text.Show(name)); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "%s enrolled with %s; %d passed over, %s\n", people(len(e.Gallery.persons)), Plural(used, "photo"), len(e.Photos)-used, Plural(len(e.Doubts), "doubt"))
+	_, err := fmt.Fprintf(w, "%s enrolled with %s; %d skipped, %s\n", people(len(e.Gallery.persons)), text.Count(used, "photo"), len(e.Photos)-used, text.Count(len(e.Doubts), "doubt"))
 	return err
 }
 

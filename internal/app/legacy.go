@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+
+	"facerec/internal/text"
 )
 
 // WriteFound writes a result the way that scripts have long read it:
@@ -22,7 +24,7 @@ func WriteFound(w io.Writer, r *Result) error {
 	for i := range r.Faces {
 		name := "unknown"
 		if m := r.Faces[i].Match; m.Verdict == Known {
-			name = Printable(m.Best.Person)
+			name = text.Show(m.Best.Person)
 		}
 		if _, err := fmt.Fprintf(w, "Person: %s\n", name); err != nil {
 			return err

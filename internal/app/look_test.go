@@ -159,7 +159,7 @@ func TestSummaryNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := rep.End(s); err != nil || b.String() != "4 pictures, 0 faces; 4 could not be looked at (not read: 1 JPEG XL, 1 RAW, 1 video)\n" {
+	if err := rep.End(s); err != nil || b.String() != "4 pictures, 0 faces; 4 could not be read (not read: 1 JPEG XL, 1 RAW, 1 video)\n" {
 		t.Errorf("%q, %v", b.String(), err)
 	}
 }

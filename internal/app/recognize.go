@@ -2,10 +2,12 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"image"
 	"slices"
 
 	"facerec/internal/app/picture"
+	"facerec/internal/text"
 )
 
 // Recognizer names the faces of pictures. It is safe for use by several
@@ -38,7 +40,7 @@ type Result struct {
 	// Notes say what is odd about the picture, or what was done about its size,
 	// one line each.
 	Notes []string
-	// Err says why the picture could not be looked at; then the rest is empty.
+	// Err says why the picture could not be read; then the rest is empty.
 	Err error
 	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
 	// It may be smaller than Size: see Drawn.
@@ -97,5 +99,29 @@ func (r *Recognizer) name(res *Result, found []Detection) {
 	res.Faces = make([]Face, 0, len(found))
 	for _, d := range found {
 		res.Faces = append(res.Faces, Face{Detection: d, Match: g.Classify(&d.Descriptor, r.Rule)})
+	}
+	onePerName(res)
+}
+
+// onePerName leaves each name in a picture to the nearest face, the first of
+// equals; the others become ambiguous, with a note. Nobody is in a picture twice,
+// but for mirrors and collages.
+func onePerName(res *Result) {
+	nearest := map[string]int{}
+	for i := range res.Faces {
+		m := &res.Faces[i].Match
+		if m.Verdict != Known {
+			continue
+		}
+		if j, taken := nearest[m.Best.Person]; !taken || m.Best.Distance < res.Faces[j].Match.Best.Distance {
+			nearest[m.Best.Person] = i
+		}
+	}
+	for i := range res.Faces {
+		m := &res.Faces[i].Match
+		if j, taken := nearest[m.Best.Person]; taken && m.Verdict == Known && j != i {
+			m.Verdict = Ambiguous
+			res.Notes = append(res.Notes, fmt.Sprintf("face %d is near %s too, but face %d is nearer and keeps the name", i+1, text.Show(m.Best.Person), j+1))
+		}
 	}
 }

@@ -177,3 +177,32 @@ func TestReadFile(t *testing.T) {
 		t.Errorf("got %v, expected that it is too large", err)
 	}
 }
+
+func TestCreate(t *testing.T) {
+	dir := t.TempDir()
+	for _, commit := range []bool{false, true} {
+		f, err := atomicfile.Create(filepath.Join(dir, "page"), 0o640)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.WriteString(f, "text"); err != nil {
+			t.Fatal(err)
+		}
+		if names, _ := filepath.Glob(filepath.Join(dir, "page")); len(names) != 0 {
+			t.Fatalf("%s is there before Commit", names)
+		}
+		if commit {
+			if err := f.Commit(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f.Discard()
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := map[bool]int{false: 0, true: 1}[commit]; len(entries) != want {
+			t.Errorf("committed %v: %d files, want %d", commit, len(entries), want)
+		}
+	}
+}

@@ -69,51 +69,80 @@ func linkNew(from, to string) error {
 	return os.Rename(from, to)
 }
 
-func create(path string, mode fs.FileMode, write func(io.Writer) error, place func(from, to string) error) (err error) {
-	dir := filepath.Dir(path)
-	f, err := os.CreateTemp(dir, Prefix)
+func create(path string, mode fs.FileMode, write func(io.Writer) error, place func(from, to string) error) error {
+	f, err := Create(path, mode)
 	if err != nil {
-		return &WriteError{path, err}
+		return err
 	}
-	defer func() {
-		if err != nil {
-			_ = f.Close()
-			_ = os.Remove(f.Name())
-		}
-	}()
-	w := &sink{w: f}
-	if err := write(w); err != nil {
-		if w.err != nil {
-			return &WriteError{path, w.err}
+	defer f.Discard()
+	if err := write(f); err != nil {
+		if f.failed != nil {
+			return f.failed
 		}
 		return err // the source's error, not the disk's
 	}
-	for _, step := range []func() error{
-		func() error { return f.Chmod(mode) },
-		f.Sync,
-		f.Close,
-		func() error { return place(f.Name(), path) },
-	} {
-		if err := step(); err != nil {
-			return &WriteError{path, err}
+	return f.commit(place)
+}
+
+// A File is a file that is being written under a temporary name. It appears
+// under its own with [File.Commit], or not at all. It is for writers that are
+// not one function; [Write] is simpler.
+type File struct {
+	path   string
+	mode   fs.FileMode
+	tmp    *os.File
+	failed error // of the first Write that failed
+	done   bool
+}
+
+// Create begins a file. What it is called with is checked when it is committed:
+// a file of that name is replaced then.
+func Create(path string, mode fs.FileMode) (*File, error) {
+	tmp, err := os.CreateTemp(filepath.Dir(path), Prefix)
+	if err != nil {
+		return nil, &WriteError{path, err}
+	}
+	return &File{path: path, mode: mode, tmp: tmp}, nil
+}
+
+// Write implements io.Writer; its error is a [WriteError].
+func (f *File) Write(p []byte) (int, error) {
+	n, err := f.tmp.Write(p)
+	if err != nil {
+		err = &WriteError{f.path, err}
+		if f.failed == nil {
+			f.failed = err
 		}
 	}
-	syncDir(dir)
+	return n, err
+}
+
+// Commit syncs and closes the file, and gives it its name.
+func (f *File) Commit() error { return f.commit(os.Rename) }
+
+func (f *File) commit(place func(from, to string) error) error {
+	for _, step := range []func() error{
+		func() error { return f.tmp.Chmod(f.mode) },
+		f.tmp.Sync,
+		f.tmp.Close,
+		func() error { return place(f.tmp.Name(), f.path) },
+	} {
+		if err := step(); err != nil {
+			return &WriteError{f.path, err}
+		}
+	}
+	f.done = true
+	syncDir(filepath.Dir(f.path))
 	return nil
 }
 
-// sink remembers an error of writing, to tell it from one of reading.
-type sink struct {
-	w   io.Writer
-	err error
-}
-
-func (s *sink) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	if err != nil {
-		s.err = err
+// Discard removes what was written, unless it was committed.
+func (f *File) Discard() {
+	if !f.done {
+		_ = f.tmp.Close()
+		_ = os.Remove(f.tmp.Name())
+		f.done = true
 	}
-	return n, err
 }
 
 // ReplaceDir makes the directory path from what fill puts into an empty one

@@ -92,23 +92,20 @@ type Gitea struct {
 // giteaAccount is who runs Gitea when the test runs as root, whom it refuses.
 const giteaAccount = "65534"
 
-// NewGitea starts Gitea with its state in dir, which must exist. It needs git,
-// and as root setpriv (Debian package util-linux).
-func NewGitea(ctx context.Context, dir string) (*Gitea, error) {
+// NewGitea starts Gitea with its state in a temporary directory, which Close
+// removes. It needs git, and as root setpriv (Debian package util-linux).
+func NewGitea(ctx context.Context) (*Gitea, error) {
 	program, err := Tool(ctx, "gitea")
 	if err != nil {
 		return nil, err
 	}
-	if dir, err = filepath.Abs(dir); err != nil {
-		return nil, err
-	}
-	// Another account must get to it, and test directories are private.
+	// Another account must get to it: a test's own directory is private.
 	home, err := os.MkdirTemp("", "gitea-")
 	if err != nil {
 		return nil, err
 	}
 	g := &Gitea{User: "maintainer"}
-	if err := g.start(ctx, program, home, dir); err != nil {
+	if err := g.start(ctx, program, home); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
 	}
 	stop := g.child.Close
@@ -123,7 +120,7 @@ func NewGitea(ctx context.Context, dir string) (*Gitea, error) {
 // Close stops the server and removes its state.
 func (g *Gitea) Close() { g.child.Close() }
 
-func (g *Gitea) start(ctx context.Context, program, home, logs string) error {
+func (g *Gitea) start(ctx context.Context, program, home string) error {
 	var secret [32]byte
 	if _, err := rand.Read(secret[:]); err != nil {
 		return err
@@ -151,7 +148,7 @@ func (g *Gitea) start(ctx context.Context, program, home, logs string) error {
 			return nil, err
 		}
 		name, args := asAccount(copied, "web", "--config", filepath.Join(home, "app.ini"), "--work-path", home)
-		return start(ctx, logs, "gitea", answers(loopbackURL(ports[0])+"/api/v1/version"), name, args...)
+		return start(ctx, home, "gitea", answers(loopbackURL(ports[0])+"/api/v1/version"), name, args...)
 	})
 	if err != nil {
 		return err
@@ -275,6 +272,25 @@ func (g *Gitea) Tag(ctx context.Context, repository, tag, target string) error {
 	return err
 }
 
+// DeleteTag deletes a git tag by pushing, which is how a tag that has a release
+// can be deleted.
+func (g *Gitea) DeleteTag(ctx context.Context, repository, tag string) error {
+	dir, err := os.MkdirTemp("", "gitea-push-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	remote := strings.Replace(g.URL, "://", "://"+g.User+":"+g.Token+"@", 1) + "/" + g.User + "/" + repository
+	for _, args := range [][]string{{"init", "-q"}, {"push", "-q", remote, ":refs/tags/" + tag}} {
+		cmd := exec.CommandContext(ctx, "git", args...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("git %s: %w: %s", args[0], err, tail(string(out), 3))
+		}
+	}
+	return nil
+}
+
 // giteaConfig takes the account, the directory, a secret and the port.
 const giteaConfig = `APP_NAME = loopback
 RUN_USER = %[1]s
@@ -286,12 +302,15 @@ HTTP_ADDR = 127.0.0.1
 HTTP_PORT = %[4]d
 ROOT_URL = http://127.0.0.1:%[4]d/
 DISABLE_SSH = true
+SSH_ROOT_PATH = %[2]s/ssh
 OFFLINE_MODE = true
 STATIC_ROOT_PATH = %[2]s/static
 APP_DATA_PATH = %[2]s/data
 [database]
 DB_TYPE = sqlite3
 PATH = %[2]s/gitea.db
+[git]
+HOME_PATH = %[2]s/home
 [repository]
 ROOT = %[2]s/repositories
 [repository.release]

@@ -3,14 +3,17 @@ package oci
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 const (
@@ -23,11 +26,24 @@ const (
 func mediaTypeOf(s string) types.MediaType { return types.MediaType(s) }
 
 // attestation is the platform that builders give to attestation manifests in an
-// index (BuildKit, "Attestation storage").
+// index (BuildKit, "Attestation storage"). Other artifacts in an index are
+// listed under it too: no machine can run them.
 const attestation = "unknown/unknown"
 
-// IsAttestation reports whether the entry holds attestations, not an image.
+// attestationType is the annotation by which BuildKit marks such manifests.
+const attestationType = "vnd.docker.reference.type"
+
+// IsAttestation reports whether the entry holds attestations or another
+// artifact, not an image.
 func (m PlatformManifest) IsAttestation() bool { return m.Platform == attestation }
+
+// Limits of an index. Real ones have some ten platforms, each perhaps with an
+// attestation, and one index inside another where a builder wraps its output.
+const (
+	maxIndexDepth   = 4   // indexes inside one another
+	maxIndexEntries = 512 // manifests in an index and all indexes below it
+	maxUnnamed      = 32  // manifests whose platform only their configuration says
+)
 
 // Index is a multi-platform image whose digest is known: the tag that led here
 // is not asked again.
@@ -58,6 +74,7 @@ type Image struct {
 	Config   v1.ConfigFile
 	RawConf  []byte
 	Layers   []Layer
+	Others   []release.Digest // manifests of the same platform in the index that were not taken
 
 	source Source
 }
@@ -66,6 +83,7 @@ type Image struct {
 type Layer struct {
 	Descriptor
 	DiffID release.Digest
+	URL    string // where a foreign layer lies, if it is one
 }
 
 // ReadIndex resolves a reference once and reads the index it names. An image
@@ -86,20 +104,9 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 	ix := &Index{Ref: ref.At(top.Digest), Tag: ref.Tag, Digest: top.Digest, source: src}
 	switch {
 	case mediaTypeOf(mediaType).IsIndex():
-		var m v1.IndexManifest
-		if err := json.Unmarshal(raw, &m); err != nil {
-			return nil, fmt.Errorf("index %s: %w", ix.Ref, err)
-		}
-		for _, d := range m.Manifests {
-			digest, err := digestOf(d.Digest)
-			if err != nil {
-				return nil, fmt.Errorf("index %s: %w", ix.Ref, err)
-			}
-			p := attestation
-			if d.Platform != nil {
-				p = platformName(d.Platform.OS, d.Platform.Architecture, d.Platform.Variant)
-			}
-			ix.Manifests = append(ix.Manifests, PlatformManifest{Descriptor{string(d.MediaType), digest, d.Size}, p})
+		r := indexReader{ix: ix, seen: map[PlatformManifest]bool{}}
+		if err := r.read(ctx, top.Digest, raw, nil, 1); err != nil {
+			return nil, err
 		}
 	case mediaTypeOf(mediaType).IsImage():
 		ix.Single = true
@@ -109,56 +116,240 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 		}
 		ix.Manifests = []PlatformManifest{{top, img.Platform}}
 	default:
-		return nil, fmt.Errorf("%s is neither an index nor an image manifest but %q", ix.Ref, mediaType)
+		return nil, &ArtifactError{Where: ix.Ref.String(), Type: mediaType}
 	}
 	return ix, nil
 }
 
-// platformName normalises as the image specification does: arm64's only
-// variant goes without saying, and so does armv7's "v7" where it is missing.
-func platformName(os, arch, variant string) string {
+// indexReader lists the manifests of an index and of the indexes inside it.
+type indexReader struct {
+	ix      *Index
+	seen    map[PlatformManifest]bool
+	entries int
+	unnamed int
+}
+
+// read adds the manifests of one index. outer is the platform by which an index
+// around it names it, if any.
+func (r *indexReader) read(ctx context.Context, at release.Digest, raw []byte, outer *v1.Platform, depth int) error {
+	where := r.ix.Ref.At(at)
+	if depth > maxIndexDepth {
+		return fmt.Errorf("index %s: more than %d indexes inside one another", r.ix.Ref, maxIndexDepth)
+	}
+	var m struct {
+		Manifests []struct {
+			v1.Descriptor
+			ArtifactType string `json:"artifactType"`
+		} `json:"manifests"`
+	}
+	if err := json.Unmarshal(raw, &m); err != nil {
+		return fmt.Errorf("index %s: %w", where, err)
+	}
+	for _, d := range m.Manifests {
+		if r.entries++; r.entries > maxIndexEntries {
+			return fmt.Errorf("index %s: more than %d manifests", r.ix.Ref, maxIndexEntries)
+		}
+		digest, err := digestOf(d.Digest)
+		if err != nil {
+			return fmt.Errorf("index %s: %w", where, err)
+		}
+		platform := d.Platform
+		if platform == nil || platform.OS == "" && platform.Architecture == "" {
+			platform = outer
+		}
+		entry := PlatformManifest{Descriptor: Descriptor{string(d.MediaType), digest, d.Size}}
+		switch {
+		case d.Annotations[attestationType] != "":
+			entry.Platform = attestation
+		case d.MediaType.IsIndex():
+			_, inner, err := readManifest(ctx, r.ix.source, entry.Descriptor)
+			if err != nil {
+				return err
+			}
+			if err := r.read(ctx, digest, inner, platform, depth+1); err != nil {
+				return err
+			}
+			continue
+		case platform != nil:
+			entry.Platform = platformName(platform.OS, platform.Architecture, platform.Variant)
+		case d.MediaType != "" && !d.MediaType.IsImage():
+			entry.Platform = attestation
+		default:
+			if entry.Platform, err = r.configured(ctx, entry); err != nil {
+				return err
+			}
+		}
+		if !r.seen[entry] {
+			r.seen[entry] = true
+			r.ix.Manifests = append(r.ix.Manifests, entry)
+		}
+	}
+	return nil
+}
+
+// configured returns the platform that a manifest's configuration says.
+func (r *indexReader) configured(ctx context.Context, entry PlatformManifest) (string, error) {
+	if r.unnamed++; r.unnamed > maxUnnamed {
+		return "", fmt.Errorf("index %s: more than %d manifests without a platform", r.ix.Ref, maxUnnamed)
+	}
+	img, err := r.ix.ReadImage(ctx, entry)
+	var artifact *ArtifactError
 	switch {
-	case arch == "arm64" && variant == "v8":
-		variant = ""
-	case arch == "arm" && variant == "":
-		variant = "v7"
+	case errors.As(err, &artifact):
+		return attestation, nil
+	case err != nil:
+		return "", err
 	}
-	s := os + "/" + arch
-	if variant != "" {
-		s += "/" + variant
-	}
-	return s
+	return img.Platform, nil
 }
 
-// Platform finds the manifest of one platform. Attestations that builders put
-// beside images as platform unknown/unknown are passed over.
-func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
-	var found []PlatformManifest
-	var names []string
+// ArtifactError says that a reference names something other than an image.
+type ArtifactError struct {
+	Where string
+	Type  string // its artifact type or media type
+}
+
+func (e *ArtifactError) Error() string {
+	return fmt.Sprintf("%s is an artifact of type %s, not an image", e.Where, text.Show(e.Type))
+}
+
+// artifactTypeOf returns the type of the artifact that a manifest describes, or
+// "" for an image. The image specification ("Guidelines for Artifact Usage")
+// goes by the configuration's media type.
+func artifactTypeOf(artifactType string, config types.MediaType) string {
+	switch config {
+	case types.OCIConfigJSON, types.DockerConfigJSON, "", "application/octet-stream":
+		return ""
+	}
+	if artifactType != "" {
+		return artifactType
+	}
+	return string(config)
+}
+
+func platformName(os, arch, variant string) string {
+	return release.Platform{OS: os, Arch: arch, Variant: variant}.Normal().String()
+}
+
+// samePlatform reports whether two platforms are the same. With lenient, a
+// variant that one of them leaves out is no contradiction.
+func samePlatform(a, b string, lenient bool) bool {
+	x, y := append(strings.Split(a, "/"), "", ""), append(strings.Split(b, "/"), "", "")
+	if x[0] != y[0] || x[1] != y[1] {
+		return false
+	}
+	return release.Platform{Arch: x[1], Variant: x[2]}.Normal().Variant == release.Platform{Arch: y[1], Variant: y[2]}.Normal().Variant || lenient && (x[2] == "" || y[2] == "")
+}
+
+// candidates lists the manifests of a platform in the order of the index: those
+// with its very variant, or else those that leave it out.
+func (ix *Index) candidates(p release.Platform) []PlatformManifest {
+	for _, lenient := range []bool{false, true} {
+		var found []PlatformManifest
+		for _, m := range ix.Manifests {
+			if !m.IsAttestation() && samePlatform(m.Platform, p.String(), lenient) {
+				found = append(found, m)
+			}
+		}
+		if len(found) > 0 {
+			return found
+		}
+	}
+	return nil
+}
+
+// Platforms lists the platforms of the images in the index, each once, in its
+// order.
+func (ix *Index) Platforms() []string {
+	var out []string
 	for _, m := range ix.Manifests {
-		if m.Platform == p.String() {
-			found = append(found, m)
-		}
-		if !m.IsAttestation() {
-			names = append(names, m.Platform)
+		if !m.IsAttestation() && !slices.Contains(out, m.Platform) {
+			out = append(out, m.Platform)
 		}
 	}
-	switch len(found) {
-	case 0:
-		return PlatformManifest{}, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: "the image has " + strings.Join(names, ", ")}
-	case 1:
-		return found[0], nil
-	}
-	return PlatformManifest{}, fmt.Errorf("%s names platform %s %d times: cannot tell which is meant", ix.Ref, p, len(found))
+	return out
 }
 
-// Image reads the manifest of one platform and its configuration.
+// Platform finds the manifest of one platform. Attestations are skipped. Where
+// the index has several, it is the first: see [Index.Image].
+func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
+	found := ix.candidates(p)
+	if len(found) == 0 {
+		hint := "the index has no image"
+		if all := ix.Platforms(); len(all) > 0 {
+			hint = "the image has " + text.List(all, 12)
+		}
+		return PlatformManifest{}, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: hint}
+	}
+	return found[0], nil
+}
+
+// Image reads the manifest of one platform and its configuration. An index may
+// offer an image twice, in two compressions for example: then it is the first
+// that can be read, as the image specification says, and [Image.Others] names
+// the rest.
 func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) {
-	m, err := ix.Platform(p)
-	if err != nil {
+	if _, err := ix.Platform(p); err != nil {
 		return nil, err
 	}
-	return ix.ReadImage(ctx, m)
+	found := ix.candidates(p)
+	var first error
+	for _, m := range found {
+		img, err := ix.ReadImage(ctx, m)
+		if err == nil {
+			err = img.readable()
+		}
+		if err == nil {
+			for _, other := range found {
+				if other.Digest != img.Digest {
+					img.Others = append(img.Others, other.Digest)
+				}
+			}
+			return img, nil
+		}
+		if ctx.Err() != nil {
+			return nil, err
+		}
+		if first == nil {
+			first = err
+		}
+		var mismatch *MismatchError // a wrong copy is never worked around
+		if errors.As(err, &mismatch) {
+			break
+		}
+	}
+	return nil, first
+}
+
+// readable reports what keeps the layers from being read.
+func (img *Image) readable() error {
+	for _, l := range img.Layers {
+		if err := l.Readable(); err != nil {
+			return fmt.Errorf("layer %s: %w", img.Ref.At(l.Digest), err)
+		}
+	}
+	return nil
+}
+
+// Readable reports, by its media type, why a layer cannot be read.
+func (l Layer) Readable() error {
+	t := mediaTypeOf(l.MediaType)
+	switch {
+	case strings.HasSuffix(l.MediaType, "+encrypted"):
+		return fmt.Errorf("it is encrypted (%s): decrypt the image first", text.Show(l.MediaType))
+	case t.IsLayer(), t == "", t == "application/octet-stream", strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer."):
+		return nil
+	}
+	return fmt.Errorf("expected a file system layer, got the media type %s", text.Show(l.MediaType))
+}
+
+// foreignURL returns where a layer lies that registries need not have (a
+// non-distributable layer, of Windows base images mostly), or "".
+func foreignURL(d v1.Descriptor) string {
+	if len(d.URLs) == 0 || d.MediaType.IsDistributable() {
+		return ""
+	}
+	return d.URLs[0]
 }
 
 // Images reads every platform manifest but attestations.
@@ -188,9 +379,15 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 		return nil, err
 	}
 	img.Manifest = raw
-	var m v1.Manifest
+	var m struct {
+		v1.Manifest
+		ArtifactType string `json:"artifactType"`
+	}
 	if err := json.Unmarshal(raw, &m); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", img.Ref, err)
+	}
+	if t := artifactTypeOf(m.ArtifactType, m.Config.MediaType); t != "" {
+		return nil, &ArtifactError{Where: img.Ref.String(), Type: t}
 	}
 	confDigest, err := digestOf(m.Config.Digest)
 	if err != nil {
@@ -207,8 +404,11 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 		return nil, fmt.Errorf("configuration of %s: %w", img.Ref, err)
 	}
 	img.Platform = platformName(img.Config.OS, img.Config.Architecture, img.Config.Variant)
-	if pm.Platform != "" && img.Platform != pm.Platform {
-		return nil, fmt.Errorf("manifest %s: the index says platform %s, its configuration says %s", img.Ref, pm.Platform, img.Platform)
+	if pm.Platform != "" {
+		if !pm.IsAttestation() && !samePlatform(pm.Platform, rawPlatform(img.Config), true) {
+			return nil, fmt.Errorf("manifest %s: the index says platform %s, its configuration says %s", img.Ref, pm.Platform, img.Platform)
+		}
+		img.Platform = pm.Platform
 	}
 	if len(m.Layers) != len(img.Config.RootFS.DiffIDs) {
 		return nil, fmt.Errorf("manifest %s: %d layers, but %d diff IDs in its configuration", img.Ref, len(m.Layers), len(img.Config.RootFS.DiffIDs))
@@ -222,16 +422,27 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 		if err != nil {
 			return nil, fmt.Errorf("manifest %s: diff ID %d: %w", img.Ref, i, err)
 		}
-		img.Layers = append(img.Layers, Layer{Descriptor{string(l.MediaType), d, l.Size}, diff})
+		img.Layers = append(img.Layers, Layer{Descriptor{string(l.MediaType), d, l.Size}, diff, foreignURL(l)})
 	}
 	return img, nil
+}
+
+func rawPlatform(c v1.ConfigFile) string {
+	return strings.TrimSuffix(c.OS+"/"+c.Architecture+"/"+c.Variant, "/")
 }
 
 // ReadLayer passes the stored bytes of a layer to use, as [Source.Blob] checks
 // them. It calls use once more if a cached copy turns out to be damaged, so use
 // must be able to start over.
 func (img *Image) ReadLayer(ctx context.Context, l Layer, use func(io.Reader) error) error {
-	return readBlob(ctx, img.source, l.Descriptor, use)
+	if err := l.Readable(); err != nil {
+		return fmt.Errorf("layer %s: %w", img.Ref.At(l.Digest), err)
+	}
+	err := readBlob(ctx, img.source, l.Descriptor, use)
+	if l.URL != "" && IsNotFound(err) {
+		return &NotFoundError{What: "foreign layer " + img.Ref.At(l.Digest).String(), Hint: "it was left at " + text.Show(l.URL)}
+	}
+	return err
 }
 
 // SameSource reports whether both images are read from the same place.

@@ -216,6 +216,18 @@ func (w *LayoutWriter) Bytes(mediaType string, raw []byte) (Descriptor, error) {
 	return d, err
 }
 
+// Copy copies images, manifests as the bytes they are, every blob checked and each
+// copied once.
+func (w *LayoutWriter) Copy(ctx context.Context, images []*Image, o TransferOptions) error {
+	p := &puller{w: w, o: o, sizes: map[release.Digest]int64{}, blobs: map[release.Digest]bool{}}
+	for _, img := range images {
+		if err := p.copy(ctx, img.source, Descriptor{Digest: img.Digest, Size: int64(len(img.Manifest))}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // Top records an index or manifest that index.json points to.
 func (w *LayoutWriter) Top(d Descriptor, tag string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(d.MediaType), Digest: hashOf(d.Digest), Size: d.Size}

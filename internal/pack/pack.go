@@ -28,6 +28,7 @@ import (
 	"facerec/internal/release"
 	"facerec/internal/sbom"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -133,6 +134,9 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		tree, err := selectTree(flat.Tree, extract.Include, extract.Exclude, extra)
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", c, err)
+		}
+		if lost := flat.Lost(); len(lost) > 0 {
+			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(lost, 8))
 		}
 		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, len(tree.Entries()))
 		config := release.DigestBytes(img.RawConf)

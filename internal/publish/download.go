@@ -32,8 +32,12 @@ func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limi
 		}
 		failures++
 		var write *writeError
-		if errors.As(err, &write) {
+		var refusal *Refusal
+		switch {
+		case errors.As(err, &write):
 			return write.error
+		case errors.As(err, &refusal):
+			return err
 		}
 		if statusOf(err) == http.StatusNotFound {
 			return fmt.Errorf("%s: asset %s not found: %w", page, text.Show(a.Name), err)

@@ -127,6 +127,9 @@ func (f *forge) String() string { return f.page.String() }
 
 // problem turns go-github's errors into this package's.
 func (f *forge) problem(err error) error {
+	if err == nil {
+		return nil
+	}
 	var answer *github.ErrorResponse
 	if errors.As(err, &answer) && answer.Response != nil {
 		detail := answer.Message

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -208,19 +209,24 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		r.finish()
 		return nil, nil
 	}
-	made, err := r.Page.Create(ctx, Release{
+	draft := Release{
 		Tag: r.tag, Commit: commit, Title: r.Dist.Record.Project + " " + string(r.Dist.Record.Version),
 		Notes: r.Notes, Draft: true, Prerelease: r.Dist.Record.Version.IsPrerelease(),
-	})
-	var temporary *TemporaryError
-	if statusOf(err) == 409 || errors.As(err, &temporary) {
-		// Another run was quicker, or the answer was lost: what is there now?
-		if rel, ferr := r.find(ctx); ferr == nil && rel != nil {
-			return rel, nil
-		}
 	}
-	if err != nil {
-		return nil, err
+	made, err := r.Page.Create(ctx, draft)
+	for failures := 1; err != nil; failures++ {
+		var temporary *TemporaryError
+		if !errors.As(err, &temporary) && statusOf(err) != http.StatusConflict {
+			return nil, err
+		}
+		// Another run was quicker, or the answer was lost: what is there now?
+		if rel, ferr := r.find(ctx); ferr != nil || rel != nil {
+			return rel, ferr
+		}
+		if temporary == nil || !r.Retry.again(ctx, failures, r.Page.String(), err.Error(), temporary.after) {
+			return nil, err
+		}
+		made, err = r.Page.Create(ctx, draft)
 	}
 	all, err := r.Page.Find(ctx, r.tag)
 	if err != nil {

@@ -24,8 +24,10 @@ func (c *Config) Cells() []Cell {
 // Select picks cells by pattern: "all", a lineage ("dlib19"), a platform
 // ("linux/arm64"), or both ("dlib19/linux/arm64"); several are joined by
 // commas. The order is that of Cells, whatever the order of the patterns.
-func (c *Config) Select(patterns string) ([]Cell, error) {
-	all := c.Cells()
+func (c *Config) Select(patterns string) ([]Cell, error) { return SelectCells(c.Cells(), patterns) }
+
+// SelectCells is [Config.Select] for any list of cells.
+func SelectCells(all []Cell, patterns string) ([]Cell, error) {
 	if patterns == "" || patterns == "all" {
 		return all, nil
 	}
@@ -43,7 +45,7 @@ func (c *Config) Select(patterns string) ([]Cell, error) {
 			for i, cell := range all {
 				names[i] = cell.String()
 			}
-			return nil, text.WithHint(fmt.Errorf("cell %s is not in the configuration", text.Quote(p)),
+			return nil, text.WithHint(fmt.Errorf("no cell matches %s", text.Quote(p)),
 				"expected all, a lineage, a platform, or one of %s", strings.Join(names, ", "))
 		}
 	}

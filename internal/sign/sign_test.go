@@ -142,7 +142,7 @@ func TestTokenStaysSecret(t *testing.T) {
 	}))
 	defer ca.Close()
 	_, err := Checksums(context.Background(), []byte(sums), Signer{
-		Token: token,
+		Token:    token,
 		Services: Services{Fulcio: ca.URL, Rekor: []Log{{ca.URL, 2}}, Timestamper: []string{ca.URL}},
 	}, accept)
 	if err == nil || !strings.Contains(err.Error(), "(token)") || strings.Contains(err.Error(), "c2VjcmV0") || strings.ContainsAny(err.Error(), "\n\x1b") {

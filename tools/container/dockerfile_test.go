@@ -156,3 +156,28 @@ func TestContextHasWhatIsCopied(t *testing.T) {
 		}
 	}
 }
+
+// TestDockerfileCopiesWhatInputsImports keeps the early COPY instructions in step
+// with the packages that `go run ./tools/inputs` compiles.
+func TestDockerfileCopiesWhatInputsImports(t *testing.T) {
+	out, err := exec.Command("go", "list", "-deps", "facerec/tools/inputs").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := find(readDockerfile(t), "builder", "COPY")
+	early := copied[:slices.Index(copied, ". .")]
+	n := 0
+	for pkg := range strings.Lines(string(out)) {
+		dir, ours := strings.CutPrefix(strings.TrimSpace(pkg), "facerec/")
+		if !ours {
+			continue
+		}
+		n++
+		if !slices.Contains(early, dir+" "+dir) {
+			t.Errorf("tools/inputs imports %s: expected COPY %s %s before the models are fetched", pkg, dir, dir)
+		}
+	}
+	if n == 0 {
+		t.Error("no package of this module listed")
+	}
+}

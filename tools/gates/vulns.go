@@ -56,9 +56,20 @@ func vulnsGate(ctx context.Context, w *world) (string, error) {
 	if r.code > 1 {
 		return "", unchecked("osv-scanner: exit code %d: %s", r.code, r.last())
 	}
-	all, packages, err := parseOSV(r.stdout)
+	all, packages, ecosystems, err := parseOSV(r.stdout)
 	if err != nil {
 		return "", fmt.Errorf("osv-scanner's answer: %w", err)
+	}
+	for _, e := range ecosystems {
+		if w.database == "" {
+			break
+		}
+		if _, err := os.Stat(filepath.Join(w.database, "osv", "osv-scalibr", e, "all.zip")); err != nil {
+			return "", unchecked("database for %s: %w", text.Show(e), err)
+		}
+	}
+	if i := bytes.Index(r.stderr, []byte("could not load db")); i >= 0 {
+		return "", unchecked("osv-scanner: %s", text.Line(string(r.stderr[i:]), 300))
 	}
 	if packages == 0 {
 		return "", unchecked("osv-scanner read no package from %s", text.Count(len(documents), "document"))
@@ -67,9 +78,9 @@ func vulnsGate(ctx context.Context, w *world) (string, error) {
 	return fmt.Sprintf("%s, %s, %d accepted", text.Count(len(documents), "document"), text.Count(packages, "package"), spared), found("vulnerabilities", wrong)
 }
 
-// parseOSV reads osv-scanner's JSON: what it found, and how many packages it
-// looked up.
-func parseOSV(raw []byte) (all []vulnerability, packages int, err error) {
+// parseOSV reads osv-scanner's JSON: what it found, how many packages it looked
+// up, and in the databases of which ecosystems.
+func parseOSV(raw []byte) (all []vulnerability, packages int, ecosystems []string, err error) {
 	var doc struct {
 		Results []struct {
 			Source   struct{ Path string }
@@ -78,29 +89,49 @@ func parseOSV(raw []byte) (all []vulnerability, packages int, err error) {
 				Vulnerabilities []struct {
 					ID      string
 					Aliases []string
+					// The package's full name: of Go's, what it looked up has the last part only.
+					Affected []struct {
+						Package struct{ Name, Ecosystem string }
+					}
 				}
 			}
 		}
 	}
 	if err := json.Unmarshal(raw, &doc); err != nil {
-		return nil, 0, err
+		return nil, 0, nil, err
 	}
 	for _, r := range doc.Results {
 		for _, p := range r.Packages {
 			packages++
-			purl := "pkg:golang/" + p.Package.Name
-			if kind, _, _ := strings.Cut(p.Package.Ecosystem, ":"); kind != "Go" {
-				purl = "pkg:" + strings.ToLower(kind) + "/" + p.Package.Name
-				if kind == "Debian" {
-					purl = "pkg:deb/debian/" + p.Package.Name
-				}
+			kind, _, _ := strings.Cut(p.Package.Ecosystem, ":")
+			if kind != "" && !slices.Contains(ecosystems, kind) {
+				ecosystems = append(ecosystems, kind)
 			}
 			for _, v := range p.Vulnerabilities {
-				all = merge(all, vulnerability{append([]string{v.ID}, v.Aliases...), purl, p.Package.Version, []string{filepath.Base(r.Source.Path)}})
+				name := p.Package.Name
+				for _, a := range v.Affected {
+					if a.Package.Ecosystem == kind && (a.Package.Name == name || strings.HasSuffix(a.Package.Name, "/"+name)) {
+						name = a.Package.Name
+						break
+					}
+				}
+				all = merge(all, vulnerability{append([]string{v.ID}, v.Aliases...), purlOf(kind, name),
+					strings.TrimPrefix(p.Package.Version, "v"), []string{filepath.Base(r.Source.Path)}})
 			}
 		}
 	}
-	return all, packages, nil
+	return all, packages, ecosystems, nil
+}
+
+// purlOf is a package URL of an ecosystem as OSV names it, without a version.
+func purlOf(ecosystem, name string) string {
+	switch ecosystem {
+	case "Go":
+		return "pkg:golang/" + name
+	case "Debian":
+		return "pkg:deb/debian/" + name
+	}
+	return "pkg:" + strings.ToLower(ecosystem) + "/" + name
 }
 
 // merge adds a finding, or where it is to the same one.

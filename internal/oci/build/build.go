@@ -5,6 +5,7 @@ package build
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -55,6 +56,21 @@ func (p *Plan) Layout(ctx context.Context, dir string, snapshots []Snapshot) ([]
 	for _, s := range snapshots {
 		byCell[s.cell] = s
 	}
+	return p.indexes(dir, func(w *oci.LayoutWriter, cell release.Cell) (Built, v1.Descriptor, error) {
+		if err := ctx.Err(); err != nil {
+			return Built{}, v1.Descriptor{}, err
+		}
+		s, ok := byCell[cell]
+		if !ok {
+			return Built{}, v1.Descriptor{}, errors.New("its files have not been read")
+		}
+		return p.image(ctx, w, s)
+	})
+}
+
+// indexes writes one index per lineage, with the images that image writes for the
+// cells, in the order of the plan.
+func (p *Plan) indexes(dir string, image func(*oci.LayoutWriter, release.Cell) (Built, v1.Descriptor, error)) ([]Built, error) {
 	w, err := oci.NewLayoutWriter(dir)
 	if err != nil {
 		return nil, err
@@ -65,17 +81,9 @@ func (p *Plan) Layout(ctx context.Context, dir string, snapshots []Snapshot) ([]
 		var manifests []v1.Descriptor
 		start := len(built)
 		for ; i < len(p.Cells) && p.Cells[i].Lineage == lineage; i++ {
-			if err := ctx.Err(); err != nil {
-				return nil, err
-			}
-			cell := p.Cells[i]
-			s, ok := byCell[cell]
-			if !ok {
-				return nil, fmt.Errorf("cell %s: its files have not been read", cell)
-			}
-			one, descriptor, err := p.image(ctx, w, s)
+			one, descriptor, err := image(w, p.Cells[i])
 			if err != nil {
-				return nil, fmt.Errorf("cell %s: %w", cell, err)
+				return nil, fmt.Errorf("cell %s: %w", p.Cells[i], err)
 			}
 			built = append(built, one)
 			manifests = append(manifests, descriptor)
@@ -138,15 +146,20 @@ func (p *Plan) image(ctx context.Context, w *oci.LayoutWriter, s Snapshot) (Buil
 		return fail(err)
 	}
 	out.Manifest = d.Digest
-	descriptor := descriptorOf(d)
-	descriptor.Platform = &v1.Platform{OS: cell.Platform.OS, Architecture: cell.Platform.Arch, Variant: cell.Platform.Variant}
-	return out, descriptor, nil
+	return out, entryOf(d, cell.Platform), nil
 }
 
 func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
 
 func descriptorOf(d oci.Descriptor) v1.Descriptor {
 	return v1.Descriptor{MediaType: types.MediaType(d.MediaType), Digest: hashOf(d.Digest), Size: d.Size}
+}
+
+// entryOf is the entry of an image in the index of its lineage.
+func entryOf(d oci.Descriptor, p release.Platform) v1.Descriptor {
+	entry := descriptorOf(d)
+	entry.Platform = &v1.Platform{OS: p.OS, Architecture: p.Arch, Variant: p.Variant}
+	return entry
 }
 
 func (p *Plan) runConfig(cell release.Cell) v1.Config {

@@ -137,7 +137,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{name: "writable but deleted", layers: [][]ocitest.File{{mode(ocitest.Reg("app/x", "x"), 0o666)}, {ocitest.Gone("app/.wh.x")}}},
 		{name: "owner by name", layers: [][]ocitest.File{{{Name: "app/x", Kind: tar.TypeReg, Mode: 0o644, UID: 1000, User: "builder"}}}, want: `owners fail: /app/x: user 1000 is also named "builder"`},
 		{name: "root by name", layers: [][]ocitest.File{{{Name: "app/x", Kind: tar.TypeReg, Mode: 0o644, User: "root"}}}},
-		{name: "device", layers: [][]ocitest.File{{{Name: "app/null", Kind: tar.TypeChar, Mode: 0o600}}}, want: "devices fail: /app/null: is a device"},
+		{name: "device", layers: [][]ocitest.File{{{Name: "app/null", Kind: tar.TypeChar, Mode: 0o600}}}, want: "devices fail: /app/null: is a device (char 1:3)"},
+		{name: "file capability", layers: [][]ocitest.File{{{Name: "app/ping", Kind: tar.TypeReg, Mode: 0o755, PAX: map[string]string{"SCHILY.xattr.security.capability": "\x01"}}}}, want: "attributes fail: /app/ping: security.capability"},
 		{name: "other machine", layers: [][]ocitest.File{{exe("app/lib/x", elftest.Spec{Machine: elf.EM_386, Narrow: true}.String())}}, want: "machine fail: /app/lib/x: expected X86_64 (64 bit, little endian), got 386 (32 bit, little endian)"},
 		{name: "other machine allowed", layers: [][]ocitest.File{{exe("app/lib/x", elftest.Spec{Machine: elf.EM_386, Narrow: true}.String())}}, opts: Options{Allow: []Allowance{{"machine", "/app/lib/**"}}}},
 		{name: "malformed program", layers: [][]ocitest.File{{exe("app/x", goodTool[:70])}}, want: "machine fail: /app/x: malformed ELF file"},
@@ -281,7 +282,7 @@ func TestCheckDamagedLayer(t *testing.T) {
 		t.Helper()
 		r := checkLayout(t, d, Options{})
 		got := broken(r)
-		if r.Worst() != Fail || len(got) != 12 || !strings.HasPrefix(got[0], "layers fail: ") || !strings.Contains(got[0], want) {
+		if r.Worst() != Fail || len(got) != 13 || !strings.HasPrefix(got[0], "layers fail: ") || !strings.Contains(got[0], want) {
 			t.Errorf("got %q", got)
 		}
 		for _, g := range got[1:] {

@@ -176,9 +176,12 @@ func (c *inspection) mode(name string, d *layer.Dirent) {
 	case tar.TypeSymlink:
 		return
 	case tar.TypeChar, tar.TypeBlock:
-		c.add(devices, name, "is a device")
+		c.add(devices, name, "is a device (%s)", d.Device)
 	case tar.TypeFifo:
 		c.add(devices, name, "is a named pipe")
+	}
+	if lost := layer.Attributes(d.Notes); len(lost) > 0 {
+		c.add(attributes, name, "%s", strings.Join(lost, ", "))
 	}
 	if d.Mode&0o6000 != 0 {
 		c.add(setID, name, "mode %04o", d.Mode)

@@ -65,6 +65,7 @@ func init() { // an assignment would refer to itself, through ParseAllowance
 		{writable, "nothing is world-writable except sticky directories", needsLayers, false, found(writable, func(c *inspection) string { return c.amongFiles() })},
 		{owners, "owners are numbers, not names that mean another user elsewhere", needsLayers, false, found(owners, func(*inspection) string { return "numbers only" })},
 		{devices, "there are no devices and no named pipes", needsLayers, false, found(devices, func(*inspection) string { return "none" })},
+		{attributes, "no file has capabilities or other attributes that a tarball loses", needsLayers, false, found(attributes, func(c *inspection) string { return c.amongFiles() })},
 		{machine, "every program is for the platform", needsLayers, false, func(c *inspection) verdict {
 			if c.programs > 0 && !executable.KnownArch(c.image.Config.Architecture) {
 				return verdict{skip: "cannot tell what programs for " + c.image.Platform + " look like"}
@@ -89,6 +90,7 @@ const (
 	writable   = "world-writable"
 	owners     = "owners"
 	devices    = "devices"
+	attributes = "attributes"
 	machine    = "machine"
 	static     = "static"
 	buildID    = "build-id"

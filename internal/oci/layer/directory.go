@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"facerec/internal/tarball"
 )
@@ -27,11 +26,8 @@ func ReadDirectory(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 		if err != nil {
 			return err
 		}
-		st, ok := fi.Sys().(*syscall.Stat_t)
-		if !ok {
-			return fmt.Errorf("entry %q: this system does not tell modes as tar needs them", rel)
-		}
-		e := tarball.Entry{Name: filepath.ToSlash(rel), Mode: st.Mode & 0o7777}
+		st := statusOf(fi)
+		e := tarball.Entry{Name: filepath.ToSlash(rel), Mode: st.mode}
 		switch {
 		case fi.IsDir():
 			e.Type = tarball.Dir
@@ -39,12 +35,11 @@ func ReadDirectory(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 			e.Type = tarball.Symlink
 			e.Link, err = os.Readlink(p)
 		case fi.Mode().IsRegular():
-			Inode := [2]uint64{uint64(st.Dev), st.Ino} //nolint:unconvert // narrower on some systems
-			if name, again := first[Inode]; again && st.Nlink > 1 {
+			if name, again := first[st.inode]; again && st.links > 1 {
 				e.Type, e.Link = tarball.Hardlink, name
 				break
 			}
-			first[Inode] = e.Name
+			first[st.inode] = e.Name
 			e.Type = tarball.Regular
 			e.Content, err = spool.AddFile(p)
 		default:
@@ -59,4 +54,11 @@ func ReadDirectory(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 		return tarball.Tree{}, err
 	}
 	return tarball.NewTree(entries)
+}
+
+// status is what tar needs of a file and package fs does not have.
+type status struct {
+	mode  uint32    // permission, set-id and sticky bits
+	inode [2]uint64 // the same for all hard links of a file
+	links uint64
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // Limits bound what an image may cost to unpack. A zero field means its
@@ -42,6 +44,17 @@ func (l Limits) withDefaults() Limits {
 	return l
 }
 
+// Limits of one layer, so that a small one cannot need much memory: what grows
+// with the stored size has a free share that covers small layers.
+const (
+	maxName      = 64 << 10 // bytes of one name or link; Linux itself allows 4,096
+	maxDepth     = 1024     // directories inside one another
+	freeNames    = 32 << 20 // bytes of all names and links …
+	namesPerByte = 64       // … and more for each stored byte
+	freeEntries  = 200_000  // entries …
+	entryBytes   = 16       // … and one more for so many stored bytes
+)
+
 // ratioFree is how much any layer may inflate to before its ratio counts.
 const ratioFree = 64 << 20
 
@@ -54,7 +67,8 @@ type Entry struct {
 	Size    int64
 	Owner   Owner
 	Content tarball.Content // nil when the caller did not want it kept
-	Notes   []string        // what the archive has and a tarball leaves out
+	Notes   []string        // names of extended attributes and the like, which a tarball leaves out
+	Device  string          // "char 1:3", "block 8:0", "pipe", or ""
 }
 
 // Owner is the user and group of a file. Tarballs leave them out; an engine
@@ -170,7 +184,7 @@ func (u *Unpacker) unpack(r io.Reader, where string, l oci.Layer, below string) 
 		limited.ratioAt = max(ratioFree, l.Size*u.limits.Ratio)
 	}
 	tee := io.TeeReader(limited, diff)
-	entries, err := u.entries(tee, where, below)
+	entries, err := u.entries(tee, l.Size, below)
 	if err == nil { // the padding behind the archive belongs to the diff ID
 		_, err = io.Copy(io.Discard, tee)
 	}
@@ -190,20 +204,31 @@ func (u *Unpacker) unpack(r io.Reader, where string, l oci.Layer, below string) 
 // end whether it was right.
 func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	magic, err := r.Peek(4)
-	if err != nil && len(magic) == 0 {
+	if err != nil && len(magic) == 0 && !errors.Is(err, io.EOF) {
 		return nil, nil, err
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		return &members{in: r}, func() {}, nil
-	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(128<<20))
+	case isZstd(magic):
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, nil, err
 		}
 		return zr, zr.Close, nil
 	}
 	return r, func() {}, nil
+}
+
+// maxWindow bounds the memory of a zstd decoder, in bytes. "zstd --ultra" and
+// "--long" stay within it.
+const maxWindow = 128 << 20
+
+// isZstd reports whether a frame of zstd begins, or a skippable frame, which
+// may stand anywhere (RFC 8878, section 3.1).
+func isZstd(magic []byte) bool {
+	return bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}) ||
+		len(magic) == 4 && magic[0]&0xf0 == 0x50 && bytes.Equal(magic[1:], []byte{0x2a, 0x4d, 0x18})
 }
 
 // members reads all members of a gzip file, one after the other: some tools
@@ -256,8 +281,10 @@ func (l *limitedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (u *Unpacker) entries(r io.Reader, where, below string) ([]Entry, error) {
+func (u *Unpacker) entries(r io.Reader, stored int64, below string) ([]Entry, error) {
 	var out []Entry
+	names, maxNames := int64(0), freeNames+namesPerByte*max(0, stored)
+	most := freeEntries + max(0, stored)/entryBytes
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -270,12 +297,21 @@ func (u *Unpacker) entries(r io.Reader, where, below string) ([]Entry, error) {
 		if len(out) >= u.limits.Entries {
 			return nil, fmt.Errorf("more than %d entries, the last %q: raise --max-entries if it is meant to", u.limits.Entries, h.Name)
 		}
+		if int64(len(out)) >= most {
+			return nil, fmt.Errorf("expected at most %d entries in a layer of %d bytes, got more", most, stored)
+		}
+		if len(h.Name) > maxName || len(h.Linkname) > maxName {
+			return nil, fmt.Errorf("entry %s: name or link of more than %d bytes", text.Show(h.Name[:min(len(h.Name), 80)]), maxName)
+		}
+		if names += int64(len(h.Name) + len(h.Linkname)); names > maxNames {
+			return nil, fmt.Errorf("more than %d bytes of names", maxNames)
+		}
 		name, err := cleanName(h.Name)
 		if err != nil {
 			return nil, err
 		}
 		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, Link: h.Linkname, Size: h.Size,
-			Owner: Owner{h.Uid, h.Gid, h.Uname, h.Gname}, Notes: notes(h)}
+			Owner: Owner{h.Uid, h.Gid, h.Uname, h.Gname}, Notes: notes(h), Device: device(h)}
 		switch h.Typeflag {
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
 			e.Kind = tar.TypeReg
@@ -298,22 +334,46 @@ func (u *Unpacker) entries(r io.Reader, where, below string) ([]Entry, error) {
 	}
 }
 
-// notes lists what the entry has that GNU tar leaves out without being asked.
+// maxNotes bounds what is remembered of an entry's attributes.
+const maxNotes = 16
+
+// notes lists what the entry has that a tarball leaves out: the names of its
+// extended attributes, and a sparse map.
 func notes(h *tar.Header) []string {
 	var out []string
-	xattr := false
 	for k := range h.PAXRecords {
-		if strings.HasPrefix(k, "SCHILY.xattr.") {
-			xattr = true
+		for _, prefix := range []string{"SCHILY.xattr.", "LIBARCHIVE.xattr."} { // star's, and bsdtar's own
+			if name, ok := strings.CutPrefix(k, prefix); ok {
+				out = append(out, text.Show(name))
+			}
 		}
 	}
-	if xattr {
-		out = append(out, "extended attributes")
+	slices.Sort(out)
+	out = slices.Compact(out)
+	if len(out) > maxNotes {
+		out = append(out[:maxNotes:maxNotes], fmt.Sprintf("and %d more", len(out)-maxNotes))
 	}
 	if h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.realsize"] != "" || h.PAXRecords["GNU.sparse.size"] != "" {
-		out = append(out, "sparse map")
+		out = append(out, sparseNote)
 	}
 	return out
+}
+
+// sparseNote is the one note that is not an extended attribute's name.
+const sparseNote = "sparse map"
+
+// device describes a device or a pipe as ls shows it: "char 1:3", "block 8:0",
+// "pipe". It is "" for everything else.
+func device(h *tar.Header) string {
+	switch h.Typeflag {
+	case tar.TypeChar:
+		return fmt.Sprintf("char %d:%d", h.Devmajor, h.Devminor)
+	case tar.TypeBlock:
+		return fmt.Sprintf("block %d:%d", h.Devmajor, h.Devminor)
+	case tar.TypeFifo:
+		return "pipe"
+	}
+	return ""
 }
 
 // cleanName makes a layer's name relative to the root. Engines read "/a", "./a"
@@ -331,7 +391,9 @@ func cleanName(name string) (string, error) {
 				return "", fmt.Errorf("entry %q escapes from the image's root: refused", name)
 			}
 		default:
-			depth++
+			if depth++; depth > maxDepth {
+				return "", fmt.Errorf("entry %s…: more than %d directories inside one another", text.Show(name[:min(len(name), 80)]), maxDepth)
+			}
 		}
 	}
 	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil

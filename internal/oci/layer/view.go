@@ -13,6 +13,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // The names by which a layer takes away what lower ones have (OCI image
@@ -37,6 +38,7 @@ type Inode struct {
 	Content  tarball.Content
 	Layer    int // that wrote the content, from 0
 	Notes    []string
+	Device   string             // see [Entry]
 	children map[string]*Dirent // of a directory
 }
 
@@ -44,17 +46,44 @@ type Inode struct {
 // whiteout removes only what comes from below.
 type Dirent struct {
 	*Inode
-	from int
+	from   int
+	length int // of its path, in bytes
 }
 
 // View is the file system that a container sees after some layers.
 type View struct {
 	root *Dirent
+
+	// What is left of the limits; each entry adds to them, so that time and
+	// memory are linear in what was read.
+	steps   int64 // names looked up
+	nodes   int64 // directories that no entry names
+	lengths int64 // bytes of all paths
+}
+
+// Limits of a view. The first of each pair is free, the second is added for each
+// entry; for paths it is a multiple of the entry's own name.
+const (
+	freeSteps, stepsPerEntry = 20_000_000, 128
+	freeNodes, nodesPerEntry = 100_000, 1
+	freePaths, pathsPerName  = 64 << 20, 2
+)
+
+var errTooMuch = errors.New("links and missing directories that lead through too many names")
+
+// make puts a new name into a directory.
+func (v *View) make(parent *Dirent, base string, n *Inode, layer int) (*Dirent, error) {
+	d := &Dirent{n, layer, parent.length + 1 + len(base)}
+	if v.lengths -= int64(d.length); v.lengths < 0 {
+		return nil, errTooMuch
+	}
+	parent.children[base] = d
+	return d, nil
 }
 
 // NewView returns an empty file system.
 func NewView() *View {
-	return &View{root: &Dirent{Inode: newDirectory(0o755), from: -1}}
+	return &View{root: &Dirent{Inode: newDirectory(0o755), from: -1}, steps: freeSteps, nodes: freeNodes, lengths: freePaths}
 }
 
 // Root returns the root directory.
@@ -110,20 +139,31 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 			way = way[:max(1, len(way)-1)]
 			continue
 		}
+		if v.steps--; v.steps < 0 {
+			return nil, errTooMuch
+		}
+		if len(way) > maxDepth {
+			return nil, fmt.Errorf("more than %d directories inside one another", maxDepth)
+		}
 		at := way[len(way)-1]
 		if at.Kind != tar.TypeDir {
-			return nil, fmt.Errorf("what should be the folder of %q is not a directory", part)
+			return nil, fmt.Errorf("the parent of %s is not a directory", text.Quote(part))
 		}
 		next := at.children[part]
 		if next == nil {
 			if !create {
 				return nil, nil
 			}
-			next = &Dirent{newDirectory(0o755), layer}
-			at.children[part] = next
+			if v.nodes--; v.nodes < 0 {
+				return nil, errTooMuch
+			}
+			var err error
+			if next, err = v.make(at, part, newDirectory(0o755), layer); err != nil {
+				return nil, err
+			}
 		}
 		if next.Kind != tar.TypeSymlink {
-			way = append(way[:len(way):len(way)], next)
+			way = append(way, next)
 			continue
 		}
 		if *links++; *links > maxSymlinks {
@@ -143,8 +183,11 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 // Apply puts one layer on top.
 func (v *View) Apply(layer int, entries []Entry) error {
 	for _, e := range entries {
+		v.steps += stepsPerEntry
+		v.nodes += nodesPerEntry
+		v.lengths += pathsPerName * int64(len(e.Name)+1)
 		if err := v.add(layer, e); err != nil {
-			return fmt.Errorf("entry %q: %w", e.Name, err)
+			return fmt.Errorf("entry %s: %w", text.Quote(e.Name), err)
 		}
 	}
 	return nil
@@ -167,7 +210,7 @@ func (v *View) add(layer int, e Entry) error {
 		return v.whiteout(parent, base, layer)
 	}
 	if parent.Kind != tar.TypeDir {
-		return fmt.Errorf("its folder is not a directory")
+		return fmt.Errorf("its parent is not a directory")
 	}
 	old := parent.children[base]
 	switch e.Kind {
@@ -178,25 +221,27 @@ func (v *View) add(layer int, e Entry) error {
 		}
 		n := newDirectory(e.Mode)
 		n.Layer, n.Owner, n.Notes = layer, e.Owner, e.Notes
-		parent.children[base] = &Dirent{n, layer}
+		_, err := v.make(parent, base, n, layer)
+		return err
 	case tar.TypeLink:
 		target, err := v.LookupNoFollow(e.Link)
 		if err != nil {
-			return fmt.Errorf("hard link to %q: %w", e.Link, err)
+			return fmt.Errorf("hard link to %s: %w", text.Quote(e.Link), err)
 		}
 		if target == nil {
-			return fmt.Errorf("hard link to %q, which is not there", e.Link)
+			return fmt.Errorf("hard link to %s: not found", text.Quote(e.Link))
 		}
 		if target.Kind == tar.TypeDir {
-			return fmt.Errorf("hard link to the directory %q", e.Link)
+			return fmt.Errorf("hard link to the directory %s", text.Quote(e.Link))
 		}
-		parent.children[base] = &Dirent{target.Inode, layer}
+		_, err = v.make(parent, base, target.Inode, layer)
+		return err
 	default:
-		parent.children[base] = &Dirent{&Inode{
-			Kind: e.Kind, Mode: e.Mode, Link: e.Link, Size: e.Size, Owner: e.Owner, Content: e.Content, Layer: layer, Notes: e.Notes,
-		}, layer}
+		_, err := v.make(parent, base, &Inode{
+			Kind: e.Kind, Mode: e.Mode, Link: e.Link, Size: e.Size, Owner: e.Owner, Content: e.Content, Layer: layer, Notes: e.Notes, Device: e.Device,
+		}, layer)
+		return err
 	}
-	return nil
 }
 
 // LookupNoFollow resolves the folder of a name but not the name itself: a hard
@@ -216,11 +261,11 @@ func (v *View) whiteout(parent *Dirent, base string, layer int) error {
 	}
 	if base == opaqueMarker {
 		for name, child := range parent.children {
-			if prune(child, layer) {
+			if v.prune(child, layer) {
 				delete(parent.children, name)
 			}
 		}
-		return nil
+		return v.exhausted()
 	}
 	if strings.HasPrefix(base, aufsPrefix) {
 		return nil
@@ -229,21 +274,31 @@ func (v *View) whiteout(parent *Dirent, base string, layer int) error {
 	if hidden == "" || hidden == "." || hidden == ".." {
 		return fmt.Errorf("a whiteout of %q is refused", hidden)
 	}
-	if child := parent.children[hidden]; child != nil && prune(child, layer) {
+	if child := parent.children[hidden]; child != nil && v.prune(child, layer) {
 		delete(parent.children, hidden)
+	}
+	return v.exhausted()
+}
+
+func (v *View) exhausted() error {
+	if v.steps < 0 {
+		return errTooMuch
 	}
 	return nil
 }
 
-// prune takes away what layers below the given one put there. It says whether
+// prune removes what layers below the given one put there. It reports whether
 // nothing is left: the order of a whiteout and the files of its own layer must
 // not matter.
-func prune(d *Dirent, layer int) bool {
+func (v *View) prune(d *Dirent, layer int) bool {
+	if v.steps--; v.steps < 0 {
+		return false
+	}
 	if d.Kind != tar.TypeDir {
 		return d.from < layer
 	}
 	for name, child := range d.children {
-		if prune(child, layer) {
+		if v.prune(child, layer) {
 			delete(d.children, name)
 		}
 	}
@@ -260,6 +315,34 @@ type Origin struct {
 type Flattened struct {
 	Tree    tarball.Tree
 	Origins map[string]Origin // by entry name
+	Devices []Device          // which a tree cannot have
+}
+
+// Device is a device or a named pipe.
+type Device struct {
+	Name  string // as entries are named
+	What  string // "char 1:3", "block 8:0", "pipe"
+	Mode  uint32
+	Layer release.Digest
+	Notes []string
+}
+
+// Lost describes the entries whose extended attributes a tarball leaves out,
+// sorted: "bin/ping: security.capability".
+func (f Flattened) Lost() []string {
+	var out []string
+	for name, o := range f.Origins {
+		if lost := Attributes(o.Notes); len(lost) > 0 {
+			out = append(out, text.Show(name)+": "+strings.Join(lost, ", "))
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Attributes returns the extended attributes among the notes of an entry.
+func Attributes(notes []string) []string {
+	return slices.DeleteFunc(slices.Clone(notes), func(n string) bool { return n == sparseNote }) // whose bytes are all kept
 }
 
 // errContentNeeded asks for layers to be read again, this time whole: a name
@@ -270,14 +353,19 @@ var errContentNeeded = errors.New("content was not kept")
 // an absolute path. Every layer's digest, size and diff ID is checked.
 func (u *Unpacker) Flatten(ctx context.Context, img *oci.Image, root string) (Flattened, error) {
 	file, flat, err := u.File(ctx, img, root)
-	if err == nil && file != nil {
-		err = fmt.Errorf("%s in %s is a file: want a folder", root, img.Ref)
+	switch {
+	case err != nil:
+	case file != nil:
+		err = fmt.Errorf("%s in %s: expected a directory, got a file", root, img.Ref)
+	case len(flat.Devices) > 0:
+		d := flat.Devices[0]
+		err = fmt.Errorf("%s in %s: entry %s is a device or a named pipe (%s), which a release's tarball cannot have", root, img.Ref, text.Quote(d.Name), d.What)
 	}
 	return flat, err
 }
 
-// File is Flatten for a path that may also be a file: then the entry is not
-// nil, and the tree is empty.
+// File is Flatten for a path that may also be a file, and with devices: for a
+// file the entry is not nil, and the tree is empty.
 func (u *Unpacker) File(ctx context.Context, img *oci.Image, name string) (*tarball.Entry, Flattened, error) {
 	below := folderName(name)
 	file, flat, err := u.flatten(ctx, img, name, below)
@@ -306,13 +394,16 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 		return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
 	if top == nil {
-		return nil, Flattened{}, &oci.NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list what is there with: releaser ls " + img.Ref.String()}
+		return nil, Flattened{}, &oci.NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list the image with: releaser ls " + img.Ref.String()}
 	}
 	c := collector{image: img, first: map[*Inode]string{}, flat: Flattened{Origins: map[string]Origin{}}}
 	if err := c.collect(".", top); err != nil {
 		return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
 	if top.Kind != tar.TypeDir {
+		if len(c.entries) == 0 {
+			return nil, Flattened{}, fmt.Errorf("%s in %s: expected a file or a directory, got %s", root, img.Ref, c.flat.Devices[0].What)
+		}
 		return &c.entries[0], c.flat, nil
 	}
 	c.flat.Tree, err = tarball.NewTree(c.entries)
@@ -328,7 +419,7 @@ type collector struct {
 
 func (c *collector) collect(name string, d *Dirent) error {
 	e := tarball.Entry{Name: name, Mode: d.Mode}
-	if first, again := c.first[d.Inode]; again && d.Kind != tar.TypeDir {
+	if first, again := c.first[d.Inode]; again && d.Kind != tar.TypeDir && d.Device == "" {
 		e.Type, e.Link = tarball.Hardlink, first
 	} else {
 		c.first[d.Inode] = name
@@ -343,9 +434,14 @@ func (c *collector) collect(name string, d *Dirent) error {
 			}
 			e.Type, e.Content = tarball.Regular, d.Content
 		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
-			return fmt.Errorf("entry %q is a device or a named pipe: a tarball of a release must not have one; leave it out with extract.exclude", name)
+			special := Device{Name: name, What: d.Device, Mode: d.Mode, Notes: d.Notes}
+			if d.Layer >= 0 && d.Layer < len(c.image.Layers) {
+				special.Layer = c.image.Layers[d.Layer].Digest
+			}
+			c.flat.Devices = append(c.flat.Devices, special)
+			return nil
 		default:
-			return fmt.Errorf("entry %q has the unknown type %q", name, d.Kind)
+			return fmt.Errorf("entry %s has the unknown type %q", text.Quote(name), d.Kind)
 		}
 	}
 	if d.Layer >= 0 && d.Layer < len(c.image.Layers) {

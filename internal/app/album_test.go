@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
@@ -12,8 +13,8 @@ import (
 	"testing"
 )
 
-// sheetOf is the page for a batch with every kind of picture.
-func sheetOf(t *testing.T, h Header) string {
+// albumOf is the page for a batch with every kind of picture.
+func albumOf(t *testing.T, h Header) string {
 	t.Helper()
 	pen, err := NewPen(nil)
 	if err != nil {
@@ -38,7 +39,7 @@ func sheetOf(t *testing.T, h Header) string {
 		{Name: "broken.png", Err: errors.New("not a picture: <b>")},
 	}
 	var out bytes.Buffer
-	s, err := NewSheet(&out, h, pen)
+	s, err := NewAlbum(func(string) (io.Writer, error) { return &out, nil }, h, pen, len(results), "all.html")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,16 +56,16 @@ func sheetOf(t *testing.T, h Header) string {
 	return out.String()
 }
 
-func sheetHeader() Header {
+func albumHeader() Header {
 	return Header{Version: "1.2.3", Matching: true, Rule: Rule{0.6, 0.05},
 		Persons: []Person{{`<script>alert("1")</script>`, 1}, {"Rose", 3}}}
 }
 
 var dataURLs = regexp.MustCompile(`data:image/jpeg;base64,[A-Za-z0-9+/=]+`)
 
-func TestSheet(t *testing.T) {
-	page := sheetOf(t, sheetHeader())
-	if again := sheetOf(t, sheetHeader()); again != page {
+func TestAlbum(t *testing.T) {
+	page := albumOf(t, albumHeader())
+	if again := albumOf(t, albumHeader()); again != page {
 		t.Error("the same pictures gave two pages")
 	}
 	if n := len(dataURLs.FindAllString(page, -1)); n != 6 { // 2 pictures and 4 faces; one lies outside
@@ -76,23 +77,24 @@ func TestSheet(t *testing.T) {
 		`alt="Rose, Rose, ambiguous, unknown, unknown"`,
 		"distance 0.250 (squared 0.062) to <bdi>Rose/1.png</bdi>; 0.250 before <bdi>&lt;script&gt;",
 		"3 pictures, 5 faces: ",
-		"no face in 1; 1 could not be looked at",
+		"no face in 1; 1 could not be read",
 		`<td dir="auto">Rose</td><td class="n">3</td><td class="n">2</td><td class="n">1</td>`,
-		`<article class="none">`, `<article class="failed">`, `<article class="doubt">`,
-		"not looked at: not a picture: &lt;b&gt;",
+		`none.png " class="none">`, `broken.png " class="failed">`, ` class="doubt">`,
+		"not read: not a picture: &lt;b&gt;",
 		"900 × 300, 5 faces",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %q in the page", want)
 		}
 	}
-	// Nothing from outside, nothing that runs.
+	// Nothing from outside, and nothing that runs but the album's own script.
+	text = strings.Replace(text, "<script>"+albumScript+"</script>", "", 1)
 	if bad := regexp.MustCompile(`(?i)<script|<img src=x|https?:|url\(|@import|<link|<iframe`).FindString(text); bad != "" {
 		t.Errorf("%q is in the page:\n%s", bad, text)
 	}
-	plain := sheetHeader()
+	plain := albumHeader()
 	plain.Matching = false
-	text = dataURLs.ReplaceAllString(sheetOf(t, plain), "DATA")
+	text = dataURLs.ReplaceAllString(albumOf(t, plain), "DATA")
 	if strings.Contains(text, "known</span>") || strings.Contains(text, "Rose") || strings.Contains(text, "threshold") {
 		t.Errorf("a sheet of detect names people:\n%s", text)
 	}
@@ -103,12 +105,12 @@ type full struct{}
 
 func (full) Write([]byte) (int, error) { return 0, io.ErrShortWrite }
 
-func TestSheetSaysThatItCannotBeWritten(t *testing.T) {
+func TestAlbumSaysThatItCannotBeWritten(t *testing.T) {
 	pen, err := NewPen(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := NewSheet(full{}, sheetHeader(), pen)
+	s, err := NewAlbum(func(string) (io.Writer, error) { return full{}, nil }, albumHeader(), pen, 1, "a.html")
 	if !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("head: %v", err)
 	}
@@ -117,5 +119,58 @@ func TestSheetSaysThatItCannotBeWritten(t *testing.T) {
 	}
 	if err := s.End(Summary{}); !errors.Is(err, io.ErrShortWrite) {
 		t.Errorf("tail: %v", err)
+	}
+}
+
+// An album of many pictures has pages that lead to each other; the first has the
+// people and the index of all.
+func TestAlbumPages(t *testing.T) {
+	pen, err := NewPen(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages := map[string]*bytes.Buffer{}
+	create := func(name string) (io.Writer, error) {
+		pages[name] = &bytes.Buffer{}
+		return pages[name], nil
+	}
+	const total = 2*PerPage + 1
+	s, err := NewAlbum(create, albumHeader(), pen, total, "a: b?.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	img := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	rose := Match{Verdict: Known, Best: Candidate{"Rose", "Rose/1.png", 0.25}}
+	var sum Summary
+	for i := range total {
+		r := &Result{Name: fmt.Sprintf("%03d.png", i), Size: image.Pt(8, 8), Image: img}
+		if i == total-1 {
+			r.Faces = []Face{{Detection: Detection{Box: img.Rect}, Match: rose}}
+		}
+		sum.Add(r)
+		if err := s.Picture(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.End(sum); err != nil {
+		t.Fatal(err)
+	}
+	if len(pages) != 3 {
+		t.Fatalf("%d pages, want 3", len(pages))
+	}
+	for name, wants := range map[string][]string{
+		"a: b?.html":   {`rel="next" href="./a:%20b%3F-2.html"`, `<a href="./a:%20b%3F-3.html">3</a>`, `href="./a:%20b%3F-3.html#p201"`, "201 pictures"},
+		"a: b?-2.html": {`rel="prev" href="./a:%20b%3F.html"`, `rel="next" href="./a:%20b%3F-3.html"`},
+		"a: b?-3.html": {`rel="prev" href="./a:%20b%3F-2.html"`, `id="p201"`},
+	} {
+		page := pages[name].String()
+		for _, want := range append(wants, "</html>") {
+			if strings.Count(page, want) < 1 {
+				t.Errorf("%s: no %s", name, want)
+			}
+		}
+		if n := strings.Count(page, "<article "); n != map[bool]int{true: 1, false: PerPage}[strings.Contains(name, "-3")] {
+			t.Errorf("%s: %d pictures", name, n)
+		}
 	}
 }

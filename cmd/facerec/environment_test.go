@@ -8,7 +8,7 @@ import (
 // Every part of the real world is there; a verb that nobody tested with it
 // would find out otherwise.
 func TestTheWorldIsWhole(t *testing.T) {
-	w := reflect.ValueOf(*theWorld())
+	w := reflect.ValueOf(*hostEnvironment())
 	for i := range w.NumField() {
 		switch f := w.Field(i); f.Kind() {
 		case reflect.Func, reflect.Interface:
@@ -17,7 +17,7 @@ func TestTheWorldIsWhole(t *testing.T) {
 			}
 		}
 	}
-	if len(theWorld().pins.Models) == 0 {
+	if len(hostEnvironment().pins.Models) == 0 {
 		t.Error("no pins")
 	}
 }

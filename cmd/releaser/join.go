@@ -1,0 +1,88 @@
+package main
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/oci"
+	"facerec/internal/oci/build"
+)
+
+func (a *app) joinVerb() *cobra.Command {
+	var f cellFlags
+	var out string
+	cmd := &cobra.Command{
+		Use:   "join PART… --out DIR",
+		Short: "Join cells that were built on several machines into one index per lineage",
+		Long: `Join the images of cells that were built on several machines, each with
+'releaser build --cells CELL', into the OCI layout that one machine would have
+made: one index per lineage, with the same digests, whatever the order of the
+parts. Versions, tags and the order of the cells come from config.json.
+
+PART is a directory, oci-layout:DIR[:TAG], or REGISTRY/REPOSITORY:TAG: push each
+cell under a tag of its own to pass it on through a registry.
+
+Every manifest and blob is hashed on the way. A cell that no part has is named
+(exit 5). A part of another version, platform or configuration, and a second,
+different image of a cell, are refused (exit 3).`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := a.choose(f)
+			if err != nil {
+				return err
+			}
+			var parts []oci.Ref
+			for _, arg := range args {
+				ref, err := partRef(arg)
+				if err != nil {
+					return err
+				}
+				parts = append(parts, ref)
+			}
+			if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
+				return err
+			}
+			plan := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root}
+			var built []build.Built
+			p := a.progress("join")
+			err = atomicfile.ReplaceDir(out, func(tmp string) (err error) {
+				built, err = plan.Join(cmd.Context(), tmp, parts, a.transfer(p, true, 0))
+				return err
+			})
+			p.close()
+			var missing *build.MissingCellsError
+			var conflict *build.ConflictError
+			switch {
+			case errors.As(err, &missing):
+				return &codedError{exitIncomplete, err}
+			case errors.As(err, &conflict):
+				return &codedError{exitDiffers, err}
+			case err != nil:
+				return err
+			}
+			return a.sayBuilt("releaser.join/v1", out, built)
+		},
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an older layout there is replaced")
+	return cmd
+}
+
+// partRef reads a PART: a directory that exists, or a reference.
+func partRef(arg string) (oci.Ref, error) {
+	ref, err := oci.ParseRef(arg)
+	if err != nil || ref.Kind == oci.Registry && exists(arg) {
+		ref, err = oci.ParseLayout(arg)
+	}
+	switch {
+	case err != nil:
+		return oci.Ref{}, usageError(err)
+	case ref.Kind == oci.DockerArchive:
+		return oci.Ref{}, usage("%s: expected an OCI layout or an image in a registry, got a docker-archive", arg)
+	case ref.Kind == oci.Registry && ref.Tag == "" && ref.Digest.IsZero():
+		return oci.Ref{}, usage("%s: expected a tag or a digest: REGISTRY/REPOSITORY:TAG", arg)
+	}
+	return ref, nil
+}
