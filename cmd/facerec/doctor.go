@@ -51,7 +51,7 @@ are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 	o.cacheFlag(fs)
 	o.answer(fs, "text", "json")
 	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with")
-	fs.StringVar(&record, "release", "", "release.json `file` to compare with (beside the program, if there is one)")
+	fs.StringVar(&record, "release", "", "release.json `file` to compare with (default: the one next to the program)")
 	return cmd
 }
 
@@ -141,7 +141,7 @@ func asReleased(env *environment, record string) []finding {
 	data, err := os.ReadFile(record)
 	if err != nil {
 		if !explicit {
-			return note("note", "no release.json beside the program: what was changed since cannot be told; name one with --release FILE")
+			return note("note", "no release.json next to the program, so changes since the release cannot be determined; name one with --release FILE")
 		}
 		return note("bad", "%s: %v", text.Show(record), plain(err))
 	}

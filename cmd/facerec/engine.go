@@ -92,8 +92,9 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 	res, err := en.Enroll(ctx, os.DirFS(o.persons))
 	bar.done()
 	if res != nil && (warn || o.strict) {
-		for _, line := range res.Warnings() {
-			env.warnf("%s%c%s", text.Show(o.persons), filepath.Separator, line)
+		for _, w := range res.Warnings() {
+			env.warnf("%s%c%v", text.Show(o.persons), filepath.Separator, w)
+			env.hint(w)
 		}
 	}
 	if err != nil {

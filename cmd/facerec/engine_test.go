@@ -170,7 +170,7 @@ func TestModelsVolume(t *testing.T) {
 		{"just the capabilities that it takes", volume{0, 0o755, ""}, append(as("0:0"), "--cap-add", "CHOWN", "--cap-add", "SETUID", "--cap-add", "SETGID"), viaEntrypoint, 0, "copied from models", 10001, true},
 		{"no capability to hand over", volume{0, 0o755, ""}, append(as("0:0"), "--cap-add", "SETUID", "--cap-add", "SETGID"), viaEntrypoint, 5, "allow the capability CHOWN", 0, false},
 		{"no capability to hand over, no need", volume{0, 0o755, ""}, append(as("0:0"), "--cap-add", "SETUID", "--cap-add", "SETGID", "-e", "FACEREC_MODELS_CACHE="), viaEntrypoint, 0, "", 0, false},
-		{"no capabilities", volume{0, 0o755, whole}, as("0:0"), viaEntrypoint, 1, "cannot stop being root: setgroups: operation not permitted; allow the capabilities SETUID and SETGID, or start as 10001:10001", 0, true},
+		{"no capabilities", volume{0, 0o755, whole}, as("0:0"), viaEntrypoint, 1, "cannot drop root's privileges: setgroups: operation not permitted\nhint: allow the capabilities SETUID and SETGID, or start as 10001:10001", 0, true},
 		{"not root, through the entrypoint", volume{10001, 0o755, ""}, as("10001:10001"), viaEntrypoint, 0, "copied from models", 10001, true},
 		{"any user, directory for all", volume{0, 0o777, truncated}, as("123456:0"), viaEntrypoint, 0, "was unreadable: copied", 0, true},
 		{"any user, the group's directory", volume{0, 0o775, ""}, as("123456:0"), rest, 0, "copied from models", 0, true},
@@ -213,14 +213,14 @@ func TestModelsVolume(t *testing.T) {
 	t.Run("read-only volume", func(t *testing.T) {
 		dir := volume{10001, 0o755, truncated}.make(t)
 		code, _, stderr, err := c.run(append([]string{"-v", dir + ":/models:ro", "-e", "FACEREC_MODELS_CACHE=/models"}, as("10001:10001")...), rest...)
-		if err != nil || code != 5 || !strings.Contains(stderr, "read-only file system; mount a volume there that can be written") {
+		if err != nil || code != 5 || !strings.Contains(stderr, "read-only file system\nhint: mount a writable volume there") {
 			t.Errorf("%d, %s, %v", code, stderr, err)
 		}
 	})
 	t.Run("no volume", func(t *testing.T) {
 		for _, user := range []string{"10001:10001", "0:0"} {
 			code, _, stderr, err := c.run([]string{"--user", user, "--read-only", "-e", "FACEREC_MODELS_CACHE=/models"}, viaEntrypoint...)
-			if err != nil || code != 5 || !strings.Contains(stderr, "/models: there is no such directory for models; mount a volume there (docker run -v VOLUME:/models)") {
+			if err != nil || code != 5 || !strings.Contains(stderr, "/models: directory for models not found\nhint: mount a volume there (docker run -v VOLUME:/models)") {
 				t.Errorf("as %s: %d, %s, %v", user, code, stderr, err)
 			}
 		}

@@ -13,7 +13,7 @@ func enrollCommand(env *environment, g *globals) *cobra.Command {
 		Use:   "enroll",
 		Short: "Report on every photo in persons/: used, skipped and why, doubtful",
 		Long: `Enroll reads persons/NAME/ as recognize does, and reports on every photo: the face
-that was used; no face, or several; broken files and files that are no pictures;
+that was used; no face, or several; broken files and files that are not pictures;
 duplicates; photos that are unlike the person's others (outlier) or nearer to
 somebody else's (suspect). It changes nothing. With --strict it exits with 1 when
 anything was skipped.`,

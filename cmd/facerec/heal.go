@@ -30,7 +30,7 @@ func (o *options) modelsPath(env *environment) string {
 func readyModels(ctx context.Context, env *environment, o *options, c *cache) (string, error) {
 	full := o.checkModels == "full"
 	source := env.locate(o.models, "models")
-	if o.modelsCache == "" || sameFolder(o.modelsCache, source) {
+	if o.modelsCache == "" || sameDirectory(o.modelsCache, source) {
 		return source, checkModels(env.pins, source, full, c)
 	}
 	dir := o.modelsCache
@@ -49,8 +49,8 @@ func readyModels(ctx context.Context, env *environment, o *options, c *cache) (s
 	return dir, checkModels(env.pins, dir, full, c)
 }
 
-// sameFolder reports whether both names lead to one directory.
-func sameFolder(a, b string) bool {
+// sameDirectory reports whether both names lead to one directory.
+func sameDirectory(a, b string) bool {
 	x, err := os.Stat(a)
 	if err != nil {
 		return false
@@ -155,7 +155,7 @@ func healModels(ctx context.Context, env *environment, o *options, from string) 
 		from = filepath.Join(dir, "models")
 	}
 	var repaired []models.File
-	if sameFolder(dir, from) {
+	if sameDirectory(dir, from) {
 		// A directory cannot be repaired from itself; if it is whole, all is well.
 		if err := badModels(dir, models.Verify(os.DirFS(dir), env.pins)); err != nil {
 			return text.WithHint(err, "there is no other copy: name one with --from DIR")
@@ -189,7 +189,7 @@ func writeHealedText(env *environment, dir, from string, repaired []models.File)
 		line := "ok        "
 		how := ""
 		if s := was(m, repaired); s != models.OK {
-			line, how = "healed    ", fmt.Sprintf(": was %s, copied from %s", s, text.Show(from))
+			line, how = "repaired  ", fmt.Sprintf(": was %s, copied from %s", s, text.Show(from))
 		}
 		if _, err := fmt.Fprintf(env.stdout, "%s  %s%s\n", line, text.Show(filepath.Join(dir, m.Name)), how); err != nil {
 			return err

@@ -48,7 +48,7 @@ func replaceable(name string) error {
 		return foreign("%s: not replaced: it cannot be read: %v", text.Show(name), plain(err))
 	}
 	if !app.Marked(head[:n]) {
-		return text.WithHint(foreign("%s: not replaced: facerec did not write this file", text.Show(name)), "name another file, or move this one away first")
+		return text.WithHint(foreign("%s: not replaced: facerec did not write this file", text.Show(name)), "move it away or name another file; files of older versions are not recognised as facerec's")
 	}
 	return nil
 }

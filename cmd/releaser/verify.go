@@ -269,7 +269,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 		}
 		override = &ref
 	}
-	if f.offline && (override == nil || override.Kind != oci.Layout) {
+	if f.offline && (override == nil || override.Kind != oci.Layout && override.Kind != oci.OCIArchive) {
 		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
 		return func() {}, nil
 	}

@@ -142,7 +142,7 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// Two engines are opened beside each other: each waits for the other to begin.
+// Two engines are opened at once: each waits for the other to begin.
 func TestPoolOpensTogether(t *testing.T) {
 	var both sync.WaitGroup
 	both.Add(2)

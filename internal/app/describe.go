@@ -193,12 +193,12 @@ func detect(ctx context.Context, e Engine, p Picture) ([]Detection, error) {
 	return found, nil
 }
 
-// numbers refuses descriptors that are no numbers.
+// numbers returns an error for descriptors with NaN or infinite values.
 func numbers(ds []Detection) error {
 	for i := range ds {
 		for _, v := range ds[i].Descriptor {
 			if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
-				return errors.New("the engine described a face with something that is no number; check the models: facerec models verify")
+				return text.WithHint(errors.New("the engine's embedding of a face has NaN or infinite values, expected finite ones"), "check the models: facerec models verify")
 			}
 		}
 	}

@@ -84,7 +84,7 @@ func UnmarshalDetections(data []byte) ([]Detection, error) {
 		for i := range d.Descriptor {
 			d.Descriptor[i] = math.Float32frombits(word())
 			if v := float64(d.Descriptor[i]); math.IsNaN(v) || math.IsInf(v, 0) {
-				return nil, errors.New("detections: a descriptor holds something that is no number")
+				return nil, errors.New("detections: an embedding has NaN or infinite values")
 			}
 		}
 		if short {

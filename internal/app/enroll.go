@@ -88,6 +88,7 @@ type Photo struct {
 	Faces   []Detection // everything found, in reading order
 	Taken   int         // index in Faces of the one enrolled, or -1
 	Reason  string      // why it was not used, or what is odd; one line
+	Hint    string      // what to do about it; empty if there is nothing to do
 	Notes   []string    // what is odd about the file although it was read
 	Cached  bool        // the answer came from the cache
 }
@@ -108,20 +109,23 @@ type Enrolment struct {
 	Without []string
 }
 
-// Warnings lists, one line each, all that was skipped. They begin with the
-// path below persons/; strict callers take any of them for an error.
-func (e *Enrolment) Warnings() []string {
-	var out []string
+// Warnings lists all that was skipped, with hints. Each is one line and begins
+// with the path below persons/.
+func (e *Enrolment) Warnings() []error {
+	var out []error
 	for _, p := range e.Photos {
 		if p.Outcome != Used {
-			out = append(out, text.Show(p.Path)+": "+p.Reason)
+			out = append(out, text.WithHint(fmt.Errorf("%s: %s", text.Show(p.Path), p.Reason), "%s", p.Hint))
 		}
 	}
 	for _, name := range e.Without {
-		out = append(out, text.Show(name)+": none of the photos could be used, so this person will not be recognised; add a photo that shows one face, from the front")
+		out = append(out, text.WithHint(fmt.Errorf("%s: none of the photos could be used, so this person will not be recognised", text.Show(name)), usablePhoto))
 	}
 	return out
 }
+
+// usablePhoto is the hint for whoever has no usable photo.
+const usablePhoto = "add a photo that shows one face, from the front"
 
 // ignored reports whether a name in persons/ is nobody's business: hidden
 // files, and what systems leave behind.
@@ -153,7 +157,7 @@ var ErrNobody = errors.New("nobody is enrolled")
 // Enroll reads every photo below fsys: NAME/photo. A photo that cannot be used
 // is reported, not an error; an error means that fsys itself could not be read,
 // that the engine failed, that ctx is done, or (ErrNobody) that there is nobody
-// to recognise. With ErrNobody the report is returned beside the error.
+// to recognise. With ErrNobody the report is returned too.
 func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
 	res := &Enrolment{}
 	people, err := en.list(fsys, res)
@@ -162,7 +166,7 @@ func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
 	}
 	if len(people) == 0 {
 		res.Gallery = NewGallery(nil)
-		return res, fmt.Errorf("%w: no directory of a person; make a directory NAME with one or more photos for everybody to be recognised", ErrNobody)
+		return res, text.WithHint(fmt.Errorf("%w: no directory of a person found", ErrNobody), "make a directory NAME with one or more photos for each person")
 	}
 	todo := res.Photos
 	done := 0
@@ -185,7 +189,7 @@ func (en Enroller) Enroll(ctx context.Context, fsys fs.FS) (*Enrolment, error) {
 	markDuplicates(res.Photos, sums)
 	res.finish(people, en.Threshold)
 	if len(res.Gallery.persons) == 0 {
-		return res, fmt.Errorf("%w: not one photo could be used (%d looked at); add photos that show one face, from the front", ErrNobody, len(res.Photos))
+		return res, text.WithHint(fmt.Errorf("%w: none of %s could be used", ErrNobody, text.Count(len(res.Photos), "photo")), usablePhoto)
 	}
 	return res, nil
 }
@@ -208,7 +212,7 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 		}
 		if !info.IsDir() {
 			if !ignoredOnTop(name) {
-				res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: it is next to the directories of people; move it into the directory of the person it shows"})
+				res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: it is next to the directories of people", Hint: "move it into the directory of the person it shows"})
 			}
 			continue
 		}
@@ -228,7 +232,7 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 			case err != nil:
 				p.Outcome, p.Reason = Stray, "skipped: "+reason(err)
 			case fi.IsDir():
-				p.Outcome, p.Reason = Stray, "skipped: a directory inside a person's directory; move its photos up"
+				p.Outcome, p.Reason, p.Hint = Stray, "skipped: a directory inside a person's directory", "move its photos up"
 			case !fi.Mode().IsRegular():
 				p.Outcome, p.Reason = Stray, "skipped: not a regular file"
 			}
@@ -286,14 +290,14 @@ func (p *Photo) fail(err error) {
 	case errors.As(err, &unsupported):
 		p.Outcome = Unsupported
 	}
-	p.Reason = "skipped: " + reason(err)
+	p.Reason, p.Hint = "skipped: "+reason(err), text.Hint(err)
 }
 
 // decide chooses the face that stands for the person.
 func (p *Photo) decide(takeLargest bool) {
 	switch n := len(p.Faces); n {
 	case 0:
-		p.Outcome, p.Reason = NoFace, "skipped: no face found; take a photo from the front with a face at least 80 pixels high, or try --upsample 1"
+		p.Outcome, p.Reason, p.Hint = NoFace, "skipped: no face found", "use a photo from the front with a face at least 80 pixels high, or try --upsample 1"
 	case 1:
 		p.Outcome, p.Taken = Used, 0
 	default:
@@ -304,10 +308,10 @@ func (p *Photo) decide(takeLargest bool) {
 			p.Reason = fmt.Sprintf("%d faces, took the largest (%s)", n, boxText(p.Faces[i]))
 		case clear:
 			p.Outcome = SeveralFaces
-			p.Reason = fmt.Sprintf("skipped: %d faces, and one photo is to show one person; crop it, or say --take-largest (%s)", n, boxText(p.Faces[i]))
+			p.Reason, p.Hint = fmt.Sprintf("skipped: %d faces, expected 1", n), fmt.Sprintf("crop it, or use the largest face (%s) with --take-largest", boxText(p.Faces[i]))
 		default:
 			p.Outcome = SeveralFaces
-			p.Reason = fmt.Sprintf("skipped: %d faces, and one photo is to show one person; crop it to the one who is meant", n)
+			p.Reason, p.Hint = fmt.Sprintf("skipped: %d faces, expected 1", n), "crop it to the person it is for"
 		}
 	}
 }
@@ -439,7 +443,7 @@ func reason(err error) string {
 	if errors.As(err, &pe) {
 		return pe.Err.Error()
 	}
-	return advised(err)
+	return err.Error()
 }
 
 // readPicture reads a file as picture.Read does.
@@ -450,12 +454,4 @@ func readPicture(fsys fs.FS, name string) ([]byte, error) {
 	}
 	defer f.Close() // read only
 	return picture.Read(f)
-}
-
-// advised is an error with its advice, on one line.
-func advised(err error) string {
-	if hint := text.Hint(err); hint != "" {
-		return err.Error() + "; " + hint
-	}
-	return err.Error()
 }

@@ -27,6 +27,9 @@ func (e *Enrolment) WriteText(w io.Writer) error {
 		if p.Outcome.Used() {
 			used++
 		}
+		if p.Hint != "" {
+			line += "\n    hint: " + p.Hint
+		}
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
 		}
@@ -64,6 +67,7 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		Outcome string    `json:"outcome"`
 		Used    bool      `json:"used"`
 		Reason  string    `json:"reason"`
+		Hint    string    `json:"hint,omitempty"`
 		Faces   []boxJSON `json:"faces"`
 		Taken   *int      `json:"taken"` // from 1
 	}
@@ -83,7 +87,7 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		doc.Persons = append(doc.Persons, personJSON(p))
 	}
 	for _, p := range e.Photos {
-		j := photoJSON{Path: p.Path, Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Faces: []boxJSON{}}
+		j := photoJSON{Path: p.Path, Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Hint: p.Hint, Faces: []boxJSON{}}
 		for _, f := range p.Faces {
 			j.Faces = append(j.Faces, boxOf(f.Box))
 		}
