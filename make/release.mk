@@ -39,7 +39,7 @@ release-publish: releaser ## push, sign, pack, sign, verify and publish the imag
 	bin/releaser pack --registry $(REGISTRY) --out $(DIST)
 	bin/releaser sign $(DIST)
 	bin/releaser verify $(DIST)
-	bin/releaser publish $(DIST) $(if $(PAGE),--page $(PAGE))
+	bin/releaser publish $(DIST) --rolling-tags $(if $(PAGE),--page $(PAGE))
 
 .PHONY: image-verify
 image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises

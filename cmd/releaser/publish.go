@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/text"
 	"facerec/internal/verify"
@@ -22,6 +23,7 @@ type publishFlags struct {
 	notes     string
 	commit    string
 	dryRun    bool
+	rolling   bool
 	verify    verifyFlags
 	reachable pageFlags
 }
@@ -32,6 +34,7 @@ type publishAnswer struct {
 	Page   string `json:"page"`
 	DryRun bool   `json:"dry_run,omitempty"`
 	publish.Result
+	Rolling []oci.RollingTag `json:"rolling_tags,omitempty"`
 }
 
 func (a *app) publishVerb() *cobra.Command {
@@ -58,7 +61,12 @@ RELEASER_TOKEN, GITHUB_TOKEN or GITEA_TOKEN, or --token-file.
 
 The notes are the section of CHANGELOG.md for the version, a table of the assets
 with their digests, and the command that verifies them. A version with a
-pre-release part is marked as a pre-release.`,
+pre-release part is marked as a pre-release.
+
+With --rolling-tags, the image tags of rolling_tags in config.json are moved to the
+release afterwards, by digest, in the repository that release.json names or in
+--image. They only move forward: a tag that names a newer version stays, a
+pre-release moves none, and 0.x none that names only the major version.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.publish(cmd.Context(), args[0], f)
@@ -69,6 +77,7 @@ pre-release part is marked as a pre-release.`,
 	fl.StringVar(&f.notes, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md beside config.json)")
 	fl.StringVar(&f.commit, "commit", "", "full `ID` of the commit that the git tag must name")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
+	fl.BoolVar(&f.rolling, "rolling-tags", false, "move the rolling tags of config.json to the published release")
 	fl.StringVar(&f.verify.image, "image", "", "verify against images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
 	fl.BoolVar(&f.verify.fast, "fast", false, "verify tar streams only and do not make the compression again")
 	f.verify.trust.add(cmd)
@@ -96,6 +105,14 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	if p := in.Dist.Record.Project; p != c.config.ProjectName {
 		return &publish.Refusal{Subject: dir, Reason: fmt.Sprintf("expected a release of %s, got %s", c.config.ProjectName, text.Show(p))}
 	}
+	if f.rolling && len(c.config.Rolling) == 0 {
+		return usage("--rolling-tags: rolling_tags in %s is empty", a.configFile)
+	}
+	if f.rolling {
+		if _, err := recordedIndexes(in.Dist.Record, f.verify.image); err != nil {
+			return err
+		}
+	}
 	if in.Page, err = a.openPage(ctx, address, f.reachable, &in.Retry); err != nil {
 		return err
 	}
@@ -115,10 +132,19 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	if err != nil {
 		return err
 	}
+	var rolling []oci.RollingTag
+	if f.rolling {
+		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun); err != nil {
+			return fmt.Errorf("rolling tags: %w", err)
+		}
+	}
 	if a.json {
-		return a.answer(publishAnswer{"releaser.publish/v1", in.Page.String(), f.dryRun, result})
+		return a.answer(publishAnswer{"releaser.publish/v1", in.Page.String(), f.dryRun, result, rolling})
 	}
 	a.sayPublished(in.Page, result, f.dryRun)
+	for _, t := range rolling {
+		a.say("%s", rollingLine(t, f.dryRun))
+	}
 	return nil
 }
 
