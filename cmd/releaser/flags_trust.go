@@ -19,21 +19,23 @@ type trustFlags struct {
 	san, sanPattern       []string
 	issuer, issuerPattern string
 	looseRegexp, noLog    bool
+	gitHubPrivate         bool
 }
 
 func (f *trustFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.root, "trusted-root", "", "trusted root `FILE` (trusted_root.json) that certificates, logs and timestamps are checked against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
 	fl.StringVar(&f.key, "key", "", "the signer's public key `FILE` (PEM), for signatures made with a managed key")
-	fl.StringArrayVar(&f.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have; may be given several times")
+	fl.StringArrayVar(&f.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have; can be repeated")
 	fl.StringArrayVar(&f.sanPattern, "certificate-identity-regexp", nil, "regular expression `RE` for the whole subject alternative name, with a literal host and owner")
 	fl.StringVar(&f.issuer, "certificate-oidc-issuer", "", "exact OIDC issuer `URL` that the certificate must have")
 	fl.StringVar(&f.issuerPattern, "certificate-oidc-issuer-regexp", "", "regular expression `RE` for the whole issuer, with a literal host")
 	fl.BoolVar(&f.looseRegexp, "unsafe-loose-regexp", false, "allow regular expressions that leave host or owner open")
-	fl.BoolVar(&f.noLog, "unsafe-no-transparency-log", false, "with --key: let the signature stand for itself, with no log and no timestamp")
+	fl.BoolVar(&f.noLog, "unsafe-no-transparency-log", false, "with --key: accept a signature without a log entry and a timestamp")
+	fl.BoolVar(&f.gitHubPrivate, "github-private", false, "accept what GitHub signs for private repositories: a certificate and a timestamp of GitHub's own instance, and no transparency log; needs --trusted-root")
 }
 
-// given says whether any flag names a signer.
+// given reports whether any flag names a signer.
 func (f *trustFlags) given() bool {
 	return f.key != "" || len(f.san)+len(f.sanPattern) > 0 || f.issuer != "" || f.issuerPattern != ""
 }
@@ -41,9 +43,12 @@ func (f *trustFlags) given() bool {
 // policy reads the files and builds the policy. fallback is the identity to
 // expect when no flag names a signer.
 func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (verify.Policy, error) {
-	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog}
+	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog, GitHubPrivate: f.gitHubPrivate}
+	if f.gitHubPrivate && (f.key != "" || f.root == "") {
+		return p, usage("--github-private needs --trusted-root FILE with the root of GitHub's instance ('gh attestation trusted-root' prints it), and no --key")
+	}
 	if f.noLog && f.key == "" {
-		return p, usage("--unsafe-no-transparency-log goes with --key: a certificate is worth nothing without the log")
+		return p, usage("--unsafe-no-transparency-log needs --key: a certificate proves nothing without the log")
 	}
 	var err error
 	if f.root != "" || !f.noLog {
