@@ -45,7 +45,8 @@ func (a *app) checkVerb() *cobra.Command {
 
 ` + check.Help() + `
 
-IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG] or docker-archive:FILE;
+IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG],
+oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG];
 a layout without a tag has all its tags checked. Rules that compare with
 config.json are left out when there is none: --config names another, --config=
 none. Version and lineage follow from the tag, or from --version and --lineage.
@@ -117,7 +118,7 @@ func imagesToCheck(image string) ([]oci.Ref, error) {
 	if err != nil {
 		return nil, usageError(err)
 	}
-	if ref.Kind != oci.Layout || ref.Tag != "" || !ref.Digest.IsZero() {
+	if ref.Kind != oci.Layout && ref.Kind != oci.OCIArchive || ref.Tag != "" || !ref.Digest.IsZero() {
 		return []oci.Ref{ref}, nil
 	}
 	tags, err := oci.LayoutTags(ref)

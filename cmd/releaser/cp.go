@@ -33,7 +33,7 @@ func (a *app) cpVerb() *cobra.Command {
 		Short: "Copy one file or folder out of an image and print its SHA-256",
 		Long: `Copy PATH, absolute in the image, to DEST, which must not exist; "-" writes a
 single file to standard output. REF is a registry reference, oci-layout:DIR[:TAG]
-or docker-archive:FILE. Every layer is checked against its digest and diff ID,
+oci-archive:FILE or docker-archive:FILE[:NAME:TAG]. Every layer is checked against its digest and diff ID,
 and the digest of every file is printed.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -46,7 +46,7 @@ func (a *app) lsVerb() *cobra.Command {
 		Use:   "ls ARTEFACT",
 		Short: "List entries with mode, size, SHA-256 and the layer each came from",
 		Long: `List what is in a tarball (FILE.tar or FILE.tar.gz), a folder, or an image (REF:
-registry, oci-layout:DIR[:TAG], docker-archive:FILE). For images each entry
+registry, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG], docker-archive:FILE[:NAME:TAG]). For images each entry
 names the layer it came from, and what the layer has of it that a tarball would
 leave out: extended attributes, sparse maps.`,
 		Args: cobra.ExactArgs(1),

@@ -69,7 +69,7 @@ func looseImage(c *chosen, flag string) (oci.Ref, error) {
 	if err != nil {
 		return ref, usageError(err)
 	}
-	if ref.Kind == oci.Layout && ref.Tag == "" && ref.Digest.IsZero() {
+	if (ref.Kind == oci.Layout || ref.Kind == oci.OCIArchive) && ref.Tag == "" && ref.Digest.IsZero() {
 		if tags, err := oci.LayoutTags(ref); err == nil && len(tags) == 1 {
 			ref.Tag = tags[0] // there is nothing to choose
 		}

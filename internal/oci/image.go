@@ -93,6 +93,11 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
+	return readIndex(ctx, src)
+}
+
+func readIndex(ctx context.Context, src Source) (*Index, error) {
+	ref := src.place()
 	top, err := src.Resolve(ctx)
 	if err != nil {
 		return nil, withTags(ctx, src, err)
@@ -101,7 +106,7 @@ func ReadIndex(ctx context.Context, ref Ref, access Access) (*Index, error) {
 	if err != nil {
 		return nil, err
 	}
-	ix := &Index{Ref: ref.At(top.Digest), Tag: ref.Tag, Digest: top.Digest, source: src}
+	ix := &Index{Ref: ref.At(top.Digest), Tag: tagOf(ref.Tag), Digest: top.Digest, source: src}
 	switch {
 	case mediaTypeOf(mediaType).IsIndex():
 		r := indexReader{ix: ix, seen: map[PlatformManifest]bool{}}

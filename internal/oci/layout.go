@@ -17,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // refName is the OCI image layout specification's annotation for a tag.
@@ -24,45 +25,52 @@ const refName = "org.opencontainers.image.ref.name"
 
 const layoutMarker = `{"imageLayoutVersion":"1.0.0"}`
 
-// layoutSource reads an OCI image layout.
+// layoutSource reads an OCI image layout, in a directory or an archive.
 type layoutSource struct {
 	ref   Ref
+	files files
 	index v1.IndexManifest
 }
 
 func openLayout(ref Ref) (*layoutSource, error) {
-	if _, err := os.Stat(filepath.Join(ref.Name, "oci-layout")); err != nil {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, &NotFoundError{What: "OCI layout " + ref.Name, Hint: "there is no file oci-layout in it"}
+	s := &layoutSource{ref: ref.existing()}
+	what := "OCI layout " + s.ref.Name
+	s.files = dirFiles(s.ref.Name)
+	if ref.Kind == OCIArchive {
+		what = "OCI archive " + s.ref.Name
+		a, err := openArchiveFiles(s.ref.Name)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return nil, &NotFoundError{What: what}
+		case err != nil:
+			return nil, fmt.Errorf("%s: %w", what, err)
+		case !a.has("index.json") && (a.has("manifest.json") || a.has("repositories")):
+			return nil, text.WithHint(fmt.Errorf("%s: expected an OCI layout, got a docker archive", what), "use docker-archive:%s", s.ref.Name)
 		}
-		return nil, fmt.Errorf("OCI layout %s: %w", ref.Name, err)
+		s.files = a
 	}
-	raw, err := readLimited(filepath.Join(ref.Name, "index.json"))
+	if _, err := s.files.size("oci-layout"); err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil, &NotFoundError{What: what, Hint: "it has no file oci-layout"}
+		}
+		return nil, fmt.Errorf("%s: %w", what, err)
+	}
+	raw, err := readAll(s.files, "index.json")
 	if err != nil {
-		return nil, fmt.Errorf("OCI layout %s: %w", ref.Name, err)
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	s := &layoutSource{ref: ref}
 	if err := json.Unmarshal(raw, &s.index); err != nil {
-		return nil, fmt.Errorf("OCI layout %s: index.json: %w", ref.Name, err)
+		return nil, fmt.Errorf("%s: index.json: %w", what, err)
 	}
 	return s, nil
 }
 
-func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, maxManifest+1))
-	if err == nil && len(raw) > maxManifest {
-		err = fmt.Errorf("%s: larger than %d bytes", path, maxManifest)
-	}
-	return raw, err
-}
+// containerdName is containerd's annotation for the full name of an image, where
+// refName has its tag alone.
+const containerdName = "io.containerd.image.name"
 
-// Tags are the tags of images in a layout, sorted; those of what stands beside
-// images are left out.
+// tags lists the names of images in a layout, sorted; referrers are left out.
+// A name is a tag or, as podman and skopeo write it, a full image name.
 func (s *layoutSource) tags() []string {
 	var tags []string
 	for _, m := range s.index.Manifests {
@@ -74,7 +82,8 @@ func (s *layoutSource) tags() []string {
 	return tags
 }
 
-// LayoutTags lists the tags of images in the OCI layout that ref points to.
+// LayoutTags lists the names of images in the OCI layout or archive that ref
+// points to.
 func LayoutTags(ref Ref) ([]string, error) {
 	s, err := openLayout(ref)
 	if err != nil {
@@ -85,7 +94,59 @@ func LayoutTags(ref Ref) ([]string, error) {
 
 func (s *layoutSource) place() Ref { return s.ref }
 
-func (s *layoutSource) Resolve(context.Context) (Descriptor, error) {
+// maxTops bounds how many manifests on top of a layout are looked into.
+const maxTops = 4096
+
+// choices lists the images on top of a layout, and referrers with them if all
+// is set.
+func (s *layoutSource) choices(all bool) ([]choice, error) {
+	if len(s.index.Manifests) > maxTops {
+		return nil, fmt.Errorf("%s: index.json lists more than %d manifests", s.ref, maxTops)
+	}
+	var out []choice
+	for _, m := range s.index.Manifests {
+		if !all && s.isCompanion(m) {
+			continue
+		}
+		c := choice{id: "@" + m.Digest.String()}
+		for _, n := range []string{m.Annotations[refName], m.Annotations[containerdName]} {
+			if n != "" {
+				c.names = append(c.names, n)
+			}
+		}
+		out = append(out, c)
+	}
+	return merge(out), nil
+}
+
+// withPlatforms adds the platforms of images without names.
+func (s *layoutSource) withPlatforms(ctx context.Context, all []choice) []choice {
+	known := map[string]*v1.Platform{}
+	for _, m := range s.index.Manifests {
+		known["@"+m.Digest.String()] = m.Platform
+	}
+	for i, c := range all {
+		if len(c.names) > 0 || i >= maxUnnamed {
+			continue
+		}
+		if p := known[c.id]; p != nil {
+			all[i].of = platformName(p.OS, p.Architecture, p.Variant)
+			continue
+		}
+		d, err := release.ParseDigest(c.id[1:])
+		if err != nil {
+			continue
+		}
+		pinned := *s
+		pinned.ref = s.ref.At(d)
+		if ix, err := readIndex(ctx, &pinned); err == nil {
+			all[i].of = strings.Join(ix.Platforms(), " ")
+		}
+	}
+	return all
+}
+
+func (s *layoutSource) Resolve(ctx context.Context) (Descriptor, error) {
 	if !s.ref.Digest.IsZero() {
 		for _, m := range s.index.Manifests {
 			if m.Digest == hashOf(s.ref.Digest) {
@@ -93,36 +154,48 @@ func (s *layoutSource) Resolve(context.Context) (Descriptor, error) {
 			}
 		}
 		// Not on top: a platform manifest below an index may be asked for too.
-		fi, err := os.Stat(s.blob(s.ref.Digest))
+		size, err := s.files.size(blobName(s.ref.Digest))
 		if err != nil {
 			return Descriptor{}, &NotFoundError{What: s.ref.String(), Hint: "the layout has no such digest"}
 		}
-		mt, _, err := s.Manifest(context.Background(), s.ref.Digest)
-		return Descriptor{mt, s.ref.Digest, fi.Size()}, err
+		mt, _, err := s.Manifest(ctx, s.ref.Digest)
+		return Descriptor{mt, s.ref.Digest, size}, err
 	}
-	var found []v1.Descriptor
-	for _, m := range s.index.Manifests {
-		if s.ref.Tag == "" && !s.isCompanion(m) || s.ref.Tag != "" && m.Annotations[refName] == s.ref.Tag {
-			found = append(found, m)
-		}
+	all, err := s.choices(s.ref.Tag != "")
+	if err != nil {
+		return Descriptor{}, err
 	}
-	tags := strings.Join(s.tags(), ", ")
+	found := all
+	if s.ref.Tag != "" {
+		found = choose(all, s.ref.Tag)
+	}
 	switch {
 	case len(found) == 0:
-		return Descriptor{}, &NotFoundError{What: s.ref.String(), Hint: "the layout has the tags " + tags}
+		hint := "the layout has no images"
+		if all, err = s.choices(false); err != nil {
+			return Descriptor{}, err
+		}
+		if len(all) > 0 {
+			hint = "the layout has " + list(s.withPlatforms(ctx, all))
+		}
+		return Descriptor{}, &NotFoundError{What: s.ref.String(), Hint: hint}
 	case len(found) > 1:
-		return Descriptor{}, fmt.Errorf("%s holds %d images: name one of the tags %s", s.ref, len(found), tags)
+		return Descriptor{}, ambiguous(s.ref, s.withPlatforms(ctx, found))
 	}
-	d, err := digestOf(found[0].Digest)
-	return Descriptor{string(found[0].MediaType), d, found[0].Size}, err
+	for _, m := range s.index.Manifests {
+		if "@"+m.Digest.String() == found[0].id {
+			d, err := digestOf(m.Digest)
+			return Descriptor{string(m.MediaType), d, m.Size}, err
+		}
+	}
+	return Descriptor{}, &NotFoundError{What: s.ref.String()}
 }
 
-func (s *layoutSource) blob(d release.Digest) string {
-	return filepath.Join(s.ref.Name, "blobs", "sha256", d.Hex())
-}
+// blobName is the name of a blob's file in a layout.
+func blobName(d release.Digest) string { return "blobs/sha256/" + d.Hex() }
 
 func (s *layoutSource) Manifest(_ context.Context, d release.Digest) (string, []byte, error) {
-	raw, err := readLimited(s.blob(d))
+	raw, err := readAll(s.files, blobName(d))
 	if errors.Is(err, fs.ErrNotExist) {
 		return "", nil, &NotFoundError{What: "manifest " + s.ref.At(d).String()}
 	}
@@ -149,7 +222,7 @@ func (s *layoutSource) Manifest(_ context.Context, d release.Digest) (string, []
 }
 
 func (s *layoutSource) Blob(_ context.Context, d Descriptor) (io.ReadCloser, error) {
-	f, err := os.Open(s.blob(d.Digest))
+	f, err := s.files.open(blobName(d.Digest))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, &NotFoundError{What: "blob " + s.ref.At(d.Digest).String()}
 	}

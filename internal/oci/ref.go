@@ -18,41 +18,39 @@ const (
 	Registry Kind = iota
 	Layout
 	DockerArchive
+	OCIArchive
 )
 
-const (
-	layoutScheme  = "oci-layout:"
-	archiveScheme = "docker-archive:"
-)
+var schemes = map[Kind]string{Layout: "oci-layout:", DockerArchive: "docker-archive:", OCIArchive: "oci-archive:"}
+
+const layoutScheme = "oci-layout:"
 
 // Ref names an index, a manifest, or (without tag and digest) a repository or
 // a whole layout.
 type Ref struct {
 	Kind   Kind
 	Name   string // REGISTRY/REPOSITORY, or the path of the layout or archive
-	Tag    string
+	Tag    string // in a layout or archive it can be a full image name
 	Digest release.Digest
 }
 
 // tagShape is the OCI distribution specification's grammar of a tag.
 var tagShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
+// nameShape is a full image name with its tag, as layouts and archives have it.
+var nameShape = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?([a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+
 // ParseRef reads a reference. A registry must be named: there is no default.
 func ParseRef(s string) (Ref, error) {
 	var r Ref
 	rest := s
-	switch {
-	case strings.HasPrefix(s, archiveScheme):
-		r.Kind, r.Name = DockerArchive, strings.TrimPrefix(s, archiveScheme)
-		if r.Name == "" {
-			return Ref{}, fmt.Errorf("reference %q: want docker-archive:FILE", s)
+	for kind, scheme := range schemes {
+		if after, ok := strings.CutPrefix(s, scheme); ok {
+			r.Kind, rest = kind, after
 		}
-		return r, nil
-	case strings.HasPrefix(s, layoutScheme):
-		r.Kind, rest = Layout, strings.TrimPrefix(s, layoutScheme)
 	}
 	if strings.Contains(rest, "://") && r.Kind == Registry {
-		return Ref{}, fmt.Errorf("reference %q: leave the scheme out: want REGISTRY/REPOSITORY[:TAG]", s)
+		return Ref{}, fmt.Errorf("reference %q: expected REGISTRY/REPOSITORY[:TAG] without a scheme", s)
 	}
 	if before, digest, ok := strings.Cut(rest, "@"); ok && (r.Kind == Registry || strings.HasPrefix(digest, "sha256:")) {
 		d, err := release.ParseDigest(digest)
@@ -63,13 +61,21 @@ func ParseRef(s string) (Ref, error) {
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
 		if !tagShape.MatchString(rest[i+1:]) {
-			return Ref{}, fmt.Errorf("reference %q: %q is not a tag: want letters, digits, '.', '_' or '-', at most 128", s, rest[i+1:])
+			return Ref{}, fmt.Errorf("reference %q: %q is not a tag: expected letters, digits, '.', '_' or '-', at most 128", s, rest[i+1:])
+		}
+		if r.Kind != Registry {
+			for j := range i { // a full image name
+				if rest[j] == ':' && nameShape.MatchString(rest[j+1:]) {
+					i = j
+					break
+				}
+			}
 		}
 		rest, r.Tag = rest[:i], rest[i+1:]
 	}
 	r.Name = rest
 	if r.Name == "" {
-		return Ref{}, fmt.Errorf("reference %q names nothing: want REGISTRY/REPOSITORY[:TAG][@DIGEST], oci-layout:DIR[:TAG][@DIGEST] or docker-archive:FILE", s)
+		return Ref{}, fmt.Errorf("reference %q names nothing: expected REGISTRY/REPOSITORY[:TAG][@DIGEST], oci-layout:DIR[:NAME][@DIGEST], oci-archive:FILE[:NAME][@DIGEST] or docker-archive:FILE[:NAME:TAG][@DIGEST]", s)
 	}
 	if r.Kind == Registry {
 		host, _, ok := strings.Cut(r.Name, "/")
@@ -83,11 +89,13 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
-// ParseLayout reads the LAYOUT argument of push and pull: a folder, with or
+// ParseLayout reads the LAYOUT argument of push and pull: a directory, with or
 // without the scheme.
 func ParseLayout(s string) (Ref, error) {
-	if strings.HasPrefix(s, archiveScheme) {
-		return Ref{}, fmt.Errorf("layout %q: a docker-archive cannot hold an index: want a folder or oci-layout:DIR", s)
+	for kind, scheme := range schemes {
+		if kind != Layout && strings.HasPrefix(s, scheme) {
+			return Ref{}, fmt.Errorf("layout %q: expected a directory or oci-layout:DIR", s)
+		}
 	}
 	if !strings.HasPrefix(s, layoutScheme) {
 		s = layoutScheme + s
@@ -98,12 +106,7 @@ func ParseLayout(s string) (Ref, error) {
 // String gives the form that ParseRef reads.
 func (r Ref) String() string {
 	var b strings.Builder
-	switch r.Kind {
-	case Layout:
-		b.WriteString(layoutScheme)
-	case DockerArchive:
-		b.WriteString(archiveScheme)
-	}
+	b.WriteString(schemes[r.Kind])
 	b.WriteString(r.Name)
 	if r.Tag != "" {
 		b.WriteString(":" + r.Tag)

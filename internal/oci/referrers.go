@@ -165,7 +165,7 @@ func underTag(src Source, tag string) Source {
 	case *remoteSource:
 		return &remoteSource{session: s.session, ref: s.ref.WithTag(tag)}
 	case *layoutSource:
-		return &layoutSource{s.ref.WithTag(tag), s.index}
+		return &layoutSource{s.ref.WithTag(tag), s.files, s.index}
 	}
 	return src
 }

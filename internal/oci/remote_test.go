@@ -30,6 +30,7 @@ func TestParseRef(t *testing.T) {
 	for _, good := range []string{
 		"localhost:5000/a/b:1.0", "127.0.0.1:5000/a", "example.com/a/b@" + digest, "example.com/a:t@" + digest,
 		"oci-layout:build/oci", "oci-layout:/abs/oci:1.0-x", "oci-layout:d@" + digest, "docker-archive:x.tar",
+		"docker-archive:x.tar:tool:1", "oci-archive:x.tar:1", "oci-layout:d:docker.io/library/x:1", "oci-layout:d:localhost:5000/x:1@" + digest,
 	} {
 		r, err := ParseRef(good)
 		if err != nil {
@@ -48,7 +49,7 @@ func TestParseRef(t *testing.T) {
 		"example.com/a@sha256:12":        "want 64 hexadecimal digits",
 		"example.com/a@md5:12":           "want the form sha256:HEX",
 		"oci-layout:":                    "names nothing",
-		"docker-archive:":                "want docker-archive:FILE",
+		"docker-archive:":                "names nothing",
 		"https://example.com/a":          "reference",
 		"example.com/a@" + digest + "00": "want 64",
 	} {

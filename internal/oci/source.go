@@ -143,7 +143,7 @@ func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex:
 // Open finds the source that a reference names.
 func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
 	switch ref.Kind {
-	case Layout:
+	case Layout, OCIArchive:
 		return openLayout(ref)
 	case DockerArchive:
 		return openArchive(ref)

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Pushed is one index that a registry or layout now has.
@@ -64,6 +65,13 @@ func Push(ctx context.Context, from, to Ref, o TransferOptions) ([]Pushed, error
 	if err != nil {
 		return nil, err
 	}
+	named := map[string]string{} // full names by tag
+	for _, tag := range tags {
+		if other, ok := named[tagOf(tag)]; ok && other != tag && to.Tag == "" {
+			return nil, fmt.Errorf("%s: both %s and %s would be pushed to the tag %s: name one of them", from, text.Show(other), text.Show(tag), tagOf(tag))
+		}
+		named[tagOf(tag)] = tag
+	}
 	var out []Pushed
 	for _, tag := range tags {
 		src := from
@@ -111,12 +119,12 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	}
 	tag := to.Tag
 	if tag == "" {
-		tag = from.Tag
+		tag = tagOf(from.Tag)
 	}
 	if tag == "" {
 		return Pushed{}, fmt.Errorf("%s: name a tag to push it under", to)
 	}
-	path, err := layout.FromPath(from.Name)
+	path, err := layout.FromPath(src.ref.Name)
 	if err != nil {
 		return Pushed{}, fmt.Errorf("%s: %w", from, err)
 	}
