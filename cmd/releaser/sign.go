@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -235,7 +236,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 	}
 	var fallback []verify.CertificateIdentity
 	if f.key != "" {
-		if s.Key, err = readPrivateKey(f.key); err != nil {
+		if s.Key, err = a.readPrivateKey(f.key); err != nil {
 			return s, none, err
 		}
 		f.trust.noLog = f.services == ""
@@ -300,10 +301,14 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Certific
 	return p, err
 }
 
-func readPrivateKey(path string) (*sign.Key, error) {
+// readPrivateKey reads a key, and warns of one that other users can read.
+func (a *app) readPrivateKey(path string) (*sign.Key, error) {
 	raw, err := readNamed("private key", path)
 	if err != nil {
 		return nil, err
+	}
+	if fi, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
+		a.warn("private key %s: other users can read it (mode %04o): run 'chmod 600 %s'", path, fi.Mode().Perm(), path)
 	}
 	key, err := sign.ParseKey(raw, []byte(os.Getenv("RELEASER_KEY_PASSWORD")))
 	if err != nil {
