@@ -3,6 +3,8 @@ package main
 import (
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
 )
 
 func TestParseRemote(t *testing.T) {
@@ -54,6 +56,14 @@ func TestInitNames(t *testing.T) {
 		_, err := c.p.configuration()
 		if (err == nil) != c.ok {
 			t.Errorf("%+v: %v", c.p, err)
+		}
+		var doc struct {
+			Jobs map[string]struct {
+				Steps []map[string]any `yaml:"steps"`
+			} `yaml:"jobs"`
+		}
+		if err := yaml.Unmarshal([]byte(c.p.workflow()), &doc); err != nil || len(doc.Jobs["release"].Steps) < 8 {
+			t.Errorf("%+v: the workflow has the steps %v, %v", c.p, doc.Jobs["release"].Steps, err)
 		}
 		for _, line := range strings.Split(c.p.workflow(), "\n") {
 			if strings.Contains(line, "uses:") && !strings.Contains(line, " # v") {
