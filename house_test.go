@@ -92,7 +92,7 @@ var thirdParty = map[string][]string{
 	"internal/checksum":   {},
 	"internal/sbom":       {},
 	"internal/models":     {},
-	"internal/app":        {"golang.org/x/image"},
+	"internal/app":        {"golang.org/x/image", "golang.org/x/text"},
 }
 
 func TestArrowsRunDownwards(t *testing.T) {

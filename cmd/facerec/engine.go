@@ -96,6 +96,9 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 			env.warnf("%s%c%v", text.Show(o.persons), filepath.Separator, w)
 			env.hint(w)
 		}
+		for _, n := range res.Notes {
+			env.warnf("%s: %s", text.Show(o.persons), n)
+		}
 	}
 	if err != nil {
 		if engineError(err) || ctx.Err() != nil {

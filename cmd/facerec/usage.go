@@ -3,7 +3,11 @@ package main
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -58,11 +62,47 @@ func badValue(name string, err error) error {
 	return fmt.Errorf("%s %q: expected %s", name, bad.GetValue(), want)
 }
 
-// badFlag is badValue for what was typed.
-func badFlag(_ *cobra.Command, err error) error {
+// badFlag is badValue for what was typed, with a hint for names of files that
+// look like flags and for flags that are misspelt.
+func badFlag(cmd *cobra.Command, err error) error {
 	var bad *pflag.InvalidValueError
-	if errors.As(err, &bad) {
-		err = badValue("--"+bad.GetFlag().Name, err)
+	var unknown *pflag.NotExistError
+	switch {
+	case errors.As(err, &bad):
+		f := bad.GetFlag()
+		err = badValue("--"+f.Name, err)
+		if name := "-" + f.Shorthand + bad.GetValue(); f.Shorthand != "" && isFileName(name) {
+			return fileNotFlag(err, name)
+		}
+	case errors.As(err, &unknown):
+		if s := unknown.GetSpecifiedShortnames(); s != "" {
+			if isFileName("-" + s) {
+				return fileNotFlag(err, "-"+s)
+			}
+			break
+		}
+		name := unknown.GetSpecifiedName()
+		if isFileName("--" + name) {
+			return fileNotFlag(err, "--"+name)
+		}
+		var names []string
+		cmd.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+		if near, ok := text.Nearest(name, names); ok {
+			return text.WithHint(usageError{err}, "did you mean --%s?", near)
+		}
 	}
 	return usageError{err}
+}
+
+// isFileName reports whether an argument that begins with a dash is the name of
+// a file, or ends like a picture's.
+func isFileName(arg string) bool {
+	if _, err := os.Lstat(arg); err == nil {
+		return true
+	}
+	return slices.Contains(pictureEndings, strings.ToLower(filepath.Ext(arg)))
+}
+
+func fileNotFlag(err error, name string) error {
+	return text.WithHint(usageError{err}, "a file of this name is written %s", text.Show("./"+name))
 }

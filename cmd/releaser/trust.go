@@ -19,6 +19,7 @@ type trustFlags struct {
 	san, sanPattern       []string
 	issuer, issuerPattern string
 	looseRegexp, noLog    bool
+	gitHubPrivate         bool
 }
 
 func (f *trustFlags) add(cmd *cobra.Command) {
@@ -31,6 +32,7 @@ func (f *trustFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.issuerPattern, "certificate-oidc-issuer-regexp", "", "regular expression `RE` for the whole issuer, with a literal host")
 	fl.BoolVar(&f.looseRegexp, "unsafe-loose-regexp", false, "allow regular expressions that leave host or owner open")
 	fl.BoolVar(&f.noLog, "unsafe-no-transparency-log", false, "with --key: let the signature stand for itself, with no log and no timestamp")
+	fl.BoolVar(&f.gitHubPrivate, "github-private", false, "accept what GitHub signs for private repositories: a certificate and a timestamp of GitHub's own instance, and no transparency log; needs --trusted-root")
 }
 
 // given says whether any flag names a signer.
@@ -41,7 +43,10 @@ func (f *trustFlags) given() bool {
 // policy reads the files and builds the policy. fallback is the identity to
 // expect when no flag names a signer.
 func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (verify.Policy, error) {
-	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog}
+	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog, GitHubPrivate: f.gitHubPrivate}
+	if f.gitHubPrivate && (f.key != "" || f.root == "") {
+		return p, usage("--github-private needs --trusted-root FILE with the root of GitHub's instance ('gh attestation trusted-root' prints it), and no --key")
+	}
 	if f.noLog && f.key == "" {
 		return p, usage("--unsafe-no-transparency-log goes with --key: a certificate is worth nothing without the log")
 	}

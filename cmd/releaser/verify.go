@@ -35,6 +35,8 @@ type verifyFlags struct {
 	signatures bool
 	jobs       int
 	report     reportFlags
+	checksums  string
+	signed     signatureFlags
 }
 
 func (a *app) verifyVerb() *cobra.Command {
@@ -78,9 +80,23 @@ every broken link is annotated and the step summary has the table.
 
 --fast compares the tar stream inside each tarball with the image and does not
 compress it again: what is unpacked is proven, that its compression is what the
-recipe makes is not, and the report says so.`,
+recipe makes is not, and the report says so.
+
+--checksums FILE verifies a release that others made, which has no release.json: the
+signature of the list FILE, and the checksum of each file that it names. FILE is a
+path or a name in DIST; SHA-256, SHA-384 and SHA-512, as sha256sum, goreleaser, BSD
+and openssl write them. What signs it is found beside it (FILE.sigstore.json,
+.sigstore, .bundle, .cosign.bundle, .jsonl, or .sig with .pem), or named with
+--bundle, or --signature and --certificate. No image is compared, and the report
+says so.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.checksums != "" {
+				return a.verifyList(cmd.Context(), args, f)
+			}
+			if f.signed.given() {
+				return usage("--bundle, --signature, --certificate and --log-entry go with --checksums")
+			}
 			return a.verify(cmd.Context(), args, f)
 		},
 	}
@@ -96,6 +112,8 @@ recipe makes is not, and the report says so.`,
 	fl.StringVar(&f.path, "path", "", "which `FOLDER` of the image a tarball without release.json holds (default: extract.path of config.json, or /app)")
 	fl.BoolVar(&f.offline, "offline", false, "touch no network")
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
+	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
+	f.signed.add(cmd)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
 	return cmd

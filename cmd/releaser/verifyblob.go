@@ -2,15 +2,13 @@ package main
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/verify"
 )
 
@@ -20,6 +18,7 @@ type blobAnswer struct {
 	TrustRoot *verify.TrustOrigin `json:"trust_root,omitempty"`
 	Signature *verify.Signature   `json:"signature,omitempty"`
 	Error     string              `json:"error,omitempty"`
+	Refused   []string            `json:"refused,omitempty"`
 	Class     string              `json:"class,omitempty"`
 }
 
@@ -35,7 +34,7 @@ func (a *app) verifyBundleVerb() *cobra.Command {
 
 func (a *app) blobVerb(name, short string, protocol bool) *cobra.Command {
 	var f trustFlags
-	var bundle string
+	var parts signatureFlags
 	differs := ""
 	if protocol {
 		differs = `
@@ -45,7 +44,7 @@ the protocol: a managed key's signature needs a log entry and no signed time, an
 certificate chain with a root in it is refused.`
 	}
 	cmd := &cobra.Command{
-		Use:    name + " --bundle BUNDLE FILE|DIGEST",
+		Use:    name + " --bundle BUNDLE|--signature FILE FILE|DIGEST",
 		Short:  short,
 		Hidden: protocol,
 		Long: short + `. The artifact is a file, or its digest: sha256:HEX,
@@ -53,26 +52,34 @@ sha384:HEX or sha512:HEX.
 
 The policy is fixed and never chosen from the bundle: an entry in a transparency
 log, a signed time, and for certificates their own log entry, all by the trusted
-root; then the exact identity or key.` + differs,
+root; then the exact identity or key.
+
+BUNDLE may also have several bundles, a line each or in a list of attestations as
+GitHub and npm give them, or be a bundle of cosign before version 3: one that holds
+is enough, and the others are listed. --signature, --certificate and --log-entry
+take the separate files that cosign 2 writes.` + differs,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if bundle == "" {
-				return usage("no bundle: give --bundle FILE")
+			if err := parts.check(); err != nil {
+				return err
+			}
+			if parts.bundle == "" && parts.signature == "" {
+				return usage("no bundle: pass --bundle FILE, or --signature FILE")
 			}
 			policy, err := a.policy(&f)
 			if err != nil {
 				return a.blobVerdict(policy, nil, err)
 			}
 			policy.Protocol = protocol
-			raw, err := readBundle(bundle)
-			if err != nil {
-				return err
-			}
 			artifact, done, err := openArtifact(args[0])
 			if err != nil {
 				return err
 			}
 			defer done()
+			raw, err := parts.read(artifact)
+			if err != nil {
+				return err
+			}
 			signed, err := verify.Blob(raw, artifact, policy)
 			if err != nil {
 				return a.blobVerdict(policy, nil, err)
@@ -81,25 +88,8 @@ root; then the exact identity or key.` + differs,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&bundle, "bundle", "", "the Sigstore bundle `FILE`")
+	parts.add(cmd)
 	return cmd
-}
-
-// readBundle reads a bundle, and of what is too large for one no more than tells.
-func readBundle(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("bundle %s is not there", path)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	defer f.Close()
-	raw, err := io.ReadAll(io.LimitReader(f, verify.MaxBundle+1))
-	if err != nil {
-		return nil, fmt.Errorf("bundle: %w", err)
-	}
-	return raw, nil
 }
 
 // openArtifact takes what looks like a digest for one, unless a file is called so.
@@ -113,7 +103,7 @@ func openArtifact(arg string) (verify.Artifact, func(), error) {
 		}
 		return d, func() {}, err
 	}
-	f, err := os.Open(arg)
+	f, err := atomicfile.Open(arg)
 	if err != nil {
 		return verify.Artifact{}, nil, err
 	}
@@ -128,6 +118,7 @@ func (a *app) blobVerdict(p verify.Policy, signed *verify.Signature, err error) 
 	answer := blobAnswer{Schema: "releaser.verify-blob/v1", Verified: err == nil, TrustRoot: p.RootOrigin(), Signature: signed}
 	if failed != nil {
 		answer.Error, answer.Class = err.Error(), failed.Class.String()
+		answer.Refused = failed.Refused
 		if a.json {
 			if err := a.answer(answer); err != nil {
 				return err
@@ -142,6 +133,9 @@ func (a *app) blobVerdict(p verify.Policy, signed *verify.Signature, err error) 
 	a.say("verified: signed by %s", signed.Who())
 	for _, gap := range signed.Unchecked {
 		a.warn("%s", gap)
+	}
+	for _, refused := range signed.Refused {
+		a.note("verify: another bundle or trusted root does not hold: %s", refused)
 	}
 	return nil
 }

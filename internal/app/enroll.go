@@ -9,6 +9,9 @@ import (
 	"path"
 	"sort"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 
 	"facerec/internal/app/picture"
 	"facerec/internal/text"
@@ -105,6 +108,8 @@ type Enrolment struct {
 	Gallery *Gallery
 	Photos  []Photo // by path
 	Doubts  []Doubt // by path, then kind
+	// Notes say what else is odd, one line each.
+	Notes []string
 	// Without lists people none of whose photos could be used, by name.
 	Without []string
 }
@@ -126,6 +131,8 @@ func (e *Enrolment) Warnings() []error {
 
 // usablePhoto is the hint for whoever has no usable photo.
 const usablePhoto = "add a photo that shows one face, from the front"
+
+const notUTF8 = "skipped: its name is not UTF-8"
 
 // ignored reports whether a name in persons/ is nobody's business: hidden
 // files, and what systems leave behind.
@@ -200,9 +207,14 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 	if err != nil {
 		return nil, err
 	}
+	spelt := map[string]string{} // first directory, by name in NFC
 	for _, d := range top {
 		name := d.Name()
 		if ignored(name) {
+			continue
+		}
+		if !utf8.ValidString(name) { // io/fs opens no such names
+			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: notUTF8, Hint: "rename it"})
 			continue
 		}
 		info, err := fs.Stat(fsys, name) // a link counts as what it leads to
@@ -221,14 +233,24 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 			res.Photos = append(res.Photos, Photo{Path: name, Outcome: Stray, Taken: -1, Reason: "skipped: " + reason(err)})
 			continue
 		}
-		people = append(people, name)
+		// Systems spell one name in different Unicode forms: macOS decomposes
+		// letters with accents, others do not.
+		person := norm.NFC.String(name)
+		if first, ok := spelt[person]; ok {
+			res.Notes = append(res.Notes, fmt.Sprintf("the directories %s and %s are one name in two Unicode forms and are enrolled as one person", text.ShowASCII(first), text.ShowASCII(name)))
+		} else {
+			spelt[person] = name
+			people = append(people, person)
+		}
 		for _, f := range files {
 			if ignored(f.Name()) {
 				continue
 			}
-			p := Photo{Path: path.Join(name, f.Name()), Person: name, Taken: -1}
+			p := Photo{Path: path.Join(name, f.Name()), Person: person, Taken: -1}
 			fi, err := fs.Stat(fsys, p.Path)
 			switch {
+			case !utf8.ValidString(p.Path):
+				p.Outcome, p.Reason, p.Hint = Stray, notUTF8, "rename it"
 			case err != nil:
 				p.Outcome, p.Reason = Stray, "skipped: "+reason(err)
 			case fi.IsDir():

@@ -39,6 +39,11 @@ func (e *Enrolment) WriteText(w io.Writer) error {
 			return err
 		}
 	}
+	for _, n := range e.Notes {
+		if _, err := fmt.Fprintf(w, "note: %s\n", n); err != nil {
+			return err
+		}
+	}
 	for _, name := range e.Without {
 		if _, err := fmt.Fprintf(w, "%s: no usable photo\n", text.Show(name)); err != nil {
 			return err
@@ -63,6 +68,7 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 	}
 	type photoJSON struct {
 		Path    string    `json:"path"`
+		PathRaw []byte    `json:"path_base64,omitempty"` // if it is not UTF-8
 		Person  string    `json:"person"`
 		Outcome string    `json:"outcome"`
 		Used    bool      `json:"used"`
@@ -82,12 +88,13 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		Photos  []photoJSON  `json:"photos"`
 		Doubts  []doubtJSON  `json:"doubts"`
 		Without []string     `json:"without"`
-	}{EnrollSchema, []personJSON{}, []photoJSON{}, []doubtJSON{}, append([]string{}, e.Without...)}
+		Notes   []string     `json:"notes,omitempty"`
+	}{EnrollSchema, []personJSON{}, []photoJSON{}, []doubtJSON{}, append([]string{}, e.Without...), e.Notes}
 	for _, p := range e.Gallery.persons {
 		doc.Persons = append(doc.Persons, personJSON(p))
 	}
 	for _, p := range e.Photos {
-		j := photoJSON{Path: p.Path, Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Hint: p.Hint, Faces: []boxJSON{}}
+		j := photoJSON{Path: p.Path, PathRaw: rawBytes(p.Path), Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Hint: p.Hint, Faces: []boxJSON{}}
 		for _, f := range p.Faces {
 			j.Faces = append(j.Faces, boxOf(f.Box))
 		}

@@ -4,9 +4,21 @@ import (
 	"encoding/csv"
 	"io"
 	"strconv"
+	"strings"
+	"unicode/utf8"
 )
 
-// csvReport is RFC 4180 but for its line feeds; one line a face, and one with
+// inert keeps a spreadsheet from running a cell: one that begins like a formula
+// gets an apostrophe in front. The characters are those of OWASP's page on CSV
+// injection. A lone "-" is standard input, and runs nothing.
+func inert(cell string) string {
+	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && cell != "-" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
+		return "'" + cell
+	}
+	return cell
+}
+
+// csvReport is RFC 4180 but for its line feeds; one line for each face, and one with
 // face 0 for a picture without a face or with an error.
 type csvReport struct {
 	w *csv.Writer
@@ -36,9 +48,9 @@ func (c *csvReport) Picture(r *Result) error {
 		empty += 9
 	}
 	if r.Err != nil || len(r.Faces) == 0 {
-		row := append([]string{r.Name, "0"}, make([]string, empty+1)...)
+		row := append([]string{inert(r.Name), "0"}, make([]string, empty+1)...)
 		if r.Err != nil {
-			row[len(row)-1] = r.Err.Error()
+			row[len(row)-1] = inert(r.Err.Error())
 		}
 		return c.write(row)
 	}
@@ -46,7 +58,7 @@ func (c *csvReport) Picture(r *Result) error {
 	for i := range r.Faces {
 		f := &r.Faces[i]
 		b := boxOf(f.Box)
-		row := []string{r.Name, strconv.Itoa(i + 1), strconv.Itoa(b.X), strconv.Itoa(b.Y), strconv.Itoa(b.Width), strconv.Itoa(b.Height)}
+		row := []string{inert(r.Name), strconv.Itoa(i + 1), strconv.Itoa(b.X), strconv.Itoa(b.Y), strconv.Itoa(b.Width), strconv.Itoa(b.Height)}
 		if c.h.Matching {
 			m := f.Match
 			row = append(row, m.Verdict.String())
@@ -57,12 +69,12 @@ func (c *csvReport) Picture(r *Result) error {
 				if m.Verdict == Known {
 					name = m.Best.Person
 				}
-				row = append(row, name, m.Best.Person, num(m.Best.Distance), num(m.Best.Distance*m.Best.Distance), m.Best.Photo)
+				row = append(row, inert(name), inert(m.Best.Person), num(m.Best.Distance), num(m.Best.Distance*m.Best.Distance), inert(m.Best.Photo))
 			}
 			if m.RunnerUp.Person == "" {
 				row = append(row, "", "", "")
 			} else {
-				row = append(row, m.RunnerUp.Person, num(m.RunnerUp.Distance), num(m.Margin))
+				row = append(row, inert(m.RunnerUp.Person), num(m.RunnerUp.Distance), num(m.Margin))
 			}
 		}
 		if err := c.write(append(row, "")); err != nil {

@@ -7,6 +7,7 @@ import (
 	"image"
 	"io"
 	"strconv"
+	"unicode/utf8"
 
 	"facerec/internal/text"
 )
@@ -34,6 +35,15 @@ func pointsOf(ps []image.Point) [][2]int {
 		out[i] = [2]int{p.X, p.Y}
 	}
 	return out
+}
+
+// rawBytes returns a name that is not UTF-8, which a string in JSON cannot hold.
+// encoding/json writes it as base64. For other names it returns nil.
+func rawBytes(name string) []byte {
+	if utf8.ValidString(name) {
+		return nil
+	}
+	return []byte(name)
 }
 
 type candidateJSON struct {
@@ -67,17 +77,19 @@ type faceJSON struct {
 }
 
 type pictureJSON struct {
-	Schema string     `json:"schema,omitempty"`
-	File   string     `json:"file"`
-	Width  int        `json:"width"`
-	Height int        `json:"height"`
-	Error  *string    `json:"error"`
-	Notes  []string   `json:"notes,omitempty"`
-	Faces  []faceJSON `json:"faces"`
+	Schema string `json:"schema,omitempty"`
+	File   string `json:"file"`
+	// FileBase64 is the name if it is not UTF-8.
+	FileBase64 []byte     `json:"file_base64,omitempty"`
+	Width      int        `json:"width"`
+	Height     int        `json:"height"`
+	Error      *string    `json:"error"`
+	Notes      []string   `json:"notes,omitempty"`
+	Faces      []faceJSON `json:"faces"`
 }
 
 func (h Header) pictureOf(r *Result) pictureJSON {
-	p := pictureJSON{File: r.Name, Width: r.Size.X, Height: r.Size.Y, Notes: r.Notes, Faces: []faceJSON{}}
+	p := pictureJSON{File: r.Name, FileBase64: rawBytes(r.Name), Width: r.Size.X, Height: r.Size.Y, Notes: r.Notes, Faces: []faceJSON{}}
 	if r.Err != nil {
 		message := r.Err.Error()
 		p.Error = &message

@@ -17,4 +17,6 @@
 // (coreutils escapes such names with a leading backslash), carriage returns, a
 // last line without its line feed, other hash functions, comments, blank lines.
 // Each refusal names the line.
+//
+// Lists of releases that others made have more forms; [ParseList] reads those.
 package checksum

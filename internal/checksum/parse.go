@@ -14,11 +14,12 @@ const MaxSize = 4 << 20
 
 // A LineError says which line of a list of sums cannot be read, and why.
 type LineError struct {
-	Line int // counted from 1
+	File string // name of the list
+	Line int    // counted from 1
 	Err  error
 }
 
-func (e *LineError) Error() string { return fmt.Sprintf("%s line %d: %v", File, e.Line, e.Err) }
+func (e *LineError) Error() string { return fmt.Sprintf("%s line %d: %v", e.File, e.Line, e.Err) }
 func (e *LineError) Unwrap() error { return e.Err }
 
 // Parse reads what [Sums.Format] writes and nothing else: Format of the result
@@ -42,22 +43,22 @@ func parse(data []byte, foreign bool) (Sums, error) {
 	for n := 1; len(data) > 0; n++ {
 		line, rest, ended := bytes.Cut(data, []byte{'\n'})
 		if !ended {
-			return Sums{}, &LineError{n, errors.New("the line feed at its end is missing; the file may be cut short")}
+			return Sums{}, &LineError{File, n, errors.New("the line feed at its end is missing; the file may be cut short")}
 		}
 		data = rest
 		s, err := parseLine(string(line), foreign)
 		if err != nil {
-			return Sums{}, &LineError{n, err}
+			return Sums{}, &LineError{File, n, err}
 		}
 		if first, ok := seen[s.Name]; ok {
-			return Sums{}, &LineError{n, fmt.Errorf("%s is listed twice, first on line %d", s.Name, first)}
+			return Sums{}, &LineError{File, n, fmt.Errorf("%s is listed twice, first on line %d", s.Name, first)}
 		}
 		seen[s.Name] = n
 		if !foreign && len(list) > 0 && list[len(list)-1].Name > s.Name {
-			return Sums{}, &LineError{n, fmt.Errorf("%s comes after %s; want the names sorted bytewise", s.Name, list[len(list)-1].Name)}
+			return Sums{}, &LineError{File, n, fmt.Errorf("%s comes after %s; want the names sorted bytewise", s.Name, list[len(list)-1].Name)}
 		}
 		if len(list) == MaxEntries {
-			return Sums{}, &LineError{n, fmt.Errorf("want at most %d files", MaxEntries)}
+			return Sums{}, &LineError{File, n, fmt.Errorf("want at most %d files", MaxEntries)}
 		}
 		list = append(list, s)
 	}

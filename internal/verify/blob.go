@@ -42,6 +42,12 @@ type Policy struct {
 	// entry and without a timestamp; neither is looked at. Whoever holds the key
 	// can then sign in secret and backdate. The result says so.
 	UnsafeNoTransparencyLog bool
+
+	// GitHubPrivate is the policy for attestations of private repositories, which
+	// GitHub's own instance signs: a certificate and a timestamp by its authorities,
+	// and no log of either. Roots of instances that have a transparency log are not
+	// used with it. The result says so.
+	GitHubPrivate bool
 }
 
 // Empty reports whether the policy names no signer. Nothing satisfies it.
@@ -98,6 +104,19 @@ func ParseDigest(s string) (Artifact, error) {
 	return Artifact{algorithm: algorithm, sum: sum}, nil
 }
 
+// SHA256 is the artifact's. One that is given by its bytes is read to the end and
+// must be an [io.Seeker]; it is then at its beginning again.
+func (a Artifact) SHA256() (release.Digest, error) {
+	if a.data == nil {
+		return a.digest, nil
+	}
+	h := newHashWatch(a)
+	if _, err := io.Copy(io.Discard, h); err != nil {
+		return release.Digest{}, err
+	}
+	return h.hash.Digest(), a.rewind()
+}
+
 // Signature is what was proven about a signature, and by what.
 type Signature struct {
 	MediaType string `json:"media_type"` // of the bundle
@@ -117,6 +136,10 @@ type Signature struct {
 
 	// Unchecked names what the policy let pass, in words for people.
 	Unchecked []string `json:"unchecked,omitempty"`
+
+	// Refused lists the other bundles of the file, or trusted roots, that did not
+	// hold.
+	Refused []string `json:"refused,omitempty"`
 }
 
 // LogEntry is one entry of a transparency log that the bundle carries.
@@ -140,12 +163,6 @@ func (s Signature) Who() string {
 	return s.SAN + " from " + s.Issuer
 }
 
-// Blob checks that the bundle is a signature of the artifact that satisfies the
-// policy. Errors are of type *[Error].
-func Blob(bundle []byte, a Artifact, p Policy) (Signature, error) {
-	return blob(bundle, a, p, anyHint)
-}
-
 // hintRule is how a bundle must name the managed key. The name proves nothing,
 // and signers choose different ones; but it is the one field of a bundle that
 // nothing else protects. For a release it must be the key's fingerprint, as
@@ -156,14 +173,6 @@ const (
 	anyHint   hintRule = false
 	exactHint hintRule = true
 )
-
-func blob(bundle []byte, a Artifact, p Policy, hint hintRule) (Signature, error) {
-	b, err := parseBundle(bundle)
-	if err != nil {
-		return Signature{}, err
-	}
-	return p.check(b, a, hint)
-}
 
 func (p Policy) check(b *sgbundle.Bundle, a Artifact, hint hintRule) (s Signature, err error) {
 	defer recovered(CheckBundle, &err)
@@ -236,6 +245,12 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 		opts = append(opts, sgverify.WithNoObserverTimestamps())
 	case p.Root == nil:
 		return nil, untrusted(CheckTrustRoot, "want a trusted root file; none was given")
+	case p.GitHubPrivate && p.Key != nil:
+		return nil, untrusted(CheckIdentity, "GitHub's private instance signs with certificates, got a managed key")
+	case p.GitHubPrivate && len(p.Root.material.RekorLogs()) > 0:
+		return nil, untrusted(CheckTrustRoot, "expected the root of GitHub's private instance, got one of an instance with a transparency log")
+	case p.GitHubPrivate:
+		opts = append(opts, sgverify.WithSignedTimestamps(1))
 	case p.Protocol && p.Key != nil:
 		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithNoObserverTimestamps())
 	default:
@@ -247,7 +262,7 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 			return nil, err
 		}
 		material = append(material, m)
-	} else {
+	} else if !p.GitHubPrivate {
 		opts = append(opts, sgverify.WithSignedCertificateTimestamps(1))
 	}
 	if p.Root != nil {
@@ -291,7 +306,10 @@ func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statem
 		if err != nil {
 			return Signature{}, err
 		}
-		s.SAN, s.Issuer, s.Identity, s.SCT = summary.SubjectAlternativeName, summary.Issuer, &id, true
+		s.SAN, s.Issuer, s.Identity, s.SCT = summary.SubjectAlternativeName, summary.Issuer, &id, !p.GitHubPrivate
+	}
+	if p.GitHubPrivate {
+		s.Unchecked = append(s.Unchecked, "the policy of GitHub's private instance: no transparency log and no certificate log was checked")
 	}
 	if p.UnsafeNoTransparencyLog {
 		s.Unchecked = append(s.Unchecked, "no transparency log was checked", "no time of signing was checked")

@@ -8,11 +8,8 @@ import (
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strconv"
 	"strings"
-
-	"facerec/internal/tarball"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
@@ -36,10 +33,7 @@ var mediaTypes = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle(\+j
 func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 	defer recovered(CheckBundle, &err)
 	if len(data) > MaxBundle {
-		return nil, untrusted(CheckBundle, "want at most %d bytes, got %d", MaxBundle, len(data))
-	}
-	if len(bytes.TrimSpace(data)) == 0 {
-		return nil, untrusted(CheckBundle, "is empty")
+		return nil, notBundle("at most %d bytes", MaxBundle, "%d", len(data))
 	}
 	if kind := otherKind(data); kind != "" {
 		return nil, &Error{Class: Failed, Check: CheckBundle, Err: fmt.Errorf("expected a Sigstore bundle, got %s", kind)}
@@ -73,32 +67,6 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 		}
 	}
 	return b, nil
-}
-
-// otherKind names a file that is not meant to be a bundle, "" for one that may be
-// a bundle, if a damaged one.
-func otherKind(data []byte) string {
-	if kind := tarball.Sniff(data[:min(len(data), tarball.SniffLength)]); kind != "" && kind != "JSON" {
-		return kind
-	}
-	var fields map[string]json.RawMessage
-	if checkDepth(data) != nil || json.Unmarshal(data, &fields) != nil {
-		return ""
-	}
-	has := func(names ...string) bool {
-		return !slices.ContainsFunc(names, func(n string) bool { _, ok := fields[n]; return !ok })
-	}
-	switch {
-	case has("mediaType") || has("verificationMaterial"):
-		return ""
-	case has("base64Signature"):
-		return "a signature in the format of cosign before version 3: sign with 'cosign sign-blob --new-bundle-format'"
-	case has("attestations"):
-		return "a list of attestations: its bundles are in .attestations[].bundle, save one of them as a file"
-	case has("payload", "payloadType", "signatures"):
-		return "a DSSE envelope without verification material"
-	}
-	return ""
 }
 
 // chainAllowed lets a bundle of version 0.3 bring its intermediates along.

@@ -28,6 +28,10 @@
 // A [TrustedRoot] has a [TrustOrigin], which says how old it is; one rule warns of old
 // ones and refuses those past [RootLimit]. The time now is the caller's to give.
 //
+// A file may have several bundles, or a trusted root file several roots: [Blob]
+// tries each bundle against each root, and one that holds is enough. [Parts] makes
+// a bundle of the separate files of cosign up to version 2.
+//
 // # A release
 //
 // [Release] walks the chain
@@ -45,6 +49,8 @@
 // [Tarballs] does the same without a release: the chain then begins at an image
 // that the caller names, the links before it are skipped by name, and the report
 // is incomplete at best. [Join] makes one report of several.
+//
+// [List] checks the release of others by a signed list of checksums alone.
 //
 // A release may also have [ProvenanceFile], a signed statement about where its
 // tarballs come from; if it does, it must say what release.json says, down to the

@@ -55,12 +55,15 @@ const (
 // Error is a check that did not hold. It names the predicate, and what was
 // expected and found where both are known.
 type Error struct {
+	About    string // which of several bundles, "" if there is one
 	Class    Class
 	Check    string // one of the Check constants
 	Field    string // what was compared, "" if nothing was
 	Expected string
 	Got      string
 	Err      error // what the check itself said, may be nil
+
+	Refused []string // the refusals that it is made of, if there are several
 }
 
 // Error is one line.
@@ -73,9 +76,12 @@ func (e *Error) Error() string {
 
 // text is the error with seen in the place of what was expected and found.
 func (e *Error) text(seen string) string {
-	parts := []string{e.Check, e.Field, seen}
+	parts := []string{e.About, e.Check, e.Field, seen}
 	if e.Err != nil {
 		parts = append(parts, text.Line(e.Err.Error(), maxErrorText))
+	}
+	if e.Refused != nil {
+		parts = append(parts, strings.Join(e.Refused, "; "))
 	}
 	return strings.Join(slices.DeleteFunc(parts, func(p string) bool { return p == "" }), ": ")
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // Annotations is the report as workflow commands of GitHub Actions: an error for
@@ -71,6 +73,11 @@ func (r Report) Markdown() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "Note: %s.\n\n", markdownText(gap))
 	}
+	if r.Checksums != "" {
+		fmt.Fprintf(&b, "%s as %s says.\n", text.Count(r.files(), "file"), markdownText(text.Show(r.Checksums)))
+		r.markdownBroken(&b)
+		return b.String()
+	}
 	links := r.links()
 	b.WriteString("| cell | " + strings.Join(links, " | ") + " |\n|---|" + strings.Repeat("---|", len(links)) + "\n")
 	for _, c := range r.Chains {
@@ -80,13 +87,17 @@ func (r Report) Markdown() string {
 		}
 		b.WriteString(" |\n")
 	}
+	r.markdownBroken(&b)
+	return b.String()
+}
+
+func (r Report) markdownBroken(b *strings.Builder) {
 	for i, s := range r.Broken() {
 		if i == 0 {
 			b.WriteString("\nFirst broken links:\n\n")
 		}
-		fmt.Fprintf(&b, "- %s, %s: %s\n", markdownText(s.where()), s.Link, markdownText(s.explain()))
+		fmt.Fprintf(b, "- %s, %s: %s\n", markdownText(s.where()), s.Link, markdownText(s.explain()))
 	}
-	return b.String()
 }
 
 // links are those of the chain that some cell has.

@@ -210,7 +210,7 @@ func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Si
 		if err != nil {
 			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
-		s, err := Blob(bundle, Data(bytes.NewReader(data)), p)
+		s, err := blob(bundle, Data(bytes.NewReader(data)), p, anyHint)
 		if err != nil {
 			return Signature{}, false, err
 		}
@@ -221,11 +221,11 @@ func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Si
 		if err != nil {
 			return Signature{}, false, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 		}
-		s, err := Blob(bundle, Digest(image), p)
+		s, err := blob(bundle, Digest(image), p, anyHint)
 		s.MediaType = a.MediaType
 		return s, s.PredicateType == PredicateSign, err
 	}
-	s, err = Blob(data, Digest(image), p)
+	s, err = blob(data, Digest(image), p, anyHint)
 	if err == nil && s.Form != "dsse" {
 		// A signature over the bytes of a manifest as of any file: its signer need
 		// not have known that it is an image.

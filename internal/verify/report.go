@@ -87,6 +87,8 @@ type Report struct {
 	ExpectedProject string          `json:"expected_project,omitempty"`
 	ExpectedVersion release.Version `json:"expected_version,omitempty"`
 
+	Checksums string `json:"checksums,omitempty"` // the list that files alone were compared with, see [List]
+
 	TrustRoot *TrustOrigin `json:"trust_root,omitempty"`
 	Signature *Signature   `json:"signature,omitempty"` // only if it is good
 	Unchecked []string     `json:"unchecked,omitempty"` // what the caller waived, in words

@@ -173,16 +173,21 @@ func entryOf(text []byte) (oldEntry, error) {
 	if err != nil {
 		return oldEntry{}, fmt.Errorf("logID: %w", err)
 	}
-	var body struct {
+	return newEntry(b.Payload.Body, b.Payload.IntegratedTime, b.Payload.LogIndex, id, b.SignedEntryTimestamp)
+}
+
+// newEntry is an entry of Rekor version 1 whose kind is what its body says.
+func newEntry(body []byte, integrated, index int64, logID, promise []byte) (oldEntry, error) {
+	var said struct {
 		Kind    string `json:"kind"`
 		Version string `json:"apiVersion"`
 	}
-	if err := json.Unmarshal(b.Payload.Body, &body); err != nil {
+	if err := json.Unmarshal(body, &said); err != nil {
 		return oldEntry{}, fmt.Errorf("body: %w", err)
 	}
 	return oldEntry{
-		LogIndex: b.Payload.LogIndex, LogID: oldLogID{id}, KindVersion: oldKind{body.Kind, body.Version}, IntegratedTime: b.Payload.IntegratedTime,
-		InclusionPromise: oldPromise{b.SignedEntryTimestamp}, CanonicalizedBody: b.Payload.Body,
+		LogIndex: index, LogID: oldLogID{logID}, KindVersion: oldKind{said.Kind, said.Version}, IntegratedTime: integrated,
+		InclusionPromise: oldPromise{promise}, CanonicalizedBody: body,
 	}, nil
 }
 

@@ -49,6 +49,11 @@ func (r Report) Summary() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
+	if r.Signature != nil {
+		for _, refused := range r.Signature.Refused {
+			fmt.Fprintf(&b, "note: another bundle or trusted root does not hold: %s\n", refused)
+		}
+	}
 	if r.TrustRoot != nil {
 		fmt.Fprintf(&b, "trust root: %s\n", r.TrustRoot.Text())
 	}
@@ -68,12 +73,25 @@ func (r Report) Summary() string {
 	switch {
 	case !r.Verified:
 		fmt.Fprintf(&b, "not verified: %s (exit code %d)\n", verdictText(r.Verdict), r.ExitCode)
+	case r.Checksums != "":
+		fmt.Fprintf(&b, "verified: %s as %s says, signed by %s\n", text.Count(r.files(), "file"), text.Show(r.Checksums), r.Signature.Who())
 	case r.Releases != nil:
 		fmt.Fprintf(&b, "verified: %s of %s\n", text.Count(len(r.Chains), "cell"), text.Count(len(r.Releases), "release"))
 	default:
 		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	}
 	return b.String()
+}
+
+// files is how many listed files passed.
+func (r Report) files() int {
+	n := 0
+	for _, s := range r.Results {
+		if s.Link == LinkFile && s.Status == Pass {
+			n++
+		}
+	}
+	return n
 }
 
 // why is a step that did not pass in half a line: what was seen, expected and

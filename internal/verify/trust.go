@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -29,6 +30,22 @@ type TrustedRoot struct {
 	material *root.TrustedRoot
 	digest   release.Digest
 	origin   *TrustOrigin // nil: nobody said
+
+	others []*TrustedRoot // the further ones of the same file
+}
+
+// maxRoots is how many trusted roots one file may have. GitHub's has two.
+const maxRoots = 10
+
+// each gives the roots of the file one by one: a signature must satisfy one of
+// them alone, or the authority of one instance could go with the log of another.
+func (t *TrustedRoot) each() []*TrustedRoot {
+	if t == nil {
+		return []*TrustedRoot{nil}
+	}
+	first := *t
+	first.others = nil
+	return append([]*TrustedRoot{&first}, t.others...)
 }
 
 // maxTrustedRoot is the largest trusted_root.json, in bytes; the public one has
@@ -36,18 +53,40 @@ type TrustedRoot struct {
 const maxTrustedRoot = 4 << 20
 
 // ParseTrustedRoot reads trusted_root.json, media type
-// application/vnd.dev.sigstore.trustedroot+json;version=0.1. Errors are of type
+// application/vnd.dev.sigstore.trustedroot+json;version=0.1, or several of them, a
+// line each, as "gh attestation trusted-root" writes them. Errors are of type
 // *[Error].
 func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	defer recovered(CheckTrustRoot, &err)
 	if len(data) > maxTrustedRoot {
 		return nil, untrusted(CheckTrustRoot, "want at most %d bytes, got %d", maxTrustedRoot, len(data))
 	}
-	material, err := root.NewTrustedRootFromJSON(data)
-	if err != nil {
-		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Err: err}
+	members := []json.RawMessage{data}
+	if !json.Valid(data) {
+		if lines, _, _ := membersOf(data); lines != nil {
+			members = lines
+		}
 	}
-	return &TrustedRoot{material: material, digest: release.DigestBytes(data)}, nil
+	if len(members) > maxRoots {
+		return nil, untrusted(CheckTrustRoot, "expected at most %d roots, got %d", maxRoots, len(members))
+	}
+	for i, m := range members {
+		material, err := root.NewTrustedRootFromJSON(m)
+		if err != nil {
+			e := &Error{Class: Untrusted, Check: CheckTrustRoot, Err: err}
+			if len(members) > 1 {
+				e.Field = fmt.Sprintf("line %d", i+1)
+			}
+			return nil, e
+		}
+		one := &TrustedRoot{material: material, digest: release.DigestBytes(data)}
+		if tr == nil {
+			tr = one
+		} else {
+			tr.others = append(tr.others, one)
+		}
+	}
+	return tr, nil
 }
 
 // Digest is the SHA-256 of the file that was read.

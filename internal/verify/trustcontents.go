@@ -33,6 +33,17 @@ type Trusted struct {
 // from which they are believed.
 func (t *TrustedRoot) Contents() []Trusted {
 	var out []Trusted
+	for _, one := range t.each() {
+		out = append(out, one.contents()...)
+	}
+	slices.SortFunc(out, func(a, b Trusted) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.From.Compare(b.From), cmp.Compare(a.Name, b.Name))
+	})
+	return out
+}
+
+func (t *TrustedRoot) contents() []Trusted {
+	var out []Trusted
 	for _, ca := range t.material.FulcioCertificateAuthorities() {
 		if f, ok := ca.(*root.FulcioCertificateAuthority); ok {
 			out = append(out, Trusted{KindAuthority, f.URI, subject(f.Root, f.Intermediates), f.ValidityPeriodStart.UTC(), f.ValidityPeriodEnd.UTC()})
@@ -50,9 +61,6 @@ func (t *TrustedRoot) Contents() []Trusted {
 			out = append(out, Trusted{KindTimestamp, s.URI, subject(s.Root, append([]*x509.Certificate{s.Leaf}, s.Intermediates...)), s.ValidityPeriodStart.UTC(), s.ValidityPeriodEnd.UTC()})
 		}
 	}
-	slices.SortFunc(out, func(a, b Trusted) int {
-		return cmp.Or(cmp.Compare(a.Kind, b.Kind), a.From.Compare(b.From), cmp.Compare(a.Name, b.Name))
-	})
 	return out
 }
 

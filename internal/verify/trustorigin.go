@@ -47,7 +47,7 @@ func (t *TrustedRoot) From(o TrustOrigin, now time.Time) (*TrustedRoot, error) {
 		o.AgeDays = &days
 	}
 	o.Stale = !o.Until.IsZero() && now.After(o.Until)
-	out := &TrustedRoot{material: t.material, digest: t.digest, origin: &o}
+	out := &TrustedRoot{material: t.material, digest: t.digest, origin: &o, others: t.others}
 	if o.Stale && now.Sub(o.Until) > RootLimit {
 		return out, untrusted(CheckTrustRoot, "the %s was good until %s, over %d days ago: fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
 			o.name(), o.Until.Format(time.DateOnly), int(RootLimit.Hours()/24))

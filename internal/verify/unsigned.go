@@ -56,7 +56,7 @@ func (w *walk) unsignedFiles() ([]unsigned, error) {
 			}
 			return nil
 		}
-		if _, ok := w.sums.Lookup(name); ok || name == checksum.File || name == BundleFile || name == ProvenanceFile {
+		if _, ok := w.sums.Lookup(name); ok || w.report.Checksums == "" && (name == checksum.File || name == BundleFile || name == ProvenanceFile) {
 			return nil
 		}
 		if len(out) == maxUnsigned {
