@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"time"
 
@@ -158,8 +159,17 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 			return err
 		}
 	}
-	return a.saySigned(answer)
+	if err := a.saySigned(answer); err != nil {
+		return err
+	}
+	if policy.UnsafeNoTransparencyLog {
+		a.warn("signed with a key and without a transparency log: verify needs --key %s --unsafe-no-transparency-log", shellWord(publicHalf(f.key)))
+	}
+	return nil
 }
+
+// publicHalf names the file with the public key, as keygen calls it.
+func publicHalf(private string) string { return strings.TrimSuffix(private, ".key") + ".pub" }
 
 func (a *app) saySigned(answer signAnswer) error {
 	if a.json {
@@ -226,7 +236,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 	}
 	var fallback []verify.CertificateIdentity
 	if f.key != "" {
-		if s.Key, err = readPrivateKey(f.key); err != nil {
+		if s.Key, err = a.readPrivateKey(f.key); err != nil {
 			return s, none, err
 		}
 		f.trust.noLog = f.services == ""
@@ -291,10 +301,14 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Certific
 	return p, err
 }
 
-func readPrivateKey(path string) (*sign.Key, error) {
+// readPrivateKey reads a key, and warns of one that other users can read.
+func (a *app) readPrivateKey(path string) (*sign.Key, error) {
 	raw, err := readNamed("private key", path)
 	if err != nil {
 		return nil, err
+	}
+	if fi, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
+		a.warn("private key %s: other users can read it (mode %04o): run 'chmod 600 %s'", path, fi.Mode().Perm(), path)
 	}
 	key, err := sign.ParseKey(raw, []byte(os.Getenv("RELEASER_KEY_PASSWORD")))
 	if err != nil {

@@ -10,7 +10,6 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
 	"facerec/internal/release"
-	"facerec/internal/verify"
 )
 
 // target is something to be verified: the folder of a release, some tarballs of
@@ -71,7 +70,7 @@ func targetsOf(args []string) ([]target, error) {
 				continue
 			}
 			addLoose(tarballs...)
-		case base == checksum.File || base == release.RecordFile || base == verify.BundleFile || base == verify.ProvenanceFile:
+		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile:
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
@@ -85,7 +84,7 @@ func targetsOf(args []string) ([]target, error) {
 // looseIn gives the tarballs in a folder that is no release's, and nothing for one
 // that is or should be.
 func looseIn(dir string) ([]string, error) {
-	for _, name := range []string{checksum.File, verify.BundleFile, release.RecordFile} {
+	for _, name := range []string{checksum.File, release.BundleFile, release.RecordFile} {
 		if exists(filepath.Join(dir, name)) {
 			return nil, nil
 		}
