@@ -16,6 +16,7 @@ import (
 // accessFlags are the flags of every verb that uses a registry.
 type accessFlags struct {
 	insecure   []string
+	caFile     string
 	retries    int
 	stall      time.Duration
 	cache      string
@@ -31,6 +32,7 @@ type accessFlags struct {
 func (f *accessFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "allow plain HTTP to `HOST[:PORT]` (always allowed for loopback); can be repeated")
+	flags.StringVar(&f.caFile, "ca-file", "", "trust the certificate authorities in `FILE` (PEM) for registries, in addition to the system's")
 	flags.IntVar(&f.retries, "retries", 5, "retry each failed request up to `N` times")
 	flags.DurationVar(&f.stall, "stall", 30*time.Second, "abort and retry a connection that is idle for longer than `DURATION`")
 	flags.StringVar(&f.cache, "cache", "", "cache blobs in `DIR`; auto is releaser/blobs in the user's cache directory")
@@ -59,7 +61,7 @@ func (a *app) access() oci.Access {
 		f.patience = &oci.Patience{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
 		f.blobs = a.blobCache()
 	})
-	return oci.Access{Insecure: f.insecure, UserAgent: "releaser/" + version, Patience: f.patience, Cache: f.blobs}
+	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Patience: f.patience, Cache: f.blobs}
 }
 
 // blobCache returns nil when no cache was requested: then only what the registry

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -31,12 +32,18 @@ func TestMain(m *testing.M) {
 	})
 }
 
+// goCache is the build cache of whoever runs the tests.
+var goCache = os.Getenv("GOCACHE")
+
 // tidy stops what tests shared once all have ended.
 type tidy struct{ *testing.M }
 
 func (m tidy) Run() int {
 	defer stopSigning()
 	// What the person at this machine trusts is no part of a test.
+	if dir, err := os.UserCacheDir(); err == nil && goCache == "" {
+		goCache = filepath.Join(dir, "go-build")
+	}
 	home, err := os.MkdirTemp("", "home-")
 	if err == nil {
 		defer os.RemoveAll(home)
@@ -66,6 +73,7 @@ func TestScripts(t *testing.T) {
 			env.Defer(s.Close)
 			env.Setenv("REGISTRY", strings.TrimPrefix(s.URL, "http://"))
 			env.Setenv("HOME", env.WorkDir)
+			env.Setenv("GOCACHE", goCache) // for builds of other people's projects
 			env.Values["server"], env.Values["tuf"] = s, &tufServer{}
 			return nil
 		},

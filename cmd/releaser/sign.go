@@ -160,8 +160,17 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 			return err
 		}
 	}
-	return a.saySigned(answer)
+	if err := a.saySigned(answer); err != nil {
+		return err
+	}
+	if policy.UnsafeNoTransparencyLog {
+		a.warn("signed with a key and without a transparency log: verify needs --key %s --unsafe-no-transparency-log", shellWord(publicHalf(f.key)))
+	}
+	return nil
 }
+
+// publicHalf names the file with the public key, as keygen calls it.
+func publicHalf(private string) string { return strings.TrimSuffix(private, ".key") + ".pub" }
 
 func (a *app) saySigned(answer signAnswer) error {
 	if a.json {

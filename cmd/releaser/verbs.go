@@ -6,6 +6,7 @@ import "github.com/spf13/cobra"
 func (a *app) verbs() []*cobra.Command {
 	cobra.EnableCommandSorting = false
 	verbs := []*cobra.Command{
+		a.initVerb(),
 		a.buildVerb(),
 		a.joinVerb(),
 		a.pushVerb(),

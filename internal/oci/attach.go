@@ -47,12 +47,12 @@ func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotati
 		return release.Digest{}, err
 	}
 	for _, l := range []v1.Layer{empty, layer} {
-		if err := remote.WriteLayer(dst.repo, l, access.options(ctx)...); err != nil {
+		if err := remote.WriteLayer(dst.repo, l, dst.access.options(ctx)...); err != nil {
 			return release.Digest{}, dst.explain("blob beside "+to.String(), err)
 		}
 	}
 	digest := release.DigestBytes(raw)
-	if err := remote.Put(dst.repo.Digest(digest.String()), rawManifest(raw), access.options(ctx)...); err != nil {
+	if err := remote.Put(dst.repo.Digest(digest.String()), rawManifest(raw), dst.access.options(ctx)...); err != nil {
 		return release.Digest{}, dst.explain("manifest beside "+to.String(), err)
 	}
 	found, problems, err := Attachments(ctx, to, to.Digest, access)

@@ -26,6 +26,10 @@ func manifestType(raw []byte, told, where string) (string, error) {
 	if t, _, err := mime.ParseMediaType(told); err == nil {
 		told = t
 	}
+	switch told { // what file servers send for any file
+	case "application/octet-stream", "binary/octet-stream", "application/json", "text/json", "text/plain":
+		told = ""
+	}
 	isIndex := has(m.Manifests)
 	if isIndex && (has(m.Config) || has(m.Layers)) {
 		return "", fmt.Errorf("manifest %s is an index and an image at once: refused, as tools would read it either way", where)

@@ -502,14 +502,15 @@ func TestRedirectRule(t *testing.T) {
 		{"https://r.example/a", "http://storage.example/b", "refusing to be redirected from https://r.example to plain HTTP"},
 		{"https://r.example/a", "http://127.0.0.1/b", "plain HTTP"},
 		{"https://r.example/a", "https://169.254.169.254/latest", "inside this network"},
-		{"https://r.example/a", "https://localhost/b", "inside this network"},
+		{"https://r.example/a", "https://localhost./b", "inside this network"},
+		{"https://r.example/a", "https://127.1/b", "inside this network"},
 		{"https://r.example/a", "https://[::ffff:10.0.0.1]/b", "inside this network"},
 		{"https://r.example/a", "https://10.1.2.3:9000/b", ""}, // named
-		{"https://10.0.0.1/a", "https://10.0.0.2/b", ""},
+		{"https://10.0.0.1/a", "https://10.0.0.2/b", "inside this network"},
 		{"http://127.0.0.1:5000/a", "http://127.0.0.1:6000/b", ""},
 	} {
 		from, to := httptest.NewRequest(http.MethodGet, c.from, nil), httptest.NewRequest(http.MethodGet, c.to, nil)
-		err := Access{Insecure: []string{"10.1.2.3:9000"}}.redirect(to, []*http.Request{from})
+		err := Access{Insecure: []string{"10.1.2.3:9000"}, home: from.Host}.redirect(to, []*http.Request{from})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s → %s: got %v, want %q", c.from, c.to, err, c.want)
 		}

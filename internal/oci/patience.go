@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"facerec/internal/text"
 )
 
 // Patience is how a registry on a bad network is borne with. A request that
@@ -34,6 +36,7 @@ type Patience struct {
 
 	mu    sync.Mutex
 	hosts map[string]hostState // blobs too, by digest
+	ways  map[string]*http.Transport
 }
 
 type hostState struct{ answered, givenUp bool }
@@ -143,6 +146,12 @@ func (p *Patience) again(ctx context.Context, t *tries, host, why string, asked 
 		return true, nil
 	case <-ctx.Done():
 		return false, ctx.Err()
+	}
+}
+
+func (p *Patience) notice(line string) {
+	if p.Notice != nil {
+		p.Notice(text.Line(line, 500))
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Access is how registries are reached.
@@ -30,6 +32,9 @@ type Access struct {
 	UserAgent string
 	Patience  *Patience // nil: a new one for each source
 	Cache     *Cache    // nil: every blob is fetched
+	CAFile    string    // PEM certificates to trust besides the system's
+
+	home string // the host of the reference: the caller named it
 }
 
 // named says whether the user has named a host as one to trust the way to.
@@ -45,28 +50,6 @@ func (a Access) permits(host string) bool {
 		bare = h
 	}
 	return release.Loopback(strings.Trim(bare, "[]"))
-}
-
-// guarded refuses plain HTTP with hosts that Access does not permit, whatever a
-// library's defaults or a redirect say.
-type guarded struct {
-	access Access
-	next   http.RoundTripper
-}
-
-func (g guarded) RoundTrip(r *http.Request) (*http.Response, error) {
-	if r.URL.Scheme != "https" && !g.access.permits(r.URL.Host) {
-		return nil, fmt.Errorf("refusing plain HTTP with %s: use --insecure-registry %s if you trust the network between", r.URL.Host, r.URL.Host)
-	}
-	return g.next.RoundTrip(r)
-}
-
-func (a Access) transport() http.RoundTripper {
-	next := a.Transport
-	if next == nil {
-		next = http.DefaultTransport
-	}
-	return guarded{a, next}
 }
 
 func (a Access) agent() string {
@@ -119,6 +102,7 @@ func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error
 	if access.Patience == nil {
 		access.Patience = &Patience{}
 	}
+	access.home = repo.RegistryStr()
 	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil
 }
 
@@ -239,6 +223,10 @@ func (s *remoteSource) explain(what string, err error) error {
 	if errors.As(err, &ue) { // its URL may carry what opens a storage
 		err = ue.Err
 	}
+	if tlsAnswer(err) {
+		return text.WithHint(fmt.Errorf("%s: registry %s: %w", what, registry, err),
+			"trust its certificate authority with --ca-file FILE, SSL_CERT_FILE or %s", filepath.Join(certsDir, registry, "ca.crt"))
+	}
 	var op *net.OpError
 	var dns *net.DNSError
 	if errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns) {
@@ -254,11 +242,11 @@ func saidOf(err error) string {
 		return ""
 	}
 	said := te.Errors[0]
-	text := strings.TrimSpace(string(said.Code) + " " + said.Message)
-	if len(text) > 200 {
-		text = text[:200] + "…"
+	line := strings.TrimSpace(string(said.Code) + " " + said.Message)
+	if len(line) > 200 {
+		line = line[:200] + "…"
 	}
-	return " (" + strings.Trim(strconv.Quote(text), `"`) + ")"
+	return " (" + strings.Trim(strconv.Quote(line), `"`) + ")"
 }
 
 func (s *remoteSource) push(ctx context.Context, tag string, t remote.Taggable, progress func(done, total int64)) error {

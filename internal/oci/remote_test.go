@@ -85,7 +85,7 @@ func TestPlainHTTPOnlyWithLoopback(t *testing.T) {
 	}
 	// The library itself would speak plain HTTP with these.
 	for _, host := range []string{"10.255.255.1:5000", "x.local"} {
-		g := guarded{Access{}, http.DefaultTransport}
+		g := &guarded{access: Access{home: host}, next: http.DefaultTransport}
 		req := httptest.NewRequest(http.MethodGet, "http://"+host+"/v2/", nil)
 		resp, err := g.RoundTrip(req)
 		if err == nil {

@@ -114,7 +114,7 @@ func (r RollingTag) Apply(ctx context.Context, access Access) error {
 		return err
 	}
 	m := companionManifest{raw, types.MediaType(mediaType)}
-	if err := remote.Put(dst.repo.Tag(r.at.Tag), m, access.options(ctx)...); err != nil {
+	if err := remote.Put(dst.repo.Tag(r.at.Tag), m, dst.access.options(ctx)...); err != nil {
 		return dst.explain("tag "+r.Ref, err)
 	}
 	got, err := dst.Resolve(ctx)

@@ -6,9 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/netip"
 	"net/url"
-	"strings"
 	"sync"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -38,8 +36,9 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 		return s.client, nil
 	}
 	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
-	if err != nil {
-		return nil, err
+	if err != nil { // a public repository can be read all the same
+		s.access.Patience.notice(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
+		auth = authn.Anonymous
 	}
 	rt := transport.NewUserAgent(patient{s.access.Patience, s.access.transport()}, s.access.agent())
 	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(transport.PullScope)})
@@ -134,23 +133,10 @@ func (a Access) redirect(req *http.Request, via []*http.Request) error {
 		return fmt.Errorf("redirected more than 10 times, last to %s", to.Host)
 	case from.Scheme == "https" && to.Scheme != "https":
 		return fmt.Errorf("refusing to be redirected from https://%s to plain HTTP with %s", from.Host, to.Host)
-	case inside(to.Hostname()) && !inside(from.Hostname()) && !a.named(to.Host):
+	case inside(to.Hostname()) && !a.meant(to.Hostname()):
 		return fmt.Errorf("refusing to be redirected from %s to %s, an address inside this network: use --insecure-registry %s if it is meant", from.Host, to.Host, to.Host)
 	}
 	return nil
-}
-
-// inside says whether a host, by its address, is this machine or its network.
-func inside(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	ip = ip.WithZone("").Unmap()
-	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsUnspecified()
 }
 
 // statusOf is the HTTP status of an error, or 0.

@@ -146,7 +146,7 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		return nil
 	case tar.TypeLink:
 		if !u.files[h.Linkname] {
-			return &Refusal{Subject: text.Show(h.Name), Reason: "a hard link to what is no file of the archive: " + text.Quote(h.Linkname)}
+			return &Refusal{Subject: text.Show(h.Name), Reason: "hard link: expected an earlier file of the archive, got " + text.Quote(h.Linkname)}
 		}
 		u.files[name] = true
 		if err := os.Link(u.path(h.Linkname), u.path(name)); err != nil {

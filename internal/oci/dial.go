@@ -1,0 +1,340 @@
+package oci
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/release"
+	"facerec/internal/text"
+)
+
+// certsDir is where Docker looks for the certificate authorities of a registry,
+// in a directory per HOST[:PORT].
+const certsDir = "/etc/docker/certs.d"
+
+// maxCertificates bounds a file of certificates, in bytes.
+const maxCertificates = 4 << 20
+
+// guarded refuses plain HTTP with hosts that Access does not permit and
+// addresses inside this network that the caller did not name, whatever a
+// library's defaults, a token server or a redirect say.
+type guarded struct {
+	access Access
+	next   http.RoundTripper
+
+	mu  sync.Mutex
+	tls map[string]*tlsAttempt // by host
+}
+
+// tlsAttempt is the first HTTPS request to a host.
+type tlsAttempt struct {
+	done     chan struct{}
+	answered bool // in TLS, well or not
+}
+
+func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
+	a, host := g.access, r.URL.Host
+	if inside(r.URL.Hostname()) && !a.meant(r.URL.Hostname()) {
+		return nil, &insideError{r.URL.Hostname(), ""}
+	}
+	r = r.WithContext(context.WithValue(r.Context(), accessKey{}, a))
+	if r.URL.Scheme == "https" {
+		return g.overTLS(r)
+	}
+	if !a.permits(host) {
+		return nil, fmt.Errorf("refusing plain HTTP with %s: use --insecure-registry %s if you trust the network between", host, host)
+	}
+	g.mu.Lock()
+	attempt := g.tls[host]
+	g.mu.Unlock()
+	if attempt != nil {
+		select {
+		case <-attempt.done:
+		case <-r.Context().Done():
+			return nil, r.Context().Err()
+		}
+		if attempt.answered {
+			return nil, fmt.Errorf("refusing plain HTTP with %s, which answers in TLS", host)
+		}
+	}
+	return g.next.RoundTrip(r)
+}
+
+func (g *guarded) overTLS(r *http.Request) (*http.Response, error) {
+	g.mu.Lock()
+	attempt := g.tls[r.URL.Host]
+	first := attempt == nil
+	if first {
+		attempt = &tlsAttempt{done: make(chan struct{})}
+		if g.tls == nil {
+			g.tls = map[string]*tlsAttempt{}
+		}
+		g.tls[r.URL.Host] = attempt
+	}
+	g.mu.Unlock()
+	resp, err := g.next.RoundTrip(r)
+	if first {
+		attempt.answered = err == nil || tlsAnswer(err)
+		close(attempt.done)
+	}
+	return resp, err
+}
+
+// tlsAnswer reports whether an error is that of a host that speaks TLS: its
+// certificate is not accepted, or it sent an alert.
+func tlsAnswer(err error) bool {
+	var certificate *tls.CertificateVerificationError
+	var unknown x509.UnknownAuthorityError
+	var hostname x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var alert tls.AlertError
+	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &alert)
+}
+
+// transport returns how requests are made.
+func (a Access) transport() http.RoundTripper {
+	next := a.Transport
+	if next == nil {
+		way, err := a.way()
+		if err != nil {
+			return failing{err}
+		}
+		next = way
+	}
+	return &guarded{access: a, next: next}
+}
+
+type failing struct{ err error }
+
+func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
+
+// way returns the transport for a registry, one for the whole run.
+func (a Access) way() (*http.Transport, error) {
+	p := a.Patience
+	if p == nil {
+		p = &Patience{}
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	key := a.home + " " + a.CAFile
+	if t := p.ways[key]; t != nil {
+		return t, nil
+	}
+	roots, err := a.roots()
+	if err != nil {
+		return nil, err
+	}
+	t := newTransport()
+	if roots != nil {
+		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	}
+	if p.ways == nil {
+		p.ways = map[string]*http.Transport{}
+	}
+	p.ways[key] = t
+	return t, nil
+}
+
+// roots returns the system's certificate authorities with those that the caller
+// and Docker's directory for the registry add, or nil if they add none.
+func (a Access) roots() (*x509.CertPool, error) {
+	var paths []string
+	if a.CAFile != "" {
+		paths = append(paths, a.CAFile)
+	}
+	if a.home != "" {
+		docker, _ := filepath.Glob(filepath.Join(certsDir, a.home, "*.crt")) // no pattern of ours is malformed
+		paths = append(paths, docker...)
+	}
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	pool, err := x509.SystemCertPool()
+	if err != nil {
+		pool = x509.NewCertPool()
+	}
+	for _, path := range paths {
+		pem, err := atomicfile.ReadFile(path, maxCertificates)
+		if err != nil {
+			return nil, fmt.Errorf("certificate authorities: %w", err)
+		}
+		if !pool.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("certificate authorities: %s has no certificate in PEM form", path)
+		}
+	}
+	return pool, nil
+}
+
+type accessKey struct{}
+
+// newTransport is http.DefaultTransport, but for addresses inside this network:
+// they are connected to only if the caller named the host, whatever name leads
+// there.
+func newTransport() *http.Transport {
+	var proxies sync.Map // HOST:PORT of proxies, which the user's environment names
+	return &http.Transport{
+		Proxy: func(r *http.Request) (*url.URL, error) {
+			u, err := http.ProxyFromEnvironment(r)
+			if u != nil {
+				proxies.Store(u.Hostname(), true)
+			}
+			return u, err
+		},
+		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+			d := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+			host, _, err := net.SplitHostPort(address)
+			if err != nil {
+				return nil, err
+			}
+			a, _ := ctx.Value(accessKey{}).(Access)
+			if _, proxy := proxies.Load(host); !proxy && !a.meant(host) {
+				d.Control = func(_, dialled string, _ syscall.RawConn) error {
+					if ip, _, err := net.SplitHostPort(dialled); err != nil || inside(ip) {
+						return &insideError{host, ip}
+					}
+					return nil
+				}
+			}
+			return d.DialContext(ctx, network, address)
+		},
+		ForceAttemptHTTP2:     true,
+		MaxIdleConns:          100,
+		IdleConnTimeout:       90 * time.Second,
+		TLSHandshakeTimeout:   10 * time.Second,
+		ExpectContinueTimeout: time.Second,
+	}
+}
+
+// insideError is a refusal to connect to this machine or its network.
+type insideError struct{ host, ip string }
+
+func (e *insideError) Error() string {
+	if e.ip == "" || e.ip == e.host {
+		return fmt.Sprintf("refusing to connect to %s, an address inside this network that was not requested", text.Show(e.host))
+	}
+	return fmt.Sprintf("refusing to connect to %s at %s, an address inside this network that was not requested", text.Show(e.host), e.ip)
+}
+
+func (e *insideError) Hint() string {
+	return fmt.Sprintf("use --insecure-registry %s if it is meant", text.Show(e.host))
+}
+
+// meant reports whether the caller named a host, given without its port: as the
+// registry of the reference or with --insecure-registry.
+func (a Access) meant(host string) bool {
+	for _, named := range append([]string{a.home}, a.Insecure...) {
+		if named == "" {
+			continue
+		}
+		if h, _, err := net.SplitHostPort(named); err == nil {
+			named = h
+		}
+		named = strings.Trim(named, "[]")
+		if strings.EqualFold(named, host) || release.Loopback(named) && release.Loopback(host) {
+			return true
+		}
+	}
+	return false
+}
+
+// internal are the address blocks besides those that [netip.Addr] knows, which
+// lead to this machine or its network (RFC 6598, 6890).
+var internal = []netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("255.255.255.255/32"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("fec0::/10"),
+}
+
+// inside reports whether a host, by its address, is this machine or its network.
+func inside(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	if err != nil {
+		var ok bool
+		if ip, ok = shortIPv4(host); !ok {
+			return false
+		}
+	}
+	ip = ip.WithZone("").Unmap()
+	if ip.Is6() { // an IPv4 address in NAT64, 6to4 and compatible forms (RFC 6052, 3056, 4291)
+		b := ip.As16()
+		switch {
+		case netip.MustParsePrefix("64:ff9b::/96").Contains(ip), netip.MustParsePrefix("::/96").Contains(ip) && !ip.IsLoopback() && !ip.IsUnspecified():
+			ip = netip.AddrFrom4([4]byte(b[12:]))
+		case netip.MustParsePrefix("2002::/16").Contains(ip):
+			ip = netip.AddrFrom4([4]byte(b[2:6]))
+		}
+	}
+	for _, p := range internal {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()
+}
+
+// shortIPv4 reads the forms of an IPv4 address that the C library takes: one to
+// four numbers, decimal, octal or hexadecimal, the last of which fills the rest.
+func shortIPv4(s string) (netip.Addr, bool) {
+	parts := strings.Split(s, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var n uint64
+	for i, p := range parts {
+		v, err := strconv.ParseUint(p, 0, 32)
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (5 - len(parts))
+		}
+		if err != nil || strings.ContainsAny(p, "_boBO") || v >= 1<<bits {
+			return netip.Addr{}, false
+		}
+		n = n<<bits | v
+	}
+	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), true
+}
+
+// credentialSource names the file and the key that choose the credential helper
+// of a registry.
+func credentialSource(registry string) string {
+	dir := os.Getenv("DOCKER_CONFIG")
+	if dir == "" {
+		home, _ := os.UserHomeDir()
+		dir = filepath.Join(home, ".docker")
+	}
+	path := filepath.Join(dir, "config.json")
+	var c struct {
+		CredsStore  string            `json:"credsStore"`
+		CredHelpers map[string]string `json:"credHelpers"`
+	}
+	raw, err := atomicfile.ReadFile(path, maxManifest)
+	if err != nil || json.Unmarshal(raw, &c) != nil {
+		return path
+	}
+	switch helper := c.CredHelpers[registry]; {
+	case helper != "":
+		return fmt.Sprintf("docker-credential-%s (credHelpers[%q] in %s)", helper, registry, path)
+	case c.CredsStore != "":
+		return fmt.Sprintf("docker-credential-%s (credsStore in %s)", c.CredsStore, path)
+	}
+	return path
+}
