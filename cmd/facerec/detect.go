@@ -49,6 +49,7 @@ func detectCommand(env *environment, g *globals) *cobra.Command {
 	o.engine(fs)
 	o.answer(fs, app.Formats...)
 	fs.BoolVar(&o.descriptors, "descriptors", false, "add the 128 numbers of every face to JSON")
+	o.selection.flags(fs)
 	o.outputs(fs, "")
 	return cmd
 }

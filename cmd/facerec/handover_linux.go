@@ -33,7 +33,7 @@ func handOver(dir string, names []string) error {
 	case err != nil:
 		return fail(dir, err)
 	}
-	defer unix.Close(top) //nolint:errcheck // read only
+	defer unix.Close(top)
 	var st, root unix.Stat_t
 	if err := unix.Fstat(top, &st); err != nil {
 		return fail(dir, err)
@@ -70,7 +70,7 @@ func handOverFile(dir int, name string) error {
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd) //nolint:errcheck // nothing was written
+	defer unix.Close(fd)
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
 		return err

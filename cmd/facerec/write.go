@@ -32,7 +32,7 @@ func (env *environment) writeIn(name string, write func(io.Writer) error) error 
 func replaceable(name string) error {
 	fi, err := os.Lstat(name)
 	if err != nil {
-		return nil //nolint:nilerr // nothing is there; another error comes up when it is written
+		return nil // nothing is there; another error comes up when it is written
 	}
 	if fi.IsDir() {
 		return foreign("%s: is a directory, expected the name of a file to write", text.Show(name))

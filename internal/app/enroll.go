@@ -288,7 +288,7 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 		}
 		if s.err != nil {
 			p.fail(s.err)
-			return nil
+			return nil //nolint:nilerr // it is about the photo, and reported there
 		}
 		found = s.found
 		p.Notes = s.notes

@@ -69,7 +69,7 @@ func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte, re
 	}
 	if s.err != nil {
 		res.Err = s.err
-		return res, nil
+		return res, nil //nolint:nilerr // it is about the picture, and reported there
 	}
 	res.Size, res.Notes, res.Image = s.size, s.notes, s.image
 	r.name(&res, s.found)

@@ -12,12 +12,12 @@ import (
 type file = ocitest.File
 
 var (
-	dir, reg, sym, hard, gone = ocitest.Dir, ocitest.Reg, ocitest.Sym, ocitest.Hard, ocitest.Gone
-	layerTar, makeLayer       = ocitest.LayerTar, ocitest.Layer
-	makeImage, makeIndex      = ocitest.Image, ocitest.Index
-	saveLayout, pushIndex     = ocitest.SaveLayout, ocitest.PushIndex
-	startRegistry             = ocitest.Registry
-	amd64                     = ocitest.AMD64
+	dir, reg, hard, gone = ocitest.Dir, ocitest.Reg, ocitest.Hard, ocitest.Gone
+	layerTar             = ocitest.LayerTar
+	makeImage, makeIndex = ocitest.Image, ocitest.Index
+	pushIndex            = ocitest.PushIndex
+	startRegistry        = ocitest.Registry
+	amd64                = ocitest.AMD64
 )
 
 func mustRef(t testing.TB, s string) Ref {

@@ -56,7 +56,7 @@ func detect(ctx context.Context, c *http.Client, u *url.URL) (string, error) {
 	}
 	root, _, _, err := split(u)
 	if err != nil {
-		return "web", nil // too short for a repository
+		return "web", nil //nolint:nilerr // too short for a repository
 	}
 	// Each answers its own question with JSON; a web server may have a page for
 	// anything.

@@ -125,16 +125,19 @@ func (g *fakeGitHub) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	switch parts := strings.Split(strings.Trim(path, "/"), "/"); {
 	case path == "":
-		g.answer(w, 200, github.Repository{Name: github.Ptr("r"), Permissions: &github.RepositoryPermissions{Push: &owner}})
+		name := "r"
+		g.answer(w, 200, github.Repository{Name: &name, Permissions: &github.RepositoryPermissions{Push: &owner}})
 	case strings.HasPrefix(path, "/git/ref/tags/"):
 		commit, ok := g.tags[strings.TrimPrefix(path, "/git/ref/tags/")]
 		if !ok {
 			g.problem(w, http.StatusNotFound, "Not Found", "")
 			return
 		}
-		g.answer(w, 200, github.Reference{Object: &github.GitObject{Type: github.Ptr("tag"), SHA: github.Ptr("7a6" + commit)}})
+		kind, sha := "tag", "7a6"+commit
+		g.answer(w, 200, github.Reference{Object: &github.GitObject{Type: &kind, SHA: &sha}})
 	case strings.HasPrefix(path, "/git/tags/7a6"):
-		g.answer(w, 200, github.Tag{Object: &github.GitObject{Type: github.Ptr("commit"), SHA: github.Ptr(strings.TrimPrefix(path, "/git/tags/7a6"))}})
+		kind, sha := "commit", strings.TrimPrefix(path, "/git/tags/7a6")
+		g.answer(w, 200, github.Tag{Object: &github.GitObject{Type: &kind, SHA: &sha}})
 	case path == "/releases" && r.Method == http.MethodGet:
 		list := []*github.RepositoryRelease{}
 		for _, rel := range g.releases {

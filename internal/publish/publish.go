@@ -411,7 +411,7 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			return fmt.Errorf("%s (tried %s)", err, text.Count(failures, "time"))
+			return fmt.Errorf("%w (tried %s)", err, text.Count(failures, "time"))
 		}
 		now, err := r.find(ctx)
 		if err != nil {

@@ -126,7 +126,8 @@ func newInflater(r io.Reader) (*inflater, error) {
 // whatever compression; "" if it may be one. What is too short to tell is taken
 // for one that was cut off.
 func (f *inflater) notTar() string {
-	kind, head := f.kind, []byte(nil)
+	kind := f.kind
+	var head []byte
 	if f.gz != nil || f.other != nil {
 		buf := make([]byte, SniffLength)
 		n, err := io.ReadFull(decoded{f}, buf)

@@ -91,7 +91,7 @@ func membersOf(data []byte) (members []json.RawMessage, what string, err error) 
 	}
 	var all []json.RawMessage
 	if err := json.Unmarshal(list, &all); err != nil || all == nil {
-		return nil, "", nil //nolint:nilerr // it is not a list
+		return nil, "", nil // it is not a list
 	}
 	members = []json.RawMessage{}
 	for i, m := range all {
@@ -140,7 +140,7 @@ func modern(data []byte) ([]byte, error) {
 		Cert            string          `json:"cert"`
 		RekorBundle     json.RawMessage `json:"rekorBundle"`
 	}
-	if json.Unmarshal(data, &old) != nil || old.Base64Signature == nil || old.MediaType != "" {
+	if err := json.Unmarshal(data, &old); err != nil || old.Base64Signature == nil || old.MediaType != "" {
 		return data, nil
 	}
 	entry := old.RekorBundle

@@ -37,7 +37,8 @@ func decodeBMPByHand(data []byte, h header) (image.Image, error) {
 	}
 	le := binary.LittleEndian
 	start, size := int64(le.Uint32(data[10:])), int64(le.Uint32(data[14:]))
-	depth, colors, entry := 0, int64(0), int64(4)
+	var depth int
+	colors, entry := int64(0), int64(4)
 	down := false // rows run from the top down
 	if size == 12 {
 		depth, entry = int(le.Uint16(data[24:])), 3

@@ -137,7 +137,7 @@ func rawPhoto(data []byte) *UnsupportedError {
 	}
 	d, err := readDirectory(data)
 	if err != nil {
-		return nil
+		return nil //nolint:nilerr // not a TIFF structure: some other kind of file
 	}
 	maker := strings.ToUpper(string(d.bytes(tagMake)))
 	switch {

@@ -127,7 +127,7 @@ func (c *inspection) read(ctx context.Context, u *layer.Unpacker, m oci.Platform
 		}
 		if err != nil {
 			c.layersErr, c.brokenLayer = err, l.Digest.String()
-			return nil
+			return nil //nolint:nilerr // for the rules to judge
 		}
 		c.layers = append(c.layers, entries)
 	}
