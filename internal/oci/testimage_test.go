@@ -12,7 +12,7 @@ import (
 type file = ocitest.File
 
 var (
-	dir, reg, hard, gone = ocitest.Dir, ocitest.Reg, ocitest.Hard, ocitest.Gone
+	dir, reg, gone       = ocitest.Dir, ocitest.Reg, ocitest.Gone
 	layerTar             = ocitest.LayerTar
 	makeImage, makeIndex = ocitest.Image, ocitest.Index
 	pushIndex            = ocitest.PushIndex

@@ -209,7 +209,8 @@ func (g *fakeGitHub) find(id string) (int, *github.RepositoryRelease) {
 func (g *fakeGitHub) put(rel *github.RepositoryRelease, name, state string, data []byte) *github.ReleaseAsset {
 	g.next++
 	size, id := len(data), g.next
-	a := &github.ReleaseAsset{ID: &id, Name: &name, Size: &size, State: &state, URL: github.Ptr(fmt.Sprintf("%s/api/v3/repos/o/r/releases/assets/%d", g.URL, id))}
+	url := fmt.Sprintf("%s/api/v3/repos/o/r/releases/assets/%d", g.URL, id)
+	a := &github.ReleaseAsset{ID: &id, Name: &name, Size: &size, State: &state, URL: &url}
 	g.contents[id] = data
 	rel.Assets = append(rel.Assets, a)
 	return a

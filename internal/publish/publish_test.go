@@ -168,7 +168,8 @@ func TestGitHubIsRefused(t *testing.T) {
 			return isRefusal(err, "release.json", "the page serves other bytes")
 		}},
 		{name: "asset renamed", setup: func(t *testing.T, g *fakeGitHub, d publish.Dist) {
-			published(t, g, d).Assets[0].Name = github.Ptr("renamed")
+			name := "renamed"
+			published(t, g, d).Assets[0].Name = &name
 		}, want: func(err error) bool { return isRefusal(err, "renamed", "the release at hand has not") }},
 		{name: "asset removed", setup: func(t *testing.T, g *fakeGitHub, d publish.Dist) {
 			r := published(t, g, d)
