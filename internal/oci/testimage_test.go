@@ -12,7 +12,7 @@ import (
 type file = ocitest.File
 
 var (
-	dir, reg, gone       = ocitest.Dir, ocitest.Reg, ocitest.Gone
+	dir, reg             = ocitest.Dir, ocitest.Reg
 	layerTar             = ocitest.LayerTar
 	makeImage, makeIndex = ocitest.Image, ocitest.Index
 	pushIndex            = ocitest.PushIndex
