@@ -22,7 +22,7 @@ import (
 type checkFlags struct {
 	version, lineage string
 	platforms        []string
-	allow            []string
+	allow, strict    []string
 	paths            []string
 	maxImage         int64
 	maxFiles         int64
@@ -48,7 +48,11 @@ func (a *app) checkVerb() *cobra.Command {
 IMAGE is REGISTRY/NAME:TAG[@DIGEST], oci-layout:DIR[:TAG],
 oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]; of a layout without a
 tag, all tags are checked. Rules that compare with config.json are left out if
-there is none; --config names another, --config= none. Version and lineage follow from the tag, or from --version and --lineage.
+there is none; --config names another, --config= none. Version and lineage follow
+from the tag, or from --version and --lineage.
+
+build-id gives notes, not failures, unless --strict or "strict" in config.json
+names it: what an ordinary build leaves there is decided by the program's contents.
 
 --allow RULE=PATTERN waives a rule for matching paths, for example
 --allow set-id=/usr/bin/sudo or --allow 'machine=/app/other/**'; the answer lists
@@ -65,6 +69,7 @@ Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked
 	fl.StringVar(&f.lineage, "lineage", "", "`LINEAGE` that the labels must show (default: from the tag)")
 	fl.StringSliceVar(&f.platforms, "platform", nil, "check this `PLATFORM` only; can be repeated (default: all)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "waive `RULE[=PATTERN]`; can be repeated")
+	fl.StringSliceVar(&f.strict, "strict", nil, "treat the notes of `RULE` as failures; can be repeated")
 	fl.StringArrayVar(&f.paths, "build-path", nil, "another `DIR` of the build machine that no program may name")
 	fl.Int64Var(&f.maxImage, "max-image-bytes", 2<<30, "most `BYTES` of all layers as stored (0: no limit)")
 	fl.Int64Var(&f.maxFiles, "max-file-bytes", 8<<30, "most `BYTES` of all files as unpacked (0: no limit)")
@@ -140,6 +145,12 @@ type checkPromise struct{ check.Options }
 
 func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error) {
 	o := &checkPromise{check.Options{Platforms: f.platforms, Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
+	for _, name := range f.strict {
+		if !slices.Contains(check.Names(), name) {
+			return nil, usage("--strict %q: expected one of the rules %s", name, strings.Join(check.Names(), ", "))
+		}
+	}
+	o.Strict = f.strict
 	for _, s := range f.allow {
 		allowance, err := check.ParseAllowance(s)
 		if err != nil {
@@ -177,6 +188,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 		return nil, err
 	}
 	o.Config = c.config
+	o.Strict = append(o.Strict, c.config.Strict...)
 	if f.lineage != "" && o.lineage(f.lineage) == nil {
 		var names []string
 		for _, l := range o.Config.Lineages {
@@ -261,5 +273,8 @@ func (a *app) sayChecks(of string, checks []check.Result) {
 			status = "FAIL"
 		}
 		a.say("%s", strings.TrimRight(fmt.Sprintf("%-4s  %-13s %-15s %s", status, of, c.Rule, text.Line(c.Detail, 0)), " "))
+		if c.Fix != "" {
+			a.say("      %-13s %-15s fix: %s", "", "", c.Fix)
+		}
 	}
 }

@@ -38,6 +38,7 @@ type Config struct {
 	Identity  Identity
 	Epoch     int64    // seconds since 1970
 	Inputs    []string // lock files of what a build is made from, for the SBOM
+	Strict    []string // rules of check that are strict, see package check
 	BuildEnv  []string // environment variables that build_cmd sees besides the safe ones
 	Page      string   // where releases are published, see package publish; may be empty
 	Rolling   []string // patterns of image tags that move to the newest release
@@ -229,6 +230,7 @@ func (d *decoder) config(root node) *Config {
 			}
 			c.Epoch = v
 		}},
+		field{"strict", func(n node, p string) { c.Strict = d.texts(n, p) }},
 		field{"inputs", func(n node, p string) {
 			d.list(n, p, func(n node, p string) {
 				src := d.source(n, p)

@@ -43,6 +43,8 @@ type Result struct {
 	Detail   string    `json:"detail"`
 	Findings []Finding `json:"findings,omitempty"` // what makes it fail
 	Allowed  []Finding `json:"allowed,omitempty"`  // what would make it fail without an allowance
+	Notes    []Finding `json:"notes,omitempty"`    // what would make it fail if the rule were strict
+	Fix      string    `json:"fix,omitempty"`      // of a failure: what to change
 }
 
 // Platform is the outcome for one platform manifest.
@@ -90,6 +92,7 @@ type Options struct {
 
 	Platforms []string // only these, OS/ARCH[/VARIANT]; empty: all
 	Allow     []Allowance
+	Strict    []string // names of rules whose notes are failures
 	Paths     []string // more directories of the build machine, absolute
 	MaxImage  int64    // bytes of all layers as stored; 0: no limit
 	MaxFiles  int64    // bytes of all files as unpacked; 0: no limit
@@ -171,22 +174,27 @@ func (o Options) platforms(ix *oci.Index) []Finding {
 }
 
 // result turns a verdict into a result, allowances applied.
-func (o Options) result(rule string, v verdict) Result {
+func (o Options) result(rule rule, v verdict) Result {
 	if v.skip != "" {
-		return Result{Rule: rule, Status: Skip, Detail: v.skip}
+		return Result{Rule: rule.name, Status: Skip, Detail: v.skip}
 	}
-	r := Result{Rule: rule, Status: OK, Detail: v.detail}
+	r := Result{Rule: rule.name, Status: OK, Detail: v.detail}
 	for _, f := range v.findings {
-		if slices.ContainsFunc(o.Allow, func(a Allowance) bool { return a.permits(rule, f.Path) }) {
+		switch {
+		case slices.ContainsFunc(o.Allow, func(a Allowance) bool { return a.permits(rule.name, f.Path) }):
 			r.Allowed = append(r.Allowed, f)
-		} else {
+		case rule.hygiene && !slices.Contains(o.Strict, rule.name):
+			r.Notes = append(r.Notes, f)
+		default:
 			r.Findings = append(r.Findings, f)
 		}
 	}
 	switch {
 	case len(r.Findings) > 0:
-		r.Status = Fail
+		r.Status, r.Fix = Fail, rule.fix
 		r.Detail = summary(r.Findings)
+	case len(r.Notes) > 0:
+		r.Detail = "note: " + summary(r.Notes)
 	case len(r.Allowed) > 0:
 		r.Detail = "allowed: " + summary(r.Allowed)
 	}

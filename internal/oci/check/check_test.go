@@ -144,7 +144,8 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		{name: "malformed program", layers: [][]ocitest.File{{exe("app/x", goodTool[:70])}}, want: "machine fail: /app/x: malformed ELF file"},
 		{name: "dynamic", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Interp: "/lib/ld.so"}.String())}}, want: "static fail: /app/x: dynamically linked: interpreter /lib/ld.so"},
 		{name: "needs libraries", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Needed: []string{"libz.so"}}.String())}}, want: "static fail: /app/x: dynamically linked: needs libz.so"},
-		{name: "build id", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Note: "GNU", Kind: 3, ID: []byte{1}}.String())}}, want: "build-id fail: /app/x: GNU 01"},
+		{name: "build id, a note", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Note: "GNU", Kind: 3, ID: []byte{1}}.String())}}},
+		{name: "build id, strict", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Note: "GNU", Kind: 3, ID: []byte{1}}.String())}}, opts: Options{Strict: []string{"build-id"}}, want: "build-id fail: /app/x: GNU 01"},
 		{name: "path of the builder", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Body: "\x00/root/src/main.go\x00"}.String())}}, want: `build-paths fail: /app/x: a path of the build machine at offset 289: "/root/src/main.go`},
 		{name: "path given", layers: [][]ocitest.File{{exe("app/x", elftest.Spec{Machine: elf.EM_X86_64, Body: "\x00/srv/ci/job/x.c\x00"}.String())}}, opts: Options{Paths: []string{"/srv/ci/"}}, want: "build-paths fail: /app/x"},
 		{name: "path in a text", layers: [][]ocitest.File{{ocitest.Reg("app/x", "see /home/you/config/x")}}},
@@ -253,6 +254,30 @@ func TestCheckAgainstConfig(t *testing.T) {
 	o.Lineage, o.Unknown = nil, "no lineage"
 	if r := checkLayout(t, d, o); r.Worst() != Skip || strings.Join(broken(r), "") != "labels skip: no lineage" {
 		t.Errorf("got %q", broken(r))
+	}
+}
+
+// What a rule of hygiene finds is in the answer, and says what to change only
+// where it fails.
+func TestNotesAndFixes(t *testing.T) {
+	img := ocitest.Index(map[string]v1.Image{"linux/amd64": runImage(t, ocitest.AMD64, nil, []ocitest.File{
+		ocitest.Dir("app/", 0o755), exe("app/tool", elftest.Spec{Machine: elf.EM_X86_64, Note: "GNU", Kind: 3, ID: []byte{1}}.String()),
+	})})
+	for _, strict := range []bool{false, true} {
+		o := Options{}
+		if strict {
+			o.Strict = []string{"build-id"}
+		}
+		for _, r := range checkIndex(t, img, o).Platforms[0].Results {
+			if r.Rule == "build-id" && (len(r.Notes) == 1) == strict || (r.Fix != "") != (r.Status == Fail) {
+				t.Errorf("strict %v: %+v", strict, r)
+			}
+		}
+	}
+	for _, r := range rules {
+		if r.fix == "" || r.doc == "" {
+			t.Errorf("rule %s has no fix or no doc", r.name)
+		}
 	}
 }
 
