@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"sync"
+
+	"facerec/internal/text"
 )
 
 // cellOutput shows what a cell's build_cmd writes, line by line, each line
@@ -52,7 +54,7 @@ func (c *cellOutput) finish(failed bool) {
 	c.terminal.Lock()
 	defer c.terminal.Unlock()
 	for _, l := range c.kept {
-		fmt.Fprintf(c.out, "[%s] %s\n", c.cell, l)
+		fmt.Fprint(c.out, text.Lines(fmt.Sprintf("[%s] %s\n", c.cell, l)))
 	}
 }
 
@@ -68,7 +70,7 @@ func (c *cellOutput) line(row []byte) {
 		c.kept = c.kept[max(0, len(c.kept)-keptLines):]
 		return
 	}
-	fmt.Fprintf(c.out, "[%s] %s\n", c.cell, row)
+	fmt.Fprint(c.out, text.Lines(fmt.Sprintf("[%s] %s\n", c.cell, row)))
 }
 
 // lineStream cuts what is written to it into lines.

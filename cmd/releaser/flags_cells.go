@@ -108,5 +108,5 @@ func (a *app) answer(document any) error {
 
 // say prints a line of the answer to standard output.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprintf(a.out, format+"\n", args...)
+	fmt.Fprint(a.out, text.Lines(fmt.Sprintf(format+"\n", args...)))
 }

@@ -255,7 +255,7 @@ func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		a.line.Lock()
 		defer a.line.Unlock()
-		fmt.Fprintf(a.errs, format+"\n", args...)
+		fmt.Fprint(a.errs, text.Lines(fmt.Sprintf(format+"\n", args...)))
 	}
 }
 
@@ -263,5 +263,5 @@ func (a *app) note(format string, args ...any) {
 func (a *app) warn(format string, args ...any) {
 	a.line.Lock()
 	defer a.line.Unlock()
-	fmt.Fprintf(a.errs, "releaser: warning: "+format+"\n", args...)
+	fmt.Fprint(a.errs, text.Lines(fmt.Sprintf("releaser: warning: "+format+"\n", args...)))
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -76,9 +77,11 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 func render(r verify.Report, format string) ([]byte, error) {
 	switch format {
 	case "json":
-		return r.JSON()
+		raw, err := r.JSON()
+		return text.SafeJSON(raw), err
 	case "sarif":
-		return r.SARIF()
+		raw, err := r.SARIF()
+		return text.SafeJSON(raw), err
 	case "html":
 		return r.HTML()
 	}

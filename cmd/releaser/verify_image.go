@@ -8,6 +8,7 @@ import (
 
 	"facerec/internal/oci"
 	"facerec/internal/pack"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -82,7 +83,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 		if err != nil {
 			return err
 		}
-		a.out.Write(raw) //nolint:errcheck // as every other print
+		a.out.Write(text.SafeJSON(raw)) //nolint:errcheck // as every other print
 	} else {
 		a.say("%s", strings.TrimRight(report.Text(), "\n"))
 	}

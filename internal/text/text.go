@@ -3,15 +3,16 @@
 // Names, messages and headers that other people, files or servers wrote can
 // hold line breaks, terminal escapes, bidirectional overrides, invisible
 // characters, or workflow commands that a CI runner obeys. Every such string
-// passes through one of four functions before it reaches a reader:
+// passes through one of these functions before it reaches a reader:
 //
 //   - [Show] for names: unchanged when harmless, quoted otherwise.
 //   - [Quote] for names that are always quoted, as %q does.
 //   - [Line] for messages: one line of limited length.
 //   - [JSON] for documents: the same values, with risky characters escaped.
+//   - [Lines] for all that a command prints, as the last guard.
 //
-// All four keep the same promise, which TestNothingActs checks: the result is
-// one line of printable characters, and no part of it is a workflow command of
+// They keep the same promise, which TestNothingActs checks: every line of the
+// result has printable characters only, and no part of it is a workflow command of
 // GitHub Actions or Azure Pipelines. The GitHub runner takes a line for a
 // command when it starts with "::" after any blanks, or when "##[" stands
 // anywhere in it (actions/runner, src/Runner.Common/ActionCommand.cs).
@@ -85,6 +86,32 @@ func Line(s string, limit int) string {
 		s = strings.TrimRight(strings.ToValidUTF8(s[:limit], ""), `\`) + " …"
 	}
 	return s
+}
+
+// Lines returns a text of several lines that is safe to print: line ends, tabs and
+// blanks stay, everything else that [Line] escapes is escaped. It is the last
+// guard of what a program prints; names inside go through [Show] before.
+func Lines(s string) string {
+	var b strings.Builder
+	for line := range strings.Lines(s) {
+		line, end := strings.CutSuffix(line, "\n")
+		rest := strings.TrimLeft(line, " \t")
+		b.WriteString(line[:len(line)-len(rest)])
+		if after, command := strings.CutPrefix(rest, "::"); command {
+			b.WriteString(`\x3a:`)
+			rest = after
+		}
+		for i, part := range strings.Split(rest, "\t") {
+			if i > 0 {
+				b.WriteByte('\t')
+			}
+			escape(&b, part, false)
+		}
+		if end {
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
 }
 
 // harmless reports whether every character of s can be shown as it is.

@@ -47,6 +47,11 @@ func TestNothingActs(t *testing.T) {
 				t.Errorf("%s(%q) = %s: %s", name, s, got, why)
 			}
 		}
+		for line := range strings.Lines(text.Lines("name: " + s + "\n" + s)) {
+			if why := acts(strings.ReplaceAll(strings.TrimSuffix(line, "\n"), "\t", " ")); why != "" {
+				t.Errorf("Lines(%q): %q: %s", s, line, why)
+			}
+		}
 		doc, err := text.JSON(map[string]string{"name": s})
 		if err != nil {
 			t.Fatal(err)
@@ -115,6 +120,20 @@ func TestLine(t *testing.T) {
 	} {
 		if got := text.Line(c.in, c.limit); got != c.want {
 			t.Errorf("Line(%.40q, %d) = %q, expected %q", c.in, c.limit, got, c.want)
+		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	for in, want := range map[string]string{
+		"a  b\n\tc\n":        "a  b\n\tc\n",
+		"a\n  ::error::b\nc": "a\n  \\x3a:error::b\nc",
+		"\x1b[1mbold\r\n":    "\\x1b[1mbold\\r\n",
+		"see ##[group]x\ty":  "see #\\x23[group]x\ty",
+		"":                   "",
+	} {
+		if got := text.Lines(in); got != want {
+			t.Errorf("Lines(%q) = %q, expected %q", in, got, want)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (s Result) explain() string {
 
 // commandData escapes the text of a workflow command, as the runner undoes it.
 func commandData(s string) string {
-	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(s)
+	return strings.NewReplacer("%", "%25", "\r", "%0D", "\n", "%0A").Replace(text.Line(s, 0))
 }
 
 // commandProperty escapes a property of a workflow command.
