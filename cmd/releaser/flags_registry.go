@@ -24,9 +24,9 @@ type accessFlags struct {
 	cacheLimit int64
 
 	// Made once a run: they remember what happened.
-	once     sync.Once
-	patience *oci.Patience
-	blobs    *oci.Cache
+	once  sync.Once
+	retry *oci.RetryPolicy
+	blobs *oci.Cache
 }
 
 func (f *accessFlags) add(cmd *cobra.Command) {
@@ -58,10 +58,10 @@ func (f *accessFlags) check() error {
 func (a *app) access() oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
-		f.patience = &oci.Patience{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
+		f.retry = &oci.RetryPolicy{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
 		f.blobs = a.blobCache()
 	})
-	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Patience: f.patience, Cache: f.blobs}
+	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, RetryPolicy: f.retry, Cache: f.blobs}
 }
 
 // blobCache returns nil when no cache was requested: then only what the registry

@@ -56,7 +56,7 @@ func (a *app) transfer(p *progress, only bool, jobs int) oci.TransferOptions {
 		Access: a.access(), ImagesOnly: only, Jobs: jobs,
 		Progress: func(done, total int64) { p.move("blobs", done, total) },
 		Moved: func(image oci.Pushed) {
-			p.finish(image.Ref, text.Count(image.Beside, "referrer"))
+			p.finish(image.Ref, text.Count(image.Referrers, "referrer"))
 		},
 	}
 }

@@ -281,7 +281,7 @@ func (s *signing) platform(t *testing.T, index oci.Ref) oci.Ref {
 // the other as its subject.
 func (s *signing) misplace(t *testing.T, registry string, from, to oci.Ref) {
 	t.Helper()
-	found, problems, err := oci.Attachments(t.Context(), from, from.Digest, oci.Access{})
+	found, problems, err := oci.Referrers(t.Context(), from, from.Digest, oci.Access{})
 	if err != nil || len(problems) > 0 || len(found) == 0 {
 		t.Fatalf("%d attachments, %v, %v", len(found), problems, err)
 	}

@@ -55,7 +55,7 @@ func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotati
 	if err := remote.Put(dst.repo.Digest(digest.String()), rawManifest(raw), dst.access.options(ctx)...); err != nil {
 		return release.Digest{}, dst.explain("manifest beside "+to.String(), err)
 	}
-	found, problems, err := Attachments(ctx, to, to.Digest, access)
+	found, problems, err := Referrers(ctx, to, to.Digest, access)
 	if err != nil {
 		return release.Digest{}, err
 	}

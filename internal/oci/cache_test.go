@@ -139,7 +139,7 @@ func TestUselessCache(t *testing.T) {
 func TestHalfBlobsAreNotKept(t *testing.T) {
 	n, dir := newBadNetwork(t), t.TempDir()
 	c, warnings := newCache(dir, 0)
-	src, err := Open(t.Context(), n.ref, Access{Cache: c, Patience: &Patience{Tries: 1}})
+	src, err := Open(t.Context(), n.ref, Access{Cache: c, RetryPolicy: &RetryPolicy{Tries: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -126,9 +126,9 @@ func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 
 // way returns the transport for a registry, one for the whole run.
 func (a Access) way() (*http.Transport, error) {
-	p := a.Patience
+	p := a.RetryPolicy
 	if p == nil {
-		p = &Patience{}
+		p = &RetryPolicy{}
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,7 +15,7 @@
 //   - What is built depends on its inputs alone: names, modes, contents and the
 //     configured epoch. No clock, no umask, no order of a directory listing.
 //
-// Networks fail: what only reads is asked for again (Patience), a blob that was
+// Networks fail: what only reads is asked for again (RetryPolicy), a blob that was
 // cut goes on where it stopped (blobStream), lists come in pages, and a Cache may
 // keep blobs from run to run. None of that is believed any more than the rest.
 //

@@ -42,7 +42,7 @@ func TestRetryAfter(t *testing.T) {
 }
 
 func TestBackoff(t *testing.T) {
-	p := &Patience{First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}
+	p := &RetryPolicy{First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}
 	for failures, want := range map[int]time.Duration{1: 100, 2: 200, 3: 400, 4: 500, 60: 500} {
 		want *= time.Millisecond
 		for range 50 {
@@ -51,7 +51,7 @@ func TestBackoff(t *testing.T) {
 			}
 		}
 	}
-	if got := (&Patience{}).backoff(1 << 20); got > time.Minute || got < time.Second {
+	if got := (&RetryPolicy{}).backoff(1 << 20); got > time.Minute || got < time.Second {
 		t.Errorf("after very many: %s", got)
 	}
 }

@@ -74,7 +74,7 @@ const containerdName = "io.containerd.image.name"
 func (s *layoutSource) tags() []string {
 	var tags []string
 	for _, m := range s.index.Manifests {
-		if t := m.Annotations[refName]; t != "" && !s.isCompanion(m) {
+		if t := m.Annotations[refName]; t != "" && !s.isReferrer(m) {
 			tags = append(tags, t)
 		}
 	}
@@ -105,7 +105,7 @@ func (s *layoutSource) choices(all bool) ([]choice, error) {
 	}
 	var out []choice
 	for _, m := range s.index.Manifests {
-		if !all && s.isCompanion(m) {
+		if !all && s.isReferrer(m) {
 			continue
 		}
 		c := choice{id: "@" + m.Digest.String()}

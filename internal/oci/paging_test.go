@@ -53,7 +53,7 @@ func TestTags(t *testing.T) {
 		{"no link at all", func(int) string { return `next please` }, "expected <TARGET>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{Patience: hasty()})
+			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{RetryPolicy: hasty()})
 			got := strings.Join(tags, " ")
 			if err != nil {
 				got = err.Error()
@@ -125,7 +125,7 @@ func TestReferrersInPages(t *testing.T) {
 			w.WriteHeader(http.StatusForbidden)
 			return true
 		}
-		if strings.HasSuffix(r.URL.Path, "/manifests/"+beside(ref.Digest)+".sig") {
+		if strings.HasSuffix(r.URL.Path, "/manifests/"+fallbackTag(ref.Digest)+".sig") {
 			w.Header().Set("Content-Type", mediaManifest)
 			_, _ = io.WriteString(w, `{"schemaVersion":2,"mediaType":"`+mediaManifest+`","config":{},"layers":[]}`)
 			return true

@@ -67,7 +67,7 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	pulled.Beside, err = p.pullCompanions(ctx, j.From, subjects)
+	pulled.Referrers, err = p.pullCompanions(ctx, j.From, subjects)
 	return pulled, err
 }
 

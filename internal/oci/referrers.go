@@ -30,8 +30,8 @@ import (
 // maxReferrers is how many manifests beside one image are opened.
 const maxReferrers = 200
 
-// Attachment is one manifest beside an image.
-type Attachment struct {
+// Referrer is one manifest beside an image.
+type Referrer struct {
 	Place        string // where it was found, for people
 	Digest       release.Digest
 	ArtifactType string // as the manifest itself says
@@ -50,19 +50,19 @@ type AttachedLayer struct {
 
 // Read gives the bytes of a layer, checked against its digest. More than limit
 // bytes are refused before they are fetched.
-func (a Attachment) Read(ctx context.Context, l AttachedLayer, limit int64) ([]byte, error) {
+func (a Referrer) Read(ctx context.Context, l AttachedLayer, limit int64) ([]byte, error) {
 	if l.Size < 0 || l.Size > limit {
 		return nil, fmt.Errorf("layer %s of %s: %d bytes are refused: at most %d", l.Digest, a.Place, l.Size, limit)
 	}
 	return wholeBlob(ctx, a.source, l.Descriptor)
 }
 
-// Attachments finds what stands beside the manifest or index of a digest in the
+// Referrers finds what stands beside the manifest or index of a digest in the
 // repository or layout of a reference, each once, in the order of the places
 // above. Places and manifests that could not be looked at are in problems: what
 // was found elsewhere is as good without them. err is for a reference that cannot
 // be used and for a cancelled context.
-func Attachments(ctx context.Context, at Ref, subject release.Digest, access Access) (found []Attachment, problems []error, err error) {
+func Referrers(ctx context.Context, at Ref, subject release.Digest, access Access) (found []Referrer, problems []error, err error) {
 	at = at.At(subject)
 	src, err := Open(ctx, at, access)
 	if err != nil {
@@ -83,14 +83,14 @@ func Attachments(ctx context.Context, at Ref, subject release.Digest, access Acc
 	return l.found, l.problems, ctx.Err()
 }
 
-// beside is the tag that stands for what is beside a manifest.
-func beside(subject release.Digest) string { return "sha256-" + subject.Hex() }
+// fallbackTag is the tag that stands for what is beside a manifest.
+func fallbackTag(subject release.Digest) string { return "sha256-" + subject.Hex() }
 
 type lister struct {
 	src      Source
 	subject  release.Digest
 	seen     map[release.Digest]bool
-	found    []Attachment
+	found    []Referrer
 	problems []error
 }
 
@@ -121,7 +121,7 @@ func (l *lister) referrers(ctx context.Context, s *remoteSource) {
 }
 
 func (l *lister) fallback(ctx context.Context) {
-	tag := beside(l.subject)
+	tag := fallbackTag(l.subject)
 	raw, ok := l.manifest(ctx, tag)
 	if !ok {
 		return
@@ -136,7 +136,7 @@ func (l *lister) fallback(ctx context.Context) {
 
 // tagged reads the manifest of a tag as an attachment of its own.
 func (l *lister) tagged(ctx context.Context, suffix string) {
-	tag := beside(l.subject) + suffix
+	tag := fallbackTag(l.subject) + suffix
 	if raw, ok := l.manifest(ctx, tag); ok {
 		l.add("tag "+tag, release.DigestBytes(raw), raw, false)
 	}
@@ -214,7 +214,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 	if needSubject && (m.Subject == nil || m.Subject.Digest != hashOf(l.subject)) {
 		return // listed, but about something else
 	}
-	a := Attachment{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src, ownTag: !needSubject}
+	a := Referrer{Place: place, Digest: digest, ArtifactType: m.ArtifactType, source: l.src, ownTag: !needSubject}
 	if needSubject { // one of several there
 		a.Place = place + " " + digest.String()
 	}
@@ -231,7 +231,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 
 // layout looks at all that stands on top of an image layout.
 func (l *lister) layout(ctx context.Context, s *layoutSource) {
-	tag := beside(l.subject)
+	tag := fallbackTag(l.subject)
 	for _, d := range s.index.Manifests {
 		switch d.Annotations[refName] {
 		case tag:

@@ -63,9 +63,9 @@ func putManifest(t *testing.T, ref Ref, name, mediaType string, raw []byte) {
 	}
 }
 
-func attachments(t *testing.T, ref Ref) ([]Attachment, []error) {
+func attachments(t *testing.T, ref Ref) ([]Referrer, []error) {
 	t.Helper()
-	found, problems, err := Attachments(t.Context(), ref, ref.Digest, Access{})
+	found, problems, err := Referrers(t.Context(), ref, ref.Digest, Access{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -227,8 +227,8 @@ func TestAttachmentsOfALayout(t *testing.T) {
 	w.Top(manifest(&image, "by its subject"), "")
 	other := manifest(nil, "of another")
 	w.Top(manifest(&other, "about another"), "")
-	w.Top(manifest(nil, "by its tag"), beside(image.Digest)+".sig")
-	w.Top(manifest(nil, "another's tag"), beside(other.Digest)+".sig")
+	w.Top(manifest(nil, "by its tag"), fallbackTag(image.Digest)+".sig")
+	w.Top(manifest(nil, "another's tag"), fallbackTag(other.Digest)+".sig")
 	if err := w.Finish(); err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestAttachmentsOfALayout(t *testing.T) {
 	if got := strings.Join(texts, " "); len(problems) > 0 || len(texts) != 2 || !strings.Contains(got, "by its subject") || !strings.Contains(got, "by its tag") {
 		t.Errorf("found %s, %v", got, problems)
 	}
-	if _, _, err := Attachments(t.Context(), Ref{Kind: DockerArchive, Name: os.DevNull}, image.Digest, Access{}); err == nil {
+	if _, _, err := Referrers(t.Context(), Ref{Kind: DockerArchive, Name: os.DevNull}, image.Digest, Access{}); err == nil {
 		t.Error("a docker archive has signatures")
 	}
 }

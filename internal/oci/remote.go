@@ -27,12 +27,12 @@ import (
 
 // Access is how registries are reached.
 type Access struct {
-	Insecure  []string          // HOST[:PORT] with which plain HTTP may be spoken
-	Transport http.RoundTripper // nil: http.DefaultTransport
-	UserAgent string
-	Patience  *Patience // nil: a new one for each source
-	Cache     *Cache    // nil: every blob is fetched
-	CAFile    string    // PEM certificates to trust besides the system's
+	Insecure    []string          // HOST[:PORT] with which plain HTTP may be spoken
+	Transport   http.RoundTripper // nil: http.DefaultTransport
+	UserAgent   string
+	RetryPolicy *RetryPolicy // nil: a new one for each source
+	Cache       *Cache       // nil: every blob is fetched
+	CAFile      string       // PEM certificates to trust besides the system's
 
 	home string // the host of the reference: the caller named it
 }
@@ -99,8 +99,8 @@ func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
 	}
-	if access.Patience == nil {
-		access.Patience = &Patience{}
+	if access.RetryPolicy == nil {
+		access.RetryPolicy = &RetryPolicy{}
 	}
 	access.home = repo.RegistryStr()
 	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil

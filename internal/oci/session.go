@@ -37,10 +37,10 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 	}
 	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
 	if err != nil { // a public repository can be read all the same
-		s.access.Patience.notice(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
+		s.access.RetryPolicy.notice(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
 		auth = authn.Anonymous
 	}
-	rt := transport.NewUserAgent(patient{s.access.Patience, s.access.transport()}, s.access.agent())
+	rt := transport.NewUserAgent(retryTransport{s.access.RetryPolicy, s.access.transport()}, s.access.agent())
 	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(transport.PullScope)})
 	if err != nil {
 		return nil, err
@@ -93,12 +93,12 @@ func (s *session) document(ctx context.Context, u *url.URL, accept string, want 
 		case err == nil && len(raw) > maxManifest:
 			return nil, nil, fmt.Errorf("more than %d bytes: refused", maxManifest)
 		case err == nil:
-			s.access.Patience.delivered(u.Host)
+			s.access.RetryPolicy.delivered(u.Host)
 			return resp.Header, raw, nil
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
 		}
-		if more, stop := s.access.Patience.again(ctx, t, u.Host, err.Error(), 0); stop != nil {
+		if more, stop := s.access.RetryPolicy.again(ctx, t, u.Host, err.Error(), 0); stop != nil {
 			return nil, nil, stop
 		} else if !more {
 			return nil, nil, &triedError{t.all, fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}

@@ -104,8 +104,8 @@ func (b *blobStream) Read(p []byte) (int, error) {
 		n, err := b.resp.Body.Read(p)
 		if b.got += int64(n); b.got-b.mark >= progress(b.d.Size) {
 			b.mark, b.tries.failures = b.got, 0
-			b.s.access.Patience.delivered(b.s.repo.RegistryStr())
-			b.s.access.Patience.delivered(b.d.Digest.String())
+			b.s.access.RetryPolicy.delivered(b.s.repo.RegistryStr())
+			b.s.access.RetryPolicy.delivered(b.d.Digest.String())
 		}
 		if b.got > b.d.Size {
 			b.err = io.EOF // too much; what follows is of no interest
@@ -141,7 +141,7 @@ func (b *blobStream) failed(err error) {
 	}
 	host := b.s.repo.RegistryStr()
 	why := fmt.Sprintf("%s was cut after %d of %d bytes: %v", b.d.Digest, b.got, b.d.Size, err)
-	more, stop := b.s.access.Patience.again(b.ctx, &b.tries, host, why, 0)
+	more, stop := b.s.access.RetryPolicy.again(b.ctx, &b.tries, host, why, 0)
 	switch {
 	case stop != nil:
 		b.err = stop

@@ -15,9 +15,9 @@ import (
 
 // Pushed is one index that a registry or layout now has.
 type Pushed struct {
-	Ref    string         `json:"ref"`
-	Digest release.Digest `json:"digest"`
-	Beside int            `json:"beside"` // manifests beside it that came along
+	Ref       string         `json:"ref"`
+	Digest    release.Digest `json:"digest"`
+	Referrers int            `json:"beside"` // manifests beside it that came along
 }
 
 // TransferOptions say how images are moved. The zero value takes along what
@@ -103,12 +103,12 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 		return Pushed{}, err
 	}
 	var subjects []release.Digest
-	var beside []Attachment
+	var beside []Referrer
 	if !o.ImagesOnly {
 		if subjects, err = below(ctx, src, top); err != nil {
 			return Pushed{}, err
 		}
-		if beside, err = companions(ctx, from, subjects, o.Access); err != nil {
+		if beside, err = referrers(ctx, from, subjects, o.Access); err != nil {
 			return Pushed{}, err
 		}
 		for _, a := range beside {
@@ -161,7 +161,7 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	if got.Digest != top.Digest {
 		return Pushed{}, &MismatchError{"index after the push", at.String(), top.Digest.String(), got.Digest.String()}
 	}
-	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Beside: len(beside)}
+	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Referrers: len(beside)}
 	return p, dst.pushCompanions(ctx, src, at, subjects, beside)
 }
 

@@ -201,7 +201,7 @@ func asDifference(err error) error {
 // s; each is read when it is verified. What cannot be read is among its problems;
 // the error is for a place that cannot be looked at.
 func ReadReferrers(ctx context.Context, at oci.Ref, s *verify.ImageSubject, access oci.Access) error {
-	found, problems, err := oci.Attachments(ctx, at, s.Digest, access)
+	found, problems, err := oci.Referrers(ctx, at, s.Digest, access)
 	if err != nil {
 		return err
 	}

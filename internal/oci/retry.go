@@ -13,18 +13,18 @@ import (
 	"facerec/internal/text"
 )
 
-// Patience is how a registry on a bad network is borne with. A request that
+// RetryPolicy is how a registry on a bad network is borne with. A request that
 // fails in a way that may pass (the connection is cut or silent, HTTP 429 or 5xx)
 // is made again after a wait that doubles from try to try and is spread at
 // random, or after the time that the registry asks for. What a blob has brought
 // so far is kept: see blobStream.
 //
-// One Patience serves a whole run: it remembers which hosts have answered, as one
+// One RetryPolicy serves a whole run: it remembers which hosts have answered, as one
 // that never did is rather a wrong name than a bad network, and which were given
 // up on, as those are not waited for again until they answer.
 //
-// A zero field means its default. The zero Patience is ready for use.
-type Patience struct {
+// A zero field means its default. The zero RetryPolicy is ready for use.
+type RetryPolicy struct {
 	Tries   int           // requests in a row that bring nothing new; default 6
 	Stall   time.Duration // silence that counts as a cut; default 30 s
 	First   time.Duration // the first wait, then doubled; default 500 ms
@@ -46,14 +46,14 @@ type hostState struct{ answered, givenUp bool }
 // pieces, and large ones not in tiny ones without end.
 func progress(size int64) int64 { return min(size/32+1, 64<<10) }
 
-func (p *Patience) stall() time.Duration {
+func (p *RetryPolicy) stall() time.Duration {
 	if p.Stall > 0 {
 		return p.Stall
 	}
 	return 30 * time.Second
 }
 
-func (p *Patience) longest() time.Duration {
+func (p *RetryPolicy) longest() time.Duration {
 	if p.Longest > 0 {
 		return p.Longest
 	}
@@ -61,7 +61,7 @@ func (p *Patience) longest() time.Duration {
 }
 
 // most is how often a thing may be asked of a host.
-func (p *Patience) most(host, thing string) int {
+func (p *RetryPolicy) most(host, thing string) int {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
@@ -73,14 +73,14 @@ func (p *Patience) most(host, thing string) int {
 	return 6
 }
 
-func (p *Patience) answered(host string) bool {
+func (p *RetryPolicy) answered(host string) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hosts[host].answered
 }
 
 // note keeps what a host did.
-func (p *Patience) note(host string, change func(*hostState)) {
+func (p *RetryPolicy) note(host string, change func(*hostState)) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.hosts == nil {
@@ -91,14 +91,14 @@ func (p *Patience) note(host string, change func(*hostState)) {
 	p.hosts[host] = s
 }
 
-// heard notes that a host is there; delivered, that what it sent arrived too.
-func (p *Patience) heard(host string)     { p.note(host, func(s *hostState) { s.answered = true }) }
-func (p *Patience) delivered(host string) { p.note(host, func(s *hostState) { s.givenUp = false }) }
-func (p *Patience) giveUp(host string)    { p.note(host, func(s *hostState) { s.givenUp = true }) }
+// succeeded notes that a host is there; delivered, that what it sent arrived too.
+func (p *RetryPolicy) succeeded(host string) { p.note(host, func(s *hostState) { s.answered = true }) }
+func (p *RetryPolicy) delivered(host string) { p.note(host, func(s *hostState) { s.givenUp = false }) }
+func (p *RetryPolicy) giveUp(host string)    { p.note(host, func(s *hostState) { s.givenUp = true }) }
 
 // backoff is the wait after so many failures: First, doubled from failure to
 // failure, between half and one and a half of that.
-func (p *Patience) backoff(failures int) time.Duration {
+func (p *RetryPolicy) backoff(failures int) time.Duration {
 	d := p.First
 	if d <= 0 {
 		d = 500 * time.Millisecond
@@ -122,7 +122,7 @@ type tries struct {
 // again waits before a request is repeated. It says no when the tries are used
 // up; an error is that of a cancelled context. asked is what the registry wants
 // to be left alone for, zero if it did not say.
-func (p *Patience) again(ctx context.Context, t *tries, host, why string, asked time.Duration) (bool, error) {
+func (p *RetryPolicy) again(ctx context.Context, t *tries, host, why string, asked time.Duration) (bool, error) {
 	t.failures++
 	most := p.most(host, t.thing)
 	if t.failures >= most {
@@ -149,7 +149,7 @@ func (p *Patience) again(ctx context.Context, t *tries, host, why string, asked 
 	}
 }
 
-func (p *Patience) notice(line string) {
+func (p *RetryPolicy) notice(line string) {
 	if p.Notice != nil {
 		p.Notice(text.Line(line, 500))
 	}

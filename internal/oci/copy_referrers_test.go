@@ -52,7 +52,7 @@ func putTagged(t *testing.T, at Ref, tag, text string) {
 // texts reads what stands beside an image, sorted.
 func texts(t *testing.T, at Ref, subject release.Digest) []string {
 	t.Helper()
-	found, problems, err := Attachments(t.Context(), at, subject, Access{})
+	found, problems, err := Referrers(t.Context(), at, subject, Access{})
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -90,11 +90,11 @@ func TestCompanionsTravel(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			putTagged(t, from, beside(from.Digest)+".sig", "sig")
-			putTagged(t, from, beside(from.Digest)+".att", "att")
+			putTagged(t, from, fallbackTag(from.Digest)+".sig", "sig")
+			putTagged(t, from, fallbackTag(from.Digest)+".att", "att")
 			dir := filepath.Join(t.TempDir(), "layout")
 			pulled, err := pull1(t, from, dir, TransferOptions{Jobs: 2})
-			if err != nil || pulled.Digest != from.Digest || pulled.Beside != 4 {
+			if err != nil || pulled.Digest != from.Digest || pulled.Referrers != 4 {
 				t.Fatalf("got %+v, %v", pulled, err)
 			}
 			layout := Ref{Kind: Layout, Name: dir}
@@ -111,14 +111,14 @@ func TestCompanionsTravel(t *testing.T) {
 				_, to := newTwisted(t, other)
 				to = Ref{Name: to.Name + "-copy"}
 				pushed, err := Push(t.Context(), layout, to, TransferOptions{})
-				if err != nil || len(pushed) != 1 || pushed[0].Beside != 4 {
+				if err != nil || len(pushed) != 1 || pushed[0].Referrers != 4 {
 					t.Fatalf("api %v: got %+v, %v", other, pushed, err)
 				}
 				if got := texts(t, to, from.Digest); !slices.Equal(got, want) {
 					t.Errorf("api %v: in the registry: %q", other, got)
 				}
 				bare := Ref{Name: to.Name + "-bare"}
-				if pushed, err = Push(t.Context(), layout, bare, TransferOptions{ImagesOnly: true}); err != nil || pushed[0].Beside != 0 {
+				if pushed, err = Push(t.Context(), layout, bare, TransferOptions{ImagesOnly: true}); err != nil || pushed[0].Referrers != 0 {
 					t.Fatalf("got %+v, %v", pushed, err)
 				}
 				if got := texts(t, bare, from.Digest); len(got) > 0 {
@@ -126,7 +126,7 @@ func TestCompanionsTravel(t *testing.T) {
 				}
 			}
 			bare := filepath.Join(t.TempDir(), "bare")
-			if pulled, err = pull1(t, from, bare, TransferOptions{ImagesOnly: true}); err != nil || pulled.Beside != 0 {
+			if pulled, err = pull1(t, from, bare, TransferOptions{ImagesOnly: true}); err != nil || pulled.Referrers != 0 {
 				t.Fatalf("got %+v, %v", pulled, err)
 			}
 			if got := texts(t, Ref{Kind: Layout, Name: bare}, from.Digest); len(got) > 0 {
@@ -184,7 +184,7 @@ func TestPullFailsWhereSignaturesCannotBeSeen(t *testing.T) {
 func TestPullFetchesAsManyAsAsked(t *testing.T) {
 	s, from := newTwisted(t, true)
 	for i := range 12 {
-		putTagged(t, from, fmt.Sprintf("%s.s%d", beside(from.Digest), i), "unused") // what no reader looks for stays
+		putTagged(t, from, fmt.Sprintf("%s.s%d", fallbackTag(from.Digest), i), "unused") // what no reader looks for stays
 		if _, err := Attach(t.Context(), from, fmt.Appendf(nil, "text %d", i), bundleType, nil, Access{}); err != nil {
 			t.Fatal(err)
 		}
@@ -204,7 +204,7 @@ func TestPullFetchesAsManyAsAsked(t *testing.T) {
 	for _, jobs := range []int{1, 2} {
 		most.Store(0)
 		var told int
-		o := TransferOptions{Jobs: jobs, Moved: func(p Pushed) { told = p.Beside }}
+		o := TransferOptions{Jobs: jobs, Moved: func(p Pushed) { told = p.Referrers }}
 		if _, err := pull1(t, from, filepath.Join(t.TempDir(), "layout"), o); err != nil {
 			t.Fatal(err)
 		}

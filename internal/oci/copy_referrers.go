@@ -16,7 +16,7 @@ import (
 )
 
 // Companions are what stands beside an image and travels with it: signatures,
-// attestations, SBOMs, in all the places that [Attachments] looks at. In an image
+// attestations, SBOMs, in all the places that [Referrers] looks at. In an image
 // layout each is a manifest on top: under its own tag (sha256-HEX.sig, .att) or,
 // if it names its subject, under none. The index under the tag sha256-HEX, which
 // stands in for the referrers API, is made anew by a registry that needs it.
@@ -24,9 +24,9 @@ import (
 // companionTag is the shape of a tag that stands for what is beside an image.
 var companionTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 
-// isCompanion says whether something on top of a layout is beside an image and no
+// isReferrer says whether something on top of a layout is beside an image and no
 // image of its own.
-func (s *layoutSource) isCompanion(d v1.Descriptor) bool {
+func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if tag := d.Annotations[refName]; tag != "" {
 		return companionTag.MatchString(tag)
 	}
@@ -43,7 +43,7 @@ func (s *layoutSource) isCompanion(d v1.Descriptor) bool {
 }
 
 // below gives the digests of an index or manifest and of all manifests in it,
-// those whose companions travel with it.
+// those whose referrers travel with it.
 func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, error) {
 	var out []release.Digest
 	err := visit(ctx, src, top, func(Descriptor) error { return nil }, func(d Descriptor, _ []byte) error {
@@ -53,13 +53,13 @@ func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, e
 	return out, err
 }
 
-// companions finds what stands beside some manifests, each once. A place that
+// referrers finds what stands beside some manifests, each once. A place that
 // cannot be looked at is an error here: who takes signatures along wants all.
-func companions(ctx context.Context, at Ref, subjects []release.Digest, access Access) ([]Attachment, error) {
-	var out []Attachment
+func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Access) ([]Referrer, error) {
+	var out []Referrer
 	seen := map[release.Digest]bool{}
 	for _, d := range subjects {
-		found, problems, err := Attachments(ctx, at, d, access)
+		found, problems, err := Referrers(ctx, at, d, access)
 		if err == nil {
 			err = errors.Join(problems...)
 		}
@@ -78,7 +78,7 @@ func companions(ctx context.Context, at Ref, subjects []release.Digest, access A
 
 // pullCompanions copies what stands beside the manifests into a layout.
 func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
-	list, err := companions(ctx, at, subjects, p.o.Access)
+	list, err := referrers(ctx, at, subjects, p.o.Access)
 	if err != nil {
 		return 0, err
 	}
@@ -100,7 +100,7 @@ func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.
 }
 
 // tag is the tag under which an attachment was found; none for a referrer.
-func (a Attachment) tag() string {
+func (a Referrer) tag() string {
 	if a.ownTag {
 		return a.Place[len("tag "):]
 	}
@@ -118,7 +118,7 @@ func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64,
 
 // pushCompanions puts what a layout has beside the manifests beside them in a
 // registry, and looks for each there afterwards.
-func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Attachment) error {
+func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
 	if len(list) == 0 {
 		return nil
 	}
@@ -127,7 +127,7 @@ func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, a
 			return s.explain("pushing what stands beside "+at.String(), err)
 		}
 	}
-	there, err := companions(ctx, at, subjects, s.access)
+	there, err := referrers(ctx, at, subjects, s.access)
 	if err != nil {
 		return err
 	}
@@ -143,7 +143,7 @@ func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, a
 	return nil
 }
 
-func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Attachment) error {
+func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Referrer) error {
 	mediaType, raw, err := from.Manifest(ctx, a.Digest)
 	if err != nil {
 		return err

@@ -12,16 +12,16 @@ import (
 	"time"
 )
 
-// patient makes requests that only read again as long as its Patience lasts, and
+// retryTransport makes requests that only read again as long as its RetryPolicy lasts, and
 // cuts connections that fall silent. What comes with a body is made once: the
 // library that pushes has its own way to repeat that. A last failed answer is
 // handed on as it is.
-type patient struct {
-	patience *Patience
-	next     http.RoundTripper
+type retryTransport struct {
+	retry *RetryPolicy
+	next  http.RoundTripper
 }
 
-func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p retryTransport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return p.next.RoundTrip(r)
 	}
@@ -32,11 +32,11 @@ func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
 		why, asked := p.passing(host, resp, err)
 		if why == "" {
 			if err == nil {
-				p.patience.heard(host)
+				p.retry.succeeded(host)
 			}
 			return resp, err
 		}
-		more, stop := p.patience.again(r.Context(), t, host, why, asked)
+		more, stop := p.retry.again(r.Context(), t, host, why, asked)
 		if !more && stop == nil {
 			return resp, err
 		}
@@ -52,9 +52,9 @@ func (p patient) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // once makes a request whose answer, and every piece of its body, must come
 // before the stall is over.
-func (p patient) once(r *http.Request) (*http.Response, error) {
+func (p retryTransport) once(r *http.Request) (*http.Response, error) {
 	ctx, cancel := context.WithCancelCause(r.Context())
-	stalled := &stallError{p.patience.stall()}
+	stalled := &stallError{p.retry.stall()}
 	timer := time.AfterFunc(stalled.after, func() { cancel(stalled) })
 	resp, err := p.next.RoundTrip(r.WithContext(ctx))
 	timer.Stop()
@@ -102,7 +102,7 @@ func (e *stallError) Error() string { return fmt.Sprintf("no byte for %s", e.aft
 
 // passing says why a failure may pass, or nothing if it is an answer to go by.
 // asked is how long the registry wants to be left alone.
-func (p patient) passing(host string, resp *http.Response, err error) (why string, asked time.Duration) {
+func (p retryTransport) passing(host string, resp *http.Response, err error) (why string, asked time.Duration) {
 	if err != nil {
 		if p.isCut(host, err) {
 			return err.Error(), 0
@@ -119,7 +119,7 @@ func (p patient) passing(host string, resp *http.Response, err error) (why strin
 
 // isCut tells a bad network from an answer that will not change: a refused
 // certificate, a name that nobody has, our own refusal to go there.
-func (p patient) isCut(host string, err error) bool {
+func (p retryTransport) isCut(host string, err error) bool {
 	var stalled *stallError
 	var op *net.OpError
 	var timeout net.Error
@@ -130,7 +130,7 @@ func (p patient) isCut(host string, err error) bool {
 		errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.ECONNABORTED), errors.Is(err, syscall.EPIPE), errors.Is(err, net.ErrClosed):
 		return true
 	case errors.As(err, &op) && op.Op == "dial":
-		return p.patience.answered(host) // it was there, and may come back
+		return p.retry.answered(host) // it was there, and may come back
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return true
 	}
