@@ -46,12 +46,12 @@ func TestParseRef(t *testing.T) {
 		"library/facerec":                "names no registry",
 		"example.com/Upper":              "reference",
 		"example.com/a:bad tag":          "is not a tag",
-		"example.com/a@sha256:12":        "want 64 hexadecimal digits",
-		"example.com/a@md5:12":           "want the form sha256:HEX",
+		"example.com/a@sha256:12":        "expected 64 hexadecimal digits",
+		"example.com/a@md5:12":           "expected the form sha256:HEX",
 		"oci-layout:":                    "names nothing",
 		"docker-archive:":                "names nothing",
 		"https://example.com/a":          "reference",
-		"example.com/a@" + digest + "00": "want 64",
+		"example.com/a@" + digest + "00": "expected 64",
 	} {
 		if r, err := ParseRef(bad); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: got %v, %v; want …%s…", bad, r, err, want)
