@@ -131,7 +131,7 @@ func checkEntry(e Entry) error {
 		return fmt.Errorf("entry %q: mode %#o has bits beyond 07777", e.Name, e.Mode)
 	}
 	if e.Name == "." && e.Type != Dir {
-		return fmt.Errorf(`entry ".": is a %s, want a dir`, e.Type)
+		return fmt.Errorf(`entry ".": is a %s, expected a directory`, e.Type)
 	}
 	switch e.Type {
 	case Dir, Regular:
