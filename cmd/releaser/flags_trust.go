@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/verify"
 )
 
@@ -94,9 +94,13 @@ func (f *trustFlags) identity(id verify.CertificateIdentity) verify.CertificateI
 	return id
 }
 
+// maxNamedFile bounds, in bytes, a key, a trusted root, a token or a signing
+// configuration.
+const maxNamedFile = 64 << 20
+
 // readNamed reads a small file that a flag names.
 func readNamed(what, path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.ReadFile(path, maxNamedFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usage("%s %s not found", what, path)
 	}

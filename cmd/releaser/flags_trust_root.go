@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/trust"
 	"facerec/internal/verify"
 )
@@ -33,7 +34,7 @@ func readKept() (k trust.Kept, path string, ok bool, err error) {
 		return k, "", false, nil //nolint:nilerr // a user without a home has kept nothing
 	}
 	path = filepath.Join(dir, keptFile)
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.ReadFile(path, maxNamedFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return k, path, false, nil
 	}

@@ -198,7 +198,7 @@ func (a *app) saySigned(answer signAnswer) error {
 // this disk must not be signed.
 func readSums(dist string) ([]byte, error) {
 	path := filepath.Join(dist, checksum.File)
-	raw, err := os.ReadFile(path)
+	raw, err := atomicfile.ReadFile(path, maxNamedFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, usage("%s not found: run 'releaser pack' first, or name the directory that has it", path)
 	}

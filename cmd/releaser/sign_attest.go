@@ -6,9 +6,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
 	"facerec/internal/release"
 	"facerec/internal/sign"
@@ -48,7 +48,7 @@ func sbomsOf(dist string, sums []byte) (map[release.Digest][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
+	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), release.MaxRecordSize)
 	if err != nil {
 		return nil, err
 	}
@@ -62,7 +62,7 @@ func sbomsOf(dist string, sums []byte) (map[release.Digest][]byte, error) {
 		if _, ok := listed.Lookup(name); !ok {
 			continue // the release was packed without
 		}
-		doc, err := os.ReadFile(filepath.Join(dist, name))
+		doc, err := atomicfile.ReadFile(filepath.Join(dist, name), release.MaxRecordSize)
 		if err != nil {
 			return nil, err
 		}

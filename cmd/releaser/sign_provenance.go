@@ -6,10 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"strings"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/sign"
 	"facerec/internal/verify"
@@ -21,7 +21,7 @@ const inputsLock = "inputs.lock.json"
 // signProvenance makes the statement about the tarballs in a folder. Its bundle
 // is verified over each of them.
 func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, policy verify.Policy) ([]byte, error) {
-	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
+	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), release.MaxRecordSize)
 	if err != nil {
 		return nil, fmt.Errorf("provenance: %w", err)
 	}
@@ -52,7 +52,7 @@ func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, po
 func (a *app) inputs() ([]sign.Input, error) {
 	var inputs []sign.Input
 	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {
-		raw, err := os.ReadFile(path)
+		raw, err := atomicfile.ReadFile(path, maxNamedFile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 )
 
@@ -69,7 +70,7 @@ func (c *Cache) open(d Descriptor, where string) io.ReadCloser {
 	if skip {
 		return nil
 	}
-	f, err := os.Open(c.path(d.Digest))
+	f, err := atomicfile.Open(c.path(d.Digest))
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
 			c.disable("cannot be read", err)

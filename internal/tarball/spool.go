@@ -8,6 +8,7 @@ import (
 	"os"
 	"sync"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 )
 
@@ -175,7 +176,7 @@ func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 
 // AddFile adds the contents of a regular file of the disk.
 func (s *Spool) AddFile(path string) (Content, error) {
-	f, err := os.Open(path)
+	f, err := atomicfile.Open(path)
 	if err != nil {
 		return nil, err
 	}
