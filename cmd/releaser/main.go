@@ -94,7 +94,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	}
 	if err != nil {
 		a.complain(err)
-		if code == exitUsage && !isProblems(err) {
+		if code == exitUsage && !isProblems(err) && text.Hint(err) == "" {
 			fmt.Fprintf(errs, "hint: see '%s --help'\n", commandPath(root, args))
 		}
 	}
@@ -255,7 +255,7 @@ func (a *app) note(format string, args ...any) {
 	if !a.quiet {
 		a.line.Lock()
 		defer a.line.Unlock()
-		fmt.Fprint(a.errs, text.Lines(fmt.Sprintf(format+"\n", args...)))
+		fmt.Fprintln(a.errs, text.Line(fmt.Sprintf(format, args...), 0))
 	}
 }
 
@@ -263,5 +263,5 @@ func (a *app) note(format string, args ...any) {
 func (a *app) warn(format string, args ...any) {
 	a.line.Lock()
 	defer a.line.Unlock()
-	fmt.Fprint(a.errs, text.Lines(fmt.Sprintf("releaser: warning: "+format+"\n", args...)))
+	fmt.Fprintln(a.errs, text.Line(fmt.Sprintf("releaser: warning: "+format, args...), 0))
 }

@@ -253,7 +253,7 @@ func TestNotAnArchive(t *testing.T) {
 			file("\xfd7zXZ\x00…"): "got a xz file",
 			file("PK\x03\x04…"):   "got a zip file",
 			file(strings.Repeat("no archive", 1<<10)): "expected a tar archive",
-			filepath.Join(t.TempDir(), "none"):        "is not there",
+			filepath.Join(t.TempDir(), "none"):        "not found",
 			t.TempDir():                               "expected a regular file",
 		} {
 			if got := readArchived(t, scheme+name); !strings.Contains(got, want) {

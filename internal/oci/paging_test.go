@@ -69,7 +69,7 @@ func TestTags(t *testing.T) {
 func TestUnknownTagNamesTheOthers(t *testing.T) {
 	n := newBadNetwork(t)
 	_, err := ReadIndex(t.Context(), n.ref.WithTag("9"), Access{})
-	if !IsNotFound(err) || !strings.HasSuffix(err.Error(), "is not there: the repository has the tags 1") {
+	if !IsNotFound(err) || !strings.HasSuffix(err.Error(), "not found: the repository has the tags 1") {
 		t.Errorf("got %v", err)
 	}
 }

@@ -57,9 +57,9 @@ type NotFoundError struct {
 
 func (e *NotFoundError) Error() string {
 	if e.Hint == "" {
-		return e.What + " is not there"
+		return e.What + " not found"
 	}
-	return e.What + " is not there: " + e.Hint
+	return e.What + " not found: " + e.Hint
 }
 
 // IsNotFound says whether err is that something asked for does not exist.

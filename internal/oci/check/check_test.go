@@ -320,7 +320,7 @@ func TestCheckDamagedLayer(t *testing.T) {
 	if err := os.Remove(blob); err != nil {
 		t.Fatal(err)
 	}
-	see("is not there")
+	see("not found")
 }
 
 func TestParseAllowance(t *testing.T) {
