@@ -56,7 +56,7 @@ tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
 tools/install:
-tools/trusted-root: internal/trust internal/verify
+tools/trusted-root: internal/release internal/trust internal/verify
 `
 
 // rooms reads the plan.
