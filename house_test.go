@@ -19,6 +19,7 @@ const plan = `
 internal/text:
 internal/atomicfile:
 internal/executable:
+internal/cache:
 internal/release:
 internal/inflate:
 internal/tarball: internal/inflate internal/release
@@ -43,7 +44,7 @@ toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
 cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/sbom internal/sign internal/trust internal/verify
-cmd/facerec: internal/app internal/app/picture internal/dlib internal/heif internal/models models
+cmd/facerec: internal/app internal/app/picture internal/cache internal/dlib internal/heif internal/models models
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci/build
 tools/demo: internal/release internal/loopback
@@ -91,6 +92,7 @@ var thirdParty = map[string][]string{
 	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},
 	"internal/checksum":   {},
 	"internal/sbom":       {},
+	"internal/cache":      {},
 	"internal/models":     {},
 	"internal/app":        {"golang.org/x/image", "golang.org/x/text"},
 }
