@@ -226,8 +226,8 @@ func (j *job) look(ctx context.Context, in input, reserve app.Reserve) (app.Resu
 		return app.Result{Name: in.name, Err: err}, nil //nolint:nilerr // it is the picture's
 	}
 	r, err := j.recognizer.Recognize(ctx, in.name, data, reserve)
-	if err == nil && r.Err == nil && (!known || r.SHA256 != sum) {
-		j.store.keepSum(in.name, in.info, r.SHA256)
+	if err == nil && r.Err == nil && (!known || r.Content != sum) {
+		j.store.keepSum(in.name, in.info, r.Content)
 	}
 	return r, err
 }

@@ -93,31 +93,36 @@ func (l looker) fit(s seen) seen {
 }
 
 // show adds the picture to what was recalled of it.
-//
-//nolint:nilerr // errors that are the file's go into seen
 func (l looker) show(ctx context.Context, s seen, data []byte, reserve Reserve) (seen, error) {
-	if err := ctx.Err(); err != nil {
-		return seen{}, err
-	}
-	f, err := l.decoder.Open(data)
-	if err != nil {
-		return seen{err: err}, nil
-	}
-	plan, err := l.sizing.plan(f)
-	if err != nil {
-		return seen{err: err}, nil
-	}
-	if reserve != nil {
-		if err := reserve(ctx, plan.need); err != nil {
-			return seen{}, err
-		}
-	}
-	p, err := f.Decode(plan.scale)
-	if err != nil {
-		return seen{err: err}, nil
+	p, bad, err := l.decode(ctx, data, reserve)
+	if err != nil || bad != nil {
+		return seen{err: bad}, err
 	}
 	s.image = p.Image
 	return s, nil
+}
+
+// decode reads the picture in a file, perhaps as a smaller copy. bad is what is
+// wrong with the file; the error is the context's.
+func (l looker) decode(ctx context.Context, data []byte, reserve Reserve) (p Picture, bad, err error) {
+	if err := ctx.Err(); err != nil {
+		return p, nil, err
+	}
+	f, err := l.decoder.Open(data)
+	if err != nil {
+		return p, err, nil
+	}
+	plan, err := l.sizing.plan(f)
+	if err != nil {
+		return p, err, nil
+	}
+	if reserve != nil {
+		if err := reserve(ctx, plan.need); err != nil {
+			return p, nil, err
+		}
+	}
+	p, bad = f.Decode(plan.scale)
+	return p, bad, nil
 }
 
 // lookAt finds and describes the faces in a file. What is wrong with the file

@@ -40,6 +40,8 @@ type Result struct {
 	Name string
 	// Size is the picture's, upright.
 	Size image.Point
+	// Content is the SHA-256 of the file.
+	Content [sha256.Size]byte
 	// Faces are in reading order. None is no error.
 	Faces []Face
 	// Notes say what is odd about the picture, or what was done about its size,
@@ -50,8 +52,6 @@ type Result struct {
 	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
 	// It may be smaller than Size: see Drawn.
 	Image image.Image
-	// SHA256 is the sum of the picture's bytes.
-	SHA256 [sha256.Size]byte
 	// Cached says that the faces came from the cache.
 	Cached bool
 }
@@ -71,8 +71,8 @@ func (r *Result) Count(v Verdict) int {
 // result's Err; the error is for what ends a batch: a context that is done, or
 // an EngineError. reserve may be nil.
 func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte, reserve Reserve) (Result, error) {
-	res := Result{Name: name, SHA256: sha256.Sum256(data)}
-	s, err := r.looker().look(ctx, data, res.SHA256, !r.NoImage, reserve)
+	res := Result{Name: name, Content: sha256.Sum256(data)}
+	s, err := r.looker().look(ctx, data, res.Content, !r.NoImage, reserve)
 	if err != nil {
 		return res, err
 	}
@@ -90,7 +90,7 @@ func (r *Recognizer) Recall(name string, sum [sha256.Size]byte) (Result, bool) {
 	if !ok {
 		return Result{}, false
 	}
-	res := Result{Name: name, SHA256: sum}
+	res := Result{Name: name, Content: sum}
 	r.fill(&res, r.looker().fit(s))
 	return res, true
 }
