@@ -35,7 +35,7 @@ type Result struct {
 	Name string
 	// Size is the picture's, upright.
 	Size image.Point
-	// Faces are in reading order. None is no error.
+	// Faces are in reading order. None is not an error.
 	Faces []Face
 	// Notes say what is odd about the picture, or what was done about its size,
 	// one line each.

@@ -18,7 +18,7 @@ type Lock struct {
 	Schema    string     `json:"schema"`
 	Go        string     `json:"go"`        // as `go env GOVERSION` prints it
 	Modules   []Module   `json:"modules"`   // those that decide what the binary computes
-	Compilers []Compiler `json:"compilers"` // one an architecture
+	Compilers []Compiler `json:"compilers"` // one per architecture
 	Wants     []Want     `json:"wants"`
 	Pins      []Pin      `json:"pins"`
 }

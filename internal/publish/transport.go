@@ -94,7 +94,7 @@ func (e *TemporaryError) Unwrap() error { return e.Err }
 
 // retrying repeats requests that change nothing if they are made twice. An
 // upload is made once, unless the host refused it for the moment and its body
-// can be had again.
+// can be fetched again.
 type retrying struct {
 	retry Retry
 	next  http.RoundTripper

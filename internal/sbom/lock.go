@@ -60,7 +60,7 @@ type LockedModel struct {
 }
 
 // Read adds what a lock file pins. name is only for errors. Keys that are not
-// known are passed over: whoever fetches by the lock checks it in full.
+// known are skipped: whoever fetches by the lock checks it in full.
 func (l *Locks) Read(name string, data []byte) error {
 	var in struct {
 		Schema    string            `json:"schema"`

@@ -40,7 +40,7 @@ func readRoot(dir string) (carried, error) {
 }
 
 // write puts both files into place, each in one step. If the second one fails the
-// test that holds them to each other says so.
+// test that compares them with each other says so.
 func (c carried) write(dir string) error {
 	record, err := json.MarshalIndent(c.record, "", "  ")
 	if err != nil {

@@ -3,11 +3,11 @@
 //
 //	go run ./tools/trusted-root [--dir internal/verify/roots] [--version VERSION]
 //
-// It has the npm client fetch the package by its name, holds the file to the
+// It has the npm client fetch the package by its name, compares the file with the
 // integrity that npm reports, takes the target out of seeds.json, and writes
 // public-good.json and public-good.origin.json; what has changed goes to standard
 // output, for somebody to read before it is committed. Nothing is written unless
-// all of it could be had, and a package with an older TUF root is refused.
+// all of it could be fetched, and a package with an older TUF root is refused.
 //
 // Exit codes: 0 done, changed or not · 1 could not do it · 2 usage.
 package main
