@@ -143,7 +143,7 @@ func (e *elfReader) segments(off uint64, entry, count uint16) error {
 		least = 56
 	}
 	if entry < least || count > maxHeaders {
-		return fmt.Errorf("malformed ELF file: %d program headers of %d bytes: want at least %d bytes and at most %d headers", count, entry, least, maxHeaders)
+		return fmt.Errorf("malformed ELF file: %d program headers of %d bytes: expected at least %d bytes and at most %d headers", count, entry, least, maxHeaders)
 	}
 	table, err := e.bytes(off, uint64(entry)*uint64(count))
 	if err != nil {

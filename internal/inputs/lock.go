@@ -86,10 +86,10 @@ func ParseLock(b []byte) (*Lock, error) {
 	}
 	for _, w := range l.Wants {
 		if w.Kind != "deb" && w.Kind != "source" {
-			return nil, fmt.Errorf("inputs lock: %s wants kind %q, expected deb or source", w.Name, w.Kind)
+			return nil, fmt.Errorf("inputs lock: %s has kind %q, expected deb or source", w.Name, w.Kind)
 		}
 		if w.Use == "" || w.Name == "" || w.Suite == "" || (w.Kind == "deb") != (len(w.Arch) > 0) {
-			return nil, fmt.Errorf("inputs lock: want %q needs use, name, suite and, for a deb, arch", w.Name)
+			return nil, fmt.Errorf("inputs lock: want %q: needs use, name, suite and, for a deb, arch", w.Name)
 		}
 	}
 	seen := map[string]bool{}

@@ -68,7 +68,7 @@ func ambientToken(ctx context.Context, client *http.Client, requestURL, requestT
 		Value string `json:"value"`
 	}
 	if len(body) > maxToken || json.Unmarshal(body, &answer) != nil {
-		return "", errors.New(`the answer is not what was expected; want JSON with a "value"`)
+		return "", errors.New(`the answer is not what was expected; expected JSON with a "value"`)
 	}
 	return ParseToken([]byte(answer.Value))
 }
