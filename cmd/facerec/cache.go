@@ -112,9 +112,9 @@ const (
 	fileBytes  = stateBytes + sha256.Size
 )
 
-// state is what tells that a file was not changed since, as far as that can be
-// told without reading it: device, inode, size, time of its content and of its
-// entry. It is no proof; see --check-models.
+// state shows that a file was not changed, as far as that can be determined
+// without reading it: device, inode, size, time of its content and of its entry.
+// It is not a proof; see --check-models.
 func state(fi fs.FileInfo) []byte {
 	var dev, ino uint64
 	var changed int64

@@ -215,7 +215,7 @@ type cuts struct {
 	err               error // what is wrong with the picture
 }
 
-// write reads the pictures of the groups again and writes what was asked for.
+// write reads the pictures of the groups again and writes what was requested for.
 // The directories appear when all are complete.
 func (w *groupWriter) write(ctx context.Context) error {
 	thumbs := map[*app.GroupFace][]byte{}
@@ -332,7 +332,7 @@ func (w *groupWriter) picture(ctx context.Context, name string, members []member
 	}
 	if res.Err != nil {
 		c.err = res.Err
-		return c, nil
+		return c, nil //nolint:nilerr // as above
 	}
 	for i, m := range members {
 		if dir != "" {

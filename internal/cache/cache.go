@@ -130,7 +130,7 @@ func older(a, b *os.File) bool {
 	return errA == nil && errB == nil && fa.ModTime().Before(fb.ModTime())
 }
 
-// errOther says that a file is no pack of this version.
+// errOther says that a file has another format.
 var errOther = errors.New("of another version")
 
 // load opens one pack. A damaged one is noted for removal.
