@@ -45,7 +45,7 @@ internal/loopback:
 cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/sbom internal/sign internal/trust internal/verify
 cmd/facerec: internal/app internal/app/picture internal/dlib internal/heif internal/models models
 tools/inputs: internal/inputs internal/release internal/models models toolchain
-tools/container: internal/inputs internal/release internal/tarball internal/oci/build
+tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
