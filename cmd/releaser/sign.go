@@ -269,7 +269,7 @@ func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer
 
 // signingConfig is the file that names the services to sign with, and what to call
 // it: the one that a flag names, else for keyless signing the one that was fetched
-// and kept beside the trusted root. A managed key signs alone unless it is told.
+// and kept next to the trusted root. A managed key signs alone unless it is told.
 func (a *app) signingConfig(f signFlags) (raw []byte, place string, err error) {
 	if f.services != "" {
 		raw, err = readNamed("signing configuration", f.services)

@@ -24,7 +24,7 @@ type attestation struct {
 
 // predicates plans the attestations of images: provenance for each, and for each
 // manifest that a release names its SBOM. sums is the release's checksums.txt,
-// which its files have been held to.
+// which its files were checked against.
 func (a *app) predicates(dist string, sums []byte, images []signedImage) error {
 	documents := map[release.Digest][]byte{}
 	if dist != "" {

@@ -76,7 +76,7 @@ func (a *app) signImage(ctx context.Context, i *signedImage, s sign.Signer, poli
 	return a.attestImage(ctx, i, s, policy)
 }
 
-// attachSignature puts the bundles beside the image, the signature first.
+// attachSignature attaches the bundles to the image, the signature first.
 func (a *app) attachSignature(ctx context.Context, i *signedImage) (err error) {
 	i.Beside, err = oci.Attach(ctx, i.at, i.bundle, sign.BundleMediaType, sign.ImageAnnotations(sign.PredicateImage), a.access())
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // inputsLock is the file that pins what a build takes from elsewhere.
 const inputsLock = "inputs.lock.json"
 
-// signProvenance makes the statement about the tarballs in a folder. Its bundle
+// signProvenance makes the statement about the tarballs in a directory. Its bundle
 // is verified over each of them.
 func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, policy verify.Policy) ([]byte, error) {
 	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), release.MaxRecordSize)
@@ -48,7 +48,7 @@ func (a *app) signProvenance(ctx context.Context, dist string, s sign.Signer, po
 	return sign.Provenance(ctx, record, inputs, builder(policy), s, check)
 }
 
-// inputs are config.json and the lock beside it, as far as they are there.
+// inputs are config.json and the lock next to it, as far as they are there.
 func (a *app) inputs() ([]sign.Input, error) {
 	var inputs []sign.Input
 	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {

@@ -34,10 +34,10 @@ type subject struct {
 const statementType = "https://in-toto.io/Statement/v1"
 
 // Image signs an index or a manifest by its digest: a statement about it whose
-// predicate is empty. The bundle belongs beside the image, see ImageAnnotations.
+// predicate is empty. The bundle belongs next to the image, see ImageAnnotations.
 func Image(ctx context.Context, image release.Digest, s Signer, verify Verifier) (bundle []byte, err error) {
 	if image.IsZero() {
-		return nil, fmt.Errorf("sign: no digest of an image was given")
+		return nil, fmt.Errorf("sign: no image digest was given")
 	}
 	return Attestation(ctx, image, PredicateImage, json.RawMessage("{}"), s, verify)
 }
