@@ -15,7 +15,7 @@ import (
 	"facerec/internal/release"
 )
 
-// builders are the platforms that a builder may run on: each base image must be had
+// builders are the platforms that a builder may run on: each base image must exist
 // for all of them.
 var builders = []string{"linux/amd64", "linux/arm64"}
 
@@ -30,7 +30,7 @@ func wantedImages(l *inputs.Lock) []inputs.Image {
 
 // relockImages asks the registry what the tags of the base images name now, and
 // writes the digests into the lock and into the Dockerfile's defaults. Nothing is
-// written unless all of them could be had.
+// written unless all of them were resolved.
 func relockImages(ctx context.Context, args []string, stdout, stderr io.Writer) error {
 	flags := flag.NewFlagSet("container relock-images", flag.ContinueOnError)
 	flags.SetOutput(stderr)
