@@ -135,7 +135,9 @@ func TestKeep(t *testing.T) {
 	before := m.bundles(t)
 	again := m.request(by)
 	again.Keep = &by.Policy
-	again.By = func(context.Context) (attest.By, error) { return by, errors.New("asked for a signer with nothing to sign") }
+	again.By = func(context.Context) (attest.By, error) {
+		return by, errors.New("asked for a signer with nothing to sign")
+	}
 	got, err := attest.Sign(t.Context(), again)
 	if err != nil || got.Made != 0 || got.Kept != first.Made {
 		t.Fatalf("made %d, kept %d, %v", got.Made, got.Kept, err)
@@ -164,11 +166,13 @@ func TestKeepOnlyWhatVerifies(t *testing.T) {
 		keep  attest.By
 		made  int
 	}{
-		"gone":          {func() { _ = os.Remove(filepath.Join(m.dist, sign.BundleFile)) }, by, 1},
-		"cut":           {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.BundleFile][:100])) }, by, 1},
-		"another's":     {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.ProvenanceFile])) }, by, 1},
-		"exchanged":     {func() { write(t, filepath.Join(m.dist, sign.ProvenanceFile), []byte(good[sign.BundleFile])) }, by, 1},
-		"huge":          {func() { write(t, filepath.Join(m.dist, sign.ProvenanceFile), bytes.Repeat([]byte(" "), verify.MaxBundle+1)) }, by, 1},
+		"gone":      {func() { _ = os.Remove(filepath.Join(m.dist, sign.BundleFile)) }, by, 1},
+		"cut":       {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.BundleFile][:100])) }, by, 1},
+		"another's": {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.ProvenanceFile])) }, by, 1},
+		"exchanged": {func() { write(t, filepath.Join(m.dist, sign.ProvenanceFile), []byte(good[sign.BundleFile])) }, by, 1},
+		"huge": {func() {
+			write(t, filepath.Join(m.dist, sign.ProvenanceFile), bytes.Repeat([]byte(" "), verify.MaxBundle+1))
+		}, by, 1},
 		"other signer":  {func() {}, stranger, 10},
 		"other sources": {nil, by, 4}, // the provenance of three images and of the tarballs
 	} {
