@@ -101,7 +101,7 @@ relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
 .PHONY: trusted-root
-trusted-root: ## renew the trusted root that releaser carries from npm's package, and show the difference
+trusted-root: ## renew the trusted root that releaser carries, prove its TUF signatures, show the difference
 	@command -v npm >/dev/null || $(INPUTS) packages trusted-root
 	$(GO) run ./tools/trusted-root
 

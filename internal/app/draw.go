@@ -231,7 +231,12 @@ func luma(c color.RGBA) int {
 // Crop cuts a face out of img, with a margin of a quarter of its sides.
 func Crop(img image.Image, box image.Rectangle) *image.RGBA {
 	m := image.Pt(box.Dx()/4, box.Dy()/4)
-	r := image.Rectangle{Min: box.Min.Sub(m), Max: box.Max.Add(m)}.Intersect(img.Bounds())
+	return cut(img, image.Rectangle{Min: box.Min.Sub(m), Max: box.Max.Add(m)})
+}
+
+// cut copies the part of img that r covers.
+func cut(img image.Image, r image.Rectangle) *image.RGBA {
+	r = r.Intersect(img.Bounds())
 	out := image.NewRGBA(image.Rect(0, 0, r.Dx(), r.Dy()))
 	draw.Draw(out, out.Rect, img, r.Min, draw.Src)
 	return out

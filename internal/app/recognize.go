@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"slices"
@@ -21,6 +22,8 @@ type Recognizer struct {
 	Rule    Rule
 	// NoImage leaves Result.Image out, which saves decoding most pictures here.
 	NoImage bool
+	// Hash fills in Result.Content.
+	Hash bool
 }
 
 // Face is one face of a picture and whose it is.
@@ -35,6 +38,8 @@ type Result struct {
 	Name string
 	// Size is the picture's, upright.
 	Size image.Point
+	// Content is the SHA-256 of the file; zero without Recognizer.Hash.
+	Content [sha256.Size]byte
 	// Faces are in reading order. None is no error.
 	Faces []Face
 	// Notes say what is odd about the picture, or what was done about its size,
@@ -63,6 +68,9 @@ func (r *Result) Count(v Verdict) int {
 // an EngineError. reserve may be nil.
 func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte, reserve Reserve) (Result, error) {
 	res := Result{Name: name}
+	if r.Hash {
+		res.Content = sha256.Sum256(data)
+	}
 	s, err := look(ctx, r.Engine, r.Decoder, r.Sizing, data, !r.NoImage, reserve)
 	if err != nil {
 		return res, err

@@ -13,6 +13,7 @@ import (
 
 	"facerec/internal/loopback/hostile"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 )
 
 var today = time.Date(2026, 11, 6, 12, 0, 0, 0, time.UTC)
@@ -139,7 +140,7 @@ func TestUselessCache(t *testing.T) {
 func TestHalfBlobsAreNotKept(t *testing.T) {
 	n, dir := newBadNetwork(t), t.TempDir()
 	c, warnings := newCache(dir, 0)
-	src, err := Open(t.Context(), n.ref, Access{Cache: c, RetryPolicy: &RetryPolicy{Tries: 1}})
+	src, err := Open(t.Context(), n.ref, Access{Cache: c, Retry: &retry.Policy{Tries: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}

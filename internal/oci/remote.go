@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -30,9 +31,10 @@ type Access struct {
 	Insecure    []string          // HOST[:PORT] with which plain HTTP may be spoken
 	Transport   http.RoundTripper // nil: http.DefaultTransport
 	UserAgent   string
-	RetryPolicy *RetryPolicy // nil: a new one for each source
-	Cache       *Cache       // nil: every blob is fetched
-	CAFile      string       // PEM certificates to trust besides the system's
+	Retry       *retry.Policy // nil: a new one for each source
+	Connections *Connections  // nil: new ones for each source
+	Cache       *Cache        // nil: every blob is fetched
+	CAFile      string        // PEM certificates to trust besides the system's
 
 	home string // the host of the reference: the caller named it
 }
@@ -99,8 +101,11 @@ func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
 	}
-	if access.RetryPolicy == nil {
-		access.RetryPolicy = &RetryPolicy{}
+	if access.Retry == nil {
+		access.Retry = &retry.Policy{}
+	}
+	if access.Connections == nil {
+		access.Connections = &Connections{}
 	}
 	access.home = repo.RegistryStr()
 	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil

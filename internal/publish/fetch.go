@@ -13,6 +13,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -41,8 +42,8 @@ type Fetching struct {
 	// anything is put in place.
 	Verify func(ctx context.Context, dir string) error
 
-	Retry    Retry
-	Progress func(Step) // may be nil
+	Retry    *retry.Policy // nil for the defaults
+	Progress func(Step)    // may be nil
 }
 
 // Fetched is what is in place now.

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 )
 
 // Release is one release as a page shows it.
@@ -111,9 +112,9 @@ type Options struct {
 	// It is sent to the forge's own hosts only. May be nil.
 	Token func(kind string) string
 
-	UserAgent string   // of every request
-	Insecure  []string // hosts, HOST[:PORT], that may be spoken to over plain HTTP; loopback always may
-	Retry     Retry
+	UserAgent string        // of every request
+	Insecure  []string      // hosts, HOST[:PORT], that may be spoken to over plain HTTP; loopback always may
+	Retry     *retry.Policy // nil for the defaults
 }
 
 // kinds of page that an address can name before the URL, as in

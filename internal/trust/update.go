@@ -52,6 +52,10 @@ type Request struct {
 	Now       time.Time         // what expiry is judged by
 	Transport http.RoundTripper // nil for http.DefaultTransport
 	UserAgent string
+
+	// Seen, if it is set, is shown each file as the mirror served it, whether or
+	// not it is believed: [Evidence] is made of them.
+	Seen func(url string, data []byte)
 }
 
 // InvalidError says that a request cannot be made as it is: its mirror is no URL to
@@ -147,6 +151,9 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 	f.SetHTTPUserAgent(r.UserAgent)
 	f.SetHTTPClient(asker{ctx, &http.Client{Transport: r.Transport, Timeout: fetchTimeout, CheckRedirect: sameManners}})
 	c.Fetcher = f
+	if r.Seen != nil {
+		c.Fetcher = seeing{f, r.Seen}
+	}
 	up, err := updater.New(c)
 	if err != nil {
 		return Kept{}, err

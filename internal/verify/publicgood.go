@@ -24,11 +24,14 @@ type CarriedOrigin struct {
 	Published time.Time      `json:"published"` // the package's version, by the registry
 	Target    string         `json:"target"`    // in the package's seeds.json
 	SHA256    release.Digest `json:"sha256"`    // of the target
-	TUFRoot   CarriedTUFRoot `json:"tuf_root"`
+
+	// What roots/public-good.tuf shows to have vouched for the target.
+	TUFRoot    CarriedTUF `json:"tuf_root"`
+	TUFTargets CarriedTUF `json:"tuf_targets"`
 }
 
-// CarriedTUFRoot is the root of TUF that the package has beside the target.
-type CarriedTUFRoot struct {
+// CarriedTUF is a file of TUF metadata.
+type CarriedTUF struct {
 	Version int64     `json:"version"`
 	Expires time.Time `json:"expires"`
 }
