@@ -73,8 +73,8 @@ func (c *cache) keep(name string, data []byte) {
 	}
 }
 
-// stamp names a file's content as far as that can be told without reading it:
-// by path, inode, size and time of change. It is no proof; see --check-models.
+// stamp names a file's content as far as that can be determined without reading it:
+// by path, inode, size and time of change. It is not a proof; see --check-models.
 func stamp(name string, fi fs.FileInfo, pin string) [sha256.Size]byte {
 	abs, err := filepath.Abs(name)
 	if err != nil {

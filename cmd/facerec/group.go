@@ -216,7 +216,7 @@ type cuts struct {
 	err               error // what is wrong with the picture
 }
 
-// write reads the pictures of the groups again and writes what was asked for.
+// write reads the pictures of the groups again and writes what was requested for.
 // The directories appear when all are complete.
 func (w *groupWriter) write(ctx context.Context) error {
 	thumbs := map[*app.GroupFace][]byte{}

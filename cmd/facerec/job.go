@@ -160,7 +160,7 @@ type total struct {
 	last error // what was wrong with the last picture that failed
 }
 
-// batch looks at the pictures, in order, and draws what was asked for. The
+// batch looks at the pictures, in order, and draws what was requested for. The
 // second result is the first thing that could not be drawn; the rest is done
 // all the same.
 func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Reporter) (sum total, unwritten, err error) {

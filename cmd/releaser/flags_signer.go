@@ -83,7 +83,7 @@ func (a *app) signedBy(ctx context.Context, f signerFlags, identity func() ([]ve
 
 // signingConfig is the file that names the services to sign with, and what to call
 // it: the one that a flag names, else for keyless signing the one that was fetched
-// and kept beside the trusted root. A managed key signs alone unless it is told.
+// and kept next to the trusted root. A managed key signs alone unless it is told.
 func (a *app) signingConfig(f signerFlags) (raw []byte, place string, err error) {
 	if f.services != "" {
 		raw, err = readNamed("signing configuration", f.services)
@@ -153,7 +153,7 @@ func (a *app) identityToken(ctx context.Context, file string) (string, error) {
 // inputsLock is the file that pins what a build takes from elsewhere.
 const inputsLock = "inputs.lock.json"
 
-// inputs are config.json and the lock beside it, as far as they are there.
+// inputs are config.json and the lock next to it, as far as they are there.
 func (a *app) inputs() ([]sign.Input, error) {
 	var inputs []sign.Input
 	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {

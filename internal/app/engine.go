@@ -76,7 +76,7 @@ type Picture = picture.Picture
 // goroutines at once, though it need not be faster for that.
 type Engine interface {
 	// Faces finds every face and describes it, in a stable order (top to
-	// bottom, left to right). An empty result is no face, not an error.
+	// bottom, left to right). An empty result is not a face, not an error.
 	Faces(ctx context.Context, p Picture) ([]Detection, error)
 	// Info tells what the engine is made of.
 	Info() EngineInfo

@@ -40,7 +40,7 @@ type Result struct {
 	Size image.Point
 	// Content is the SHA-256 of the file; zero without Recognizer.Hash.
 	Content [sha256.Size]byte
-	// Faces are in reading order. None is no error.
+	// Faces are in reading order. None is not an error.
 	Faces []Face
 	// Notes say what is odd about the picture, or what was done about its size,
 	// one line each.

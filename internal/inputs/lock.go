@@ -18,7 +18,7 @@ type Lock struct {
 	Schema    string     `json:"schema"`
 	Go        string     `json:"go"`        // as `go env GOVERSION` prints it
 	Modules   []Module   `json:"modules"`   // those that decide what the binary computes
-	Compilers []Compiler `json:"compilers"` // one an architecture
+	Compilers []Compiler `json:"compilers"` // one per architecture
 	Wants     []Want     `json:"wants"`
 	Pins      []Pin      `json:"pins"`
 }
@@ -86,10 +86,10 @@ func ParseLock(b []byte) (*Lock, error) {
 	}
 	for _, w := range l.Wants {
 		if w.Kind != "deb" && w.Kind != "source" {
-			return nil, fmt.Errorf("inputs lock: %s wants kind %q, expected deb or source", w.Name, w.Kind)
+			return nil, fmt.Errorf("inputs lock: %s has kind %q, expected deb or source", w.Name, w.Kind)
 		}
 		if w.Use == "" || w.Name == "" || w.Suite == "" || (w.Kind == "deb") != (len(w.Arch) > 0) {
-			return nil, fmt.Errorf("inputs lock: want %q needs use, name, suite and, for a deb, arch", w.Name)
+			return nil, fmt.Errorf("inputs lock: want %q: needs use, name, suite and, for a deb, arch", w.Name)
 		}
 	}
 	seen := map[string]bool{}

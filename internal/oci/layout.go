@@ -232,7 +232,7 @@ func (s *layoutSource) Blob(_ context.Context, d Descriptor) (io.ReadCloser, err
 	return newChecked(f, d, "blob", s.ref.At(d.Digest).String()), nil
 }
 
-// IsLayoutFile says whether a name belongs on top of an OCI image layout.
+// IsLayoutFile reports whether a name belongs on top of an OCI image layout.
 func IsLayoutFile(name string) bool {
 	switch name {
 	case "oci-layout", "index.json", "blobs":
@@ -241,8 +241,8 @@ func IsLayoutFile(name string) bool {
 	return false
 }
 
-// LayoutWriter fills a new folder with an OCI image layout. The caller puts the
-// folder in its place when all is done, so that a failed run leaves nothing.
+// LayoutWriter fills a new directory with an OCI image layout. The caller puts the
+// directory in its place when all is done, so that a failed run leaves nothing.
 type LayoutWriter struct {
 	// Revision, if not empty, is written into index.json: the commit that the images
 	// were built from. No digest of an image depends on it.

@@ -80,7 +80,7 @@ func ParseRef(s string) (Ref, error) {
 	if r.Kind == Registry {
 		host, _, ok := strings.Cut(r.Name, "/")
 		if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
-			return Ref{}, fmt.Errorf("reference %q names no registry: want REGISTRY/REPOSITORY[:TAG], with a dot or a port in REGISTRY, or oci-layout:DIR", s)
+			return Ref{}, fmt.Errorf("reference %q names no registry: expected REGISTRY/REPOSITORY[:TAG], with a dot or a port in REGISTRY, or oci-layout:DIR", s)
 		}
 		if _, err := name.NewRepository(r.Name, name.StrictValidation); err != nil {
 			return Ref{}, fmt.Errorf("reference %q: %w", s, err)

@@ -35,10 +35,10 @@ const statementType = "https://in-toto.io/Statement/v1"
 
 // ImageStatement is the statement that a predicate, in JSON, holds for an index or a
 // manifest. One that signs an image has the type PredicateImage and an empty
-// predicate. Its bundle belongs beside the image, see ImageAnnotations.
+// predicate. Its bundle belongs next to the image, see ImageAnnotations.
 func ImageStatement(image release.Digest, predicateType string, predicate json.RawMessage) ([]byte, error) {
 	if image.IsZero() {
-		return nil, errors.New("sign: no digest of an image was given")
+		return nil, errors.New("sign: no image digest was given")
 	}
 	text, err := json.Marshal(statement{
 		Type: statementType, Subject: []subject{{Digest: map[string]string{"sha256": image.Hex()}}},

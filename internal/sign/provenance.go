@@ -19,9 +19,9 @@ const PredicateProvenance = "https://slsa.dev/provenance/v1"
 
 // The build types name what the parameters of a provenance mean.
 const (
-	// A folder of each platform's image was packed as release.json says.
+	// A directory of each platform's image was packed as release.json says.
 	packType = "urn:facerec:releaser:pack:1"
-	// build_cmd of config.json was run, and its artefacts put into an image.
+	// build_cmd of config.json was run, and its artifacts put into an image.
 	buildType = "urn:facerec:releaser:build:1"
 )
 

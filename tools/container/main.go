@@ -15,7 +15,7 @@
 // stage lays a cell's image out in a directory; the Dockerfile calls it.
 //
 // Exit codes: 0 both are the same · 1 could not do it · 2 usage · 3 something
-// differs · 5 not checked, because buildah or mmdebstrap are not to be had ·
+// differs · 5 not checked, because buildah or mmdebstrap are not installed ·
 // 130 interrupted.
 package main
 
