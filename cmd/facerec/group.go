@@ -104,7 +104,6 @@ func group(ctx context.Context, env *environment, o *groupOptions, args []string
 		return err
 	}
 	job.use(env, e, people, rule)
-	job.recognizer.Hash = true
 	grouper := &app.Grouper{Memory: job.sizing.Memory}
 	out := bufio.NewWriter(env.stdout)
 	sum, _, err := job.batch(ctx, out, []app.Reporter{grouper})
@@ -216,7 +215,7 @@ type cuts struct {
 	err               error // what is wrong with the picture
 }
 
-// write reads the pictures of the groups again and writes what was asked for.
+// write reads the pictures of the groups again and writes what was requested for.
 // The directories appear when all are complete.
 func (w *groupWriter) write(ctx context.Context) error {
 	thumbs := map[*app.GroupFace][]byte{}
@@ -333,7 +332,7 @@ func (w *groupWriter) picture(ctx context.Context, name string, members []member
 	}
 	if res.Err != nil {
 		c.err = res.Err
-		return c, nil
+		return c, nil //nolint:nilerr // as above
 	}
 	for i, m := range members {
 		if dir != "" {
