@@ -19,7 +19,7 @@ type document struct {
 	rdf   *node
 	edits []edit
 	gone  map[*node]bool // removed
-	// added is what goes into a Description of properties that are not there yet.
+	// added is what goes into a Description of missing properties.
 	added   []func(in scope, indent string) string
 	newline string
 }
@@ -506,7 +506,7 @@ func (d *document) apply() []byte {
 	return out.Bytes()
 }
 
-// addProperties writes properties that are not there yet: into the last
+// addProperties writes missing properties: into the last
 // Description that has an end tag, or into a new one.
 func (d *document) addProperties() {
 	var in *node
