@@ -100,6 +100,10 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+.PHONY: discover
+discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
+	bin/releaser discover $(FLAGS)
+
 .PHONY: trusted-root
 trusted-root: ## renew the trusted root that releaser carries from npm's package, and show the difference
 	@command -v npm >/dev/null || $(INPUTS) packages trusted-root

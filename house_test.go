@@ -37,12 +37,13 @@ internal/verify: internal/release internal/tarball internal/checksum
 internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
 internal/trust: internal/release
 internal/publish: internal/release internal/checksum
+internal/discover: internal/release internal/sbom
 internal/dlib: internal/app internal/app/picture
 internal/heif: internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
-cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/sbom internal/sign internal/trust internal/verify
 cmd/facerec: internal/app internal/app/picture internal/dlib internal/heif internal/models models
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci/build
