@@ -18,6 +18,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -204,12 +205,12 @@ func (a *app) openTracker(ctx context.Context, c *chosen, page string, o publish
 	return tracker, nil
 }
 
-func (a *app) openIssues(ctx context.Context, t publish.Tracker, findings []discover.Finding, retry publish.Retry, dryRun bool) ([]publish.OpenedIssue, error) {
+func (a *app) openIssues(ctx context.Context, t publish.Tracker, findings []discover.Finding, policy *retry.Policy, dryRun bool) ([]publish.OpenedIssue, error) {
 	var wanted []publish.Issue
 	for _, f := range findings {
 		wanted = append(wanted, publish.Issue{Title: f.Title(), Body: f.Body()})
 	}
-	return publish.OpenIssues(ctx, t, wanted, retry, dryRun)
+	return publish.OpenIssues(ctx, t, wanted, policy, dryRun)
 }
 
 // upstream is where discover looks.

@@ -29,7 +29,7 @@ func splitDebian(v string) (epoch, upstream, revision string) {
 	return epoch, v, ""
 }
 
-// compareParts compares by turns what is no digit and what is a number.
+// compareParts compares text and numbers by turns.
 func compareParts(a, b string) int {
 	for a != "" || b != "" {
 		var x, y string

@@ -10,6 +10,7 @@ import (
 	"net/url"
 	"slices"
 
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -25,10 +26,15 @@ func (o Options) Document(ctx context.Context, address string, limit int64) ([]b
 		return nil, addressError("%s: plain HTTP is for loopback only; expected https, or --insecure-registry %s", u.Redacted(), text.Show(u.Host))
 	}
 	c := o.client(u)
-	for failures := 1; ; failures++ {
+	for tries := (retry.Tries{}); ; {
 		raw, err := document(ctx, c, u, limit)
-		if err == nil || !isCut(err) || !o.Retry.again(ctx, failures, u.Host, err.Error(), 0) {
+		if err == nil || !o.Retry.IsCut(u.Host, err) {
 			return raw, err
+		}
+		if more, stop := o.Retry.Again(ctx, &tries, u.Host, err.Error(), 0); stop != nil {
+			return nil, stop
+		} else if !more {
+			return nil, err
 		}
 	}
 }

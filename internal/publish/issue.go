@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-github/v93/github"
 
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -47,7 +48,7 @@ const (
 
 // OpenIssues sees to it that there is one issue of each title. A title that an
 // issue has already, whatever its state, is left alone. With dryRun it only decides.
-func OpenIssues(ctx context.Context, t Tracker, wanted []Issue, retry Retry, dryRun bool) ([]OpenedIssue, error) {
+func OpenIssues(ctx context.Context, t Tracker, wanted []Issue, policy *retry.Policy, dryRun bool) ([]OpenedIssue, error) {
 	out := []OpenedIssue{}
 	have, err := titles(ctx, t)
 	if err != nil {
@@ -65,7 +66,7 @@ func OpenIssues(ctx context.Context, t Tracker, wanted []Issue, retry Retry, dry
 			out = append(out, OpenedIssue{w.Title, DoOpenIssue, ""})
 			continue
 		}
-		made, err := openOne(ctx, t, w, retry)
+		made, err := openOne(ctx, t, w, policy)
 		if err != nil {
 			return out, fmt.Errorf("issue %s: %w", text.Quote(w.Title), err)
 		}
@@ -76,12 +77,17 @@ func OpenIssues(ctx context.Context, t Tracker, wanted []Issue, retry Retry, dry
 
 // openOne opens an issue. A request whose answer was lost may have opened it, so
 // the list is asked before another.
-func openOne(ctx context.Context, t Tracker, w Issue, retry Retry) (Issue, error) {
-	for failures := 1; ; failures++ {
+func openOne(ctx context.Context, t Tracker, w Issue, policy *retry.Policy) (Issue, error) {
+	for tries := (retry.Tries{}); ; {
 		made, err := t.OpenIssue(ctx, w)
 		var temporary *TemporaryError
-		if err == nil || !errors.As(err, &temporary) || !retry.again(ctx, failures, t.String(), err.Error(), temporary.after) {
+		if err == nil || !errors.As(err, &temporary) {
 			return made, err
+		}
+		if more, stop := policy.Again(ctx, &tries, t.String(), err.Error(), temporary.after); stop != nil {
+			return Issue{}, stop
+		} else if !more {
+			return Issue{}, err
 		}
 		have, err := titles(ctx, t)
 		if err != nil {

@@ -29,7 +29,7 @@ func wanted(titles ...string) (out []publish.Issue) {
 // openIssues shows what was done: "open A, keep B".
 func openIssues(t *testing.T, page publish.Tracker, dryRun bool, titles ...string) (string, error) {
 	t.Helper()
-	opened, err := publish.OpenIssues(t.Context(), page, wanted(titles...), quick, dryRun)
+	opened, err := publish.OpenIssues(t.Context(), page, wanted(titles...), quick(), dryRun)
 	var out []string
 	for _, o := range opened {
 		if (o.URL == "") != (dryRun && o.Action == publish.DoOpenIssue) {
