@@ -104,8 +104,12 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+.PHONY: relock-images
+relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
+	$(GO) run ./tools/container relock-images $(if $(REGISTRY),--from $(REGISTRY))
+
 .PHONY: trusted-root
-trusted-root: ## renew the trusted root that releaser carries from npm's package, and show the difference
+trusted-root: ## renew the trusted root that releaser carries, prove its TUF signatures, show the difference
 	@command -v npm >/dev/null || $(INPUTS) packages trusted-root
 	$(GO) run ./tools/trusted-root
 

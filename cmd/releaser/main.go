@@ -39,6 +39,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
@@ -144,6 +145,8 @@ func exitCode(ctx context.Context, err error) int {
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
 	var foreign *atomicfile.ForeignFileError
+	var noSums *attest.NoSumsError
+	var changed *attest.ChangedError
 	switch {
 	case err == nil:
 		return 0
@@ -151,11 +154,9 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.Is(err, fs.ErrExist):
+	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.Is(err, fs.ErrExist):
 		return exitUsage
-	case errors.As(err, &refusal):
-		return exitDiffers
-	case errors.As(err, &mismatch):
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted

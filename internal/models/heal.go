@@ -104,8 +104,8 @@ func (r reader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// lockDir waits until no other process heals dir. held is false where the
-// file system knows no such locks; that is no error.
+// lockDir waits until no other process repairs dir. held is false where the
+// file system knows no such locks; that is not an error.
 func lockDir(ctx context.Context, dir string) (unlock func(), held bool, err error) {
 	d, err := os.Open(dir)
 	if err != nil {

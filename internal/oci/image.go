@@ -237,7 +237,7 @@ func platformName(os, arch, variant string) string {
 }
 
 // samePlatform reports whether two platforms are the same. With lenient, a
-// variant that one of them leaves out is no contradiction.
+// variant that one of them leaves out is not a contradiction.
 func samePlatform(a, b string, lenient bool) bool {
 	x, y := append(strings.Split(a, "/"), "", ""), append(strings.Split(b, "/"), "", "")
 	if x[0] != y[0] || x[1] != y[1] {

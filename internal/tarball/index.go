@@ -68,7 +68,7 @@ const (
 	ProblemNotTar    = "not a tar" // it is a file of another kind
 )
 
-// Has tells whether the archive has a problem of that kind.
+// Has reports whether the archive has a problem of that kind.
 func (x *Listing) Has(kind string) bool {
 	return slices.ContainsFunc(x.Problems, func(p Problem) bool { return p.Kind == kind })
 }

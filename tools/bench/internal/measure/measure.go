@@ -4,7 +4,7 @@
 // The kernel's peak of a process begins with the size of the process that
 // started it. So the command is started by a second, small copy of the
 // measuring program itself: [Init] must be the first call in its main. What is
-// below some 10 MB cannot be told.
+// below some 10 MB cannot be determined.
 package measure
 
 import (
