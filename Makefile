@@ -95,6 +95,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-security
+bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
+	$(GO) run ./tools/bench security
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -105,8 +109,12 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+.PHONY: relock-images
+relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
+	$(GO) run ./tools/container relock-images $(if $(REGISTRY),--from $(REGISTRY))
+
 .PHONY: trusted-root
-trusted-root: ## renew the trusted root that releaser carries from npm's package, and show the difference
+trusted-root: ## renew the trusted root that releaser carries, prove its TUF signatures, show the difference
 	@command -v npm >/dev/null || $(INPUTS) packages trusted-root
 	$(GO) run ./tools/trusted-root
 

@@ -9,6 +9,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/publish"
+	"facerec/internal/retry"
 )
 
 // pageFlags say how a release page is reached.
@@ -28,7 +29,7 @@ const maxToken = 4 << 10
 func (a *app) pageOptions(f pageFlags) (publish.Options, error) {
 	o := publish.Options{
 		UserAgent: "releaser/" + version, Insecure: a.registries.insecure,
-		Retry: publish.Retry{Tries: a.registries.retries + 1, Stall: a.registries.stall, Notice: func(line string) { a.note("%s", line) }},
+		Retry: &retry.Policy{Tries: a.registries.retries + 1, Stall: a.registries.stall, Obey: true, Notice: func(line string) { a.note("%s", line) }},
 	}
 	if f.tokenFile != "" {
 		raw, err := atomicfile.ReadFile(f.tokenFile, maxToken)

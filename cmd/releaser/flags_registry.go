@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/oci"
+	"facerec/internal/retry"
 )
 
 // accessFlags are the flags of every verb that uses a registry.
@@ -24,9 +25,10 @@ type accessFlags struct {
 	cacheLimit int64
 
 	// Made once a run: they remember what happened.
-	once  sync.Once
-	retry *oci.RetryPolicy
-	blobs *oci.Cache
+	once        sync.Once
+	retry       *retry.Policy
+	connections *oci.Connections
+	blobs       *oci.Cache
 }
 
 func (f *accessFlags) add(cmd *cobra.Command) {
@@ -58,10 +60,11 @@ func (f *accessFlags) check() error {
 func (a *app) access() oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
-		f.retry = &oci.RetryPolicy{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
+		f.retry = &retry.Policy{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
+		f.connections = &oci.Connections{}
 		f.blobs = a.blobCache()
 	})
-	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, RetryPolicy: f.retry, Cache: f.blobs}
+	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Retry: f.retry, Connections: f.connections, Cache: f.blobs}
 }
 
 // blobCache returns nil when no cache was requested: then only what the registry

@@ -12,7 +12,7 @@ import (
 
 // progress tells on standard error how far a verb has come: as bars on a terminal,
 // else as a line for each thing that is finished, and with --quiet not at all. The
-// log of a CI job is no terminal, even where it looks like one.
+// log of a CI job is not a terminal, even where it looks like one.
 type progress struct {
 	app  *app
 	verb string
@@ -39,17 +39,17 @@ func (a *app) progress(verb string) *progress {
 	return p
 }
 
-// onScreen says whether somebody looks at a writer while it is written to.
+// onScreen reports whether somebody looks at a writer while it is written to.
 func onScreen(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" || os.Getenv("CI") != "" {
 		return false
 	}
-	width, height, err := term.GetSize(int(f.Fd())) // fails for what is no terminal
+	width, height, err := term.GetSize(int(f.Fd())) // fails for what is not a terminal
 	return err == nil && width > 0 && height > 0
 }
 
-// live says whether there are bars.
+// live reports whether there are bars.
 func (p *progress) live() bool { return p.screen != nil }
 
 // under puts a prefix before the names of all that follows, so that what has one

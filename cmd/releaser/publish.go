@@ -14,6 +14,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 	"facerec/internal/verify"
 )
@@ -173,12 +174,12 @@ func stepLine(s publish.Step, dryRun bool) string {
 }
 
 // openPage opens a page that can be published on.
-func (a *app) openPage(ctx context.Context, address string, f pageFlags, retry *publish.Retry) (publish.Page, error) {
+func (a *app) openPage(ctx context.Context, address string, f pageFlags, policy **retry.Policy) (publish.Page, error) {
 	o, err := a.pageOptions(f)
 	if err != nil {
 		return nil, err
 	}
-	*retry = o.Retry
+	*policy = o.Retry
 	reader, err := publish.Open(ctx, address, o)
 	if err != nil {
 		return nil, badAddress(err)

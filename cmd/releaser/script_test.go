@@ -160,7 +160,7 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 // end so; spoil alone makes it honest again.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	s := front(ts)
-	s.Mend()
+	s.ClearFaults()
 	if suffix := strings.Join(args, ""); suffix != "" {
 		s.Spoil(suffix, 0, hostile.Body(hostile.Flip, true))
 	}

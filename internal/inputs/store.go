@@ -13,7 +13,7 @@ import (
 )
 
 // Store keeps fetched files by their SHA-256 below Dir, and everything derived
-// from them beside. Any number of processes may share one.
+// from them next to it. Any number of processes may share one.
 type Store struct {
 	Dir     string   // made when needed
 	Offline string   // directory to take files from by name; when set, nothing is fetched

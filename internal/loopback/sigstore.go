@@ -215,7 +215,7 @@ func fetchChain(ctx context.Context, url string) ([]*x509.Certificate, error) {
 	}
 	chain, err := cryptoutils.UnmarshalCertificatesFromPEM(text)
 	if err == nil && len(chain) < 2 {
-		err = errors.New("want a leaf and a root in the timestamp authority's chain")
+		err = errors.New("expected a leaf and a root in the timestamp authority's chain")
 	}
 	return chain, err
 }

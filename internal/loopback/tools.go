@@ -44,7 +44,7 @@ func pinned(name string) (pin, error) {
 		}
 		known = append(known, p.name)
 	}
-	return pin{}, fmt.Errorf("tool %q is not known: want one of %s", name, strings.Join(known, ", "))
+	return pin{}, fmt.Errorf("tool %q is not known: expected one of %s", name, strings.Join(known, ", "))
 }
 
 // path is where a tool lies, or would: CACHE/facerec/tools/NAME@VERSION/NAME.

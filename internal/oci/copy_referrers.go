@@ -15,20 +15,20 @@ import (
 	"facerec/internal/release"
 )
 
-// Companions are what stands beside an image and travels with it: signatures,
+// What is attached to an image travels with it: signatures,
 // attestations, SBOMs, in all the places that [Referrers] looks at. In an image
 // layout each is a manifest on top: under its own tag (sha256-HEX.sig, .att) or,
 // if it names its subject, under none. The index under the tag sha256-HEX, which
 // stands in for the referrers API, is made anew by a registry that needs it.
 
-// companionTag is the shape of a tag that stands for what is beside an image.
-var companionTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
+// referrerTag is the shape of a tag that stands for what is attached to an image.
+var referrerTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 
-// isReferrer says whether something on top of a layout is beside an image and no
+// isReferrer reports whether something on top of a layout is attached to an image and not
 // image of its own.
 func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if tag := d.Annotations[refName]; tag != "" {
-		return companionTag.MatchString(tag)
+		return referrerTag.MatchString(tag)
 	}
 	if d.ArtifactType != "" {
 		return true
@@ -53,7 +53,7 @@ func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, e
 	return out, err
 }
 
-// referrers finds what stands beside some manifests, each once. A place that
+// referrers finds what is attached to some manifests, each once. A place that
 // cannot be looked at is an error here: who takes signatures along wants all.
 func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Access) ([]Referrer, error) {
 	var out []Referrer
@@ -64,7 +64,7 @@ func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Ac
 			err = errors.Join(problems...)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("what stands beside %s cannot be told (--images-only goes without): %w", at.At(d), err)
+			return nil, fmt.Errorf("the referrers of %s cannot be determined (--images-only leaves them out): %w", at.At(d), err)
 		}
 		for _, a := range found {
 			if !seen[a.Digest] {
@@ -76,8 +76,8 @@ func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Ac
 	return out, nil
 }
 
-// pullCompanions copies what stands beside the manifests into a layout.
-func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
+// pullReferrers copies what is attached to the manifests into a layout.
+func (p *puller) pullReferrers(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
 	list, err := referrers(ctx, at, subjects, p.o.Access)
 	if err != nil {
 		return 0, err
@@ -107,7 +107,7 @@ func (a Referrer) tag() string {
 	return ""
 }
 
-// companion records an attachment in index.json.
+// referrer records an attachment in index.json.
 func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(mediaType), Digest: hashOf(d), Size: size, ArtifactType: artifactType}
 	if tag != "" {
@@ -116,15 +116,15 @@ func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64,
 	w.tops = append(w.tops, desc)
 }
 
-// pushCompanions puts what a layout has beside the manifests beside them in a
+// pushReferrers attaches the referrers in a layout to the same manifests in a
 // registry, and looks for each there afterwards.
-func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
+func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
 	if len(list) == 0 {
 		return nil
 	}
 	for _, a := range list {
 		if err := s.pushCompanion(ctx, from, a); err != nil {
-			return s.explain("pushing what stands beside "+at.String(), err)
+			return s.explain("pushing the referrers of "+at.String(), err)
 		}
 	}
 	there, err := referrers(ctx, at, subjects, s.access)
@@ -137,7 +137,7 @@ func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, a
 	}
 	for _, a := range list {
 		if !have[a.Digest] {
-			return fmt.Errorf("%s: the registry took manifest %s and does not list it beside the image: try again", at, a.Digest)
+			return fmt.Errorf("%s: the registry took manifest %s and does not list it as attached to the image: try again", at, a.Digest)
 		}
 	}
 	return nil
@@ -154,21 +154,21 @@ func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a 
 	if err != nil {
 		return err
 	}
-	m := companionManifest{raw, types.MediaType(mediaType)}
+	m := referrerManifest{raw, types.MediaType(mediaType)}
 	if tag := a.tag(); tag != "" {
 		return remote.Put(s.repo.Tag(tag), m, s.access.options(ctx)...)
 	}
 	return remote.Put(s.repo.Digest(a.Digest.String()), m, s.access.options(ctx)...)
 }
 
-// companionManifest is a manifest as the bytes it is.
-type companionManifest struct {
+// referrerManifest is a manifest as the bytes it is.
+type referrerManifest struct {
 	raw       []byte
 	mediaType types.MediaType
 }
 
-func (m companionManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
-func (m companionManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
+func (m referrerManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
+func (m referrerManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
 
 // blobLayer is a blob of a layout as something to be pushed.
 type blobLayer struct {

@@ -124,16 +124,23 @@ type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
+// Connections keeps the connections of a whole run. The zero value is ready for
+// use.
+type Connections struct {
+	mu         sync.Mutex
+	transports map[string]*http.Transport
+}
+
 // way returns the transport for a registry, one for the whole run.
 func (a Access) way() (*http.Transport, error) {
-	p := a.RetryPolicy
-	if p == nil {
-		p = &RetryPolicy{}
+	c := a.Connections
+	if c == nil {
+		c = &Connections{}
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	key := a.home + " " + a.CAFile
-	if t := p.ways[key]; t != nil {
+	if t := c.transports[key]; t != nil {
 		return t, nil
 	}
 	roots, err := a.roots()
@@ -144,10 +151,10 @@ func (a Access) way() (*http.Transport, error) {
 	if roots != nil {
 		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
 	}
-	if p.ways == nil {
-		p.ways = map[string]*http.Transport{}
+	if c.transports == nil {
+		c.transports = map[string]*http.Transport{}
 	}
-	p.ways[key] = t
+	c.transports[key] = t
 	return t, nil
 }
 

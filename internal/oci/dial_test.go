@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -133,7 +134,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	ref := mustRef(t, strings.TrimPrefix(s.URL, "https://")+"/tool:1")
-	access := Access{RetryPolicy: &RetryPolicy{Notice: func(line string) { notices.WriteString(line) }}}
+	access := Access{Retry: &retry.Policy{Notice: func(line string) { notices.WriteString(line) }}}
 	_, err := ReadIndex(t.Context(), ref, access)
 	if err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Fatalf("got %v", err)
@@ -179,7 +180,7 @@ func TestMissingCredentialHelper(t *testing.T) {
 		}
 		t.Setenv("DOCKER_CONFIG", dir)
 		var notice string
-		_, err := ReadIndex(t.Context(), mustRef(t, host+"/tool:1"), Access{RetryPolicy: &RetryPolicy{Notice: func(line string) { notice = line }}})
+		_, err := ReadIndex(t.Context(), mustRef(t, host+"/tool:1"), Access{Retry: &retry.Policy{Notice: func(line string) { notice = line }}})
 		if err != nil {
 			t.Errorf("%s: %v", key, err)
 		}

@@ -12,7 +12,7 @@
 //   - Referrers of an image, signatures above all, are moved with it, and a place
 //     that cannot be read is an error, not an empty one.
 //
-// Networks fail: requests that only read are retried ([RetryPolicy]), a blob that
+// Networks fail: requests that only read are retried (package retry), a blob that
 // was cut is resumed where it stopped, lists come in pages, and a [Cache] can keep
 // blobs from run to run. None of that is trusted more than the rest.
 //
@@ -21,7 +21,7 @@
 // A byte of a layer in a registry passes these readers, outermost last:
 //
 //	http.Response.Body   what the connection delivers
-//	watched              cuts a connection that is idle for too long (retry_transport.go)
+//	received             cuts a connection that is idle for too long (package retry)
 //	blobStream           resumes with a range request after a cut (stream.go)
 //	explained            says which request an error belongs to (remote.go)
 //	checked              compares size and digest at the end (source.go)

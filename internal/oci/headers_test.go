@@ -2,59 +2,11 @@ package oci
 
 import (
 	"fmt"
-	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
-
-func TestRetryAfter(t *testing.T) {
-	const date = "Fri, 06 Nov 2026 12:00:00 GMT"
-	for _, c := range []struct {
-		after, date string
-		want        time.Duration
-	}{
-		{"", date, 0},
-		{"0", date, 0},
-		{"7", "", 7 * time.Second},
-		{" 7 ", "", 7 * time.Second},
-		{"-7", "", 0},
-		{"+7", "", 0},
-		{"7.5", "", 0},
-		{"9223372036854775807", "", (1 << 20) * time.Second},
-		{"99999999999999999999", "", 0},
-		{"Fri, 06 Nov 2026 12:00:30 GMT", date, 30 * time.Second},
-		{"Friday, 06-Nov-26 12:00:30 GMT", date, 30 * time.Second},
-		{"Fri Nov  6 12:00:30 2026", date, 30 * time.Second},
-		{"Fri, 06 Nov 2026 11:00:00 GMT", date, 0},
-		{"Fri, 06 Nov 2026 12:00:30 GMT", "", 0}, // held against nothing
-		{"soon", date, 0},
-	} {
-		h := http.Header{}
-		h.Set("Retry-After", c.after)
-		h.Set("Date", c.date)
-		if got := retryAfter(h); got != c.want {
-			t.Errorf("Retry-After %q at %q: got %s, want %s", c.after, c.date, got, c.want)
-		}
-	}
-}
-
-func TestBackoff(t *testing.T) {
-	p := &RetryPolicy{First: 100 * time.Millisecond, Longest: 500 * time.Millisecond}
-	for failures, want := range map[int]time.Duration{1: 100, 2: 200, 3: 400, 4: 500, 60: 500} {
-		want *= time.Millisecond
-		for range 50 {
-			if got := p.backoff(failures); got < want/2 || got > min(want*3/2, p.Longest) {
-				t.Errorf("after %d failures: %s, want about %s", failures, got, want)
-			}
-		}
-	}
-	if got := (&RetryPolicy{}).backoff(1 << 20); got > time.Minute || got < time.Second {
-		t.Errorf("after very many: %s", got)
-	}
-}
 
 func TestContentRange(t *testing.T) {
 	for s, want := range map[string]contentRange{
@@ -92,18 +44,6 @@ func FuzzContentRange(f *testing.F) {
 		}
 		if again, ok := parseContentRange(r.String()); !ok || again != r {
 			t.Errorf("%q → %s → %v, %v", s, r, again, ok)
-		}
-	})
-}
-
-func FuzzRetryAfter(f *testing.F) {
-	f.Add("120", "Fri, 06 Nov 2026 12:00:00 GMT")
-	f.Add("Fri, 06 Nov 2026 12:00:30 GMT", "Fri, 06 Nov 2026 12:00:00 GMT")
-	f.Add("Mon, 01 Jan 0001 00:00:00 GMT", "Fri, 31 Dec 9999 23:59:59 GMT")
-	f.Fuzz(func(t *testing.T, after, date string) {
-		h := http.Header{"Retry-After": {after}, "Date": {date}}
-		if got := retryAfter(h); got < 0 {
-			t.Errorf("%q at %q: %s", after, date, got)
 		}
 	})
 }

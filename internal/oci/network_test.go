@@ -24,11 +24,12 @@ import (
 
 	"facerec/internal/loopback/hostile"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 )
 
 // hasty is a RetryPolicy for tests.
-func hasty() *RetryPolicy {
-	return &RetryPolicy{First: time.Millisecond, Longest: 20 * time.Millisecond, Stall: 200 * time.Millisecond}
+func hasty() *retry.Policy {
+	return &retry.Policy{First: time.Millisecond, Longest: 20 * time.Millisecond, Stall: 200 * time.Millisecond}
 }
 
 // badNetwork is a registry with one image, HOST/tool:1, of a layer that a range
@@ -81,7 +82,7 @@ func newBadNetwork(t testing.TB) *badNetwork {
 			t.Fatal(err)
 		}
 	}
-	n.Mend() // forget the push
+	n.ClearFaults() // forget the push
 	return n
 }
 
@@ -138,9 +139,9 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 			for kind, suffix := range map[string]string{
 				"log-in": "/v2/", "tag": "/manifests/1", "manifest": n.manifest.String(), "config": n.config.String(), "layer": n.layer.Digest.String(),
 			} {
-				n.Mend()
+				n.ClearFaults()
 				n.Spoil(suffix, 2, with)
-				if err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()}); err != nil {
+				if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 					t.Errorf("%s: %v", kind, err)
 				}
 				if got := len(n.Requests(suffix)); got != 3 && kind != "log-in" { // that is tried by https besides
@@ -155,8 +156,8 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 func TestResume(t *testing.T) {
 	n := newBadNetwork(t)
 	n.Spoil(n.layer.Digest.String(), 0, hostile.Cut(70_000))
-	access := Access{RetryPolicy: hasty()}
-	access.RetryPolicy.Tries = 2
+	access := Access{Retry: hasty()}
+	access.Retry.Tries = 2
 	if err := n.pull(t.Context(), t, access); err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestNoRanges(t *testing.T) {
 			n := newBadNetwork(t)
 			n.Spoil(n.layer.Digest.String(), 1, hostile.Cut(70_000))
 			spoil(n)
-			if err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()}); err != nil {
+			if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -205,7 +206,7 @@ func TestRangeOfOtherBytes(t *testing.T) {
 	n := newBadNetwork(t)
 	n.Spoil(n.layer.Digest.String(), 1, hostile.Cut(70_000))
 	n.Spoil(n.layer.Digest.String(), 1, hostile.Body(hostile.Flip, true))
-	want[*MismatchError](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), n.layer.Digest.String())
+	want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), n.layer.Digest.String())
 }
 
 // TestPatienceEnds has the failures stay.
@@ -226,10 +227,10 @@ func TestPatienceEnds(t *testing.T) {
 		{"429 for the log-in", "/v2/", hostile.Status(429, "Retry-After", "100000"), []string{"HTTP 429", " tries"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Cleanup(n.Mend)
+			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
-			access := Access{RetryPolicy: hasty()}
-			access.RetryPolicy.Tries, access.RetryPolicy.Stall = 4, 50*time.Millisecond
+			access := Access{Retry: hasty()}
+			access.Retry.Tries, access.Retry.Stall = 4, 50*time.Millisecond
 			want[error](t, n.pull(t.Context(), t, access), append(c.want, n.ref.Name[:strings.IndexByte(n.ref.Name, '/')])...)
 			// Who was given up on is not waited for again, until something arrives.
 			before := len(n.Requests(c.suffix))
@@ -272,23 +273,23 @@ func TestNeverBelieved(t *testing.T) {
 		{"wrong Docker-Content-Digest of the tag", "/manifests/1", hostile.Header("Docker-Content-Digest", zeros), []string{"expected " + zeros}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Cleanup(n.Mend)
+			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
-			want[*MismatchError](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), c.want...)
+			want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), c.want...)
 			if got := len(n.Requests(c.suffix)); got != 1 {
 				t.Errorf("asked %d times: a lie is not asked for again", got)
 			}
 		})
 	}
 	t.Run("endless manifest", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Endless)
-		want[error](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), "more than 4194304 bytes")
+		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 4194304 bytes")
 	})
 	t.Run("no Docker-Content-Digest, no Content-Type", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Header("Docker-Content-Digest", "", "Content-Type", ""))
-		if err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -318,7 +319,7 @@ func TestDescriptorsAreHeldTo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			putManifest(t, n.ref, "1", mediaIndex, []byte(c.index))
-			err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()})
+			err := n.pull(t.Context(), t, Access{Retry: hasty()})
 			if c.want == nil && err != nil {
 				t.Error(err)
 			}
@@ -338,13 +339,13 @@ func TestInterruptedWait(t *testing.T) {
 	n := newBadNetwork(t)
 	n.Spoil(n.layer.Digest.String(), 0, hostile.Status(429, "Retry-After", "3600"))
 	ctx, cancel := context.WithCancel(t.Context())
-	p := &RetryPolicy{Longest: time.Hour, Notice: func(line string) {
+	p := &retry.Policy{Longest: time.Hour, Notice: func(line string) {
 		if !strings.Contains(line, "HTTP 429") || !strings.Contains(line, "try 2 of 6 after 1h0m0s") {
 			t.Errorf("notice %q", line)
 		}
 		cancel()
 	}}
-	if err := n.pull(ctx, t, Access{RetryPolicy: p}); !errors.Is(err, context.Canceled) {
+	if err := n.pull(ctx, t, Access{Retry: p}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -367,7 +368,7 @@ func TestRegistryComesBack(t *testing.T) {
 		again.Start()
 		t.Cleanup(again.Close)
 	}
-	src, err := Open(t.Context(), n.ref, Access{RetryPolicy: p})
+	src, err := Open(t.Context(), n.ref, Access{Retry: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -397,11 +398,11 @@ func TestRedirects(t *testing.T) {
 	t.Cleanup(storage.Close)
 
 	t.Run("to a storage, cut on the way", func(t *testing.T) {
-		t.Cleanup(n.Mend)
-		t.Cleanup(store.Mend)
+		t.Cleanup(n.ClearFaults)
+		t.Cleanup(store.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 		store.Spoil(layer, 2, hostile.Cut(100_000))
-		if err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.Requests(layer); len(got) == 0 || got[0].Authorization == "" {
@@ -417,23 +418,23 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	t.Run("to a storage that lies", func(t *testing.T) {
-		t.Cleanup(n.Mend)
-		t.Cleanup(store.Mend)
+		t.Cleanup(n.ClearFaults)
+		t.Cleanup(store.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 		store.Spoil(layer, 0, func(w http.ResponseWriter, _ *http.Request, _ hostile.Answer) {
 			_, _ = w.Write(hostile.Flip(bytes.Clone(n.body)))
 		})
-		want[*MismatchError](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), "expected "+layer)
+		want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "expected "+layer)
 	})
 	t.Run("to plain HTTP elsewhere", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect("http://storage.example"))
-		want[error](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), "refusing plain HTTP with storage.example")
+		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "refusing plain HTTP with storage.example")
 	})
 	t.Run("in a circle", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(n.server.URL))
-		want[error](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty()}), "more than 10 times")
+		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 10 times")
 	})
 }
 
@@ -478,7 +479,7 @@ func TestTokens(t *testing.T) {
 	n.Spoil(layer, 3, hostile.Cut(50_000))
 	n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 	store.Spoil(layer, 2, hostile.Cut(50_000))
-	if err := n.pull(t.Context(), t, Access{RetryPolicy: hasty()}); err != nil {
+	if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 		t.Fatal(err)
 	}
 	if given < 3 {
@@ -524,7 +525,7 @@ func TestDowngrade(t *testing.T) {
 	t.Cleanup(secure.Close)
 	n.Spoil(n.layer.Digest.String(), 0, hostile.Redirect(n.server.URL))
 	n.ref = mustRef(t, strings.TrimPrefix(secure.URL, "https://")+"/tool:1")
-	want[error](t, n.pull(t.Context(), t, Access{RetryPolicy: hasty(), Transport: secure.Client().Transport}), "refusing to be redirected from https://")
+	want[error](t, n.pull(t.Context(), t, Access{Retry: hasty(), Transport: secure.Client().Transport}), "refusing to be redirected from https://")
 }
 
 func listenAt(t *testing.T, addr string) net.Listener {

@@ -53,7 +53,7 @@ func TestTags(t *testing.T) {
 		{"no link at all", func(int) string { return `next please` }, "expected <TARGET>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{RetryPolicy: hasty()})
+			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{Retry: hasty()})
 			got := strings.Join(tags, " ")
 			if err != nil {
 				got = err.Error()

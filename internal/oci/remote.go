@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -30,17 +31,18 @@ type Access struct {
 	Insecure    []string          // HOST[:PORT] with which plain HTTP may be spoken
 	Transport   http.RoundTripper // nil: http.DefaultTransport
 	UserAgent   string
-	RetryPolicy *RetryPolicy // nil: a new one for each source
-	Cache       *Cache       // nil: every blob is fetched
-	CAFile      string       // PEM certificates to trust besides the system's
+	Retry       *retry.Policy // nil: a new one for each source
+	Connections *Connections  // nil: new ones for each source
+	Cache       *Cache        // nil: every blob is fetched
+	CAFile      string        // PEM certificates to trust besides the system's
 
 	home string // the host of the reference: the caller named it
 }
 
-// named says whether the user has named a host as one to trust the way to.
+// named reports whether the user has named a host as one to trust the way to.
 func (a Access) named(host string) bool { return slices.Contains(a.Insecure, host) }
 
-// permits says whether plain HTTP may be spoken with host.
+// permits reports whether plain HTTP may be spoken with host.
 func (a Access) permits(host string) bool {
 	if a.named(host) {
 		return true
@@ -99,8 +101,11 @@ func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
 	}
-	if access.RetryPolicy == nil {
-		access.RetryPolicy = &RetryPolicy{}
+	if access.Retry == nil {
+		access.Retry = &retry.Policy{}
+	}
+	if access.Connections == nil {
+		access.Connections = &Connections{}
 	}
 	access.home = repo.RegistryStr()
 	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil
@@ -195,7 +200,7 @@ func (e explained) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain says in one line what could not be had from a registry, and why.
+// explain says in one line what could not be fetched from a registry, and why.
 func (s *remoteSource) explain(what string, err error) error {
 	registry := s.repo.RegistryStr()
 	var mismatch *MismatchError

@@ -113,7 +113,7 @@ func (r RollingTag) Apply(ctx context.Context, access Access) error {
 	if err != nil {
 		return err
 	}
-	m := companionManifest{raw, types.MediaType(mediaType)}
+	m := referrerManifest{raw, types.MediaType(mediaType)}
 	if err := remote.Put(dst.repo.Tag(r.at.Tag), m, dst.access.options(ctx)...); err != nil {
 		return dst.explain("tag "+r.Ref, err)
 	}

@@ -12,10 +12,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-)
 
-// maxProblem bounds what a registry may say about a failure, in bytes.
-const maxProblem = 16 << 10
+	"facerec/internal/retry"
+)
 
 // session reads from one repository, logged in once. The library does the
 // handshake and the tokens; requests are made here, so that one place decides
@@ -37,10 +36,10 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 	}
 	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
 	if err != nil { // a public repository can be read all the same
-		s.access.RetryPolicy.notice(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
+		s.access.Retry.Note(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
 		auth = authn.Anonymous
 	}
-	rt := transport.NewUserAgent(retryTransport{s.access.RetryPolicy, s.access.transport()}, s.access.agent())
+	rt := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport()}, s.access.agent())
 	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(transport.PullScope)})
 	if err != nil {
 		return nil, err
@@ -56,13 +55,13 @@ func (s *session) url(kind, id string) *url.URL {
 
 // get asks for a URL, counting into t. Any answer that is not among want is an
 // error.
-func (s *session) get(ctx context.Context, t *tries, u *url.URL, header http.Header, want ...int) (*http.Response, error) {
-	login := &tries{}
-	client, err := s.connect(withTries(ctx, login))
+func (s *session) get(ctx context.Context, t *retry.Tries, u *url.URL, header http.Header, want ...int) (*http.Response, error) {
+	login := &retry.Tries{}
+	client, err := s.connect(retry.With(ctx, login))
 	if err != nil {
-		return nil, &triedError{login.all, err}
+		return nil, &triedError{login.All, err}
 	}
-	ctx = withTries(ctx, t)
+	ctx = retry.With(ctx, t)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
@@ -70,18 +69,18 @@ func (s *session) get(ctx context.Context, t *tries, u *url.URL, header http.Hea
 	req.Header = header
 	resp, err := client.Do(req)
 	if err != nil {
-		return nil, &triedError{t.all, err}
+		return nil, &triedError{t.All, err}
 	}
 	if err := transport.CheckError(resp, want...); err != nil {
 		_ = resp.Body.Close()
-		return nil, &triedError{t.all, err}
+		return nil, &triedError{t.All, err}
 	}
 	return resp, nil
 }
 
 // document gets something small whole, and its headers. A body that is cut is asked for again.
 func (s *session) document(ctx context.Context, u *url.URL, accept string, want ...int) (http.Header, []byte, error) {
-	t := &tries{}
+	t := &retry.Tries{}
 	for {
 		resp, err := s.get(ctx, t, u, http.Header{"Accept": {accept}}, want...)
 		if err != nil {
@@ -93,15 +92,15 @@ func (s *session) document(ctx context.Context, u *url.URL, accept string, want 
 		case err == nil && len(raw) > maxManifest:
 			return nil, nil, fmt.Errorf("more than %d bytes: refused", maxManifest)
 		case err == nil:
-			s.access.RetryPolicy.delivered(u.Host)
+			s.access.Retry.Delivered(u.Host)
 			return resp.Header, raw, nil
 		case ctx.Err() != nil:
 			return nil, nil, ctx.Err()
 		}
-		if more, stop := s.access.RetryPolicy.again(ctx, t, u.Host, err.Error(), 0); stop != nil {
+		if more, stop := s.access.Retry.Again(ctx, t, u.Host, err.Error(), 0); stop != nil {
 			return nil, nil, stop
 		} else if !more {
-			return nil, nil, &triedError{t.all, fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}
+			return nil, nil, &triedError{t.All, fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}
 		}
 	}
 }

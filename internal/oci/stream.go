@@ -7,21 +7,23 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+
+	"facerec/internal/retry"
 )
 
 // blobStream reads a blob over a network that may fail in the middle. After a
 // cut at byte k it asks for "bytes=k-"; a registry that answers with the whole
 // blob all the same, or with 416, has it read again from the start, and what was
-// handed on before is passed over. So the reader behind sees one stream, and it
+// handed on before is skipped. So the reader behind sees one stream, and it
 // is that stream, whatever it was pieced together from, that newChecked holds to
 // the digest.
 //
-// Never more than one byte beyond the descriptor's size is read.
+// At most one byte beyond the descriptor's size is read.
 type blobStream struct {
 	ctx   context.Context
 	s     *session
 	d     Descriptor
-	tries tries
+	tries retry.Tries
 
 	resp    *http.Response // nil: nothing is open
 	partial bool           // resp is a range, which may end before the blob does
@@ -32,13 +34,18 @@ type blobStream struct {
 	err     error
 }
 
-// openBlob makes the first request, so that a blob that is not there is an error
+// progress is how many new bytes of a blob make up for the failures before them:
+// a 32nd of it, but at most 64 KiB. So small blobs may arrive in small pieces, and
+// large ones may not arrive in tiny ones without end.
+func progress(size int64) int64 { return min(size/32+1, 64<<10) }
+
+// openBlob makes the first request, so that a blob that is missing is an error
 // here already.
 func openBlob(ctx context.Context, s *session, d Descriptor) (*blobStream, error) {
 	if d.Size < 0 {
 		return nil, fmt.Errorf("its descriptor gives a size of %d bytes: the manifest is damaged", d.Size)
 	}
-	b := &blobStream{ctx: ctx, s: s, d: d, tries: tries{thing: d.Digest.String()}}
+	b := &blobStream{ctx: ctx, s: s, d: d, tries: retry.Tries{Thing: d.Digest.String()}}
 	return b, b.open()
 }
 
@@ -77,7 +84,7 @@ func (b *blobStream) where() string {
 	return b.s.repo.Name() + "@" + b.d.Digest.String()
 }
 
-// continues says whether a 206 is what comes after the bytes that are there.
+// continues reports whether a 206 is what comes after the bytes that are there.
 func (b *blobStream) continues(resp *http.Response) bool {
 	r, ok := parseContentRange(resp.Header.Get("Content-Range"))
 	return ok && r.first == b.got && r.last < b.d.Size && (r.size == b.d.Size || r.size < 0)
@@ -103,9 +110,8 @@ func (b *blobStream) Read(p []byte) (int, error) {
 		}
 		n, err := b.resp.Body.Read(p)
 		if b.got += int64(n); b.got-b.mark >= progress(b.d.Size) {
-			b.mark, b.tries.failures = b.got, 0
-			b.s.access.RetryPolicy.delivered(b.s.repo.RegistryStr())
-			b.s.access.RetryPolicy.delivered(b.d.Digest.String())
+			b.mark, b.tries.Failures = b.got, 0
+			b.s.access.Retry.Delivered(b.s.repo.RegistryStr(), b.d.Digest.String())
 		}
 		if b.got > b.d.Size {
 			b.err = io.EOF // too much; what follows is of no interest
@@ -141,12 +147,12 @@ func (b *blobStream) failed(err error) {
 	}
 	host := b.s.repo.RegistryStr()
 	why := fmt.Sprintf("%s was cut after %d of %d bytes: %v", b.d.Digest, b.got, b.d.Size, err)
-	more, stop := b.s.access.RetryPolicy.again(b.ctx, &b.tries, host, why, 0)
+	more, stop := b.s.access.Retry.Again(b.ctx, &b.tries, host, why, 0)
 	switch {
 	case stop != nil:
 		b.err = stop
 	case !more:
-		b.err = &triedError{b.tries.all, fmt.Errorf("cut after %d of %d bytes: %w", b.got, b.d.Size, err)}
+		b.err = &triedError{b.tries.All, fmt.Errorf("cut after %d of %d bytes: %w", b.got, b.d.Size, err)}
 	}
 }
 

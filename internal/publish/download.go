@@ -9,28 +9,29 @@ import (
 	"net/http"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
 // copyAsset downloads an asset of at most limit bytes into w and goes on where a
 // connection was cut. Other or more bytes than expected are for the caller to
 // find by their digest; more than limit are an error.
-func copyAsset(ctx context.Context, page Reader, a Asset, w io.Writer, limit int64, retry Retry) error {
-	return copyFrom(ctx, page, a, w, 0, limit, retry)
+func copyAsset(ctx context.Context, page Reader, a Asset, w io.Writer, limit int64, policy *retry.Policy) error {
+	return copyFrom(ctx, page, a, w, 0, limit, policy)
 }
 
 // copyFrom is copyAsset for when done bytes are there already.
-func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limit int64, retry Retry) error {
-	for failures := 0; ; {
+func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limit int64, policy *retry.Policy) error {
+	for tries := (retry.Tries{}); ; {
 		n, err := copyOnce(ctx, page, a, w, done, limit)
 		done += n
 		if err == nil {
 			return nil
 		}
 		if n > 0 {
-			failures = 0
+			tries.Failures = 0
+			policy.Delivered(page.String())
 		}
-		failures++
 		var write *writeError
 		var refusal *Refusal
 		switch {
@@ -42,10 +43,14 @@ func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limi
 		if statusOf(err) == http.StatusNotFound {
 			return fmt.Errorf("%s: asset %s not found: %w", page, text.Show(a.Name), err)
 		}
-		if !isCut(err) || !retry.again(ctx, failures, page.String(), text.Show(a.Name)+": "+err.Error(), 0) {
-			if ctx.Err() != nil {
-				return ctx.Err()
+		more := false
+		if policy.IsCut(page.String(), err) {
+			var stop error
+			if more, stop = policy.Again(ctx, &tries, page.String(), text.Show(a.Name)+": "+err.Error(), 0); stop != nil {
+				return stop
 			}
+		}
+		if !more {
 			return fmt.Errorf("%s: asset %s: %w", page, text.Show(a.Name), err)
 		}
 	}
@@ -84,9 +89,9 @@ func copyOnce(ctx context.Context, page Reader, a Asset, w io.Writer, done, limi
 }
 
 // small downloads a document whole.
-func small(ctx context.Context, page Reader, a Asset, limit int64, retry Retry) ([]byte, error) {
+func small(ctx context.Context, page Reader, a Asset, limit int64, policy *retry.Policy) ([]byte, error) {
 	var b bytes.Buffer
-	err := copyAsset(ctx, page, a, &b, limit, retry)
+	err := copyAsset(ctx, page, a, &b, limit, policy)
 	return b.Bytes(), err
 }
 

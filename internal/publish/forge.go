@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-github/v93/github"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -45,6 +46,7 @@ type forge struct {
 	owner, name string
 	api         *github.Client
 	http        *http.Client
+	retry       *retry.Policy
 	token       string
 	hosts       []string // that may see the token
 }
@@ -114,7 +116,7 @@ func newForge(kind string, u *url.URL, c *http.Client, o Options) (*forge, error
 	if err != nil {
 		return nil, err
 	}
-	f := &forge{kind: kind, page: u, owner: owner, name: name, api: api, http: c, token: token}
+	f := &forge{kind: kind, page: u, owner: owner, name: name, api: api, http: c, retry: o.Retry, token: token}
 	for _, s := range []string{base, upload, u.String()} {
 		if h, err := url.Parse(s); err == nil {
 			f.hosts = append(f.hosts, h.Scheme+"://"+h.Host)
@@ -141,7 +143,7 @@ func (f *forge) problem(err error) error {
 			u = answer.Response.Request.URL.String()
 		}
 		status := &StatusError{URL: u, Status: answer.Response.StatusCode, Detail: text.Line(detail, 300)}
-		if why, asked := passing(&http.Response{StatusCode: status.Status, Header: answer.Response.Header, Body: http.NoBody}, nil); why != "" {
+		if why, asked := passing(&http.Response{StatusCode: status.Status, Header: answer.Response.Header, Body: http.NoBody}); why != "" {
 			return &TemporaryError{status, asked}
 		}
 		return status
@@ -153,7 +155,7 @@ func (f *forge) problem(err error) error {
 		return &TemporaryError{&StatusError{URL: f.page.String(), Status: http.StatusTooManyRequests, Detail: text.Line(limited.Message, 300)}, rateReset(limited.Response.Header)}
 	case errors.As(err, &abused):
 		return &TemporaryError{&StatusError{URL: f.page.String(), Status: http.StatusTooManyRequests, Detail: text.Line(abused.Message, 300)}, abused.GetRetryAfter()}
-	case isCut(err):
+	case f.retry.IsCut(f.page.Host, err):
 		return &TemporaryError{fmt.Errorf("%s: %w", f.page, err), 0}
 	}
 	return err

@@ -60,7 +60,7 @@ func TestGitea(t *testing.T) {
 			t.Fatalf("%+v, %v", all, err)
 		}
 		dir := t.TempDir()
-		got, err := publish.Fetch(ctx, publish.Fetching{Page: stranger, Dir: dir, Temp: filepath.Join(dir), Retry: quick,
+		got, err := publish.Fetch(ctx, publish.Fetching{Page: stranger, Dir: dir, Temp: filepath.Join(dir), Retry: quick(),
 			Wanted: publish.Wanted{All: true, Choose: func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }},
 			Signed: func(context.Context, release.Record, []byte, []byte) error { return nil }})
 		if err != nil || got.Version != "1.0.0" || len(got.Files) != len(d.Files) {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facerec/internal/release"
+	"facerec/internal/retry"
 )
 
 // Release is one release as a page shows it.
@@ -69,7 +70,7 @@ type Page interface {
 	// asset of that name and the page takes no second one.
 	Upload(ctx context.Context, r Release, name string, f *os.File, size int64) (Asset, error)
 
-	// Remove removes an asset of a draft. One that is gone already is no error.
+	// Remove removes an asset of a draft. One that is gone already is not an error.
 	Remove(ctx context.Context, r Release, a Asset) error
 
 	// Promote publishes a draft with the title and the notes of r. Of a release
@@ -111,9 +112,9 @@ type Options struct {
 	// It is sent to the forge's own hosts only. May be nil.
 	Token func(kind string) string
 
-	UserAgent string   // of every request
-	Insecure  []string // hosts, HOST[:PORT], that may be spoken to over plain HTTP; loopback always may
-	Retry     Retry
+	UserAgent string        // of every request
+	Insecure  []string      // hosts, HOST[:PORT], that may be spoken to over plain HTTP; loopback always may
+	Retry     *retry.Policy // nil for the defaults
 }
 
 // kinds of page that an address can name before the URL, as in

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
@@ -33,7 +35,7 @@ type Input struct {
 	Verify func(ctx context.Context, dir string) error
 
 	DryRun bool
-	Retry  Retry
+	Retry  *retry.Policy // nil for the defaults
 
 	// Progress, if not nil, is called before each step.
 	Progress func(Step)
@@ -88,14 +90,39 @@ func Publish(ctx context.Context, in Input) (Result, error) {
 }
 
 func (r *run) publish(ctx context.Context) error {
-	commit, err := r.Page.Commit(ctx, r.tag)
-	gone := errors.Is(err, ErrNoTag)
-	if err != nil && !gone {
-		return err
-	}
-	rel, err := r.find(ctx)
+	rel, commit, err := r.look(ctx)
 	if err != nil {
 		return err
+	}
+	if rel == nil {
+		if rel, err = r.create(ctx, commit); err != nil || rel == nil {
+			return err
+		}
+	}
+	if !rel.Draft {
+		return r.published(ctx, *rel)
+	}
+	return r.draft(ctx, *rel)
+}
+
+// Look returns what the page has of the release that in.Dist.Record names by project
+// and version, nil for nothing, and changes nothing. It refuses what [Publish]
+// refuses before it begins: no tag, one that moved, a page of another project.
+func Look(ctx context.Context, in Input) (*Release, error) {
+	r := &run{in, in.Dist.Record.Version.Tag(), &Result{}}
+	rel, _, err := r.look(ctx)
+	return rel, err
+}
+
+// look finds the release, and the commit that its tag names.
+func (r *run) look(ctx context.Context) (rel *Release, commit string, err error) {
+	commit, err = r.Page.Commit(ctx, r.tag)
+	gone := errors.Is(err, ErrNoTag)
+	if err != nil && !gone {
+		return nil, "", err
+	}
+	if rel, err = r.find(ctx); err != nil {
+		return nil, "", err
 	}
 	switch {
 	case rel == nil:
@@ -106,23 +133,25 @@ func (r *run) publish(ctx context.Context) error {
 		r.result.Found, r.result.URL = Published, rel.URL
 	}
 	if gone {
-		return r.noTag(rel)
+		return nil, "", r.noTag(rel)
 	}
 	if err := r.moved(rel, commit); err != nil {
-		return err
+		return nil, "", err
 	}
 	if rel == nil {
-		if err := r.sameProject(ctx); err != nil {
-			return err
-		}
-		if rel, err = r.create(ctx, commit); err != nil || rel == nil {
-			return err
-		}
+		err = r.sameProject(ctx)
 	}
-	if !rel.Draft {
-		return r.published(ctx, *rel)
+	return rel, commit, err
+}
+
+// ReadAsset returns the bytes of a release's asset as far as the page has them, or
+// nil if it has none of the name.
+func ReadAsset(ctx context.Context, page Reader, rel Release, name string, limit int64, policy *retry.Policy) ([]byte, error) {
+	a := asset(rel, name)
+	if a == nil || a.Size <= 0 { // an upload that has only begun cannot be read
+		return nil, nil
 	}
-	return r.draft(ctx, *rel)
+	return small(ctx, page, *a, limit, policy)
 }
 
 // find returns the one release of the tag, or nil.
@@ -165,6 +194,9 @@ func (r *run) moved(rel *Release, commit string) error {
 // sameProject refuses a page whose newest release is of another project.
 func (r *run) sameProject(ctx context.Context) error {
 	all, err := r.Page.Releases(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a web root that is made with the first release
+	}
 	if err != nil {
 		return err
 	}
@@ -214,7 +246,7 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		Notes: r.Notes, Draft: true, Prerelease: r.Dist.Record.Version.IsPrerelease(),
 	}
 	made, err := r.Page.Create(ctx, draft)
-	for failures := 1; err != nil; failures++ {
+	for tries := (retry.Tries{}); err != nil; {
 		var temporary *TemporaryError
 		if !errors.As(err, &temporary) && statusOf(err) != http.StatusConflict {
 			return nil, err
@@ -223,7 +255,12 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		if rel, ferr := r.find(ctx); ferr != nil || rel != nil {
 			return rel, ferr
 		}
-		if temporary == nil || !r.Retry.again(ctx, failures, r.Page.String(), err.Error(), temporary.after) {
+		if temporary == nil {
+			return nil, err
+		}
+		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), temporary.after); stop != nil {
+			return nil, stop
+		} else if !more {
 			return nil, err
 		}
 		made, err = r.Page.Create(ctx, draft)
@@ -370,7 +407,7 @@ func (r *run) promote(ctx context.Context, rel Release) error {
 // ensure makes a draft have one asset. What an upload that was cut left behind
 // is replaced; other bytes are refused.
 func (r *run) ensure(ctx context.Context, rel Release, f File) error {
-	for failures := 0; ; {
+	for tries := (retry.Tries{}); ; {
 		if a := asset(rel, f.Name); a != nil {
 			cut, err := r.isCut(ctx, *a, f)
 			if err != nil {
@@ -395,23 +432,21 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 		var temporary *TemporaryError
 		taken := errors.Is(err, ErrExists)
 		switch {
-		case taken && failures == 0:
+		case taken && tries.Failures == 0:
 			return fmt.Errorf("%s: %s: %w", r.Page, f.Name, ErrConcurrent)
 		case taken:
 			// An earlier try may have arrived after all: look.
 		case !errors.As(err, &temporary):
 			return err
 		}
-		failures++
 		var asked time.Duration
 		if temporary != nil {
 			asked = temporary.after
 		}
-		if !r.Retry.again(ctx, failures, r.Page.String(), err.Error(), asked) {
-			if ctx.Err() != nil {
-				return ctx.Err()
-			}
-			return fmt.Errorf("%w (tried %s)", err, text.Count(failures, "time"))
+		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), asked); stop != nil {
+			return stop
+		} else if !more {
+			return fmt.Errorf("%w (tried %s)", err, text.Count(tries.Failures, "time"))
 		}
 		now, err := r.find(ctx)
 		if err != nil {

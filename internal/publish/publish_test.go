@@ -19,6 +19,7 @@ import (
 	"facerec/internal/checksum"
 	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/retry"
 )
 
 const (
@@ -65,10 +66,12 @@ func dist(t testing.TB, project string, v release.Version) publish.Dist {
 	return out
 }
 
-var quick = publish.Retry{Tries: 4, Stall: 5 * time.Second, First: time.Millisecond, Longest: 50 * time.Millisecond}
+func quick() *retry.Policy {
+	return &retry.Policy{Tries: 4, Stall: 5 * time.Second, First: time.Millisecond, Longest: 50 * time.Millisecond, Obey: true}
+}
 
 func options(token string) publish.Options {
-	return publish.Options{UserAgent: "test", Retry: quick, Token: func(string) string { return token }}
+	return publish.Options{UserAgent: "test", Retry: quick(), Token: func(string) string { return token }}
 }
 
 func open(t testing.TB, address, token string) publish.Page {
@@ -85,7 +88,7 @@ func put(t testing.TB, page publish.Page, d publish.Dist) (publish.Result, error
 	t.Helper()
 	verified := 0
 	result, err := publish.Publish(t.Context(), publish.Input{
-		Page: page, Dist: d, Notes: "What changed.", Temp: t.TempDir(), Retry: quick,
+		Page: page, Dist: d, Notes: "What changed.", Temp: t.TempDir(), Retry: quick(),
 		Verify: func(_ context.Context, dir string) error {
 			verified++
 			for _, f := range d.Files {
@@ -288,7 +291,7 @@ func TestGitHubIsStopped(t *testing.T) {
 			}
 			return false
 		}
-		_, err := publish.Publish(ctx, publish.Input{Page: open(t, g.page(), fakeToken), Dist: d, Notes: "What changed.", Temp: t.TempDir(), Retry: quick,
+		_, err := publish.Publish(ctx, publish.Input{Page: open(t, g.page(), fakeToken), Dist: d, Notes: "What changed.", Temp: t.TempDir(), Retry: quick(),
 			Verify: func(context.Context, string) error { return nil }})
 		cancel()
 		if err == nil {
@@ -404,7 +407,7 @@ func TestGitHubTwoAtOnce(t *testing.T) {
 func TestDryRunChangesNothing(t *testing.T) {
 	g := newFakeGitHub(t)
 	g.tag("v1.0.0", commitA)
-	result, err := publish.Publish(t.Context(), publish.Input{Page: open(t, g.page(), fakeToken), Dist: dist(t, "tool", "1.0.0"), DryRun: true, Retry: quick})
+	result, err := publish.Publish(t.Context(), publish.Input{Page: open(t, g.page(), fakeToken), Dist: dist(t, "tool", "1.0.0"), DryRun: true, Retry: quick()})
 	if err != nil || len(result.Steps) != 1+4+3 {
 		t.Errorf("%+v, %v", result, err)
 	}

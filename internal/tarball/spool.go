@@ -27,7 +27,7 @@ type Spool struct {
 	known map[release.Digest]Content
 }
 
-// NewSpool makes a spool in dir, or in the system's folder for temporary files
+// NewSpool makes a spool in dir, or in the system's directory for temporary files
 // when dir is "". It lives until Close, or until the process ends in whatever way.
 func NewSpool(dir string) (*Spool, error) {
 	f, err := atomicfile.Scratch(dir)

@@ -272,7 +272,7 @@ func TestFirstBrokenLink(t *testing.T) {
 		}, cellA, verify.LinkManifest, failed, "manifest unknown", ""},
 		{"image holds another file", func(t *testing.T, s *small, _ *verify.Input) {
 			s.images.trees[s.record.Cells[0].ManifestDigest] = treeOf(t, map[string]string{"b": "x87", "sub/a": "shared"})
-		}, cellA, verify.LinkRebuilt, differs, "holds something else", tarball.Differs.String()},
+		}, cellA, verify.LinkRebuilt, differs, "has other contents", tarball.Differs.String()},
 		{"signed record lies about the entries", func(t *testing.T, s *small, _ *verify.Input) {
 			s.record.Cells[0].Entries[1].Mode = 0o600
 			s.seal(t)
@@ -292,7 +292,7 @@ func TestFirstBrokenLink(t *testing.T) {
 		{"other compression", func(t *testing.T, s *small, _ *verify.Input) {
 			recompress(t, s, 0)
 			s.seal(t)
-		}, cellA, verify.LinkRebuilt, differs, "compression is not", tarball.SameTar.String()},
+		}, cellA, verify.LinkRebuilt, differs, "compression differs", tarball.SameTar.String()},
 		{"unknown cell asked for", func(_ *testing.T, _ *small, in *verify.Input) { in.Cells = []string{"dlib20/linux/amd64", cellB} }, "dlib20/linux/amd64", verify.LinkRecord, failed, "has no cell", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

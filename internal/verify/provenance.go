@@ -29,7 +29,7 @@ func (w *walk) provenance() {
 		w.fail("", LinkProvenance, ProvenanceFile, err)
 		return
 	case w.record == nil || len(w.record.Cells) == 0:
-		w.skip("", LinkProvenance, ProvenanceFile, "release.json cannot be used, and there is nothing else to compare with")
+		w.skip("", LinkProvenance, ProvenanceFile, "release.json cannot be used, and nothing else to compare with exists")
 		return
 	}
 	s, err := blob(raw, Digest(w.record.Cells[0].FileSHA256.Digest), w.in.Policy, exactHint)

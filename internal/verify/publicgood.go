@@ -15,7 +15,7 @@ var publicGood []byte
 //go:embed roots/public-good.origin.json
 var publicGoodOrigin []byte
 
-// CarriedOrigin is the record that lies beside a root that the program carries,
+// CarriedOrigin is the record that lies next to a root that the program carries,
 // as roots/README.md describes it. Its fields are in the order of the file.
 type CarriedOrigin struct {
 	Package   string         `json:"package"`
@@ -24,17 +24,20 @@ type CarriedOrigin struct {
 	Published time.Time      `json:"published"` // the package's version, by the registry
 	Target    string         `json:"target"`    // in the package's seeds.json
 	SHA256    release.Digest `json:"sha256"`    // of the target
-	TUFRoot   CarriedTUFRoot `json:"tuf_root"`
+
+	// What roots/public-good.tuf shows to have vouched for the target.
+	TUFRoot    CarriedTUF `json:"tuf_root"`
+	TUFTargets CarriedTUF `json:"tuf_targets"`
 }
 
-// CarriedTUFRoot is the root of TUF that the package has beside the target.
-type CarriedTUFRoot struct {
+// CarriedTUF is a file of TUF metadata.
+type CarriedTUF struct {
 	Version int64     `json:"version"`
 	Expires time.Time `json:"expires"`
 }
 
 // PublicGood is the trusted root of the public Sigstore instance as the program
-// carries it, and where it came from. It is as old as it is: callers hold it to
+// carries it, and where it came from. It is as old as it is: callers compare it with
 // their clock with [TrustedRoot.From].
 func PublicGood() (*TrustedRoot, TrustOrigin, error) {
 	var c CarriedOrigin

@@ -51,7 +51,7 @@ func (w *walk) unsignedFiles() ([]unsigned, error) {
 		}
 		if d.IsDir() {
 			if strings.Count(name, "/") >= maxDirDepth {
-				out = append(out, unsigned{name: name, what: fmt.Sprintf("directories more than %d deep", maxDirDepth), suspicious: true})
+				out = append(out, unsigned{name: name, what: fmt.Sprintf("directories nested more than %d levels deep", maxDirDepth), suspicious: true})
 				return fs.SkipDir
 			}
 			return nil
@@ -75,7 +75,7 @@ func (w *walk) classify(name string) unsigned {
 	if err != nil {
 		u.what, u.suspicious = text.Line(err.Error(), maxErrorText), true
 		if errors.Is(err, fs.ErrNotExist) {
-			u.what, u.suspicious = "a symbolic link to nothing", false
+			u.what, u.suspicious = "a dangling symbolic link", false
 		}
 		return u
 	}

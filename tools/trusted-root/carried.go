@@ -2,8 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,13 +16,15 @@ import (
 	"facerec/internal/verify"
 )
 
-// carried is the pair of files in the roots' directory.
+// carried is what lies in the roots' directory: the root, its record, and the TUF
+// metadata that vouches for it.
 type carried struct {
-	data   []byte
-	record verify.CarriedOrigin
+	data     []byte
+	record   verify.CarriedOrigin
+	evidence evidence
 }
 
-// readRoot reads the pair; the zero value if there is none yet.
+// readRoot reads it; the zero value if there is none yet.
 func readRoot(dir string) (carried, error) {
 	raw, err := os.ReadFile(filepath.Join(dir, recordFile))
 	if os.IsNotExist(err) {
@@ -35,48 +40,80 @@ func readRoot(dir string) (carried, error) {
 	if err := json.Unmarshal(raw, &c.record); err != nil {
 		return carried{}, fmt.Errorf("%s: %w", recordFile, err)
 	}
-	c.data, err = os.ReadFile(filepath.Join(dir, dataFile))
+	if c.data, err = os.ReadFile(filepath.Join(dir, dataFile)); err != nil {
+		return c, err
+	}
+	c.evidence, err = readEvidence(filepath.Join(dir, evidenceDir))
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // so it was before there was any
+	}
 	return c, err
 }
 
-// write puts both files into place, each in one step. If the second one fails the
-// test that holds them to each other says so.
-func (c carried) write(dir string) error {
+// write puts all files into place, each in one step, and takes away the roots that
+// are needed no longer. If one of them fails --check says so.
+func (c carried) write(dir string, before carried) error {
 	record, err := json.MarshalIndent(c.record, "", "  ")
 	if err != nil {
 		return err
 	}
-	for _, f := range []struct {
+	if err := os.MkdirAll(filepath.Join(dir, evidenceDir), 0o755); err != nil {
+		return err
+	}
+	type file struct {
 		name string
 		data []byte
-	}{{dataFile, c.data}, {recordFile, append(record, '\n')}} {
-		if err := atomicfile.WriteBytes(filepath.Join(dir, f.name), 0o644, f.data); err != nil {
+	}
+	files := []file{{filepath.Join(dir, dataFile), c.data}, {filepath.Join(dir, evidenceDir, targetsFile), c.evidence.targets}}
+	for _, version := range slices.Sorted(maps.Keys(c.evidence.roots)) {
+		files = append(files, file{rootPath(dir, version), c.evidence.roots[version]})
+	}
+	for _, f := range append(files, file{filepath.Join(dir, recordFile), append(record, '\n')}) {
+		if err := atomicfile.WriteBytes(f.name, 0o644, f.data); err != nil {
 			return err
 		}
 	}
+	for version := range before.evidence.roots {
+		if _, kept := c.evidence.roots[version]; !kept {
+			if err := os.Remove(rootPath(dir, version)); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
+}
+
+func rootPath(dir string, version int64) string {
+	return filepath.Join(dir, evidenceDir, fmt.Sprintf("%d.root.json", version))
 }
 
 // difference says what a renewal changed, authority by authority.
 func difference(w io.Writer, before, after carried) error {
 	field := func(name, was, is string) {
 		if was == is {
-			fmt.Fprintf(w, "  %-10s %s\n", name, is)
+			fmt.Fprintf(w, "  %-11s %s\n", name, is)
 			return
 		}
-		fmt.Fprintf(w, "- %-10s %s\n+ %-10s %s\n", name, was, name, is)
+		fmt.Fprintf(w, "- %-11s %s\n+ %-11s %s\n", name, was, name, is)
 	}
-	show := func(r verify.CarriedOrigin) (pkg, published, sum, root string) {
-		if r.Package == "" {
-			return "none", "none", "none", "none"
+	metadata := func(m verify.CarriedTUF) string {
+		if m.Version == 0 {
+			return "none"
 		}
-		return r.Package + " " + r.Version, r.Published.Format(time.RFC3339), r.SHA256.Hex(), fmt.Sprintf("%d, until %s", r.TUFRoot.Version, r.TUFRoot.Expires.Format(time.RFC3339))
+		return fmt.Sprintf("%d, until %s", m.Version, m.Expires.Format(time.RFC3339))
 	}
-	pkg, published, sum, root := show(before.record)
-	pkg2, published2, sum2, root2 := show(after.record)
+	show := func(r verify.CarriedOrigin) (pkg, published, sum, root, targets string) {
+		if r.Package == "" {
+			return "none", "none", "none", "none", "none"
+		}
+		return r.Package + " " + r.Version, r.Published.Format(time.RFC3339), r.SHA256.Hex(), metadata(r.TUFRoot), metadata(r.TUFTargets)
+	}
+	pkg, published, sum, root, targets := show(before.record)
+	pkg2, published2, sum2, root2, targets2 := show(after.record)
 	field("package", pkg, pkg2)
 	field("published", published, published2)
 	field("TUF root", root, root2)
+	field("TUF targets", targets, targets2)
 	field("sha256", sum, sum2)
 	was, err := contents(before.data)
 	if err != nil {

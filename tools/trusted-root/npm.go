@@ -15,9 +15,6 @@ import (
 	"os/exec"
 	"strings"
 	"time"
-
-	"facerec/internal/trust"
-	"facerec/internal/verify"
 )
 
 // packageName is the package whose seeds.json has, for each TUF repository, the
@@ -87,48 +84,37 @@ func npm(ctx context.Context, args ...string) ([]byte, error) {
 // maxFile bounds the package and the file in it, in bytes; they have 18 and 20 kB.
 const maxFile = 8 << 20
 
-// root takes the target out of the package, once the package is what npm said.
-func (p packed) root(path string) (carried, error) {
+// seed is what a package has of a repository: its root of TUF and the target.
+type seed struct{ root, data []byte }
+
+// seed reads them, once the package is what npm said. Who made them is not
+// known by that.
+func (p packed) seed(path, repository string) (seed, error) {
 	raw, err := os.ReadFile(path)
 	if err != nil {
-		return carried{}, err
+		return seed{}, err
 	}
 	sum := sha512.Sum512(raw)
 	if got := "sha512-" + base64.StdEncoding.EncodeToString(sum[:]); got != p.Integrity {
-		return carried{}, fmt.Errorf("integrity: expected %s, got %s", p.Integrity, got)
+		return seed{}, fmt.Errorf("integrity: expected %s, got %s", p.Integrity, got)
 	}
 	seeds, err := fileIn(raw, "package/seeds.json")
 	if err != nil {
-		return carried{}, err
+		return seed{}, err
 	}
 	var mirrors map[string]struct {
 		Root    []byte            `json:"root.json"`
 		Targets map[string][]byte `json:"targets"`
 	}
 	if err := json.Unmarshal(seeds, &mirrors); err != nil {
-		return carried{}, fmt.Errorf("seeds.json: %w", err)
+		return seed{}, fmt.Errorf("seeds.json: %w", err)
 	}
-	seed, ok := mirrors[trust.PublicGood]
-	data := seed.Targets[target]
-	if !ok || len(data) == 0 || len(seed.Root) == 0 {
-		return carried{}, fmt.Errorf("seeds.json: has no root.json and %s for %s", target, trust.PublicGood)
+	found, ok := mirrors[repository]
+	data := found.Targets[target]
+	if !ok || len(data) == 0 || len(found.Root) == 0 {
+		return seed{}, fmt.Errorf("seeds.json: has no root.json and %s for %s", target, repository)
 	}
-	tr, err := verify.ParseTrustedRoot(data)
-	if err != nil {
-		return carried{}, err
-	}
-	var root struct {
-		Signed verify.CarriedTUFRoot `json:"signed"`
-	}
-	if err := json.Unmarshal(seed.Root, &root); err != nil {
-		return carried{}, fmt.Errorf("root.json: %w", err)
-	}
-	if root.Signed.Version < 1 || root.Signed.Expires.IsZero() {
-		return carried{}, errors.New("root.json: expected a version and an expiry")
-	}
-	return carried{data: data, record: verify.CarriedOrigin{
-		Package: packageName, Version: p.Version, Integrity: p.Integrity, Target: target, SHA256: tr.Digest(), TUFRoot: root.Signed,
-	}}, nil
+	return seed{found.Root, data}, nil
 }
 
 // fileIn reads one file out of a .tgz.

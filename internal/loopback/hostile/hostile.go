@@ -70,8 +70,8 @@ func (s *Registry) Spoil(suffix string, times int, with Spoiler) {
 	s.faults = append(s.faults, &fault{suffix, times, with})
 }
 
-// Mend takes all faults back and forgets what was asked.
-func (s *Registry) Mend() {
+// ClearFaults removes all faults and forgets what was requested.
+func (s *Registry) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.requests = nil, nil
