@@ -149,13 +149,13 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	}
 	answer.Images = images
 	if provenance != nil {
-		answer.Provenance = filepath.Join(dist, sign.ProvenanceFile)
+		answer.Provenance = filepath.Join(dist, release.ProvenanceFile)
 		if err := atomicfile.WriteBytes(answer.Provenance, 0o644, provenance); err != nil {
 			return err
 		}
 	}
 	if dist != "" {
-		answer.Bundle = filepath.Join(dist, sign.BundleFile)
+		answer.Bundle = filepath.Join(dist, release.BundleFile)
 		if err := atomicfile.WriteBytes(answer.Bundle, 0o644, bundle); err != nil {
 			return err
 		}
