@@ -90,6 +90,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-security
+bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
+	$(GO) run ./tools/bench security
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -99,6 +103,10 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
+
+.PHONY: relock-images
+relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
+	$(GO) run ./tools/container relock-images $(if $(REGISTRY),--from $(REGISTRY))
 
 .PHONY: trusted-root
 trusted-root: ## renew the trusted root that releaser carries, prove its TUF signatures, show the difference

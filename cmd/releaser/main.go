@@ -31,12 +31,14 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
@@ -65,10 +67,17 @@ Exit codes:
   130  interrupted
 `
 
+// gcPercent is how much garbage may be kept, in percent of what is in use: half
+// of Go's default, so that hostile inputs and large releases need less memory.
+const gcPercent = 50
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
@@ -135,6 +144,8 @@ func exitCode(ctx context.Context, err error) int {
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
 	var foreign *atomicfile.ForeignFileError
+	var noSums *attest.NoSumsError
+	var changed *attest.ChangedError
 	switch {
 	case err == nil:
 		return 0
@@ -142,11 +153,9 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.Is(err, fs.ErrExist):
+	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.Is(err, fs.ErrExist):
 		return exitUsage
-	case errors.As(err, &refusal):
-		return exitDiffers
-	case errors.As(err, &mismatch):
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted

@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -28,12 +27,12 @@ type Input struct {
 	Digest release.Digest
 }
 
-// Provenance signs where the tarballs of a release come from. The subjects are
+// ProvenanceStatement says where the tarballs of a release come from. The subjects are
 // each tarball's file and its tar stream, the latter under the name without .gz:
 // whoever compresses otherwise still has the same tar. The materials are of each
 // image the index, the platform manifest, its configuration and its layers, and
 // then the inputs, in the order given. builder is a URI that names who made it.
-func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer, verify Verifier) (bundle []byte, err error) {
+func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]byte, error) {
 	if len(r.Cells) == 0 {
 		return nil, errors.New("sign: a release without cells has no provenance")
 	}
@@ -73,7 +72,7 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 	if err != nil {
 		return nil, fmt.Errorf("sign: provenance: %w", err)
 	}
-	return Statement(ctx, text, s, verify)
+	return text, nil
 }
 
 // ImageProvenance is the predicate, of type PredicateProvenance, that says what an

@@ -32,7 +32,11 @@ var (
 func statementAbout(t *testing.T, k *sign.Key, image release.Digest, predicate string) verify.SignatureLayer {
 	t.Helper()
 	policy := keyPolicy(t, k)
-	bundle, err := sign.Attestation(t.Context(), image, predicate, json.RawMessage("{}"), sign.Signer{Key: k}, func(bundle, _ []byte) error {
+	statement, err := sign.ImageStatement(image, predicate, json.RawMessage("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := sign.Statement(t.Context(), statement, sign.Signer{Key: k}, func(bundle, _ []byte) error {
 		_, err := verify.Blob(bundle, verify.Digest(image), policy)
 		return err
 	})
