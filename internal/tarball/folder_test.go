@@ -89,7 +89,7 @@ func TestRealFolder(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		v, err := Pack(context.Background(), []Job{{Name: f, Tree: tree, Prefix: filepath.Base(f), Recipe: DefaultRecipe}}, Options{})
+		v, err := Pack(context.Background(), []Job{{Name: f, Tree: tree, Prefix: filepath.Base(f), Recipe: GNUGzip6}}, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
