@@ -55,6 +55,7 @@ tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
+tools/cross:
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
