@@ -100,6 +100,10 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+.PHONY: pins
+pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
+	$(INPUTS) check
+
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
 	$(GO) run ./tools/container relock-images $(if $(REGISTRY),--from $(REGISTRY))
