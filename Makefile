@@ -90,6 +90,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-security
+bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
+	$(GO) run ./tools/bench security
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -100,9 +104,15 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
+<<<<<<< HEAD
 .PHONY: pins
 pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
 	$(INPUTS) check
+=======
+.PHONY: discover
+discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
+	bin/releaser discover $(FLAGS)
+>>>>>>> main
 
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)

@@ -50,6 +50,7 @@ type options struct {
 	strict      bool
 	takeLargest bool
 	cache       string
+	noCache     bool
 
 	// which pictures
 	selection

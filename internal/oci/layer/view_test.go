@@ -14,6 +14,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
 	"facerec/internal/oci/ocitest"
+	"facerec/internal/text"
 )
 
 // flattenCases are the ways in which layers can hide, replace and link what
@@ -142,7 +143,7 @@ func TestFlattenRefuses(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := flattenLayers(t, "/app", c.limits, c.layers...)
-			if err == nil || !strings.Contains(err.Error(), c.want) {
+			if err == nil || !strings.Contains(err.Error()+"\n"+text.Hint(err), c.want) {
 				t.Errorf("got %v, want …%s…", err, c.want)
 			}
 		})
