@@ -46,7 +46,7 @@ internal/heif: internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
-cmd/facerec: internal/app internal/app/picture internal/cache internal/dlib internal/heif internal/models models
+cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
 cmd/releaser: internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
@@ -55,6 +55,7 @@ tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
+tools/cross:
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release

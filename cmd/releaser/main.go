@@ -33,7 +33,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -84,7 +83,7 @@ func main() {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{in: in, out: out, errs: errs}
+	a := &app{in: in, out: out, errs: &console{w: errs}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -175,15 +174,13 @@ func commandPath(root *cobra.Command, args []string) string {
 type app struct {
 	in   io.Reader
 	out  io.Writer
-	errs io.Writer
+	errs *console
 
 	configFile string
 	json       bool
 	quiet      bool
 
 	registries accessFlags
-
-	line sync.Mutex // held while a line goes to errs
 }
 
 func (a *app) root() *cobra.Command {
@@ -262,15 +259,11 @@ func (a *app) complain(err error) {
 // note prints a line of progress. Like warn it may be called by several at a time.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		a.line.Lock()
-		defer a.line.Unlock()
 		fmt.Fprintln(a.errs, text.Line(fmt.Sprintf(format, args...), 0))
 	}
 }
 
 // warn prints a complaint that does not stop the run; --quiet keeps it.
 func (a *app) warn(format string, args ...any) {
-	a.line.Lock()
-	defer a.line.Unlock()
 	fmt.Fprintln(a.errs, text.Line(fmt.Sprintf("releaser: warning: "+format, args...), 0))
 }
