@@ -192,7 +192,7 @@ func (a *app) releaseSigner(c *chosen, f signerFlags) func(context.Context) (att
 	}
 }
 
-// outputs lists what a release itself writes: it is no change of the working tree.
+// outputs lists what a release itself writes, which does not make the working tree differ.
 func (f releaseFlags) outputs(c *chosen, page string) []string {
 	out := []string{f.layout, f.dist}
 	if dir, ok := strings.CutPrefix(page, publish.DirPrefix); ok {

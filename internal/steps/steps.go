@@ -105,8 +105,8 @@ func Help(list []Step) string {
 // Run runs the steps in order and stops at the first that fails, with an error that
 // names it and says how to go on. tell, if not nil, is called after each step.
 //
-// With dryRun it changes nothing: once a step is found that would be run, those
-// after it would be run too.
+// With dryRun it changes nothing: after the first step that would be run, those
+// that follow would be run too.
 func Run(ctx context.Context, list []Step, dryRun bool, tell func(Outcome)) ([]Outcome, error) {
 	var all []Outcome
 	pending := false
