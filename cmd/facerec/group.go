@@ -104,7 +104,6 @@ func group(ctx context.Context, env *environment, o *groupOptions, args []string
 		return err
 	}
 	job.use(env, e, people, rule)
-	job.recognizer.Hash = true
 	grouper := &app.Grouper{Memory: job.sizing.Memory}
 	out := bufio.NewWriter(env.stdout)
 	sum, _, err := job.batch(ctx, out, []app.Reporter{grouper})
@@ -333,7 +332,7 @@ func (w *groupWriter) picture(ctx context.Context, name string, members []member
 	}
 	if res.Err != nil {
 		c.err = res.Err
-		return c, nil
+		return c, nil //nolint:nilerr // as above
 	}
 	for i, m := range members {
 		if dir != "" {

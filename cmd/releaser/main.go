@@ -32,8 +32,8 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -69,16 +69,23 @@ Exit codes:
   130  interrupted
 `
 
+// gcPercent is how much garbage may be kept, in percent of what is in use: half
+// of Go's default, so that hostile inputs and large releases need less memory.
+const gcPercent = 50
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{in: in, out: out, errs: errs}
+	a := &app{in: in, out: out, errs: &console{w: errs}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -174,15 +181,13 @@ func commandPath(root *cobra.Command, args []string) string {
 type app struct {
 	in   io.Reader
 	out  io.Writer
-	errs io.Writer
+	errs *console
 
 	configFile string
 	json       bool
 	quiet      bool
 
 	registries accessFlags
-
-	line sync.Mutex // held while a line goes to errs
 }
 
 func (a *app) root() *cobra.Command {
@@ -261,15 +266,11 @@ func (a *app) complain(err error) {
 // note prints a line of progress. Like warn it may be called by several at a time.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		a.line.Lock()
-		defer a.line.Unlock()
 		fmt.Fprintln(a.errs, text.Line(fmt.Sprintf(format, args...), 0))
 	}
 }
 
 // warn prints a complaint that does not stop the run; --quiet keeps it.
 func (a *app) warn(format string, args ...any) {
-	a.line.Lock()
-	defer a.line.Unlock()
 	fmt.Fprintln(a.errs, text.Line(fmt.Sprintf("releaser: warning: "+format, args...), 0))
 }

@@ -90,6 +90,7 @@ func TestScripts(t *testing.T) {
 			"fault":    faultCommand,
 			"asked":    asked,
 			"waitfor":  waitFor,
+			"serve":    serveCommand,
 			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
 				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 			},

@@ -334,7 +334,7 @@ func (r *Recognizer) Portrait(ctx context.Context, res *Result, i int, name stri
 		if data == nil {
 			data = b.Bytes()
 		}
-		s, err := look(ctx, r.Engine, r.Decoder, r.Sizing, b.Bytes(), false, nil)
+		s, err := r.looker().look(ctx, b.Bytes(), sha256.Sum256(b.Bytes()), false, nil)
 		if err != nil {
 			return nil, false, err
 		}
@@ -349,25 +349,10 @@ func (r *Recognizer) Portrait(ctx context.Context, res *Result, i int, name stri
 // wrong with it goes into the result's Err, as with Recognize.
 func (r *Recognizer) Reopen(ctx context.Context, name string, data []byte, faces []Detection, reserve Reserve) (Result, error) {
 	res := Result{Name: name, Content: sha256.Sum256(data)}
-	f, err := r.Decoder.Open(data)
-	if err != nil {
-		res.Err = err
-		return res, nil //nolint:nilerr // it is about the picture, and reported there
-	}
-	plan, err := r.Sizing.plan(f)
-	if err != nil {
-		res.Err = err
-		return res, nil //nolint:nilerr // as above
-	}
-	if reserve != nil {
-		if err := reserve(ctx, plan.need); err != nil {
-			return res, err
-		}
-	}
-	p, err := f.Decode(plan.scale)
-	if err != nil {
-		res.Err = err
-		return res, nil //nolint:nilerr // as above
+	p, bad, err := r.looker().decode(ctx, data, reserve)
+	if err != nil || bad != nil {
+		res.Err = bad
+		return res, err
 	}
 	res.Size, res.Image = p.Size, p.Image
 	for _, d := range faces {

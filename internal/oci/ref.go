@@ -89,6 +89,16 @@ func ParseRef(s string) (Ref, error) {
 	return r, nil
 }
 
+// ParseImageName reads a name as a Dockerfile has it: one that names no registry is
+// in the one that container engines take it from.
+func ParseImageName(s string) (Ref, error) {
+	tag, err := name.NewTag(s)
+	if err != nil {
+		return Ref{}, fmt.Errorf("image name %q: %w", s, err)
+	}
+	return Ref{Name: tag.Context().Name(), Tag: tag.TagStr()}, nil
+}
+
 // ParseLayout reads the LAYOUT argument of push and pull: a directory, with or
 // without the scheme.
 func ParseLayout(s string) (Ref, error) {
