@@ -63,6 +63,8 @@ type options struct {
 	out           string
 	crops         string
 	report        string
+	xmp           bool
+	xmpUnknown    bool
 	font          string
 }
 

@@ -64,21 +64,11 @@ systems in one image, are taken as they are.`,
 			if err != nil {
 				return err
 			}
-			// Asked before hours of building, not after.
-			if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
-				return err
-			}
-			spool, err := tarball.NewSpool("")
+			built, err := a.buildLayout(cmd.Context(), c, out, !noRun, jobs, "")
 			if err != nil {
 				return err
 			}
-			defer spool.Close()
-			b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
-			snapshots, err := a.snapshots(cmd.Context(), c, b, !noRun, jobs)
-			if err != nil {
-				return err
-			}
-			return a.buildLayout(cmd.Context(), b, snapshots, out)
+			return a.sayBuilt("releaser.build/v1", out, built)
 		},
 	}
 	f.add(cmd)
@@ -218,16 +208,28 @@ type builtCell struct {
 	Layers   []release.Digest `json:"layer_digests"`
 }
 
-func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.Snapshot, out string) error {
-	var built []build.Built
-	err := atomicfile.ReplaceDir(out, func(tmp string) (err error) {
+// buildLayout builds the chosen cells into an OCI layout. With run, it runs
+// build_cmd first. revision is the commit that the layout names, if not empty.
+func (a *app) buildLayout(ctx context.Context, c *chosen, out string, run bool, jobs int, revision string) (built []build.Built, err error) {
+	// Asked before hours of building, not after.
+	if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
+		return nil, err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, err
+	}
+	defer spool.Close()
+	b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool, Revision: revision}
+	snapshots, err := a.snapshots(ctx, c, b, run, jobs)
+	if err != nil {
+		return nil, err
+	}
+	err = atomicfile.ReplaceDir(out, func(tmp string) (err error) {
 		built, err = b.Layout(ctx, tmp, snapshots)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return a.sayBuilt("releaser.build/v1", out, built)
+	return built, err
 }
 
 // sayBuilt prints the answer of build and join.

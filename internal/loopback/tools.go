@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"facerec/internal/atomicfile"
 )
 
 // pin is one program: the package that "go install" builds, and its version.
@@ -89,7 +91,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := atomicfile.Lock(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}

@@ -28,8 +28,8 @@ import (
 // against: Sigstore's trusted_root.json.
 type TrustedRoot struct {
 	material *root.TrustedRoot
-	digest   release.Digest
-	origin   *TrustOrigin // nil: nobody said
+	digest   release.Digest // of the file
+	origin   *TrustOrigin   // nil: nobody said
 
 	others []*TrustedRoot // the further ones of the same file
 }
@@ -88,9 +88,6 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	}
 	return tr, nil
 }
-
-// Digest is the SHA-256 of the file that was read.
-func (t *TrustedRoot) Digest() release.Digest { return t.digest }
 
 // PublicKey is the public half of a managed key.
 type PublicKey struct {

@@ -3,9 +3,6 @@ package layer_test
 import (
 	"archive/tar"
 	"context"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -84,35 +81,6 @@ func TestFlatten(t *testing.T) {
 			}
 			if got := ocitest.Describe(t, flat.Tree); got != c.want {
 				t.Errorf("got\n%swant\n%s", got, c.want)
-			}
-		})
-	}
-}
-
-// TestFlattenAgreesWithUmoci unpacks the same images with an independent tool.
-func TestFlattenAgreesWithUmoci(t *testing.T) {
-	umoci, err := exec.LookPath("umoci")
-	if err != nil {
-		t.Skip("umoci is not installed (Debian package umoci): the second opinion is missing")
-	}
-	if os.Getuid() != 0 {
-		t.Skip("umoci sets owners and modes: needs root")
-	}
-	for _, c := range flattenCases {
-		t.Run(c.name, func(t *testing.T) {
-			d := t.TempDir()
-			img := ocitest.Image(t, ocitest.AMD64, c.layers...)
-			ocitest.SaveLayout(t, filepath.Join(d, "oci"), "x", ocitest.Index(map[string]v1.Image{"linux/amd64": img}))
-			out, err := exec.Command(umoci, "raw", "unpack", "--image", filepath.Join(d, "oci")+":x", filepath.Join(d, "bundle")).CombinedOutput()
-			if err != nil {
-				t.Fatalf("umoci: %v\n%s", err, out)
-			}
-			app, err := filepath.EvalSymlinks(filepath.Join(d, "bundle", "app"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if got := describeDisk(t, app); got != c.want {
-				t.Errorf("umoci made\n%swe expect\n%s", got, c.want)
 			}
 		})
 	}
