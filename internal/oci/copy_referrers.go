@@ -5,12 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
 )
@@ -144,44 +141,9 @@ func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, a
 }
 
 func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Referrer) error {
-	mediaType, raw, err := from.Manifest(ctx, a.Digest)
-	if err != nil {
-		return err
+	id := a.tag()
+	if id == "" {
+		id = a.Digest.String()
 	}
-	err = visit(ctx, from, Descriptor{MediaType: mediaType, Digest: a.Digest}, func(d Descriptor) error {
-		return remote.WriteLayer(s.repo, blobLayer{ctx, from, d}, s.access.options(ctx)...)
-	}, nil)
-	if err != nil {
-		return err
-	}
-	m := companionManifest{raw, types.MediaType(mediaType)}
-	if tag := a.tag(); tag != "" {
-		return remote.Put(s.repo.Tag(tag), m, s.access.options(ctx)...)
-	}
-	return remote.Put(s.repo.Digest(a.Digest.String()), m, s.access.options(ctx)...)
+	return s.pushAll(ctx, from, Descriptor{Digest: a.Digest}, id, TransferOptions{})
 }
-
-// companionManifest is a manifest as the bytes it is.
-type companionManifest struct {
-	raw       []byte
-	mediaType types.MediaType
-}
-
-func (m companionManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
-func (m companionManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
-
-// blobLayer is a blob of a layout as something to be pushed.
-type blobLayer struct {
-	ctx  context.Context
-	from *layoutSource
-	d    Descriptor
-}
-
-var _ v1.Layer = blobLayer{}
-
-func (l blobLayer) Digest() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
-func (l blobLayer) DiffID() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
-func (l blobLayer) Size() (int64, error)                 { return l.d.Size, nil }
-func (l blobLayer) MediaType() (types.MediaType, error)  { return types.MediaType(l.d.MediaType), nil }
-func (l blobLayer) Compressed() (io.ReadCloser, error)   { return l.from.Blob(l.ctx, l.d) }
-func (l blobLayer) Uncompressed() (io.ReadCloser, error) { return l.from.Blob(l.ctx, l.d) }
