@@ -19,6 +19,7 @@ const plan = `
 internal/text:
 internal/atomicfile:
 internal/executable:
+internal/cache:
 internal/retry:
 internal/release:
 internal/inflate:
@@ -36,22 +37,25 @@ internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/verify: internal/release internal/tarball internal/checksum
 internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
+internal/attest: internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
 internal/publish: internal/release internal/retry internal/checksum
+internal/discover: internal/release internal/sbom
 internal/dlib: internal/app internal/app/picture
 internal/heif: internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
-cmd/releaser: internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/retry internal/sbom internal/sign internal/trust internal/verify
-cmd/facerec: internal/app internal/app/picture internal/dlib internal/heif internal/models models
+cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
+cmd/releaser: internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
-tools/container: internal/inputs internal/release internal/tarball internal/oci/build
+tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
+tools/cross:
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
@@ -93,6 +97,7 @@ var thirdParty = map[string][]string{
 	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},
 	"internal/checksum":   {},
 	"internal/sbom":       {},
+	"internal/cache":      {},
 	"internal/models":     {},
 	"internal/app":        {"golang.org/x/image", "golang.org/x/text"},
 }

@@ -48,5 +48,5 @@ image-verify: test-image ## build the image, run it hardened in an engine, and c
 e2e: demo-real ## the whole chain against a real registry and Sigstore, up to whom the released program recognises
 
 .PHONY: update
-update: relock trusted-root ## renew every pin: inputs, trusted root, modules
+update: relock relock-images trusted-root ## renew every pin: inputs, base images, trusted root, modules
 	$(GO) get -u ./... && $(GO) mod tidy

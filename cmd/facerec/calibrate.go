@@ -20,7 +20,7 @@ func calibrateCommand(env *environment, g *globals) *cobra.Command {
 and one person at a time and asks the rest whether they know the stranger. It prints
 how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
 that goes wrong least. Thresholds are Euclidean distances; go-face's are squared.
-It wants at least two people, one of them with two photos.`,
+It needs at least two people, one of them with two photos.`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()

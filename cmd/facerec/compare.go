@@ -37,7 +37,10 @@ anybody's of B.`,
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			r := app.Recognizer{Engine: e, Decoder: o.decoder(env), Sizing: sizing}
+			r := app.Recognizer{Engine: e, Decoder: o.decoder(env), Sizing: sizing, Salt: e.salt(env), NoImage: true}
+			if e.cache != nil {
+				r.Cache = e.cache
+			}
 			var seen [2]app.Result
 			for i, name := range args {
 				in := fileInput(name, nil)

@@ -101,13 +101,8 @@ func examine(env *environment, o *options, record string) ([]finding, error) {
 	} else {
 		add("output", "ok", "images: can be written")
 	}
-	if c := openCache(env, o.cache); c == nil {
-		add("cache", "note", "none: every photo is looked at again each time")
-	} else if err := writable(c.dir); err != nil {
-		add("cache", "note", "%s: %v; made when it is first needed, or done without", text.Show(c.dir), plain(err))
-	} else {
-		add("cache", "ok", "%s: can be written", text.Show(c.dir))
-	}
+	f := cacheFinding(env, o)
+	add(f.Check, f.State, "%s", f.Text)
 	if _, err := o.pen(); err != nil {
 		add("font", "bad", "%v", err)
 	} else if o.font != "" {
@@ -189,6 +184,42 @@ func writable(dir string) error {
 		return err
 	}
 	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// cacheFinding tells where the cache is, how large, and what is wrong with it.
+func cacheFinding(env *environment, o *options) finding {
+	note := func(state, format string, args ...any) finding {
+		return finding{"cache", state, fmt.Sprintf(format, args...)}
+	}
+	quiet := *o
+	quiet.globals = &globals{quiet: true}
+	s := openStore(env, &quiet)
+	if s == nil {
+		return note("note", "none: every picture is looked at again each time")
+	}
+	defer s.Close()
+	n, size := s.Size()
+	what := text.Show(s.dir) + ": " + cacheSize(n, size)
+	if s.unreadable != nil {
+		return note("note", "%s: cannot be read: %v; done without", text.Show(s.dir), plain(s.unreadable))
+	}
+	if bad := s.Damage(); len(bad) > 0 {
+		return note("note", "%s; damaged: %v; made anew where it is needed", what, bad[0])
+	}
+	at := packs(s.dir)
+	for at != filepath.Dir(at) {
+		if _, err := os.Stat(at); err == nil {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	if err := writable(at); err != nil {
+		return note("note", "%s; cannot be written: %v; done without", what, plain(err))
+	}
+	if at != packs(s.dir) {
+		return note("ok", "%s: made when it is first needed", text.Show(s.dir))
+	}
+	return note("ok", "%s; facerec cache clear removes them", what)
 }
 
 func writeFindings(env *environment, format string, found []finding) error {

@@ -16,7 +16,8 @@ import (
 type engine struct {
 	*app.Pool
 	opts  app.EngineOptions
-	cache *cache // may be nil
+	cache *store // may be nil
+	o     *options
 }
 
 // openEngine checks that there is an engine and that its models are as pinned,
@@ -35,12 +36,19 @@ func openEngine(ctx context.Context, env *environment, o *options) (*engine, err
 	if err := checkCPU(env.cpuLacks()); err != nil {
 		return nil, err
 	}
-	cache := openCache(env, o.cache)
+	if o.persons != "" {
+		g := &guard{}
+		g.readsDir("the directory of", env.locate(o.persons, "persons"))
+		if err := g.cacheOutside(env, o); err != nil {
+			return nil, err
+		}
+	}
+	cache := openStore(env, o)
 	if opts.ModelsDir, err = readyModels(ctx, env, o, cache); err != nil {
 		return nil, err
 	}
 	pool := app.NewPool(o.workers(), func() (app.Engine, error) { return env.open(opts) })
-	return &engine{pool, opts, cache}, nil
+	return &engine{pool, opts, cache, o}, nil
 }
 
 // salt is what besides the photo decides its descriptor: the engine and its
@@ -54,9 +62,10 @@ func (e *engine) salt(env *environment) string {
 	return b.String()
 }
 
-// shut closes the engines unless the run was interrupted: then one of them may
+// shut saves the cache, and closes the engines unless the run was interrupted: then one of them may
 // still be at work, and the process is about to end anyway.
 func (e *engine) shut(ctx context.Context, err error) error {
+	e.cache.save(e.o)
 	if ctx.Err() != nil {
 		return err
 	}
@@ -65,7 +74,11 @@ func (e *engine) shut(ctx context.Context, err error) error {
 
 // use sets up what looks at the pictures; a nil gallery names nobody.
 func (j *job) use(env *environment, e *engine, g *app.Gallery, rule app.Rule) {
-	j.recognizer = &app.Recognizer{Engine: e, Decoder: j.o.decoder(env), Sizing: j.sizing, Gallery: g, Rule: rule}
+	j.recognizer = &app.Recognizer{Engine: e, Decoder: j.o.decoder(env), Sizing: j.sizing, Gallery: g, Rule: rule, Salt: e.salt(env)}
+	j.store = e.cache
+	if e.cache != nil {
+		j.recognizer.Cache = e.cache
+	}
 }
 
 // enroll reads persons/. With warn, what was skipped is reported on standard

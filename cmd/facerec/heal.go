@@ -27,7 +27,7 @@ func (o *options) modelsPath(env *environment) string {
 // directory. Those in --models have to match their pins; those in the models
 // cache are repaired from there, with a line on standard error. There is no
 // silent fallback to another directory.
-func readyModels(ctx context.Context, env *environment, o *options, c *cache) (string, error) {
+func readyModels(ctx context.Context, env *environment, o *options, c *store) (string, error) {
 	full := o.checkModels == "full"
 	source := env.locate(o.models, "models")
 	if o.modelsCache == "" || sameDirectory(o.modelsCache, source) {

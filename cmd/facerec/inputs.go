@@ -120,7 +120,7 @@ type finder struct {
 // find turns arguments, and the names in --files-from, into pictures: files as
 // they are, directories searched all the way down, patterns that the shell did
 // not expand, and "-" for standard input. The order is that of the arguments,
-// and within a directory that of the names; what is named twice is looked at
+// and within a directory that of the names; what is duplicate is looked at
 // once. What cannot be read is reported, and the rest is done.
 func (f *finder) find(args []string) error {
 	f.seen, f.dirs = map[string]bool{}, map[fileID]bool{}

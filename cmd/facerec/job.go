@@ -28,7 +28,9 @@ type job struct {
 	guard      *guard
 	outIsDir   bool
 	recognizer *app.Recognizer
+	store      *store // may be nil
 	answer     app.Reporter
+	sidecars   *sidecars // nil without --xmp
 	// answersErrors reports whether the answer says what is wrong with a picture.
 	answersErrors bool
 	names         map[string]bool // files written, so that none is written twice
@@ -57,6 +59,15 @@ func newJob(env *environment, o *options, args []string) (*job, error) {
 		j.guard.readsDir("the directory of", o.persons)
 	}
 	if err := j.checkOutputs(); err != nil {
+		return nil, err
+	}
+	if err := j.checkSidecars(); err != nil {
+		return nil, err
+	}
+	if o.xmp {
+		j.sidecars = &sidecars{job: j}
+	}
+	if err := j.guard.cacheOutside(env, o); err != nil {
 		return nil, err
 	}
 	j.pen, err = o.pen()
@@ -140,6 +151,11 @@ func (j *job) run(ctx context.Context, out *bufio.Writer, h app.Header) error {
 			return err
 		}
 	}
+	if j.sidecars != nil {
+		if err := j.sidecars.done(); err != nil && unwritten == nil {
+			unwritten = err
+		}
+	}
 	if unwritten != nil {
 		return unwritten
 	}
@@ -160,7 +176,7 @@ type total struct {
 	last error // what was wrong with the last picture that failed
 }
 
-// batch looks at the pictures, in order, and draws what was asked for. The
+// batch looks at the pictures, in order, and draws what was requested for. The
 // second result is the first thing that could not be drawn; the rest is done
 // all the same.
 func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Reporter) (sum total, unwritten, err error) {
@@ -194,24 +210,41 @@ func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Report
 		if err := j.draw(r); err != nil && unwritten == nil {
 			unwritten = err
 		}
+		if j.sidecars != nil {
+			j.sidecars.picture(j.inputs[i], r)
+		}
 		if j.env.outTerminal {
 			if err := out.Flush(); err != nil {
 				return fmt.Errorf("standard output: %w", err)
 			}
 		}
+		j.store.step(j.o)
 		bar.step(i+1, len(j.inputs))
 		return nil
 	})
 	return sum, unwritten, err
 }
 
-// look looks at one picture.
+// look looks at one picture, or recalls it without reading it.
 func (j *job) look(ctx context.Context, in input, reserve app.Reserve) (app.Result, error) {
+	if err := ctx.Err(); err != nil {
+		return app.Result{}, err
+	}
+	sum, known := j.store.sum(in.name, in.info)
+	if known {
+		if r, ok := j.recognizer.Recall(in.name, sum); ok {
+			return r, nil
+		}
+	}
 	data, err := in.read()
 	if err != nil {
 		return app.Result{Name: in.name, Err: err}, nil //nolint:nilerr // it is the picture's
 	}
-	return j.recognizer.Recognize(ctx, in.name, data, reserve)
+	r, err := j.recognizer.Recognize(ctx, in.name, data, reserve)
+	if err == nil && r.Err == nil && (!known || r.Content != sum) {
+		j.store.keepSum(in.name, in.info, r.Content)
+	}
+	return r, err
 }
 
 // complain reports on standard error what is wrong with one of several pictures.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -28,7 +30,7 @@ func badModels(dir string, r models.Report) error {
 // hash unless the cache knows that the same file was hashed before. With full
 // every file is hashed. All three are needed whatever the detector: go-face
 // loads them all.
-func checkModels(lock models.Lock, dir string, full bool, c *cache) error {
+func checkModels(lock models.Lock, dir string, full bool, c *store) error {
 	fsys := os.DirFS(dir)
 	r := models.VerifySize(fsys, lock)
 	if err := badModels(dir, r); err != nil {
@@ -40,14 +42,17 @@ func checkModels(lock models.Lock, dir string, full bool, c *cache) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, plain(err))
 		}
-		key := stamp(name, fi, m.SHA256)
-		if !full && c.vouched(key) {
+		pin, err := hex.DecodeString(m.SHA256)
+		if err != nil || len(pin) != sha256.Size {
+			return fmt.Errorf("%s: its pin is not a SHA-256", name)
+		}
+		if sum, ok := c.sum(name, fi); ok && !full && sum == [sha256.Size]byte(pin) {
 			continue
 		}
 		one := models.Verify(fsys, models.Lock{Models: []models.Model{m}})
 		r.Files[i] = one.Files[0]
 		if one.OK() {
-			c.vouch(key)
+			c.keepSum(name, fi, [sha256.Size]byte(pin))
 		}
 	}
 	return badModels(dir, r)

@@ -50,6 +50,7 @@ type options struct {
 	strict      bool
 	takeLargest bool
 	cache       string
+	noCache     bool
 
 	// which pictures
 	selection
@@ -62,6 +63,8 @@ type options struct {
 	out           string
 	crops         string
 	report        string
+	xmp           bool
+	xmpUnknown    bool
 	font          string
 }
 

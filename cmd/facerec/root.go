@@ -44,8 +44,8 @@ environment over the file. The defaults below are the effective values.`,
 	o.recognizeFlags(root.Flags(), filepath.Join("images", "result.jpg"))
 
 	root.AddCommand(
-		recognizeCommand(env, g), detectCommand(env, g), compareCommand(env, g), enrollCommand(env, g), calibrateCommand(env, g), doctorCommand(env, g),
-		modelsCommand(env, g), entrypointCommand(env), versionCommand(env, g),
+		recognizeCommand(env, g), detectCommand(env, g), compareCommand(env, g), enrollCommand(env, g), groupCommand(env, g), calibrateCommand(env, g), doctorCommand(env, g),
+		modelsCommand(env, g), cacheCommand(env, g), entrypointCommand(env), versionCommand(env, g),
 	)
 	root.InitDefaultCompletionCmd("completion")
 	root.InitDefaultHelpCmd()

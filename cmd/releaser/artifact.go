@@ -10,7 +10,7 @@ import (
 // artifact is something that ls and diff can look into.
 type artifact struct {
 	kind artifactKind
-	path string  // of an archive or a folder
+	path string  // of an archive or a directory
 	ref  oci.Ref // of an image
 }
 

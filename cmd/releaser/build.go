@@ -180,7 +180,7 @@ func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, termin
 	endWithChildren(sh)
 	err := sh.Run()
 	if errors.Is(err, exec.ErrWaitDelay) {
-		err = nil // it ended well; a daemon that it started lives on
+		err = nil // it succeeded; a daemon that it started lives on
 	}
 	output.finish(err != nil)
 	if err != nil {

@@ -139,7 +139,7 @@ func imagesToCheck(image string) ([]oci.Ref, error) {
 	return out, nil
 }
 
-// checkPromise is what an image is held to; version and lineage differ from
+// checkPromise is what an image is checked against; version and lineage differ from
 // image to image.
 type checkPromise struct{ check.Options }
 
@@ -163,7 +163,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 			return nil, usage("--build-path %q: expected an absolute path below /", p)
 		}
 	}
-	// This machine may be the one that built: its own Go folder counts too.
+	// This machine may be the one that built: its own Go directory counts too.
 	for _, p := range filepath.SplitList(gobuild.Default.GOPATH) {
 		if filepath.IsAbs(p) && strings.Count(filepath.Clean(p), "/") > 1 {
 			o.Paths = append(o.Paths, filepath.Clean(p))

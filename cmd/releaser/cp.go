@@ -152,7 +152,7 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 	})
 }
 
-// cpTree writes a folder. Links are made as links and never followed: nothing
+// cpTree writes a directory. Links are made as links and never followed: nothing
 // is written through one.
 func cpTree(t tarball.Tree, dest string) error {
 	if dest == "-" {
@@ -184,7 +184,7 @@ func cpTree(t tarball.Tree, dest string) error {
 				return err
 			}
 		}
-		for i := len(folders) - 1; i >= 0; i-- { // last, or a folder could not be filled
+		for i := len(folders) - 1; i >= 0; i-- { // last, or a directory could not be filled
 			if err := os.Chmod(filepath.Join(tmp, folders[i].Name), os.FileMode(folders[i].Mode&0o777)); err != nil {
 				return err
 			}

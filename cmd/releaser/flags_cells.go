@@ -19,7 +19,7 @@ import (
 type chosen struct {
 	config  *release.Config
 	raw     []byte // config.json as it was read
-	root    string // its folder
+	root    string // its directory
 	version release.Version
 	cells   []release.Cell
 }

@@ -26,7 +26,7 @@ func trustFolder() (string, error) {
 // keptFile is the one file that the kept root is in.
 const keptFile = "kept.json"
 
-// readKept reads the kept root. None is kept where the file is not there, or
+// readKept reads the kept root. None is kept where the file is missing, or
 // where there is no place for it.
 func readKept() (k trust.Kept, path string, ok bool, err error) {
 	dir, err := trustFolder()

@@ -146,7 +146,7 @@ func listed(e tarball.Entry, flat layer.Flattened) listEntry {
 	return l
 }
 
-// lsLocal lists an archive or a folder.
+// lsLocal lists an archive or a directory.
 func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artifact) error {
 	if what.kind == aFolder {
 		spool, err := tarball.NewSpool("")

@@ -29,7 +29,7 @@ import (
 // a path itself, TIMES 0 means for ever. "fault" alone mends all.
 func faultCommand(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 0 {
-		front(ts).Mend()
+		front(ts).ClearFaults()
 		return
 	}
 	if neg || len(args) < 3 {

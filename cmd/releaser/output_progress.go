@@ -10,16 +10,49 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells on standard error how far a verb has come: as bars on a terminal,
+// console is standard error: whole lines, one after the other, and above the
+// progress bars while there are some.
+type console struct {
+	mu   sync.Mutex
+	w    io.Writer
+	bars *mpb.Progress // nil while there are none
+}
+
+// Write writes p without another writer's bytes inside it.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bars != nil {
+		return c.bars.Write(p)
+	}
+	return c.w.Write(p)
+}
+
+// raise begins to show bars; lower ends it.
+func (c *console) raise() *mpb.Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bars = mpb.New(mpb.WithOutput(c.w), mpb.WithWidth(80))
+	return c.bars
+}
+
+// lower waits until the bars have reached their last state and leaves them there.
+func (c *console) lower() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bars.Wait()
+	c.bars = nil
+}
+
+// progress shows on standard error how far a verb has come: as bars on a terminal,
 // else as a line for each thing that is finished, and with --quiet not at all. The
-// log of a CI job is no terminal, even where it looks like one.
+// log of a CI job is not a terminal, even where it looks like one.
 type progress struct {
 	app  *app
 	verb string
 
 	mu     sync.Mutex
-	errs   io.Writer // what the bars stand in for
-	screen *mpb.Progress
+	screen *mpb.Progress // nil where no bars are shown
 	bars   map[string]*bar
 	prefix string
 }
@@ -31,25 +64,24 @@ type bar struct {
 
 // progress begins; the caller ends it with close.
 func (a *app) progress(verb string) *progress {
-	p := &progress{app: a, verb: verb, errs: a.errs, bars: map[string]*bar{}}
-	if !a.quiet && onScreen(a.errs) {
-		p.screen = mpb.New(mpb.WithOutput(a.errs), mpb.WithWidth(80))
-		a.errs = p.screen // notes go above the bars
+	p := &progress{app: a, verb: verb, bars: map[string]*bar{}}
+	if !a.quiet && onScreen(a.errs.w) {
+		p.screen = a.errs.raise()
 	}
 	return p
 }
 
-// onScreen says whether somebody looks at a writer while it is written to.
+// onScreen reports whether somebody looks at a writer while it is written to.
 func onScreen(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	if !ok || os.Getenv("TERM") == "dumb" || os.Getenv("CI") != "" {
 		return false
 	}
-	width, height, err := term.GetSize(int(f.Fd())) // fails for what is no terminal
+	width, height, err := term.GetSize(int(f.Fd())) // fails for what is not a terminal
 	return err == nil && width > 0 && height > 0
 }
 
-// live says whether there are bars.
+// live reports whether there are bars.
 func (p *progress) live() bool { return p.screen != nil }
 
 // under puts a prefix before the names of all that follows, so that what has one
@@ -109,7 +141,6 @@ func (p *progress) close() {
 			b.Abort(false)
 		}
 	}
-	p.screen.Wait()
-	p.app.errs = p.errs
+	p.app.errs.lower()
 	p.screen = nil
 }

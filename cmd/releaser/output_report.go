@@ -25,7 +25,7 @@ func (f *reportFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&f.output, "output", "", "write the report to `FILE`, and the text to standard output")
 }
 
-// check settles the form; json is --json. It says whether standard output gets
+// check settles the form; json is --json. It reports whether standard output gets
 // the text, line by line as it comes.
 func (f *reportFlags) check(json bool) (live bool, err error) {
 	if json {
@@ -47,7 +47,7 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 	if err != nil {
 		return err
 	}
-	annotations := a.errs // where it does not spoil a document
+	annotations := io.Writer(a.errs) // where it does not spoil a document
 	switch {
 	case f.output != "":
 		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {

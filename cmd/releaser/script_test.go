@@ -90,6 +90,7 @@ func TestScripts(t *testing.T) {
 			"fault":    faultCommand,
 			"asked":    asked,
 			"waitfor":  waitFor,
+			"serve":    serveCommand,
 			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
 				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 			},
@@ -160,7 +161,7 @@ func oneLine(ts *testscript.TestScript, neg bool, args []string) {
 // end so; spoil alone makes it honest again.
 func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	s := front(ts)
-	s.Mend()
+	s.ClearFaults()
 	if suffix := strings.Join(args, ""); suffix != "" {
 		s.Spoil(suffix, 0, hostile.Body(hostile.Flip, true))
 	}

@@ -1,33 +1,21 @@
 package main
 
 import (
-	"bytes"
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"net/http"
-	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/atomicfile"
-	"facerec/internal/checksum"
-	"facerec/internal/release"
-	"facerec/internal/sign"
+	"facerec/internal/attest"
+	"facerec/internal/oci"
 	"facerec/internal/verify"
 )
 
-// signFlags say with what to sign.
+// signFlags say what to sign, and with what.
 type signFlags struct {
-	key, token, services string
-	images               []string
-	provenance, attest   bool
-	trust                trustFlags
+	images             []string
+	provenance, attest bool
+	by                 signerFlags
 }
 
 type signAnswer struct {
@@ -35,7 +23,7 @@ type signAnswer struct {
 	Bundle string              `json:"bundle,omitempty"`
 	Signed *verify.Signature   `json:"signature,omitempty"`
 	Trust  *verify.TrustOrigin `json:"trust_root,omitempty"`
-	Images []signedImage       `json:"images,omitempty"`
+	Images []attest.Image      `json:"images,omitempty"`
 
 	Provenance string `json:"provenance,omitempty"`
 }
@@ -79,16 +67,10 @@ all of them pass.`,
 	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
 	fl.BoolVar(&f.provenance, "provenance", false, "sign also where the tarballs come from, into DIST/provenance.sigstore.json")
 	fl.BoolVar(&f.attest, "attest", false, "also attach provenance and SBOMs to the images")
-	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
-	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
-	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without --key: what 'releaser trust update' kept)")
-	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
-	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
-	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
+	f.by.add(cmd)
 	return cmd
 }
 
-// sign makes every signature before it leaves the first one anywhere.
 func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && len(f.images) == 0 {
 		return usage("nothing to sign: name the directory of a release, or an image with --image REF")
@@ -99,74 +81,59 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && f.provenance {
 		return usage("--provenance is of the tarballs of a release: name its directory")
 	}
-	var sums []byte
-	var err error
-	if dist != "" {
-		if sums, err = readSums(dist); err != nil {
-			return err
-		}
-	}
-	images, err := a.imagesToSign(ctx, f.images)
+	images, err := imagesToSign(f.images)
 	if err != nil {
 		return err
 	}
-	if f.attest {
-		if err := a.predicates(dist, sums, images); err != nil {
-			return err
-		}
-	}
-	signer, policy, err := a.signer(ctx, dist, f)
+	signed, err := attest.Sign(ctx, attest.Input{
+		Dist: dist, Images: images, Provenance: f.provenance, Attest: f.attest,
+		Materials: a.inputs, Access: a.access(), Notice: func(line string) { a.note("sign: %s", line) },
+		By: func(ctx context.Context) (attest.By, error) { return a.signer(ctx, f.by, a.identityOfDist(dist)) },
+	})
 	if err != nil {
 		return err
 	}
-	answer := signAnswer{Schema: "releaser.sign/v1", Trust: policy.RootOrigin()}
-	var bundle []byte
-	if dist != "" {
-		answer.Signed = new(verify.Signature)
-		check := func(bundle, data []byte) (err error) {
-			*answer.Signed, err = verify.Blob(bundle, verify.Data(bytes.NewReader(data)), policy)
-			return err
-		}
-		if bundle, err = sign.Checksums(ctx, sums, signer, check); err != nil {
-			return err
-		}
-	}
-	var provenance []byte
-	if f.provenance {
-		if provenance, err = a.signProvenance(ctx, dist, signer, policy); err != nil {
-			return err
-		}
-	}
-	for i := range images {
-		if err := a.signImage(ctx, &images[i], signer, policy); err != nil {
-			return err
-		}
-	}
-	for i := range images {
-		if err := a.attachSignature(ctx, &images[i]); err != nil {
-			return err
-		}
-	}
-	answer.Images = images
-	if provenance != nil {
-		answer.Provenance = filepath.Join(dist, sign.ProvenanceFile)
-		if err := atomicfile.WriteBytes(answer.Provenance, 0o644, provenance); err != nil {
-			return err
-		}
-	}
-	if dist != "" {
-		answer.Bundle = filepath.Join(dist, sign.BundleFile)
-		if err := atomicfile.WriteBytes(answer.Bundle, 0o644, bundle); err != nil {
-			return err
-		}
-	}
+	answer := signAnswer{"releaser.sign/v1", signed.Bundle, signed.Signed, signed.Policy.RootOrigin(), signed.Images, signed.Provenance}
 	if err := a.saySigned(answer); err != nil {
 		return err
 	}
-	if policy.UnsafeNoTransparencyLog {
-		a.warn("signed with a key and without a transparency log: verify needs --key %s --unsafe-no-transparency-log", shellWord(publicHalf(f.key)))
-	}
+	a.warnOfNoLog(signed.Policy, f.by.key)
 	return nil
+}
+
+// identityOfDist is whom config.json expects to have signed the release in dist.
+// What is signed here is the signer's own: its version is taken as it is.
+func (a *app) identityOfDist(dist string) func() ([]verify.CertificateIdentity, error) {
+	return func() ([]verify.CertificateIdentity, error) {
+		c, err := a.load()
+		if err != nil {
+			return nil, err
+		}
+		return a.configuredIdentity(c, dist, &verify.Expectation{})
+	}
+}
+
+// imagesToSign reads references to images in registries.
+func imagesToSign(names []string) ([]oci.Ref, error) {
+	var out []oci.Ref
+	for _, name := range names {
+		ref, err := oci.ParseRef(name)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		if ref.Kind != oci.Registry {
+			return nil, usage("--image %s: signatures are attached in a registry: push the image first", name)
+		}
+		out = append(out, ref)
+	}
+	return out, nil
+}
+
+// warnOfNoLog says what verifiers need for signatures that no log has.
+func (a *app) warnOfNoLog(p verify.Policy, key string) {
+	if p.UnsafeNoTransparencyLog {
+		a.warn("signed with a key and without a transparency log: verify needs --key %s --unsafe-no-transparency-log", shellWord(publicHalf(key)))
+	}
 }
 
 // publicHalf names the file with the public key, as keygen calls it.
@@ -192,146 +159,4 @@ func (a *app) saySigned(answer signAnswer) error {
 		a.warn("%s", gap)
 	}
 	return nil
-}
-
-// readSums reads checksums.txt and holds every file to it: what is wrong on
-// this disk must not be signed.
-func readSums(dist string) ([]byte, error) {
-	path := filepath.Join(dist, checksum.File)
-	raw, err := atomicfile.ReadFile(path, maxNamedFile)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, usage("%s not found: run 'releaser pack' first, or name the directory that has it", path)
-	}
-	if err != nil {
-		return nil, err
-	}
-	sums, err := checksum.Parse(raw)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	for _, s := range sums.All() {
-		got, err := release.DigestFile(filepath.Join(dist, s.Name))
-		if err != nil {
-			return nil, fmt.Errorf("%s names a file that cannot be read: %w", path, err)
-		}
-		if got != s.Digest {
-			return nil, &codedError{exitDiffers, fmt.Errorf("%s: expected %s, got %s: it was changed since 'releaser pack'; pack again", filepath.Join(dist, s.Name), s.Digest.Hex(), got.Hex())}
-		}
-	}
-	return raw, nil
-}
-
-// signer prepares what signs, and the policy that its signatures must satisfy.
-func (a *app) signer(ctx context.Context, dist string, f signFlags) (sign.Signer, verify.Policy, error) {
-	var s sign.Signer
-	var none verify.Policy
-	var err error
-	raw, place, err := a.signingConfig(f)
-	if err != nil {
-		return s, none, a.untrusted(err)
-	}
-	if raw != nil {
-		if s.Services, err = sign.ParseServices(raw, time.Now()); err != nil {
-			return s, none, fmt.Errorf("%s: %w", place, err)
-		}
-	}
-	var fallback []verify.CertificateIdentity
-	if f.key != "" {
-		if s.Key, err = a.readPrivateKey(f.key); err != nil {
-			return s, none, err
-		}
-		f.trust.noLog = f.services == ""
-	} else {
-		if raw == nil {
-			return s, none, usage("keyless signing needs --signing-config FILE, which names the Sigstore services, or those that 'releaser trust update' keeps; or sign with --key FILE")
-		}
-		if s.Token, err = a.identityToken(ctx, f.token); err != nil {
-			return s, none, err
-		}
-		if err := sign.CheckToken(s.Token, time.Now()); err != nil {
-			return s, none, err
-		}
-		if !f.trust.given() {
-			c, err := a.load()
-			if err != nil {
-				return s, none, err
-			}
-			// What is signed here is the signer's own: its version is taken as it is.
-			if fallback, err = a.configuredIdentity(c, dist, &verify.Expectation{}); err != nil {
-				return s, none, err
-			}
-		}
-	}
-	// The public half is known here; a file is wanted only from verifiers.
-	policy, err := a.policyFor(&f.trust, s.Key, fallback)
-	return s, policy, a.untrusted(err)
-}
-
-// signingConfig is the file that names the services to sign with, and what to call
-// it: the one that a flag names, else for keyless signing the one that was fetched
-// and kept beside the trusted root. A managed key signs alone unless it is told.
-func (a *app) signingConfig(f signFlags) (raw []byte, place string, err error) {
-	if f.services != "" {
-		raw, err = readNamed("signing configuration", f.services)
-		return raw, f.services, err
-	}
-	if f.key != "" {
-		return nil, "", nil
-	}
-	kept, place, ok, err := readKept()
-	if err != nil || !ok || kept.SigningConfig == nil {
-		return nil, "", err
-	}
-	a.note("sign: by the services that %s names", kept.Mirror)
-	return kept.SigningConfig, place, nil
-}
-
-// policyFor is policy with the public half of a private key, if there is one.
-func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.CertificateIdentity) (verify.Policy, error) {
-	if key == nil {
-		return a.policy(f, fallback...)
-	}
-	public, err := verify.ParsePublicKey(key.PublicPEM())
-	if err != nil {
-		return verify.Policy{}, err
-	}
-	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
-	if f.root != "" || !f.noLog {
-		p.Root, err = a.trustedRoot(f.root, time.Now())
-	}
-	return p, err
-}
-
-// readPrivateKey reads a key, and warns of one that other users can read.
-func (a *app) readPrivateKey(path string) (*sign.Key, error) {
-	raw, err := readNamed("private key", path)
-	if err != nil {
-		return nil, err
-	}
-	if fi, err := os.Stat(path); err == nil && runtime.GOOS != "windows" && fi.Mode().Perm()&0o077 != 0 {
-		a.warn("private key %s: other users can read it (mode %04o): run 'chmod 600 %s'", path, fi.Mode().Perm(), path)
-	}
-	key, err := sign.ParseKey(raw, []byte(os.Getenv("RELEASER_KEY_PASSWORD")))
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return key, nil
-}
-
-func (a *app) identityToken(ctx context.Context, file string) (string, error) {
-	if file != "" {
-		raw, err := readNamed("identity token", file)
-		if err != nil {
-			return "", err
-		}
-		return sign.ParseToken(raw)
-	}
-	if t := os.Getenv("SIGSTORE_ID_TOKEN"); t != "" {
-		return sign.ParseToken([]byte(t))
-	}
-	url, secret := os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
-	if url == "" || secret == "" {
-		return "", usage("no identity token: give --identity-token FILE or SIGSTORE_ID_TOKEN, run in a GitHub Actions job with the permission id-token: write, or sign with --key FILE")
-	}
-	return sign.AmbientToken(ctx, http.DefaultClient, url, secret, sign.Audience)
 }

@@ -26,6 +26,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.lsVerb(),
 		a.cpVerb(),
 		a.matrixVerb(),
+		a.discoverVerb(),
 		a.versionVerb(),
 		a.manVerb(),
 	}

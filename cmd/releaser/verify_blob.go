@@ -29,7 +29,7 @@ func (a *app) verifyBlobVerb() *cobra.Command {
 // verifyBundleVerb spells verify-blob as the public protocol of Sigstore's
 // client conformance suite does.
 func (a *app) verifyBundleVerb() *cobra.Command {
-	return a.blobVerb("verify-bundle", "Verify one bundle, spelled as Sigstore's conformance protocol wants it", true)
+	return a.blobVerb("verify-bundle", "Verify one bundle, spelled as Sigstore's conformance protocol requires", true)
 }
 
 func (a *app) blobVerb(name, short string, protocol bool) *cobra.Command {

@@ -93,7 +93,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 	return nil
 }
 
-// subjects reads what stands beside an image and beside each manifest in it. It
+// subjects reads what is attached to an image and next to each manifest in it. It
 // gives the reference pinned to its digest.
 func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.ImageSubject, error) {
 	ix, err := oci.ReadIndex(ctx, ref, a.access())

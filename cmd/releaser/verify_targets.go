@@ -12,16 +12,16 @@ import (
 	"facerec/internal/release"
 )
 
-// target is something to be verified: the folder of a release, some tarballs of
+// target is something to be verified: the directory of a release, some tarballs of
 // one, or tarballs that no release is around.
 type target struct {
 	name   string   // as it was asked for
-	dist   string   // the folder of a release
+	dist   string   // the directory of a release
 	assets []string // of it; none means all
 	loose  []string // paths of tarballs
 }
 
-// targetsOf sorts out what was asked for. Tarballs of one folder make one target,
+// targetsOf sorts out what was requested for. Tarballs of one directory make one target,
 // all loose ones another.
 func targetsOf(args []string) ([]target, error) {
 	var out []target
@@ -81,7 +81,7 @@ func targetsOf(args []string) ([]target, error) {
 	return out, nil
 }
 
-// looseIn gives the tarballs in a folder that is no release's, and nothing for one
+// looseIn gives the tarballs in a directory that is not a release's, and nothing for one
 // that is or should be.
 func looseIn(dir string) ([]string, error) {
 	for _, name := range []string{checksum.File, release.BundleFile, release.RecordFile} {

@@ -234,10 +234,10 @@ func TestImagesSignedByCosign3(t *testing.T) {
 			t.Parallel()
 			// Nothing yet.
 			image := s.push(t, r.addr, "signed")
-			s.verify(t, 4, image, s.keyless(), "FAIL  image", "expected one beside the image", "got      none")
+			s.verify(t, 4, image, s.keyless(), "FAIL  image", "expected one attached to the image", "got      none")
 
 			s.cosign(t, "cosign", s.v3("sign", "--identity-token", s.token(t), image.String())...)
-			s.verify(t, 0, image, s.keyless(), "ok    image", r.place, "linux/amd64", "named by the signed index", "signed by "+signerMail)
+			s.verify(t, 0, image, s.keyless(), "ok    image", r.place, "linux/amd64", "covered by the signature of the index", "signed by "+signerMail)
 			s.verify(t, 0, image.WithTag("1"), s.keyless(), "verified: "+image.String())
 			s.verify(t, 4, image, with(s.keyless(), "--all-platforms"), "FAIL  linux/arm64")
 			other := s.keyless()

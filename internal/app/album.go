@@ -30,22 +30,31 @@ import (
 // results come; only names and counts are kept to the end, when the first page
 // gets the table of people and the index of all pages.
 type Album struct {
-	h      Header
-	pen    *Pen
-	create func(name string) (io.Writer, error)
-	first  string // name of the first page
-	total  int
-	page   io.Writer // the current one
-	number int       // of pictures so far
-	front  io.Writer // the first page, which is finished last
-	seen   map[string]*appearances
-	index  []indexed
+	sheets
+	pen  *Pen
+	seen map[string]*appearances
 }
 
 // PerPage is how many pictures a page of an album shows.
 const PerPage = 100
 
-// indexed is one picture in the index of all pages.
+// sheets are the pages of an album or of groups: articles, so many to a page.
+type sheets struct {
+	h       Header
+	create  func(name string) (io.Writer, error)
+	first   string // name of the first page
+	heading string
+	about   string // what the first lines say besides, if anything
+	filters bool   // offer to show some of the pictures only
+	total   int    // articles
+	perPage int
+	page    io.Writer // the current one
+	number  int       // of articles so far
+	front   io.Writer // the first page, which is finished last
+	index   []indexed
+}
+
+// indexed is one article in the index of all pages.
 type indexed struct{ Link, Name, Who string }
 
 // appearances counts where a person was seen.
@@ -80,15 +89,34 @@ const (
 // create begins each page, the first of which is called first; it has to be the
 // name of a file without its directory.
 func NewAlbum(create func(name string) (io.Writer, error), h Header, pen *Pen, total int, first string) (*Album, error) {
-	s := &Album{create: create, h: h, pen: pen, total: total, first: first, seen: map[string]*appearances{}}
+	s := &Album{sheets: sheets{h: h, create: create, first: first, heading: "Faces", filters: true, total: total, perPage: PerPage}, pen: pen, seen: map[string]*appearances{}}
 	return s, s.begin(1)
 }
 
 // pages is how many pages there are.
-func (s *Album) pages() int { return max(1, (s.total+PerPage-1)/PerPage) }
+func (s *sheets) pages() int { return max(1, (s.total+s.perPage-1)/s.perPage) }
+
+// next counts an article, and begins the page it is on if need be.
+func (s *sheets) next() error {
+	s.number++
+	if n := s.number - 1; n > 0 && n%s.perPage == 0 {
+		return s.begin(s.current())
+	}
+	return nil
+}
+
+// current is the number of the page that the current article is on.
+func (s *sheets) current() int { return (s.number-1)/s.perPage + 1 }
+
+// note puts the current article into the index of all pages, if there are several.
+func (s *sheets) note(name, who string) {
+	if s.pages() > 1 {
+		s.index = append(s.index, indexed{s.link(s.current()) + "#p" + strconv.Itoa(s.number), name, who})
+	}
+}
 
 // pageName is the name of page n, from 1.
-func (s *Album) pageName(n int) string {
+func (s *sheets) pageName(n int) string {
 	if n == 1 {
 		return s.first
 	}
@@ -97,10 +125,10 @@ func (s *Album) pageName(n int) string {
 }
 
 // link is a reference to page n. It is relative whatever the name looks like.
-func (s *Album) link(n int) string { return "./" + url.PathEscape(s.pageName(n)) }
+func (s *sheets) link(n int) string { return "./" + url.PathEscape(s.pageName(n)) }
 
 // begin starts page n, after the one before it is complete.
-func (s *Album) begin(n int) error {
+func (s *sheets) begin(n int) error {
 	if s.page != nil {
 		if err := s.endPage(); err != nil {
 			return err
@@ -116,7 +144,7 @@ func (s *Album) begin(n int) error {
 	data := map[string]any{
 		"Version": s.h.Version, "Detector": s.h.Detector.String(), "Matching": s.h.Matching,
 		"Threshold": three(s.h.Rule.Threshold), "Squared": three(s.h.Rule.Threshold * s.h.Rule.Threshold), "Margin": three(s.h.Rule.Margin),
-		"ScriptHash": scriptHash(), "Page": n, "Pages": s.pages(), "First": s.link(1), "Prev": "", "Next": "",
+		"Heading": s.heading, "About": s.about, "Filters": s.filters, "ScriptHash": scriptHash(), "Page": n, "Pages": s.pages(), "First": s.link(1), "Prev": "", "Next": "",
 	}
 	if n > 1 {
 		data["Prev"] = s.link(n - 1)
@@ -128,14 +156,14 @@ func (s *Album) begin(n int) error {
 }
 
 // endPage completes a page, except the first, which waits for the summary.
-func (s *Album) endPage() error {
+func (s *sheets) endPage() error {
 	if err := albumTemplate.ExecuteTemplate(s.page, "end", nil); err != nil || s.page == s.front {
 		return err
 	}
 	return s.close(s.page)
 }
 
-func (s *Album) close(page io.Writer) error {
+func (s *sheets) close(page io.Writer) error {
 	return albumTemplate.ExecuteTemplate(page, "close", map[string]any{"Script": template.JS(albumScript)}) //nolint:gosec // our own
 }
 
@@ -164,19 +192,14 @@ type albumPicture struct {
 
 // Picture adds a picture. The result's Image is needed, unless Err is set.
 func (s *Album) Picture(r *Result) error {
-	if s.number > 0 && s.number%PerPage == 0 {
-		if err := s.begin(s.number/PerPage + 1); err != nil {
-			return err
-		}
+	if err := s.next(); err != nil {
+		return err
 	}
-	s.number++
 	p := albumPicture{Name: text.Show(r.Name), Number: s.number}
-	page := (s.number-1)/PerPage + 1
+	page := s.current()
 	add := func(who string) error {
 		p.Find = p.Name + " " + who
-		if s.pages() > 1 {
-			s.index = append(s.index, indexed{s.link(page) + "#p" + strconv.Itoa(s.number), p.Name, who})
-		}
+		s.note(p.Name, who)
 		return albumTemplate.ExecuteTemplate(s.page, "picture", p)
 	}
 	if r.Err != nil {
@@ -257,8 +280,8 @@ func (s *Album) thumbnail(r *Result, p *albumPicture) error {
 		}
 	}
 	p.Width, p.Height = w, h
-	var err error
-	p.Thumb, err = source(small)
+	thumb, err := encoded(small)
+	p.Thumb = source(thumb)
 	return err
 }
 
@@ -271,15 +294,12 @@ func scaleBox(r image.Rectangle, from, to image.Point) image.Rectangle {
 func (s *Album) face(r *Result, i int) (albumFace, error) {
 	f := &r.Faces[i]
 	out := albumFace{Number: i + 1, Box: boxText(f.Detection)}
-	if cut := Crop(r.Image, r.Drawn()[i].Box); !cut.Rect.Empty() {
-		w, h := cut.Rect.Dx(), cut.Rect.Dy()
-		m := max(w, h)
-		small := image.NewRGBA(image.Rect(0, 0, max(1, w*portrait/m), max(1, h*portrait/m)))
-		draw.CatmullRom.Scale(small, small.Rect, cut, cut.Rect, draw.Src, nil)
-		var err error
-		if out.Crop, err = source(small); err != nil {
-			return out, err
-		}
+	thumb, err := Thumbnail(r, i)
+	if err != nil {
+		return out, err
+	}
+	if thumb != nil {
+		out.Crop = source(thumb)
 	}
 	if !s.h.Matching {
 		return out, nil
@@ -296,14 +316,31 @@ func (s *Album) face(r *Result, i int) (albumFace, error) {
 	return out, nil
 }
 
-// source is the src attribute for a picture inside of the page.
-func source(img image.Image) (template.HTMLAttr, error) {
-	var b bytes.Buffer
-	if err := jpeg.Encode(&b, img, &jpeg.Options{Quality: albumJPEG}); err != nil {
-		return "", err
+// Thumbnail is a small JPEG of face i, or nil if its box is outside of the
+// picture.
+func Thumbnail(r *Result, i int) ([]byte, error) {
+	cut := Crop(r.Image, r.Drawn()[i].Box)
+	if cut.Rect.Empty() {
+		return nil, nil
 	}
+	w, h := cut.Rect.Dx(), cut.Rect.Dy()
+	m := max(w, h)
+	small := image.NewRGBA(image.Rect(0, 0, max(1, w*portrait/m), max(1, h*portrait/m)))
+	draw.CatmullRom.Scale(small, small.Rect, cut, cut.Rect, draw.Src, nil)
+	return encoded(small)
+}
+
+// encoded is a picture as pages hold it.
+func encoded(img image.Image) ([]byte, error) {
+	var b bytes.Buffer
+	err := jpeg.Encode(&b, img, &jpeg.Options{Quality: albumJPEG})
+	return b.Bytes(), err
+}
+
+// source is the src attribute for a JPEG inside of the page.
+func source(jpeg []byte) template.HTMLAttr {
 	// Base64 of our own bytes: nothing in it can end the attribute.
-	return template.HTMLAttr(`src="data:image/jpeg;base64,` + base64.StdEncoding.EncodeToString(b.Bytes()) + `"`), nil
+	return template.HTMLAttr(`src="data:image/jpeg;base64,` + base64.StdEncoding.EncodeToString(jpeg) + `"`) //nolint:gosec // as it says
 }
 
 // End completes the last page and, with the summary, the first.
@@ -336,7 +373,7 @@ func (s *Album) End(sum Summary) error {
 	if err := albumTemplate.ExecuteTemplate(s.front, "tail", map[string]any{
 		"Pictures": text.Count(sum.Pictures, "picture"), "Faces": text.Count(sum.Faces, "face"), "Matching": s.h.Matching,
 		"Known": sum.Known, "Unknown": sum.Unknown, "Ambiguous": sum.Ambiguous,
-		"WithoutFace": sum.WithoutFace, "Failed": sum.Failed, "Persons": rows, "Pages": s.pages(), "Index": s.index,
+		"WithoutFace": sum.WithoutFace, "Failed": sum.Failed, "Persons": rows, "Pages": s.pages(), "Index": s.index, "All": "All pictures",
 	}); err != nil {
 		return err
 	}

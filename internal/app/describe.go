@@ -141,7 +141,7 @@ func byteCount(n int64) string {
 
 // Describe finds and describes the faces of p, at the size that sizing asks
 // for. It answers in p's own pixels and in reading order, and refuses
-// descriptors that are no numbers. An empty result is no face, not an error.
+// descriptors that are not numbers. An empty result is not a face, not an error.
 func Describe(ctx context.Context, e Engine, p Picture, sizing Sizing) ([]Detection, error) {
 	if p.Size == (image.Point{}) {
 		p.Size = p.Image.Bounds().Size()

@@ -42,6 +42,9 @@
 // second best of somebody who is not enrolled often lie closer together.
 // There is no vote over neighbours: a vote names somebody however far everybody is.
 //
+// Faces of nobody who is enrolled are joined into groups by complete linkage: see
+// Group.
+//
 // # Order
 //
 // Faces are ordered top to bottom, then left to right; people and photos by

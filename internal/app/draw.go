@@ -21,7 +21,7 @@ import (
 )
 
 // Colours of boxes and labels. They differ in hue and in lightness, so that
-// they can be told apart by people who see few colours, and in print.
+// they can be determined apart by people who see few colours, and in print.
 var (
 	knownColor     = color.RGBA{0x0b, 0x6e, 0x3a, 0xff} // dark green, white text
 	unknownColor   = color.RGBA{0xd6, 0x27, 0x28, 0xff} // red, white text
@@ -53,7 +53,7 @@ func NewPen(ttf []byte) (*Pen, error) {
 	return &Pen{font: f}, nil
 }
 
-// Lacks says whether the font has no picture of some letter of label: a box
+// Lacks reports whether the font has no picture of some letter of label: a box
 // would be drawn in its place.
 func (p *Pen) Lacks(label string) bool {
 	for _, r := range label {
@@ -130,7 +130,7 @@ const (
 )
 
 // label writes text on a plate near box, where it covers no plate in taken if
-// that can be had, and returns the plate.
+// that is available, and returns the plate.
 func (p *Pen) label(dst *image.RGBA, box image.Rectangle, label string, bg color.RGBA, line int, taken []image.Rectangle) (image.Rectangle, error) {
 	w, h := dst.Rect.Dx(), dst.Rect.Dy()
 	size := min(maxLetter, max(minLetter, box.Dx()/9, min(w, h)/60))
@@ -231,7 +231,12 @@ func luma(c color.RGBA) int {
 // Crop cuts a face out of img, with a margin of a quarter of its sides.
 func Crop(img image.Image, box image.Rectangle) *image.RGBA {
 	m := image.Pt(box.Dx()/4, box.Dy()/4)
-	r := image.Rectangle{Min: box.Min.Sub(m), Max: box.Max.Add(m)}.Intersect(img.Bounds())
+	return cut(img, image.Rectangle{Min: box.Min.Sub(m), Max: box.Max.Add(m)})
+}
+
+// cut copies the part of img that r covers.
+func cut(img image.Image, r image.Rectangle) *image.RGBA {
+	r = r.Intersect(img.Bounds())
 	out := image.NewRGBA(image.Rect(0, 0, r.Dx(), r.Dy()))
 	draw.Draw(out, out.Rect, img, r.Min, draw.Src)
 	return out

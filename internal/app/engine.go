@@ -51,6 +51,10 @@ type Detection struct {
 	// in its order: the outer and inner corner of one eye, those of the other,
 	// and the base of the nose.
 	Landmarks []image.Point
+	// Score is how sure the detector is, above 0: hardly, beyond 1: very. The
+	// scores of the two detectors cannot be compared. It is 0 if the engine does
+	// not tell.
+	Score float64
 	// Descriptor is the 128-dimensional embedding of
 	// dlib_face_recognition_resnet_model_v1; see Distance.
 	Descriptor [128]float32
@@ -76,7 +80,7 @@ type Picture = picture.Picture
 // goroutines at once, though it need not be faster for that.
 type Engine interface {
 	// Faces finds every face and describes it, in a stable order (top to
-	// bottom, left to right). An empty result is no face, not an error.
+	// bottom, left to right). An empty result is not a face, not an error.
 	Faces(ctx context.Context, p Picture) ([]Detection, error)
 	// Info tells what the engine is made of.
 	Info() EngineInfo

@@ -17,14 +17,6 @@ import (
 	"facerec/internal/text"
 )
 
-// Cache keeps what the engine said about a photo. Get answers false for
-// whatever it has not, or cannot read; Put may forget. Both are called from
-// several goroutines at once.
-type Cache interface {
-	Get(key [sha256.Size]byte) ([]Detection, bool)
-	Put(key [sha256.Size]byte, found []Detection)
-}
-
 // Enroller reads persons/ and makes a Gallery of it.
 type Enroller struct {
 	Engine  Engine
@@ -38,8 +30,7 @@ type Enroller struct {
 	Threshold float64
 	// Jobs is how many photos are worked on at once; less than 1 means 1.
 	Jobs int
-	// Cache may be nil. Salt goes into its keys: whatever besides the photo
-	// and the sizing decides the result, such as model hashes and detector.
+	// Cache and Salt are as in Recognizer.
 	Cache Cache
 	Salt  string
 	// Progress, if not nil, is called after each photo, from one goroutine.
@@ -275,29 +266,16 @@ func (en Enroller) photo(ctx context.Context, fsys fs.FS, p *Photo, sum *[sha256
 		return nil
 	}
 	*sum = sha256.Sum256(data)
-	key := en.key(*sum)
-	found, ok := []Detection(nil), false
-	if en.Cache != nil {
-		found, ok = en.Cache.Get(key)
+	l := looker{en.Engine, en.Decoder, en.Sizing, en.Cache, en.Salt}
+	s, err := l.look(ctx, data, *sum, false, reserve)
+	if err != nil {
+		return err
 	}
-	known := ok
-	if !ok {
-		s, err := look(ctx, en.Engine, en.Decoder, en.Sizing, data, false, reserve)
-		if err != nil {
-			return err
-		}
-		if s.err != nil {
-			p.fail(s.err)
-			return nil //nolint:nilerr // it is about the photo, and reported there
-		}
-		found = s.found
-		p.Notes = s.notes
-		if en.Cache != nil && !s.reduced {
-			en.Cache.Put(key, found)
-		}
+	if s.err != nil {
+		p.fail(s.err)
+		return nil //nolint:nilerr // it is about the photo, and reported there
 	}
-	p.Cached = known
-	p.Faces = found
+	p.Faces, p.Notes, p.Cached = s.found, s.notes, s.cached
 	p.decide(en.TakeLargest)
 	return nil
 }
@@ -358,11 +336,6 @@ func largest(ds []Detection) (best int, clear bool) {
 		}
 	}
 	return best, true
-}
-
-// key is what a photo's detections are kept under.
-func (en Enroller) key(sum [sha256.Size]byte) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "facerec detections v2\n%x\n%q\n%d\n%v\n%d\n%d\n%d\n", sum, en.Salt, en.Sizing.Upsample, en.Sizing.Enlarge, en.Sizing.MinSize, en.Sizing.WorkPixels, en.Decoder.MaxPixels))
 }
 
 // markDuplicates skips photos of a person whose bytes came before, by path.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -18,6 +19,7 @@ type seen struct {
 	image image.Image // nil if nobody asked for it; it may be a smaller copy
 	// reduced says that a smaller copy was searched for want of memory.
 	reduced bool
+	cached  bool  // the cache had it
 	err     error // what is wrong with the file; then the rest is empty
 }
 
@@ -25,13 +27,102 @@ type seen struct {
 // for each picture; its error is the context's.
 type Reserve func(ctx context.Context, bytes int64) error
 
-// look is lookAt without the faces that are too small.
-func look(ctx context.Context, e Engine, d picture.Decoder, sizing Sizing, data []byte, needImage bool, reserve Reserve) (seen, error) {
-	s, err := lookAt(ctx, e, d, sizing, data, needImage, reserve)
-	if sizing.MinSize > 0 {
-		s.found = slices.DeleteFunc(s.found, func(d Detection) bool { return d.Box.Dy() < sizing.MinSize })
+// Cache keeps what was found in pictures. Get answers false for whatever it has
+// not, or cannot read; Put may forget. Values are not changed by either side, and
+// both are called from several goroutines at once.
+type Cache interface {
+	Get(key [sha256.Size]byte) ([]byte, bool)
+	Put(key [sha256.Size]byte, value []byte)
+}
+
+// looker looks at pictures, each once as long as the cache has it.
+type looker struct {
+	engine  Engine
+	decoder picture.Decoder
+	sizing  Sizing
+	cache   Cache // may be nil
+	// salt is what besides the picture and the sizing decides what is found,
+	// such as the model's hashes and the detector.
+	salt string
+}
+
+// key is what a picture is kept under, by the SHA-256 of its bytes. Whatever is
+// applied to what was found is not in it.
+func (l looker) key(sum [sha256.Size]byte) [sha256.Size]byte {
+	return sha256.Sum256(fmt.Appendf(nil, "facerec seen v1\n%x\n%q\n%d\n%v\n%d\n%d\n", sum, l.salt, l.sizing.Upsample, l.sizing.Enlarge, l.sizing.WorkPixels, l.decoder.MaxPixels))
+}
+
+// recall is what the cache has of a picture.
+func (l looker) recall(sum [sha256.Size]byte) (seen, bool) {
+	if l.cache == nil {
+		return seen{}, false
 	}
-	return s, err
+	data, ok := l.cache.Get(l.key(sum))
+	if !ok {
+		return seen{}, false
+	}
+	s, err := unmarshalSeen(data)
+	s.cached = true
+	return s, err == nil
+}
+
+// look finds and describes the faces in a file with this SHA-256, or recalls
+// them. What is wrong with the file goes into seen; the error is for what ends a
+// batch: a context that is done, or an EngineError.
+func (l looker) look(ctx context.Context, data []byte, sum [sha256.Size]byte, needImage bool, reserve Reserve) (seen, error) {
+	s, ok := l.recall(sum)
+	var err error
+	switch {
+	case !ok:
+		s, err = lookAt(ctx, l.engine, l.decoder, l.sizing, data, needImage, reserve)
+		if err == nil && s.err == nil && !s.reduced && l.cache != nil {
+			l.cache.Put(l.key(sum), marshalSeen(s))
+		}
+	case needImage:
+		s, err = l.show(ctx, s, data, reserve)
+	}
+	return l.fit(s), err
+}
+
+// fit leaves out the faces that are too small.
+func (l looker) fit(s seen) seen {
+	if l.sizing.MinSize > 0 {
+		s.found = slices.DeleteFunc(s.found, func(d Detection) bool { return d.Box.Dy() < l.sizing.MinSize })
+	}
+	return s
+}
+
+// show adds the picture to what was recalled of it.
+func (l looker) show(ctx context.Context, s seen, data []byte, reserve Reserve) (seen, error) {
+	p, bad, err := l.decode(ctx, data, reserve)
+	if err != nil || bad != nil {
+		return seen{err: bad}, err
+	}
+	s.image = p.Image
+	return s, nil
+}
+
+// decode reads the picture in a file, perhaps as a smaller copy. bad is what is
+// wrong with the file; the error is the context's.
+func (l looker) decode(ctx context.Context, data []byte, reserve Reserve) (p Picture, bad, err error) {
+	if err := ctx.Err(); err != nil {
+		return p, nil, err
+	}
+	f, err := l.decoder.Open(data)
+	if err != nil {
+		return p, err, nil
+	}
+	plan, err := l.sizing.plan(f)
+	if err != nil {
+		return p, err, nil
+	}
+	if reserve != nil {
+		if err := reserve(ctx, plan.need); err != nil {
+			return p, nil, err
+		}
+	}
+	p, bad = f.Decode(plan.scale)
+	return p, bad, nil
 }
 
 // lookAt finds and describes the faces in a file. What is wrong with the file

@@ -18,7 +18,7 @@ func (e *EngineError) Unwrap() error { return e.Err }
 // Pool is an Engine made of up to n engines, each busy with one picture at a
 // time: dlib's networks cannot be used by two threads at once. Engines are
 // opened when they are first needed, so that whoever needs none loads no models,
-// and beside each other: nobody waits for an engine that somebody else opens.
+// and next to each other: nobody waits for an engine that somebody else opens.
 type Pool struct {
 	open func() (Engine, error)
 	sem  chan struct{} // one token for each engine that may be busy

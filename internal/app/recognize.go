@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"image"
 	"slices"
@@ -21,6 +22,10 @@ type Recognizer struct {
 	Rule    Rule
 	// NoImage leaves Result.Image out, which saves decoding most pictures here.
 	NoImage bool
+	// Cache may be nil. Salt goes into its keys: whatever besides the picture and
+	// the sizing decides what is found, such as the models' hashes and the detector.
+	Cache Cache
+	Salt  string
 }
 
 // Face is one face of a picture and whose it is.
@@ -35,7 +40,9 @@ type Result struct {
 	Name string
 	// Size is the picture's, upright.
 	Size image.Point
-	// Faces are in reading order. None is no error.
+	// Content is the SHA-256 of the file.
+	Content [sha256.Size]byte
+	// Faces are in reading order. None is not an error.
 	Faces []Face
 	// Notes say what is odd about the picture, or what was done about its size,
 	// one line each.
@@ -45,6 +52,8 @@ type Result struct {
 	// Image is the picture, upright, for drawing; nil with Recognizer.NoImage.
 	// It may be smaller than Size: see Drawn.
 	Image image.Image
+	// Cached says that the faces came from the cache.
+	Cached bool
 }
 
 // Count is how many faces of a result have the verdict.
@@ -62,18 +71,42 @@ func (r *Result) Count(v Verdict) int {
 // result's Err; the error is for what ends a batch: a context that is done, or
 // an EngineError. reserve may be nil.
 func (r *Recognizer) Recognize(ctx context.Context, name string, data []byte, reserve Reserve) (Result, error) {
-	res := Result{Name: name}
-	s, err := look(ctx, r.Engine, r.Decoder, r.Sizing, data, !r.NoImage, reserve)
+	res := Result{Name: name, Content: sha256.Sum256(data)}
+	s, err := r.looker().look(ctx, data, res.Content, !r.NoImage, reserve)
 	if err != nil {
 		return res, err
 	}
+	r.fill(&res, s)
+	return res, nil
+}
+
+// Recall is Recognize for a picture whose bytes have this SHA-256, without them.
+// It answers false if the cache has it not, or if the picture itself is asked for.
+func (r *Recognizer) Recall(name string, sum [sha256.Size]byte) (Result, bool) {
+	if !r.NoImage {
+		return Result{}, false
+	}
+	s, ok := r.looker().recall(sum)
+	if !ok {
+		return Result{}, false
+	}
+	res := Result{Name: name, Content: sum}
+	r.fill(&res, r.looker().fit(s))
+	return res, true
+}
+
+func (r *Recognizer) looker() looker {
+	return looker{r.Engine, r.Decoder, r.Sizing, r.Cache, r.Salt}
+}
+
+// fill puts what was seen into the result, and says whose the faces are.
+func (r *Recognizer) fill(res *Result, s seen) {
 	if s.err != nil {
 		res.Err = s.err
-		return res, nil //nolint:nilerr // it is about the picture, and reported there
+		return
 	}
-	res.Size, res.Notes, res.Image = s.size, s.notes, s.image
-	r.name(&res, s.found)
-	return res, nil
+	res.Size, res.Notes, res.Image, res.Cached = s.size, s.notes, s.image, s.cached
+	r.name(res, s.found)
 }
 
 // Drawn returns the faces with their boxes in pixels of Image, which may be a

@@ -18,6 +18,7 @@ const (
 	DetectPictureSchema    = "facerec.detect.picture/v1"
 	CompareSchema          = "facerec.compare/v1"
 	EnrollSchema           = "facerec.enroll/v1"
+	GroupSchema            = "facerec.group/v1"
 )
 
 // Header is what a report says about the run before its first picture.

@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"errors"
+	"os"
 	"syscall"
 )
 
@@ -15,6 +16,23 @@ func isNoSpace(err error) bool {
 }
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.Errno(19)) }
+
+// deleteOnClose is Windows' FILE_FLAG_DELETE_ON_CLOSE.
+const deleteOnClose = 0x04000000
+
+// Scratch makes a file in dir, or in the system's directory for temporary files
+// when dir is "", that is removed when it is closed and when the process ends, in
+// whatever way. An open file cannot lose its name there, as it does on Unix.
+func Scratch(dir string) (*os.File, error) {
+	f, err := os.CreateTemp(dir, Prefix)
+	if err != nil {
+		return nil, err
+	}
+	if err := f.Close(); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(f.Name(), os.O_RDWR|deleteOnClose, 0o600)
+}
 
 // syncDir does nothing: directories cannot be opened for syncing there.
 func syncDir(string) {}

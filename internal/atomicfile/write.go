@@ -1,7 +1,7 @@
 // Package atomicfile writes files and directories whole or not at all, and
 // opens regular files only.
 //
-// A file is written to a temporary name beside its place, synced, closed with
+// A file is written to a temporary name next to its place, synced, closed with
 // the error checked, and then renamed. A failed or interrupted run leaves what
 // was there before. A killed one can leave a name that starts with [Prefix];
 // [Clean] removes such names.
@@ -146,7 +146,7 @@ func (f *File) Discard() {
 }
 
 // ReplaceDir makes the directory path from what fill puts into an empty one
-// beside it, and swaps the two. Parents are made. The caller decides before
+// next to it, and swaps the two. Parents are made. The caller decides before
 // whether the present directory may be replaced.
 func ReplaceDir(path string, fill func(tmp string) error) error {
 	path = filepath.Clean(path)

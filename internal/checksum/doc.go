@@ -2,7 +2,7 @@
 // publishes and signs.
 //
 // The file is what coreutils' sha256sum writes in text mode and reads with
-// "sha256sum -c", held to one spelling:
+// "sha256sum -c", in exactly one spelling:
 //
 //	64 lower-case hexadecimal digits, two spaces, the name, one line feed
 //

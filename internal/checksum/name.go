@@ -10,7 +10,7 @@ import (
 // maxName is the longest file name that Linux file systems take, in bytes.
 const maxName = 255
 
-// ValidName says whether a name can stand in checksums.txt: one that is a bare
+// ValidName reports whether a name can stand in checksums.txt: one that is a bare
 // file name on every system, that coreutils writes without escaping it, and
 // that no shell takes for an option. The error says what is wrong with it.
 func ValidName(name string) error {

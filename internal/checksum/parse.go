@@ -87,7 +87,7 @@ func parseLine(line string, foreign bool) (Sum, error) {
 	case sep == "  ":
 	case sep == " *" && foreign:
 	case sep == " *":
-		return Sum{}, errors.New(`has the binary marker " *" before the name; want two spaces`)
+		return Sum{}, errors.New(`has the binary marker " *" before the name; expected two spaces`)
 	default:
 		return Sum{}, fmt.Errorf("expected two spaces between sum and name, got %q", sep)
 	}

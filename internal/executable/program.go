@@ -38,7 +38,7 @@ const (
 	maxName    = 4096
 )
 
-// Read reads the header of a file of the given size. A file that is no
+// Read reads the header of a file of the given size. A file that is not a
 // program gives nil. An error says what is malformed.
 func Read(r io.ReaderAt, size int64) (*Program, error) {
 	var ident [16]byte
@@ -143,7 +143,7 @@ func (e *elfReader) segments(off uint64, entry, count uint16) error {
 		least = 56
 	}
 	if entry < least || count > maxHeaders {
-		return fmt.Errorf("malformed ELF file: %d program headers of %d bytes: want at least %d bytes and at most %d headers", count, entry, least, maxHeaders)
+		return fmt.Errorf("malformed ELF file: %d program headers of %d bytes: expected at least %d bytes and at most %d headers", count, entry, least, maxHeaders)
 	}
 	table, err := e.bytes(off, uint64(entry)*uint64(count))
 	if err != nil {
@@ -278,7 +278,7 @@ func (e *elfReader) notes(b []byte, align uint64) {
 }
 
 // sectionNotes looks for notes that no segment covers. Nothing rests on
-// sections, so a table that cannot be read is passed over.
+// sections, so a table that cannot be read is skipped.
 func (e *elfReader) sectionNotes(off uint64, entry, count uint16) {
 	least, at, size := uint16(40), 16, 20
 	if e.wide {

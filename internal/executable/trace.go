@@ -26,8 +26,8 @@ type Trace struct {
 //
 // A name that goes on to the left ("example.org/pkg/root/x.go") is another
 // path. But Go packs the strings of a program without anything between them,
-// so the folders that compilers keep in a home count wherever they stand.
-// "/tmp" is also a name that programs use: only what lies in a folder of it, or
+// so the directories that compilers keep in a home count wherever they stand.
+// "/tmp" is also a name that programs use: only what lies in a directory of it, or
 // is a source file, counts.
 var buildTraces = []Trace{
 	{Literal: "/root/", Near: regexp.MustCompile(`^/root/[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
@@ -117,7 +117,7 @@ func printable(b []byte) string {
 }
 
 // FindPaths looks into a program for the known traces of a build machine,
-// and for more folders of it that the caller knows.
+// and for more directories of it that the caller knows.
 func FindPaths(r io.Reader, more []string) ([]Hit, error) {
 	traces := buildTraces
 	for _, m := range more {
@@ -131,7 +131,7 @@ const maxDebug = 256 << 20
 
 // FindPathsInCompressed looks into compressed debug information, where a plain
 // search sees nothing. A section table that is malformed hides nothing that
-// runs, so it is passed over.
+// runs, so it is skipped.
 func FindPathsInCompressed(r io.ReaderAt, paths []string) (out []Hit, err error) {
 	defer func() {
 		if recover() != nil { // debug/elf does not promise to survive any input

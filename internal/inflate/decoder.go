@@ -123,7 +123,7 @@ func (d *decoder) block() error {
 		}
 		n := binary.LittleEndian.Uint16(size[:])
 		if n != ^binary.LittleEndian.Uint16(size[2:]) {
-			return d.corrupt("the two lengths of a stored block do not agree")
+			return d.corrupt("the two lengths of a stored block differ")
 		}
 		d.stored, d.phase = int(n), (*decoder).copyStored
 	case 1:
@@ -175,7 +175,7 @@ func (d *decoder) dynamic() error {
 	}
 	var table [1 << lensBits]entry
 	if !build(table[:], lensBits, lens[:], plain[:]) {
-		return d.corrupt("the code of code lengths is none")
+		return d.corrupt("the code of code lengths is invalid")
 	}
 	var lengths [maxLits + maxDists]uint8
 	for i := 0; i < nlit+ndist; {
@@ -195,7 +195,7 @@ func (d *decoder) dynamic() error {
 		case s == 18:
 			times, more = 11, 7
 		case i == 0:
-			return d.corrupt("a code length is repeated before there is one")
+			return d.corrupt("a code length is repeated before the first one")
 		default:
 			what = lengths[i-1]
 		}
@@ -216,7 +216,7 @@ func (d *decoder) dynamic() error {
 
 func (d *decoder) codes(lit, dist []uint8) error {
 	if !build(d.lit[:], litBits, lit, litSymbols[:]) || !build(d.dist[:], distBits, dist, distSymbols[:]) {
-		return d.corrupt("code lengths that no code has")
+		return d.corrupt("code lengths that do not form a code")
 	}
 	d.phase = (*decoder).symbols
 	return nil
@@ -249,7 +249,7 @@ func (d *decoder) lookup(table []entry, first uint) (entry, error) {
 			return e, nil
 		}
 		if d.n > maxBits {
-			return 0, d.corrupt("bits that are no code")
+			return 0, d.corrupt("bits that are not a code")
 		}
 		c, err := d.in.ReadByte()
 		if err != nil {
@@ -302,7 +302,7 @@ func (d *decoder) symbols() error {
 			d.phase = (*decoder).block
 			return nil
 		case e&special != 0:
-			return d.corrupt("a length that there is not")
+			return d.corrupt("an unknown length")
 		}
 		length, err := d.value(e)
 		if err != nil {
@@ -312,14 +312,14 @@ func (d *decoder) symbols() error {
 			return err
 		}
 		if e&special != 0 {
-			return d.corrupt("a distance that there is not")
+			return d.corrupt("an unknown distance")
 		}
 		dist, err := d.value(e)
 		if err != nil {
 			return err
 		}
 		if int(dist) > d.w {
-			return d.corrupt("a match with what is before the beginning")
+			return d.corrupt("a match before the start of the output")
 		}
 		copyMatch(d.window, d.w, int(dist), int(length))
 		d.w += int(length)
@@ -394,7 +394,7 @@ loop:
 				d.phase, more = (*decoder).block, false
 				break loop
 			case e&special != 0:
-				bad = "a length that there is not, or bits that are no code"
+				bad = "an unknown length, or bits that are not a code"
 				break loop
 			}
 		}
@@ -413,7 +413,7 @@ loop:
 				e = dist[e.value()+uint(b&(1<<(maxBits-distBits)-1))]
 			}
 			if e&special != 0 {
-				bad = "a distance that there is not, or bits that are no code"
+				bad = "an unknown distance, or bits that are not a code"
 				break loop
 			}
 		}
@@ -421,7 +421,7 @@ loop:
 		b >>= e & 63
 		n -= uint(e & 63)
 		if back > w {
-			bad = "a match with what is before the beginning"
+			bad = "a match before the start of the output"
 			break loop
 		}
 		copyMatch(out, w, back, length)

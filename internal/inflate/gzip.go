@@ -107,7 +107,7 @@ func readHeader(in *bufio.Reader) (h Header, err error) {
 				return string(s), nil
 			}
 			if s = append(s, c); len(s) > maxText {
-				return "", fmt.Errorf("%w: a text of more than %d bytes", ErrHeader, maxText)
+				return "", fmt.Errorf("%w: a text field of more than %d bytes", ErrHeader, maxText)
 			}
 		}
 	}

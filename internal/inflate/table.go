@@ -87,7 +87,7 @@ func init() {
 }
 
 // build fills a table whose first lookup takes first bits, from the lengths of
-// the symbols' codes, 0 for a symbol without. It tells whether the lengths are
+// the symbols' codes, 0 for a symbol without. It reports whether the lengths are
 // those of a code: neither too many, nor too few but for no symbol at all or
 // one of length 1.
 func build(table []entry, first int, lengths []uint8, symbols []entry) bool {

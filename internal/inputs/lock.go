@@ -18,9 +18,26 @@ type Lock struct {
 	Schema    string     `json:"schema"`
 	Go        string     `json:"go"`        // as `go env GOVERSION` prints it
 	Modules   []Module   `json:"modules"`   // those that decide what the binary computes
-	Compilers []Compiler `json:"compilers"` // one an architecture
+	Compilers []Compiler `json:"compilers"` // one per architecture
 	Wants     []Want     `json:"wants"`
 	Pins      []Pin      `json:"pins"`
+	Images    []Image    `json:"images,omitempty"` // what the Dockerfile begins with
+}
+
+// Image is an image that the Dockerfile is built on. It has no digest until a
+// registry was asked for it; then only that one is pulled.
+type Image struct {
+	Arg    string `json:"arg"`  // of the Dockerfile, "BASE"
+	Name   string `json:"name"` // NAME:TAG
+	Digest string `json:"digest"`
+}
+
+// Reference is the argument's default in the Dockerfile.
+func (i Image) Reference() string {
+	if i.Digest == "" {
+		return i.Name
+	}
+	return i.Name + "@" + i.Digest
 }
 
 // Module is a Go module as go.sum knows it.
@@ -86,10 +103,15 @@ func ParseLock(b []byte) (*Lock, error) {
 	}
 	for _, w := range l.Wants {
 		if w.Kind != "deb" && w.Kind != "source" {
-			return nil, fmt.Errorf("inputs lock: %s wants kind %q, expected deb or source", w.Name, w.Kind)
+			return nil, fmt.Errorf("inputs lock: %s has kind %q, expected deb or source", w.Name, w.Kind)
 		}
 		if w.Use == "" || w.Name == "" || w.Suite == "" || (w.Kind == "deb") != (len(w.Arch) > 0) {
-			return nil, fmt.Errorf("inputs lock: want %q needs use, name, suite and, for a deb, arch", w.Name)
+			return nil, fmt.Errorf("inputs lock: want %q: needs use, name, suite and, for a deb, arch", w.Name)
+		}
+	}
+	for _, i := range l.Images {
+		if sum, ok := strings.CutPrefix(i.Digest, "sha256:"); i.Arg == "" || i.Name == "" || i.Digest != "" && (!ok || !hexSum.MatchString(sum)) {
+			return nil, fmt.Errorf("inputs lock: image %q needs arg, name and a digest, sha256: and 64 lower-case hexadecimal digits (or none yet), got %q", i.Name, i.Digest)
 		}
 	}
 	seen := map[string]bool{}

@@ -236,5 +236,12 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 			good("%s", p.File)
 		}
 	}
+	for _, i := range l.Images {
+		if i.Digest == "" {
+			open("image %s: pinned by its tag, not by a digest; run `make relock-images` where its registry can be reached", i.Name)
+			continue
+		}
+		good("image %s", i.Reference())
+	}
 	return findings, bad, nil
 }

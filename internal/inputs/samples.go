@@ -41,7 +41,7 @@ type Person struct {
 
 // Photo is one pinned file of the package.
 type Photo struct {
-	File   string `json:"file"` // relative to Folder
+	File   string `json:"file"` // relative to Directory
 	SHA256 string `json:"sha256"`
 }
 

@@ -22,7 +22,7 @@ import (
 const giteaModule = "code.gitea.io/gitea"
 
 // giteaStatic are the directories of the module that the program reads when it
-// runs. They are kept beside it, as the module cache may be emptied.
+// runs. They are kept next to it, as the module cache may be emptied.
 var giteaStatic = []string{"options", "public", "templates"}
 
 // buildGitea builds the program and copies what it reads into dir.

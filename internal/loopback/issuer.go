@@ -109,7 +109,7 @@ func (i *Issuer) Token(identity string) (string, error) {
 	} else if strings.Count(identity, "@") == 1 && !strings.Contains(identity, "/") {
 		claims["sub"], claims["email"], claims["email_verified"] = identity, identity, true
 	} else {
-		return "", fmt.Errorf("issuer: identity %q: want a mail address or https://github.com/OWNER/REPOSITORY/PATH@REF", identity)
+		return "", fmt.Errorf("issuer: identity %q: expected a mail address or https://github.com/OWNER/REPOSITORY/PATH@REF", identity)
 	}
 	return i.sign(claims)
 }

@@ -21,6 +21,8 @@ import (
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
+
+	"facerec/internal/atomicfile"
 )
 
 // Sigstore is a running Sigstore, and what clients need to know of it.
@@ -174,7 +176,7 @@ func (s *Sigstore) startRekor(ctx context.Context, dir, program string) (ed25519
 const metricsPort = "2112"
 
 func (s *Sigstore) startTimestamper(ctx context.Context, dir, program string) ([]*x509.Certificate, error) {
-	unlock, err := lockWhenFree(ctx, filepath.Join(os.TempDir(), "loopback-port-"+metricsPort+".lock"))
+	unlock, err := atomicfile.Lock(ctx, filepath.Join(os.TempDir(), "loopback-port-"+metricsPort+".lock"))
 	if err != nil {
 		return nil, err
 	}
@@ -213,7 +215,7 @@ func fetchChain(ctx context.Context, url string) ([]*x509.Certificate, error) {
 	}
 	chain, err := cryptoutils.UnmarshalCertificatesFromPEM(text)
 	if err == nil && len(chain) < 2 {
-		err = errors.New("want a leaf and a root in the timestamp authority's chain")
+		err = errors.New("expected a leaf and a root in the timestamp authority's chain")
 	}
 	return chain, err
 }

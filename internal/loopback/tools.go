@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"facerec/internal/atomicfile"
 )
 
 // pin is one program: the package that "go install" builds, and its version.
@@ -42,7 +44,7 @@ func pinned(name string) (pin, error) {
 		}
 		known = append(known, p.name)
 	}
-	return pin{}, fmt.Errorf("tool %q is not known: want one of %s", name, strings.Join(known, ", "))
+	return pin{}, fmt.Errorf("tool %q is not known: expected one of %s", name, strings.Join(known, ", "))
 }
 
 // path is where a tool lies, or would: CACHE/facerec/tools/NAME@VERSION/NAME.
@@ -89,7 +91,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := atomicfile.Lock(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}

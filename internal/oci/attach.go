@@ -15,7 +15,7 @@ import (
 // (OCI image specification 1.1, "Guidance for an empty descriptor").
 const mediaEmpty = "application/vnd.oci.empty.v1+json"
 
-// Attach puts data beside the manifest or index that a reference names by digest:
+// Attach attaches data to the manifest or index that a reference names by digest:
 // as the one layer of a manifest whose subject is that digest and whose artifact
 // type is the data's media type. In a registry without the referrers API the
 // index under the fallback tag is added to; two who do so in the same moment can
@@ -23,7 +23,7 @@ const mediaEmpty = "application/vnd.oci.empty.v1+json"
 // the digest of the new manifest.
 func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotations map[string]string, access Access) (release.Digest, error) {
 	if to.Kind != Registry || to.Digest.IsZero() {
-		return release.Digest{}, fmt.Errorf("%s: want REGISTRY/REPOSITORY@DIGEST to put something beside", to)
+		return release.Digest{}, fmt.Errorf("%s: expected REGISTRY/REPOSITORY@DIGEST to attach something to", to)
 	}
 	dst, err := openWriter(to, access)
 	if err != nil {
@@ -63,7 +63,7 @@ func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotati
 	if len(problems) > 0 {
 		return release.Digest{}, problems[0]
 	}
-	return release.Digest{}, fmt.Errorf("%s: the registry took manifest %s and does not list it beside the image: try again", to, digest)
+	return release.Digest{}, fmt.Errorf("%s: the registry took manifest %s and does not list it as attached to the image: try again", to, digest)
 }
 
 // attached is a manifest with a subject, its fields in the order in which they

@@ -23,10 +23,10 @@ import (
 //
 // It is a convenience and never an authority. What is read from it is hashed on
 // the way like what comes from a registry; a damaged entry is removed, a warning
-// says so, and the blob is fetched. A folder that cannot be written to or is full
+// says so, and the blob is fetched. A directory that cannot be written to or is full
 // costs one warning, and the run goes on without.
 //
-// Processes may share a folder: an entry appears by a rename when all its bytes
+// Processes may share a directory: an entry appears by a rename when all its bytes
 // are on the disk, and the loser of a race has written the same bytes. A nil
 // *Cache is one that keeps nothing.
 type Cache struct {
@@ -77,7 +77,7 @@ func (c *Cache) open(d Descriptor, where string) io.ReadCloser {
 		}
 		return nil
 	}
-	_ = os.Chtimes(c.path(d.Digest), c.now, c.now) // what was used last is pruned last; a read-only folder is not pruned
+	_ = os.Chtimes(c.path(d.Digest), c.now, c.now) // what was used last is pruned last; a read-only directory is not pruned
 	return &cached{newChecked(f, d, "blob", where), c, d.Digest}
 }
 
@@ -137,7 +137,7 @@ func (c *Cache) disable(what string, err error) {
 	if errors.As(err, &pe) { // its path is a temporary one
 		err = pe.Err
 	}
-	c.warn(fmt.Sprintf("cache %s %s: %v: going on without; --cache names another folder, --no-cache does without", c.dir, what, err))
+	c.warn(fmt.Sprintf("cache %s %s: %v: continuing without it; --cache names another directory, --no-cache uses none", c.dir, what, err))
 }
 
 // keep has what is read from a checked stream written to the cache. The entry is

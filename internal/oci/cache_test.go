@@ -48,7 +48,7 @@ func TestCache(t *testing.T) {
 		if got := len(n.Requests(n.layer.Digest.String())); got != blobs || len(*warnings) > 0 {
 			t.Errorf("run %d: %d requests for the layer, want %d; %q", i, got, blobs, *warnings)
 		}
-		n.Mend()
+		n.ClearFaults()
 	}
 	if got := names(t, dir); len(got) != 2 || !slices.Contains(got, n.layer.Digest.Hex()) || !slices.Contains(got, n.config.Hex()) {
 		t.Errorf("the cache has %q", got)
@@ -77,7 +77,7 @@ func TestDamagedCache(t *testing.T) {
 	} {
 		for what, d := range map[string]release.Digest{"layer": n.layer.Digest, "config": n.config} {
 			t.Run(name+" "+what, func(t *testing.T) {
-				n.Mend()
+				n.ClearFaults()
 				path := filepath.Join(dir, "sha256", d.Hex())
 				good, err := os.ReadFile(path)
 				if err != nil {
@@ -103,7 +103,7 @@ func TestDamagedCache(t *testing.T) {
 		}
 	}
 	t.Run("and the registry too", func(t *testing.T) {
-		n.Mend()
+		n.ClearFaults()
 		path := filepath.Join(dir, "sha256", n.layer.Digest.Hex())
 		if err := os.WriteFile(path, hostile.Flip(bytes.Clone(n.body)), 0o600); err != nil {
 			t.Fatal(err)
@@ -129,7 +129,7 @@ func TestUselessCache(t *testing.T) {
 		if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
-		if len(*warnings) != 1 || !strings.Contains((*warnings)[0], dir) || !strings.Contains((*warnings)[0], "going on without") {
+		if len(*warnings) != 1 || !strings.Contains((*warnings)[0], dir) || !strings.Contains((*warnings)[0], "continuing without it") {
 			t.Errorf("%s: warnings %q", name, *warnings)
 		}
 		c.Prune()
@@ -156,7 +156,7 @@ func TestHalfBlobsAreNotKept(t *testing.T) {
 	}
 	rc.Close()
 	for _, with := range []hostile.Spoiler{hostile.Cut(1000), hostile.Body(hostile.Flip, true), hostile.Body(hostile.Shorter, false), hostile.Endless} {
-		n.Mend()
+		n.ClearFaults()
 		n.Spoil(n.layer.Digest.String(), 0, with)
 		if rc, err := src.Blob(t.Context(), n.layer); err == nil {
 			if _, err := io.Copy(io.Discard, rc); err == nil {

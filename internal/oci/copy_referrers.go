@@ -12,20 +12,20 @@ import (
 	"facerec/internal/release"
 )
 
-// Companions are what stands beside an image and travels with it: signatures,
+// What is attached to an image travels with it: signatures,
 // attestations, SBOMs, in all the places that [Referrers] looks at. In an image
 // layout each is a manifest on top: under its own tag (sha256-HEX.sig, .att) or,
 // if it names its subject, under none. The index under the tag sha256-HEX, which
 // stands in for the referrers API, is made anew by a registry that needs it.
 
-// companionTag is the shape of a tag that stands for what is beside an image.
-var companionTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
+// referrerTag is the shape of a tag that stands for what is attached to an image.
+var referrerTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 
-// isReferrer says whether something on top of a layout is beside an image and no
+// isReferrer reports whether something on top of a layout is attached to an image and not
 // image of its own.
 func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if tag := d.Annotations[refName]; tag != "" {
-		return companionTag.MatchString(tag)
+		return referrerTag.MatchString(tag)
 	}
 	if d.ArtifactType != "" {
 		return true
@@ -50,7 +50,7 @@ func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, e
 	return out, err
 }
 
-// referrers finds what stands beside some manifests, each once. A place that
+// referrers finds what is attached to some manifests, each once. A place that
 // cannot be looked at is an error here: who takes signatures along wants all.
 func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Access) ([]Referrer, error) {
 	var out []Referrer
@@ -61,7 +61,7 @@ func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Ac
 			err = errors.Join(problems...)
 		}
 		if err != nil {
-			return nil, fmt.Errorf("what stands beside %s cannot be told (--images-only goes without): %w", at.At(d), err)
+			return nil, fmt.Errorf("the referrers of %s cannot be determined (--images-only leaves them out): %w", at.At(d), err)
 		}
 		for _, a := range found {
 			if !seen[a.Digest] {
@@ -73,8 +73,8 @@ func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Ac
 	return out, nil
 }
 
-// pullCompanions copies what stands beside the manifests into a layout.
-func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
+// pullReferrers copies what is attached to the manifests into a layout.
+func (p *puller) pullReferrers(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
 	list, err := referrers(ctx, at, subjects, p.o.Access)
 	if err != nil {
 		return 0, err
@@ -91,7 +91,7 @@ func (p *puller) pullCompanions(ctx context.Context, at Ref, subjects []release.
 		if !p.first(a.Digest, a.tag()) {
 			continue
 		}
-		p.w.companion(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
+		p.w.referrer(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
 	}
 	return len(list), nil
 }
@@ -104,8 +104,8 @@ func (a Referrer) tag() string {
 	return ""
 }
 
-// companion records an attachment in index.json.
-func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
+// referrer records an attachment in index.json.
+func (w *LayoutWriter) referrer(d release.Digest, mediaType string, size int64, tag, artifactType string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(mediaType), Digest: hashOf(d), Size: size, ArtifactType: artifactType}
 	if tag != "" {
 		desc.Annotations = map[string]string{refName: tag}
@@ -113,15 +113,15 @@ func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64,
 	w.tops = append(w.tops, desc)
 }
 
-// pushCompanions puts what a layout has beside the manifests beside them in a
+// pushReferrers attaches the referrers in a layout to the same manifests in a
 // registry, and looks for each there afterwards.
-func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
+func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
 	if len(list) == 0 {
 		return nil
 	}
 	for _, a := range list {
-		if err := s.pushCompanion(ctx, from, a); err != nil {
-			return s.explain("pushing what stands beside "+at.String(), err)
+		if err := s.pushReferrer(ctx, from, a); err != nil {
+			return s.explain("pushing the referrers of "+at.String(), err)
 		}
 	}
 	there, err := referrers(ctx, at, subjects, s.access)
@@ -134,13 +134,13 @@ func (s *remoteSource) pushCompanions(ctx context.Context, from *layoutSource, a
 	}
 	for _, a := range list {
 		if !have[a.Digest] {
-			return fmt.Errorf("%s: the registry took manifest %s and does not list it beside the image: try again", at, a.Digest)
+			return fmt.Errorf("%s: the registry took manifest %s and does not list it as attached to the image: try again", at, a.Digest)
 		}
 	}
 	return nil
 }
 
-func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Referrer) error {
+func (s *remoteSource) pushReferrer(ctx context.Context, from *layoutSource, a Referrer) error {
 	id := a.tag()
 	if id == "" {
 		id = a.Digest.String()

@@ -77,10 +77,10 @@ func pull1(t *testing.T, from Ref, dir string, o TransferOptions) (Pushed, error
 	return got[0], nil
 }
 
-// TestCompanionsTravel pulls an image with what stands beside it, in each kind of
+// TestReferrersTravel pulls an image with what stands beside it, in each kind of
 // registry, and pushes the layout into each kind: everything is beside it again,
 // and the layout still has one image.
-func TestCompanionsTravel(t *testing.T) {
+func TestReferrersTravel(t *testing.T) {
 	want := []string{"att", "referrer one", "referrer two", "sig"}
 	for _, api := range []bool{true, false} {
 		t.Run(fmt.Sprintf("api %v", api), func(t *testing.T) {
@@ -172,7 +172,7 @@ func TestPullFailsWhereSignaturesCannotBeSeen(t *testing.T) {
 		return false
 	}
 	dir := filepath.Join(t.TempDir(), "layout")
-	if _, err := pull1(t, from, dir, TransferOptions{}); err == nil || !strings.Contains(err.Error(), "--images-only goes without") {
+	if _, err := pull1(t, from, dir, TransferOptions{}); err == nil || !strings.Contains(err.Error(), "--images-only leaves them out") {
 		t.Errorf("got %v", err)
 	}
 	if _, err := pull1(t, from, dir, TransferOptions{ImagesOnly: true}); err != nil {

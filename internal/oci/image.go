@@ -237,7 +237,7 @@ func platformName(os, arch, variant string) string {
 }
 
 // samePlatform reports whether two platforms are the same. With lenient, a
-// variant that one of them leaves out is no contradiction.
+// variant that one of them leaves out is not a contradiction.
 func samePlatform(a, b string, lenient bool) bool {
 	x, y := append(strings.Split(a, "/"), "", ""), append(strings.Split(b, "/"), "", "")
 	if x[0] != y[0] || x[1] != y[1] {
@@ -448,6 +448,15 @@ func (img *Image) ReadLayer(ctx context.Context, l Layer, use func(io.Reader) er
 		return &NotFoundError{What: "foreign layer " + img.Ref.At(l.Digest).String(), Hint: "it was left at " + text.Show(l.URL)}
 	}
 	return err
+}
+
+// Stored is how many bytes a layer takes where it comes from. In a compressed
+// archive it takes its share of the file, and its size proves nothing.
+func (img *Image) Stored(l Layer) int64 {
+	if s, ok := img.source.(interface{ stored(int64) int64 }); ok {
+		return s.stored(max(l.Size, 0))
+	}
+	return max(l.Size, 0)
 }
 
 // SameSource reports whether both images are read from the same place.

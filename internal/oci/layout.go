@@ -94,6 +94,13 @@ func LayoutTags(ref Ref) ([]string, error) {
 
 func (s *layoutSource) place() Ref { return s.ref }
 
+func (s *layoutSource) stored(n int64) int64 {
+	if a, ok := s.files.(*archiveFiles); ok {
+		return a.stored(n)
+	}
+	return n
+}
+
 // maxTops bounds how many manifests on top of a layout are looked into.
 const maxTops = 4096
 
@@ -232,7 +239,7 @@ func (s *layoutSource) Blob(_ context.Context, d Descriptor) (io.ReadCloser, err
 	return newChecked(f, d, "blob", s.ref.At(d.Digest).String()), nil
 }
 
-// IsLayoutFile says whether a name belongs on top of an OCI image layout.
+// IsLayoutFile reports whether a name belongs on top of an OCI image layout.
 func IsLayoutFile(name string) bool {
 	switch name {
 	case "oci-layout", "index.json", "blobs":
@@ -241,11 +248,29 @@ func IsLayoutFile(name string) bool {
 	return false
 }
 
-// LayoutWriter fills a new folder with an OCI image layout. The caller puts the
-// folder in its place when all is done, so that a failed run leaves nothing.
+// LayoutWriter fills a new directory with an OCI image layout. The caller puts the
+// directory in its place when all is done, so that a failed run leaves nothing.
 type LayoutWriter struct {
+	// Revision, if not empty, is written into index.json: the commit that the images
+	// were built from. No digest of an image depends on it.
+	Revision string
+
 	dir  string
 	tops []v1.Descriptor
+}
+
+// revisionName is the annotation for a commit
+// (OCI image specification, "Pre-Defined Annotation Keys").
+const revisionName = "org.opencontainers.image.revision"
+
+// LayoutRevision returns the commit that the images in an OCI layout were built
+// from, or "" if its index.json has none.
+func LayoutRevision(ref Ref) (string, error) {
+	s, err := openLayout(ref)
+	if err != nil {
+		return "", err
+	}
+	return s.index.Annotations[revisionName], nil
 }
 
 // NewLayoutWriter starts a layout in dir, which must be empty or not exist.
@@ -316,7 +341,11 @@ func (w *LayoutWriter) Finish() error {
 		tagA, tagB := a.Annotations[refName], b.Annotations[refName]
 		return cmp.Or(cmp.Compare(tagA, tagB), cmp.Compare(a.Digest.Hex, b.Digest.Hex))
 	})
-	raw, err := json.Marshal(v1.IndexManifest{SchemaVersion: 2, MediaType: mediaTypeOf(mediaIndex), Manifests: w.tops})
+	index := v1.IndexManifest{SchemaVersion: 2, MediaType: mediaTypeOf(mediaIndex), Manifests: w.tops}
+	if w.Revision != "" {
+		index.Annotations = map[string]string{revisionName: w.Revision}
+	}
+	raw, err := json.Marshal(index)
 	if err != nil {
 		return err
 	}

@@ -82,7 +82,7 @@ func newBadNetwork(t testing.TB) *badNetwork {
 			t.Fatal(err)
 		}
 	}
-	n.Mend() // forget the push
+	n.ClearFaults() // forget the push
 	return n
 }
 
@@ -139,7 +139,7 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 			for kind, suffix := range map[string]string{
 				"log-in": "/v2/", "tag": "/manifests/1", "manifest": n.manifest.String(), "config": n.config.String(), "layer": n.layer.Digest.String(),
 			} {
-				n.Mend()
+				n.ClearFaults()
 				n.Spoil(suffix, 2, with)
 				if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 					t.Errorf("%s: %v", kind, err)
@@ -227,7 +227,7 @@ func TestPatienceEnds(t *testing.T) {
 		{"429 for the log-in", "/v2/", hostile.Status(429, "Retry-After", "100000"), []string{"HTTP 429", " tries"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Cleanup(n.Mend)
+			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
 			access := Access{Retry: hasty()}
 			access.Retry.Tries, access.Retry.Stall = 4, 50*time.Millisecond
@@ -273,7 +273,7 @@ func TestNeverBelieved(t *testing.T) {
 		{"wrong Docker-Content-Digest of the tag", "/manifests/1", hostile.Header("Docker-Content-Digest", zeros), []string{"expected " + zeros}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			t.Cleanup(n.Mend)
+			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
 			want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), c.want...)
 			if got := len(n.Requests(c.suffix)); got != 1 {
@@ -282,12 +282,12 @@ func TestNeverBelieved(t *testing.T) {
 		})
 	}
 	t.Run("endless manifest", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Endless)
 		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 4194304 bytes")
 	})
 	t.Run("no Docker-Content-Digest, no Content-Type", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Header("Docker-Content-Digest", "", "Content-Type", ""))
 		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
 			t.Error(err)
@@ -398,8 +398,8 @@ func TestRedirects(t *testing.T) {
 	t.Cleanup(storage.Close)
 
 	t.Run("to a storage, cut on the way", func(t *testing.T) {
-		t.Cleanup(n.Mend)
-		t.Cleanup(store.Mend)
+		t.Cleanup(n.ClearFaults)
+		t.Cleanup(store.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 		store.Spoil(layer, 2, hostile.Cut(100_000))
 		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
@@ -418,8 +418,8 @@ func TestRedirects(t *testing.T) {
 		}
 	})
 	t.Run("to a storage that lies", func(t *testing.T) {
-		t.Cleanup(n.Mend)
-		t.Cleanup(store.Mend)
+		t.Cleanup(n.ClearFaults)
+		t.Cleanup(store.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 		store.Spoil(layer, 0, func(w http.ResponseWriter, _ *http.Request, _ hostile.Answer) {
 			_, _ = w.Write(hostile.Flip(bytes.Clone(n.body)))
@@ -427,12 +427,12 @@ func TestRedirects(t *testing.T) {
 		want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "expected "+layer)
 	})
 	t.Run("to plain HTTP elsewhere", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect("http://storage.example"))
 		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "refusing plain HTTP with storage.example")
 	})
 	t.Run("in a circle", func(t *testing.T) {
-		t.Cleanup(n.Mend)
+		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(n.server.URL))
 		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 10 times")
 	})

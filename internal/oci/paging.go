@@ -194,7 +194,7 @@ func (s *session) tags(ctx context.Context) ([]string, error) {
 	return slices.Compact(all), nil
 }
 
-// withTags adds to the error about a tag that is not there which ones are.
+// withTags adds to the error about a tag that is missing which ones are.
 func withTags(ctx context.Context, src Source, err error) error {
 	s, remote := src.(*remoteSource)
 	var nf *NotFoundError
@@ -202,7 +202,7 @@ func withTags(ctx context.Context, src Source, err error) error {
 		return err
 	}
 	tags, terr := s.tags(ctx)
-	tags = slices.DeleteFunc(tags, func(t string) bool { return strings.HasPrefix(t, "sha256-") }) // what stands beside images
+	tags = slices.DeleteFunc(tags, func(t string) bool { return strings.HasPrefix(t, "sha256-") }) // what is attached to images
 	if terr != nil || len(tags) == 0 {
 		return err // the usual hint is as good
 	}

@@ -21,8 +21,8 @@ type PullJob struct {
 	Tag  string
 }
 
-// Pull copies what references name into one new layout folder dir, manifests
-// as the bytes they are, every blob checked, and with each what stands beside it.
+// Pull copies what references name into one new layout directory dir, manifests
+// as the bytes they are, every blob checked, and with each what is attached to it.
 // The caller moves dir to its place.
 func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([]Pushed, error) {
 	w, err := NewLayoutWriter(dir)
@@ -60,18 +60,18 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 		p.w.Top(top, j.Tag)
 	}
 	pulled := Pushed{Ref: j.From.At(top.Digest).String(), Digest: top.Digest}
-	if p.o.ImagesOnly || j.From.Kind == DockerArchive { // which has nothing beside it
+	if p.o.ImagesOnly || j.From.Kind == DockerArchive { // which has nothing next to it
 		return pulled, nil
 	}
 	subjects, err := below(ctx, src, top)
 	if err != nil {
 		return Pushed{}, err
 	}
-	pulled.Referrers, err = p.pullCompanions(ctx, j.From, subjects)
+	pulled.Referrers, err = p.pullReferrers(ctx, j.From, subjects)
 	return pulled, err
 }
 
-// first says whether something is not yet on top under a tag, and notes that it is.
+// first reports whether something is not yet on top under a tag, and notes that it is.
 func (p *puller) first(d release.Digest, tag string) bool {
 	key := tag + "@" + d.String()
 	if p.tops[key] {

@@ -80,13 +80,23 @@ func ParseRef(s string) (Ref, error) {
 	if r.Kind == Registry {
 		host, _, ok := strings.Cut(r.Name, "/")
 		if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
-			return Ref{}, fmt.Errorf("reference %q names no registry: want REGISTRY/REPOSITORY[:TAG], with a dot or a port in REGISTRY, or oci-layout:DIR", s)
+			return Ref{}, fmt.Errorf("reference %q names no registry: expected REGISTRY/REPOSITORY[:TAG], with a dot or a port in REGISTRY, or oci-layout:DIR", s)
 		}
 		if _, err := name.NewRepository(r.Name, name.StrictValidation); err != nil {
 			return Ref{}, fmt.Errorf("reference %q: %w", s, err)
 		}
 	}
 	return r, nil
+}
+
+// ParseImageName reads a name as a Dockerfile has it: one that names no registry is
+// in the one that container engines take it from.
+func ParseImageName(s string) (Ref, error) {
+	tag, err := name.NewTag(s)
+	if err != nil {
+		return Ref{}, fmt.Errorf("image name %q: %w", s, err)
+	}
+	return Ref{Name: tag.Context().Name(), Tag: tag.TagStr()}, nil
 }
 
 // ParseLayout reads the LAYOUT argument of push and pull: a directory, with or

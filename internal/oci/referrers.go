@@ -12,7 +12,7 @@ import (
 	"facerec/internal/release"
 )
 
-// What stands beside an image in its repository is found in three kinds of
+// What is attached to an image in its repository is found in three kinds of
 // place, and all are looked at, for one may hold what another does not:
 //
 //   - the referrers API (OCI distribution specification 1.1, "Listing
@@ -26,10 +26,10 @@ import (
 // get it wrong: each manifest is opened. An image layout has no API; there every
 // manifest on top with that subject counts.
 
-// maxReferrers is how many manifests beside one image are opened.
+// maxReferrers is how many manifests attached to one image are opened.
 const maxReferrers = 200
 
-// Referrer is one manifest beside an image.
+// Referrer is one manifest attached to an image.
 type Referrer struct {
 	Place        string // where it was found, for people
 	Digest       release.Digest
@@ -56,7 +56,7 @@ func (a Referrer) Read(ctx context.Context, l AttachedLayer, limit int64) ([]byt
 	return wholeBlob(ctx, a.source, l.Descriptor)
 }
 
-// Referrers finds what stands beside the manifest or index of a digest in the
+// Referrers finds what is attached to the manifest or index of a digest in the
 // repository or layout of a reference, each once, in the order of the places
 // above. Places and manifests that could not be looked at are in problems: what
 // was found elsewhere is as good without them. err is for a reference that cannot
@@ -82,7 +82,7 @@ func Referrers(ctx context.Context, at Ref, subject release.Digest, access Acces
 	return l.found, l.problems, ctx.Err()
 }
 
-// fallbackTag is the tag that stands for what is beside a manifest.
+// fallbackTag is the tag that stands for what is attached to a manifest.
 func fallbackTag(subject release.Digest) string { return "sha256-" + subject.Hex() }
 
 type lister struct {
@@ -140,7 +140,7 @@ func (l *lister) tagged(ctx context.Context, suffix string) {
 	}
 }
 
-// manifest reads what a tag names. A tag that is not there is no problem.
+// manifest reads what a tag names. A tag that is missing is fine.
 func (l *lister) manifest(ctx context.Context, tag string) ([]byte, bool) {
 	src := underTag(l.src, tag)
 	d, err := src.Resolve(ctx)
@@ -168,7 +168,7 @@ func underTag(src Source, tag string) Source {
 	return src
 }
 
-// open reads listed manifests, and says whether there may be more of them.
+// open reads listed manifests, and reports whether there may be more of them.
 func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) bool {
 	for _, d := range list {
 		digest, err := digestOf(d.Digest)
@@ -180,7 +180,7 @@ func (l *lister) open(ctx context.Context, place string, list []v1.Descriptor) b
 			continue
 		}
 		if len(l.seen) >= maxReferrers {
-			l.problem("%s: more than %d manifests stand beside the image; the rest was not opened", place, maxReferrers)
+			l.problem("%s: more than %d manifests are attached to the image; the rest was not opened", place, maxReferrers)
 			return false
 		}
 		_, raw, err := l.src.Manifest(ctx, digest)

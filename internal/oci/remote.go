@@ -36,10 +36,10 @@ type Access struct {
 	home string // the host of the reference: the caller named it
 }
 
-// named says whether the user has named a host as one to trust the way to.
+// named reports whether the user has named a host as one to trust the way to.
 func (a Access) named(host string) bool { return slices.Contains(a.Insecure, host) }
 
-// permits says whether plain HTTP may be spoken with host.
+// permits reports whether plain HTTP may be spoken with host.
 func (a Access) permits(host string) bool {
 	if a.named(host) {
 		return true
@@ -196,7 +196,7 @@ func (e explained) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// explain says in one line what could not be had from a registry, and why.
+// explain says in one line what could not be fetched from a registry, and why.
 func (s *remoteSource) explain(what string, err error) error {
 	registry := s.repo.RegistryStr()
 	var mismatch *MismatchError

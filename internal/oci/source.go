@@ -49,7 +49,7 @@ func (e *MismatchError) Error() string {
 	return fmt.Sprintf("%s of %s: expected %s, got %s: the copy there is damaged or was replaced; fetch it from another place or push it again", e.What, e.Where, e.Expected, e.Got)
 }
 
-// NotFoundError says that a reference, manifest or platform is not there.
+// NotFoundError says that a reference, manifest or platform is missing.
 type NotFoundError struct {
 	What string
 	Hint string
@@ -62,7 +62,7 @@ func (e *NotFoundError) Error() string {
 	return e.What + " not found: " + e.Hint
 }
 
-// IsNotFound says whether err is that something asked for does not exist.
+// IsNotFound reports whether err is that something asked for does not exist.
 func IsNotFound(err error) bool {
 	var nf *NotFoundError
 	return errors.As(err, &nf)

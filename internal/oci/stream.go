@@ -14,7 +14,7 @@ import (
 // blobStream reads a blob over a network that may fail in the middle. After a
 // cut at byte k it asks for "bytes=k-"; a registry that answers with the whole
 // blob all the same, or with 416, has it read again from the start, and what was
-// handed on before is passed over. So the reader behind sees one stream, and it
+// handed on before is skipped. So the reader behind sees one stream, and it
 // is that stream, whatever it was pieced together from, that newChecked holds to
 // the digest.
 //
@@ -39,7 +39,7 @@ type blobStream struct {
 // large ones may not arrive in tiny ones without end.
 func progress(size int64) int64 { return min(size/32+1, 64<<10) }
 
-// openBlob makes the first request, so that a blob that is not there is an error
+// openBlob makes the first request, so that a blob that is missing is an error
 // here already.
 func openBlob(ctx context.Context, s *session, d Descriptor) (*blobStream, error) {
 	if d.Size < 0 {
@@ -84,7 +84,7 @@ func (b *blobStream) where() string {
 	return b.s.repo.Name() + "@" + b.d.Digest.String()
 }
 
-// continues says whether a 206 is what comes after the bytes that are there.
+// continues reports whether a 206 is what comes after the bytes that are there.
 func (b *blobStream) continues(resp *http.Response) bool {
 	r, ok := parseContentRange(resp.Header.Get("Content-Range"))
 	return ok && r.first == b.got && r.last < b.d.Size && (r.size == b.d.Size || r.size < 0)

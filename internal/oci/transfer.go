@@ -17,14 +17,14 @@ import (
 type Pushed struct {
 	Ref       string         `json:"ref"`
 	Digest    release.Digest `json:"digest"`
-	Referrers int            `json:"beside"` // manifests beside it that came along
+	Referrers int            `json:"beside"` // manifests attached to it that came along
 }
 
-// TransferOptions say how images are moved. The zero value takes along what
-// stands beside them.
+// TransferOptions say how images are moved. The zero value includes what
+// is attached to them.
 type TransferOptions struct {
 	Access     Access
-	ImagesOnly bool // leave signatures and all else that stands beside images
+	ImagesOnly bool // leave signatures and all else that is attached to images
 	Jobs       int  // blobs that are moved at a time; 0 for 4
 
 	// Progress, if not nil, is told the bytes of blobs moved so far, of how many.
@@ -136,7 +136,7 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 		return Pushed{}, &MismatchError{"index after the push", at.String(), top.Digest.String(), got.Digest.String()}
 	}
 	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Referrers: len(beside)}
-	return p, dst.pushCompanions(ctx, src, at, subjects, beside)
+	return p, dst.pushReferrers(ctx, src, at, subjects, beside)
 }
 
 // pushAll sends everything from an index or manifest down: first the blobs, then

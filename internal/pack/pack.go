@@ -11,7 +11,9 @@
 package pack
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -66,6 +68,57 @@ type cell struct {
 // directory with other files than a release's is refused. It returns what
 // release.json says.
 func Release(ctx context.Context, in Input, out string) (release.Record, error) {
+	return write(ctx, in, out, func(string) bool { return false })
+}
+
+// Refresh is Release, but leaves out as it is, with its signatures, if that has the
+// same files already. It reports whether it did.
+func Refresh(ctx context.Context, in Input, out string) (record release.Record, kept bool, err error) {
+	record, err = write(ctx, in, out, func(made string) bool { return sameFiles(made, out) })
+	if errors.Is(err, errSame) {
+		return record, true, nil
+	}
+	return record, false, err
+}
+
+// errSame says that a directory has what was just made.
+var errSame = errors.New("the directory has the same files")
+
+// sameFiles reports whether a release directory has the files that were just made,
+// and no other than bundles.
+func sameFiles(made, out string) bool {
+	sums, err := atomicfile.ReadFile(filepath.Join(made, checksum.File), checksum.MaxSize)
+	if err != nil {
+		return false
+	}
+	there, err := atomicfile.ReadFile(filepath.Join(out, checksum.File), checksum.MaxSize)
+	if err != nil || !bytes.Equal(there, sums) {
+		return false
+	}
+	list, err := checksum.Parse(sums)
+	if err != nil {
+		return false
+	}
+	entries, err := os.ReadDir(out)
+	if err != nil {
+		return false
+	}
+	for _, e := range entries {
+		_, listed := list.Lookup(e.Name())
+		if !listed && e.Name() != checksum.File && e.Name() != release.BundleFile && e.Name() != release.ProvenanceFile {
+			return false
+		}
+	}
+	for _, s := range list.All() {
+		if d, err := release.DigestFile(filepath.Join(out, s.Name)); err != nil || d != s.Digest {
+			return false
+		}
+	}
+	return true
+}
+
+// write writes a release, unless same says that it is there.
+func write(ctx context.Context, in Input, out string, same func(made string) bool) (release.Record, error) {
 	var record release.Record
 	if err := atomicfile.CheckReplaceable(out, release.IsFile); err != nil {
 		return record, err
@@ -87,7 +140,13 @@ func Release(ctx context.Context, in Input, out string) (release.Record, error) 
 			return err
 		}
 		record = newRecord(&in, cells)
-		return finish(dir, record)
+		if err := finish(dir, record); err != nil {
+			return err
+		}
+		if same(dir) {
+			return errSame
+		}
+		return nil
 	})
 	return record, err
 }

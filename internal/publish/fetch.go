@@ -19,7 +19,7 @@ import (
 
 // Wanted says what [Fetch] gets.
 type Wanted struct {
-	Version release.Version // "" for the latest that is no pre-release
+	Version release.Version // "" for the latest that is not a pre-release
 
 	// Choose picks the cells, of which release.json is already proven. It is
 	// required.
@@ -63,8 +63,8 @@ type FetchedFile struct {
 	Kept   bool           `json:"kept,omitempty"` // it was there already
 }
 
-// Latest picks a release: the version wanted, or the newest one that is no
-// pre-release. Drafts and tags that are no versions do not count.
+// Latest picks a release: the version wanted, or the newest one that is not a
+// pre-release. Drafts and tags that are not versions do not count.
 func Latest(all []Release, page string, wanted release.Version) (Release, error) {
 	best := -1
 	for i, r := range all {

@@ -70,7 +70,7 @@ type Page interface {
 	// asset of that name and the page takes no second one.
 	Upload(ctx context.Context, r Release, name string, f *os.File, size int64) (Asset, error)
 
-	// Remove removes an asset of a draft. One that is gone already is no error.
+	// Remove removes an asset of a draft. One that is gone already is not an error.
 	Remove(ctx context.Context, r Release, a Asset) error
 
 	// Promote publishes a draft with the title and the notes of r. Of a release

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -89,14 +90,39 @@ func Publish(ctx context.Context, in Input) (Result, error) {
 }
 
 func (r *run) publish(ctx context.Context) error {
-	commit, err := r.Page.Commit(ctx, r.tag)
-	gone := errors.Is(err, ErrNoTag)
-	if err != nil && !gone {
-		return err
-	}
-	rel, err := r.find(ctx)
+	rel, commit, err := r.look(ctx)
 	if err != nil {
 		return err
+	}
+	if rel == nil {
+		if rel, err = r.create(ctx, commit); err != nil || rel == nil {
+			return err
+		}
+	}
+	if !rel.Draft {
+		return r.published(ctx, *rel)
+	}
+	return r.draft(ctx, *rel)
+}
+
+// Look returns what the page has of the release that in.Dist.Record names by project
+// and version, nil for nothing, and changes nothing. It refuses what [Publish]
+// refuses before it begins: no tag, one that moved, a page of another project.
+func Look(ctx context.Context, in Input) (*Release, error) {
+	r := &run{in, in.Dist.Record.Version.Tag(), &Result{}}
+	rel, _, err := r.look(ctx)
+	return rel, err
+}
+
+// look finds the release, and the commit that its tag names.
+func (r *run) look(ctx context.Context) (rel *Release, commit string, err error) {
+	commit, err = r.Page.Commit(ctx, r.tag)
+	gone := errors.Is(err, ErrNoTag)
+	if err != nil && !gone {
+		return nil, "", err
+	}
+	if rel, err = r.find(ctx); err != nil {
+		return nil, "", err
 	}
 	switch {
 	case rel == nil:
@@ -107,23 +133,25 @@ func (r *run) publish(ctx context.Context) error {
 		r.result.Found, r.result.URL = Published, rel.URL
 	}
 	if gone {
-		return r.noTag(rel)
+		return nil, "", r.noTag(rel)
 	}
 	if err := r.moved(rel, commit); err != nil {
-		return err
+		return nil, "", err
 	}
 	if rel == nil {
-		if err := r.sameProject(ctx); err != nil {
-			return err
-		}
-		if rel, err = r.create(ctx, commit); err != nil || rel == nil {
-			return err
-		}
+		err = r.sameProject(ctx)
 	}
-	if !rel.Draft {
-		return r.published(ctx, *rel)
+	return rel, commit, err
+}
+
+// ReadAsset returns the bytes of a release's asset as far as the page has them, or
+// nil if it has none of the name.
+func ReadAsset(ctx context.Context, page Reader, rel Release, name string, limit int64, policy *retry.Policy) ([]byte, error) {
+	a := asset(rel, name)
+	if a == nil || a.Size <= 0 { // an upload that has only begun cannot be read
+		return nil, nil
 	}
-	return r.draft(ctx, *rel)
+	return small(ctx, page, *a, limit, policy)
 }
 
 // find returns the one release of the tag, or nil.
@@ -166,6 +194,9 @@ func (r *run) moved(rel *Release, commit string) error {
 // sameProject refuses a page whose newest release is of another project.
 func (r *run) sameProject(ctx context.Context) error {
 	all, err := r.Page.Releases(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // a web root that is made with the first release
+	}
 	if err != nil {
 		return err
 	}

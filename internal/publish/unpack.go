@@ -28,7 +28,7 @@ const (
 // of it is there; one that exists already is a *Refusal.
 //
 // Refused are names that leave the top directory, symbolic links that lead out
-// of it, entries that are no file, directory or link, and names that differ by
+// of it, entries of other types than file, directory and link, and names that differ by
 // case alone, as they would be one file on many systems. Modes are as in the
 // archive, but for the set-id bits.
 func Unpack(tarball, dir string) (string, error) {

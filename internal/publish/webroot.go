@@ -101,13 +101,8 @@ func (w *webRoot) read(tag string, draft bool) (Release, error) {
 	return r, nil
 }
 
-// Commit finds no tags in a directory; it makes the directory if need be.
-func (w *webRoot) Commit(context.Context, string) (string, error) {
-	if err := os.MkdirAll(w.dir, 0o755); err != nil {
-		return "", &atomicfile.WriteError{Path: w.dir, Err: err}
-	}
-	return "", nil
-}
+// Commit finds no tags in a directory.
+func (w *webRoot) Commit(context.Context, string) (string, error) { return "", nil }
 
 func (w *webRoot) Find(_ context.Context, tag string) ([]Release, error) {
 	for _, draft := range []bool{false, true} {
@@ -124,6 +119,9 @@ func (w *webRoot) Find(_ context.Context, tag string) ([]Release, error) {
 
 func (w *webRoot) Create(_ context.Context, r Release) (Release, error) {
 	r.Draft = true
+	if err := os.MkdirAll(w.dir, 0o755); err != nil {
+		return Release{}, &atomicfile.WriteError{Path: w.dir, Err: err}
+	}
 	if err := os.Mkdir(w.place(r), 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return Release{}, &atomicfile.WriteError{Path: w.place(r), Err: err}
 	}

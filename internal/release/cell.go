@@ -18,7 +18,7 @@ type Platform struct {
 }
 
 // platformShape is what the parts of a platform look like, for those that this
-// program has never heard of too.
+// program does not know, too.
 var platformShape = regexp.MustCompile(`^[a-z0-9]{2,20}/[a-z0-9_]{2,20}(/[a-z0-9.]{1,20})?$`)
 
 // ParsePlatform reads OS/ARCH[/VARIANT], such as linux/amd64 or linux/arm/v7.
@@ -100,7 +100,7 @@ func (p *Platform) UnmarshalText(b []byte) (err error) {
 
 // Lineage is one major line of the native library that a release is built on.
 // The primary lineage has an empty suffix; every other has one such as
-// "-dlib19", and it ends image tags, asset names and top folders.
+// "-dlib19", and it ends image tags, asset names and top directories.
 type Lineage struct {
 	Name   string `json:"name"`
 	Suffix string `json:"suffix"`

@@ -22,7 +22,7 @@ const DefaultRecipe = "gnu-gzip-6"
 // five fields are r10edocker's and keep their meaning.
 type Config struct {
 	ProjectName string
-	BuildCmd    string // run by sh -c in the folder of config.json, once a cell
+	BuildCmd    string // run by sh -c in the directory of config.json, once per cell
 	Artifacts   []Item // made by BuildCmd
 	ExternData  []Item // there before it
 	Maintainers []string
@@ -50,8 +50,8 @@ type Config struct {
 	DeclaresPlatforms bool
 }
 
-// Item is one file or folder that goes into the image: Src below the folder of
-// config.json, Dest absolute in the image. A folder's own name is not kept:
+// Item is one file or directory that goes into the image: Src below the directory of
+// config.json, Dest absolute in the image. A directory's own name is not kept:
 // its content becomes Dest. Src may have placeholders.
 type Item struct {
 	Src, Dest string
@@ -84,7 +84,7 @@ func (c *Config) WantedBinary(it Item) string {
 	return BinaryAny
 }
 
-// startsIn says whether the entrypoint is dest or lies below it.
+// startsIn reports whether the entrypoint is dest or lies below it.
 func (c *Config) startsIn(dest string) bool {
 	if len(c.Image.Entrypoint) == 0 {
 		return false
@@ -114,15 +114,15 @@ type Label struct{ Key, Value string }
 // Extract says what of the image becomes the tarball.
 type Extract struct {
 	Path    string   // absolute in the image
-	Prefix  string   // pattern of the top folder
+	Prefix  string   // pattern of the top directory
 	Include []string // globs below Path; empty: all
 	Exclude []string
-	Files   []ExtraFile // added beside what came out of the image
+	Files   []ExtraFile // added next to what came out of the image
 }
 
 // ExtraFile is a file of the repository that goes straight into the tarball.
 type ExtraFile struct {
-	Src, Dest string // Dest below the top folder
+	Src, Dest string // Dest below the top directory
 	Mode      uint32
 }
 
@@ -139,7 +139,7 @@ func Parse(file string, data []byte) (*Config, error) {
 		d.complain(0, "", "larger than %d bytes", maxConfigSize)
 		return fail()
 	}
-	for rest := data; len(rest) > 0; { // encoding/json would mend it silently
+	for rest := data; len(rest) > 0; { // encoding/json would repair it silently
 		r, n := utf8.DecodeRune(rest)
 		if r == utf8.RuneError && n == 1 {
 			d.complain(len(data)-len(rest), "", "not valid UTF-8")
@@ -402,7 +402,7 @@ func (d *decoder) required(n node, p string, present map[string]bool, keys ...st
 	}
 }
 
-// source reads a path below the folder of config.json.
+// source reads a path below the directory of config.json.
 func (d *decoder) source(n node, p string) string {
 	s := d.pattern(n, p, placeholders)
 	if s == "" {

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Digest is a SHA-256 digest. The zero value is no digest; it prints as the
+// Digest is a SHA-256 digest. The zero value is not a digest; it prints as the
 // empty string and equals no digest of any bytes.
 //
 // Only sha256 is known: it is the one algorithm every registry, every

@@ -165,7 +165,7 @@ func (p *Problems) Error() string {
 }
 
 // decoder turns nodes into values and collects problems instead of stopping at
-// the first: a person mending a file wants all of them.
+// the first: a person repairing a file wants all of them.
 type decoder struct {
 	data     []byte
 	problems []*Problem

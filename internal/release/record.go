@@ -46,8 +46,8 @@ type RecordCell struct {
 	ConfigDigest *Digest  `json:"config_digest,omitempty"` // the image's configuration
 	Layers       []Digest `json:"layers,omitempty"`        // compressed, lowest first
 
-	Path   string `json:"path"`   // folder in the image, absolute
-	Prefix string `json:"prefix"` // top folder in the tarball
+	Path   string `json:"path"`   // directory in the image, absolute
+	Prefix string `json:"prefix"` // top directory in the tarball
 
 	// What was taken of Path: globs as in config.json's extract. Empty means all
 	// and none.
@@ -66,9 +66,9 @@ type RecordCell struct {
 // String is "dlib19/linux/arm/v7", the spelling of --cells.
 func (c RecordCell) String() string { return c.Lineage + "/" + c.Platform.String() }
 
-// RecordEntry is one entry of a tarball, below its top folder.
+// RecordEntry is one entry of a tarball, below its top directory.
 type RecordEntry struct {
-	Name   string     // slash-separated; "." is the top folder itself; any bytes but NUL
+	Name   string     // slash-separated; "." is the top directory itself; any bytes but NUL
 	Type   string     // one of the Entry constants
 	Mode   uint32     // permission, set-id and sticky bits
 	Size   int64      // bytes; files only

@@ -47,7 +47,7 @@ func (r Record) encode() ([]byte, error) {
 
 // ParseRecord reads what [Record.Marshal] writes and nothing else: unknown,
 // repeated or missing fields, another order, other white space and names that
-// could leave a folder are all errors. Marshal of the result is data again.
+// could leave a directory are all errors. Marshal of the result is data again.
 func ParseRecord(data []byte) (Record, error) {
 	r, err := parseRecord(data)
 	if err != nil {

@@ -152,7 +152,7 @@ func (e RecordEntry) validate() error {
 	return nil
 }
 
-// validEntryName says that a name stays below the folder that it is unpacked
+// validEntryName says that a name stays below the directory that it is unpacked
 // in. It takes any bytes but NUL, as tar does.
 func validEntryName(name string) bool {
 	if name == "." {

@@ -60,7 +60,7 @@ type LockedModel struct {
 }
 
 // Read adds what a lock file pins. name is only for errors. Keys that are not
-// known are passed over: whoever fetches by the lock checks it in full.
+// known are skipped: whoever fetches by the lock checks it in full.
 func (l *Locks) Read(name string, data []byte) error {
 	var in struct {
 		Schema    string            `json:"schema"`
@@ -77,7 +77,7 @@ func (l *Locks) Read(name string, data []byte) error {
 	case InputsSchema:
 		for i, p := range in.Pins {
 			if p.Name == "" || p.Version == "" || p.SHA256.IsZero() {
-				return fmt.Errorf("lock file %s: pin %d (%q): want name, version and sha256", name, i, p.Name)
+				return fmt.Errorf("lock file %s: pin %d (%q): expected name, version and sha256", name, i, p.Name)
 			}
 		}
 		l.Go = in.Go
@@ -87,12 +87,12 @@ func (l *Locks) Read(name string, data []byte) error {
 	case ModelsSchema:
 		for i, m := range in.Models {
 			if m.Name == "" || m.SHA256.IsZero() {
-				return fmt.Errorf("lock file %s: model %d (%q): want name and sha256", name, i, m.Name)
+				return fmt.Errorf("lock file %s: model %d (%q): expected name and sha256", name, i, m.Name)
 			}
 		}
 		l.Models = append(l.Models, in.Models...)
 	default:
-		return fmt.Errorf("lock file %s: schema %q is not known: want %s or %s", name, in.Schema, InputsSchema, ModelsSchema)
+		return fmt.Errorf("lock file %s: schema %q is not known: expected %s or %s", name, in.Schema, InputsSchema, ModelsSchema)
 	}
 	return nil
 }

@@ -101,7 +101,7 @@ func TestGolden(t *testing.T) {
 	for _, cell := range []string{"lib1/linux/amd64", "lib2/linux/arm/v7"} {
 		s := testSubject(t, cell)
 		got := write(t, s)
-		name := filepath.Join("testdata", FileName(s.Record.Asset))
+		name := filepath.Join("testdata", release.SBOMFile(s.Record.Asset))
 		if *update {
 			if err := os.WriteFile(name, got, 0o644); err != nil {
 				t.Fatal(err)
@@ -327,11 +327,11 @@ func TestLockRefuses(t *testing.T) {
 	for text, want := range map[string]string{
 		``:                                "unexpected end",
 		`{}`:                              `schema "" is not known`,
-		`{"schema": "facerec/inputs/v2"}`: "want facerec/inputs/v1 or facerec/models/v1",
+		`{"schema": "facerec/inputs/v2"}`: "expected facerec/inputs/v1 or facerec/models/v1",
 		`{"schema": 1}`:                   "cannot unmarshal",
-		`{"schema": "facerec/inputs/v1", "pins": [{"name": "x"}]}`:                                    "want name, version and sha256",
+		`{"schema": "facerec/inputs/v1", "pins": [{"name": "x"}]}`:                                    "expected name, version and sha256",
 		`{"schema": "facerec/inputs/v1", "pins": [{"name": "x", "version": "1", "sha256": "SHORT"}]}`: "hexadecimal",
-		`{"schema": "facerec/models/v1", "models": [{"name": "x"}]}`:                                  "want name and sha256",
+		`{"schema": "facerec/models/v1", "models": [{"name": "x"}]}`:                                  "expected name and sha256",
 	} {
 		var l Locks
 		if err := l.Read("x.json", []byte(text)); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "x.json") {

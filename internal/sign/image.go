@@ -1,8 +1,8 @@
 package sign
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"facerec/internal/release"
@@ -33,17 +33,13 @@ type subject struct {
 
 const statementType = "https://in-toto.io/Statement/v1"
 
-// Image signs an index or a manifest by its digest: a statement about it whose
-// predicate is empty. The bundle belongs beside the image, see ImageAnnotations.
-func Image(ctx context.Context, image release.Digest, s Signer, verify Verifier) (bundle []byte, err error) {
+// ImageStatement is the statement that a predicate, in JSON, holds for an index or a
+// manifest. One that signs an image has the type PredicateImage and an empty
+// predicate. Its bundle belongs next to the image, see ImageAnnotations.
+func ImageStatement(image release.Digest, predicateType string, predicate json.RawMessage) ([]byte, error) {
 	if image.IsZero() {
-		return nil, fmt.Errorf("sign: no digest of an image was given")
+		return nil, errors.New("sign: no image digest was given")
 	}
-	return Attestation(ctx, image, PredicateImage, json.RawMessage("{}"), s, verify)
-}
-
-// Attestation signs that a predicate, in JSON, holds for an index or a manifest.
-func Attestation(ctx context.Context, image release.Digest, predicateType string, predicate json.RawMessage, s Signer, verify Verifier) (bundle []byte, err error) {
 	text, err := json.Marshal(statement{
 		Type: statementType, Subject: []subject{{Digest: map[string]string{"sha256": image.Hex()}}},
 		PredicateType: predicateType, Predicate: predicate,
@@ -51,7 +47,7 @@ func Attestation(ctx context.Context, image release.Digest, predicateType string
 	if err != nil {
 		return nil, fmt.Errorf("sign: predicate: %w", err)
 	}
-	return Statement(ctx, text, s, verify)
+	return text, nil
 }
 
 // ImageAnnotations are what cosign looks for on a bundle's manifest.

@@ -41,7 +41,7 @@ func GenerateKey() (*Key, error) {
 func newKey(private crypto.Signer) (*Key, error) {
 	details, err := signature.GetDefaultAlgorithmDetails(private.Public(), options.WithED25519ph())
 	if err != nil {
-		return nil, fmt.Errorf("key: %T is not a kind that can sign a release: expected ECDSA P-256, P-384 or P-521, RSA of 2048, 3072 or 4096 bits, or Ed25519", private.Public())
+		return nil, fmt.Errorf("key: %T cannot sign a release: expected ECDSA P-256, P-384 or P-521, RSA of 2048, 3072 or 4096 bits, or Ed25519", private.Public())
 	}
 	public, err := x509.MarshalPKIXPublicKey(private.Public())
 	if err != nil {
@@ -69,7 +69,7 @@ func ParseKey(data, password []byte) (*Key, error) {
 		return nil, errors.New("key: is not PEM; expected a private key that begins with -----BEGIN")
 	}
 	if len(bytes.TrimSpace(rest)) > 0 {
-		return nil, errors.New("key: has more behind its first PEM block; expected one private key and nothing else")
+		return nil, errors.New("key: more data follows the first PEM block; expected one private key and nothing else")
 	}
 	der := block.Bytes
 	var parsed any

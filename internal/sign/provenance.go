@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,19 +9,15 @@ import (
 	"facerec/internal/release"
 )
 
-// ProvenanceFile is the name under which a release publishes the provenance of
-// its tarballs.
-const ProvenanceFile = release.ProvenanceFile
-
 // PredicateProvenance is SLSA's predicate type for how something was made,
 // version 1 (https://slsa.dev/spec/v1.0/provenance).
 const PredicateProvenance = "https://slsa.dev/provenance/v1"
 
 // The build types name what the parameters of a provenance mean.
 const (
-	// A folder of each platform's image was packed as release.json says.
+	// A directory of each platform's image was packed as release.json says.
 	packType = "urn:facerec:releaser:pack:1"
-	// build_cmd of config.json was run, and its artefacts put into an image.
+	// build_cmd of config.json was run, and its artifacts put into an image.
 	buildType = "urn:facerec:releaser:build:1"
 )
 
@@ -32,12 +27,12 @@ type Input struct {
 	Digest release.Digest
 }
 
-// Provenance signs where the tarballs of a release come from. The subjects are
+// ProvenanceStatement says where the tarballs of a release come from. The subjects are
 // each tarball's file and its tar stream, the latter under the name without .gz:
 // whoever compresses otherwise still has the same tar. The materials are of each
 // image the index, the platform manifest, its configuration and its layers, and
 // then the inputs, in the order given. builder is a URI that names who made it.
-func Provenance(ctx context.Context, r release.Record, inputs []Input, builder string, s Signer, verify Verifier) (bundle []byte, err error) {
+func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]byte, error) {
 	if len(r.Cells) == 0 {
 		return nil, errors.New("sign: a release without cells has no provenance")
 	}
@@ -77,7 +72,7 @@ func Provenance(ctx context.Context, r release.Record, inputs []Input, builder s
 	if err != nil {
 		return nil, fmt.Errorf("sign: provenance: %w", err)
 	}
-	return Statement(ctx, text, s, verify)
+	return text, nil
 }
 
 // ImageProvenance is the predicate, of type PredicateProvenance, that says what an

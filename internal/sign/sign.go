@@ -13,12 +13,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"facerec/internal/checksum"
-	"facerec/internal/release"
 	"facerec/internal/text"
 )
-
-// BundleFile is the name under which a release publishes the bundle.
-const BundleFile = release.BundleFile
 
 // Signer is who signs, with what, and who checks it at once.
 type Signer struct {
@@ -32,7 +28,7 @@ type Signer struct {
 
 	// Services must name a certificate authority, a log and a timestamp authority
 	// for keyless signing. For a managed key all are optional, but Rekor version 2
-	// wants a timestamp authority beside it, for it keeps no time.
+	// wants a timestamp authority next to it, for it keeps no time.
 	Services Services
 }
 
@@ -103,7 +99,7 @@ func (s Signer) sign(ctx context.Context, content sgsign.Content, data []byte, v
 		return nil, fmt.Errorf("sign: %w", err)
 	}
 	if err := verify(bundle, data); err != nil {
-		return nil, fmt.Errorf("sign: the bundle just made does not verify and was thrown away: %w", err)
+		return nil, fmt.Errorf("sign: the new bundle does not verify and was discarded: %w", err)
 	}
 	return bundle, nil
 }
@@ -122,11 +118,11 @@ func (s Signer) check() error {
 	case s.Key == nil && s.Token == "":
 		return errors.New("neither a key nor an identity token was given; expected one")
 	case s.Key == nil && s.Services.Fulcio == "":
-		return errors.New("keyless signing wants a certificate authority, and none is configured")
+		return errors.New("keyless signing needs a certificate authority, and none is configured")
 	case s.Key == nil && len(s.Services.Rekor) == 0:
-		return errors.New("keyless signing wants a transparency log, and none is configured")
+		return errors.New("keyless signing needs a transparency log, and none is configured")
 	case rekorV2 && len(s.Services.Timestamper) == 0:
-		return errors.New("a Rekor version 2 log wants a timestamp authority beside it, and none is configured")
+		return errors.New("a Rekor version 2 log needs a timestamp authority, and none is configured")
 	}
 	return nil
 }

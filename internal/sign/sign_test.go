@@ -71,10 +71,10 @@ func TestParseKeyForms(t *testing.T) {
 		{"wrong password", asPEM("ENCRYPTED SIGSTORE PRIVATE KEY", sealed), "Secret", "password is wrong"},
 		{"public key", k.PublicPEM(), "", "expected the private key"},
 		{"not PEM", []byte("secret"), "", "is not PEM"},
-		{"two keys", append(plain, plain...), "", "more behind its first"},
+		{"two keys", append(plain, plain...), "", "more data follows the first"},
 		{"other PEM", asPEM("OPENSSH PRIVATE KEY", sec1), "", "OPENSSH"},
 		{"damaged", asPEM("PRIVATE KEY", []byte{1, 2}), "", "PRIVATE KEY"},
-		{"small curve", asPEM("PRIVATE KEY", small), "", "not a kind that can sign"},
+		{"small curve", asPEM("PRIVATE KEY", small), "", "cannot sign a release"},
 		{"huge", make([]byte, maxKeyFile+1), "", "expected at most"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -128,7 +128,7 @@ func TestSignRefuses(t *testing.T) {
 // TestRefusedBundle returns nothing that the verifier refused.
 func TestRefusedBundle(t *testing.T) {
 	bundle, err := Checksums(context.Background(), []byte(sums), Signer{Key: testKey(t)}, func([]byte, []byte) error { return errors.New("no good") })
-	if err == nil || !strings.Contains(err.Error(), "thrown away: no good") || bundle != nil {
+	if err == nil || !strings.Contains(err.Error(), "discarded: no good") || bundle != nil {
 		t.Errorf("got %q, %v", bundle, err)
 	}
 }

@@ -34,7 +34,7 @@ func AmbientToken(ctx context.Context, client *http.Client, requestURL, requestT
 
 func ambientToken(ctx context.Context, client *http.Client, requestURL, requestToken, audience string) (string, error) {
 	if requestURL == "" || requestToken == "" {
-		return "", errors.New(`the runner offers none; want "permissions: id-token: write" in the workflow`)
+		return "", errors.New(`the runner offers none; the workflow needs "permissions: id-token: write"`)
 	}
 	if err := checkURL("request URL", requestURL); err != nil {
 		return "", err
@@ -68,7 +68,7 @@ func ambientToken(ctx context.Context, client *http.Client, requestURL, requestT
 		Value string `json:"value"`
 	}
 	if len(body) > maxToken || json.Unmarshal(body, &answer) != nil {
-		return "", errors.New(`the answer is not what was expected; want JSON with a "value"`)
+		return "", errors.New(`the answer is not what was expected; expected JSON with a "value"`)
 	}
 	return ParseToken([]byte(answer.Value))
 }
@@ -87,7 +87,7 @@ func ParseToken(data []byte) (string, error) {
 	return token, nil
 }
 
-// CheckToken says whether a token that [ParseToken] took can be used now, so that
+// CheckToken reports whether a token that [ParseToken] took can be used now, so that
 // one that has run out is told before anything is sent anywhere. Whether it is
 // genuine is the certificate authority's to say. No claim but times is in an error.
 func CheckToken(token string, now time.Time) error {

@@ -82,7 +82,7 @@ func (d *deflater) decided(covered int64) int64 {
 	return covered - int64(d.tokens[len(d.tokens)-1].length()) + 1
 }
 
-// endEarly tells whether gzip ends the block here because it compresses well:
+// endEarly reports whether gzip ends the block here because it compresses well:
 // fewer than half of the tokens are matches, and the guess, at eight bits for
 // each token and five and the extra bits for each distance, is less than half
 // of the input, in which the last token counts for one byte.

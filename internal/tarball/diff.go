@@ -413,7 +413,7 @@ func (d *differ) causes() {
 		add(CauseHardLinks, "%s linked to the same files on both sides, but listed in another order: another name comes first", text.CountForms(d.relinked, "name is", "names are"))
 	}
 	if n := d.fields["owner"]; n > 0 {
-		add(CauseOwner, "%d of another owner", n)
+		add(CauseOwner, "%d with another owner", n)
 	}
 	if n := d.fields["mtime"]; n > 0 {
 		add(CauseTime, "%d with another modification time", n)
@@ -431,13 +431,13 @@ func (d *differ) causes() {
 	}
 	if d.a.Padding != d.b.Padding && !d.damaged() {
 		// After a difference in size the archives end at different places in
-		// their last records, which is no cause.
+		// their last records, which is not a cause.
 		if d.a.TarSize-d.a.Padding == d.b.TarSize-d.b.Padding || len(d.r.Causes) == 0 {
 			add(CausePadding, "%d zero bytes at the end of a, %d of b", d.a.Padding, d.b.Padding)
 		}
 	}
 	if len(d.r.Causes) == 0 && !d.a.Tar.IsZero() && !d.b.Tar.IsZero() {
-		add(CausePadding, "the bytes that fill up the last block of some file are not the same")
+		add(CausePadding, "the padding after the last block of a file differs")
 	}
 }
 

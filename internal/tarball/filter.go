@@ -55,7 +55,7 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 	return NewTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
 }
 
-// Matches tells whether any entry matches the pattern, so that one that is
+// Matches reports whether any entry matches the pattern, so that one that is
 // misspelt can be pointed out.
 func (t Tree) Matches(pattern string) (bool, error) {
 	p, err := compile([]string{pattern})

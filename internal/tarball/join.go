@@ -43,14 +43,14 @@ func (c *chunk) seam(m *matcher, s state) *seam {
 	return j
 }
 
-// follower walks along the chunk's tokens beside another parse.
+// follower walks along the chunk's tokens next to another parse.
 type follower struct {
 	c     *chunk
 	index int
 	pos   int // where token index begins
 }
 
-// meets tells whether the chunk's parse was in the state s too, or in one that
+// meets reports whether the chunk's parse was in the state s too, or in one that
 // leads to the same tokens, and if so leaves index at the first token after
 // those that led to s.
 //
@@ -58,8 +58,8 @@ type follower struct {
 // After a match, nothing is waiting. And where s found no match at all at the
 // byte before s.pos, which is then a literal for sure, and the chunk's parse
 // also had a token begin there and made it a literal: that parse looked for a
-// match there as well, in the same bytes, and cannot have found what is not
-// there; so nothing but that literal is waiting in both.
+// match there as well, in the same bytes, and cannot have found what is
+// missing; so nothing but that literal is waiting in both.
 func (f *follower) meets(s state) bool {
 	at := s.done()
 	toks := f.c.toks

@@ -24,7 +24,7 @@ func (c cutter) inside(cuts []int64, start, size int64) []int64 {
 	return append(cuts, start+last)
 }
 
-// isLarge tells whether a content is cut on its own.
+// isLarge reports whether a content is cut on its own.
 func (c cutter) isLarge(size int64) bool { return size >= chunkBehind+c.chunk/4 }
 
 // Small entries are gathered until there is enough of them. The cut comes

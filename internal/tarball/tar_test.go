@@ -225,7 +225,7 @@ func TestNewTreeRefuses(t *testing.T) {
 		{"dangling hard link", []Entry{hardlink("a", "b")}, `target "b" is not in the tree`},
 		{"hard link outside", []Entry{hardlink("a", "../b")}, "hard link target"},
 		{"hard link to a dir", []Entry{dir("d", 0o755), hardlink("a", "d")}, "is a dir"},
-		{"hard link circle", []Entry{hardlink("a", "b"), hardlink("b", "a")}, "circle"},
+		{"hard link circle", []Entry{hardlink("a", "b"), hardlink("b", "a")}, "cycle"},
 		{"unknown type", []Entry{{Name: "a", Type: 9}}, "unknown type(9)"},
 	}
 	for _, c := range cases {

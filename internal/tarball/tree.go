@@ -147,7 +147,7 @@ func checkEntry(e Entry) error {
 		}
 	case Hardlink:
 		if err := checkName(e.Link); err != nil {
-			return fmt.Errorf("entry %q: its hard link target is no name of the tree: %w", e.Name, err)
+			return fmt.Errorf("entry %q: its hard link target is not a valid name: %w", e.Name, err)
 		}
 	default:
 		return fmt.Errorf("entry %q: unknown %s", e.Name, e.Type)
@@ -202,7 +202,7 @@ func groupLinks(list []Entry, at map[string]int) error {
 				return 0, fmt.Errorf("entry %q: its hard link target %q is not in the tree", list[i].Name, list[j].Link)
 			}
 			if seen++; seen > len(list) {
-				return 0, fmt.Errorf("entry %q: its hard links lead round in a circle", list[i].Name)
+				return 0, fmt.Errorf("entry %q: its hard links form a cycle", list[i].Name)
 			}
 			j = k
 		}

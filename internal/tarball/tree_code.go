@@ -82,7 +82,7 @@ func (c *coder) build(extra []uint8, first int, fixed []uint8, limit int) {
 	}
 	if over > 0 {
 		// Make room: for each two that are too long, move one leaf down a level
-		// and put one beside it. Then deal the lengths out again.
+		// and put one next to it. Then deal the lengths out again.
 		for ; over > 0; over -= 2 {
 			l := limit - 1
 			for count[l] == 0 {

@@ -6,7 +6,7 @@ import (
 	"io"
 )
 
-// cutBody names a body that ends before it should: bytes that never came are no
+// cutBody names a body that ends before it should: bytes that never came are not a
 // verdict on those that did.
 type cutBody struct{ io.ReadCloser }
 

@@ -15,7 +15,7 @@
 //
 // # What is kept
 //
-// The TUF metadata, in the folder that the caller gives: it remembers which
+// The TUF metadata, in the directory that the caller gives: it remembers which
 // versions were seen, so that nobody can offer older ones. go-tuf writes each
 // file of it under a temporary name first. A root that was seen is kept even if
 // what follows it fails, as the specification wants it (5.3.8).

@@ -42,7 +42,7 @@ type Metadata struct {
 
 var roles = [...]string{"root", "targets", "snapshot", "timestamp"}
 
-// PublicGood says whether it is the public-good instance's, by whichever mirror.
+// PublicGood reports whether it is the public-good instance's, by whichever mirror.
 func (k Kept) PublicGood() bool { return k.Anchor == "public-good" }
 
 // TUFRoot is the version of the TUF root.
@@ -81,7 +81,7 @@ func (k Kept) Format() ([]byte, error) {
 	return append(b, '\n'), nil
 }
 
-// ParseKept reads what Format wrote, and holds the root to its hash.
+// ParseKept reads what Format wrote, and compares the root with its hash.
 func ParseKept(data []byte) (Kept, error) {
 	k, err := parseKept(data)
 	if err != nil {
@@ -101,7 +101,7 @@ func parseKept(data []byte) (Kept, error) {
 		return Kept{}, err
 	}
 	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
-		return Kept{}, errors.New("has more behind its end")
+		return Kept{}, errors.New("more data follows the document")
 	}
 	if f.Schema != KeptSchema {
 		return Kept{}, fmt.Errorf("schema: expected %s, got %q", KeptSchema, f.Schema)
@@ -123,7 +123,7 @@ func (k Kept) check() error {
 		}
 	}
 	if k.Mirror == "" || k.Anchor == "" || k.Fetched.IsZero() || len(k.Root) == 0 {
-		return errors.New("mirror, anchor, fetched and trusted_root: expected all of them, and not empty")
+		return errors.New("mirror, anchor, fetched and trusted_root: expected all four, none empty")
 	}
 	return nil
 }

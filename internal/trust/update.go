@@ -45,7 +45,7 @@ type Request struct {
 	Mirror string // base URL of a TUF repository; "" for PublicGood
 	Anchor []byte // root.json to begin with; nil for the one of the public-good instance
 
-	// State is the folder for the TUF metadata of every mirror. It is made if it
+	// State is the directory for the TUF metadata of every mirror. It is made if it
 	// is missing.
 	State string
 
@@ -58,7 +58,7 @@ type Request struct {
 	Seen func(url string, data []byte)
 }
 
-// InvalidError says that a request cannot be made as it is: its mirror is no URL to
+// InvalidError says that a request cannot be made as it is: its mirror is not a URL to
 // ask, or its anchor no root.json.
 type InvalidError struct{ Err error }
 
@@ -106,7 +106,7 @@ func Update(ctx context.Context, r Request) (k Kept, err error) {
 	case ctx.Err() != nil:
 		return Kept{}, context.Cause(ctx)
 	case onDisk(err):
-		return Kept{}, fmt.Errorf("trust root: what is kept of %s: %w", r.Mirror, err)
+		return Kept{}, fmt.Errorf("trust root: the kept copy of %s: %w", r.Mirror, err)
 	case unreachable(err):
 		return Kept{}, fmt.Errorf("trust root: cannot ask %s: %s", r.Mirror, text.Line(err.Error(), maxErrorText))
 	}
@@ -135,7 +135,7 @@ func (r Request) update(ctx context.Context) (Kept, error) {
 		name = release.DigestBytes(anchor).String()
 	}
 	if _, err := metadata.Root().FromBytes(anchor); err != nil {
-		return Kept{}, &InvalidError{fmt.Errorf("the root.json to begin with: %w", err)}
+		return Kept{}, &InvalidError{fmt.Errorf("the first root.json: %w", err)}
 	}
 	// Another anchor is another repository, even at the same address.
 	dir := filepath.Join(r.State, release.DigestBytes([]byte(r.Mirror + "\n" + name)).Hex()[:16])
@@ -204,7 +204,7 @@ func fetch(up *updater.Updater, c *config.UpdaterConfig, name string) ([]byte, e
 }
 
 // newest is the root that was seen last, or the anchor if none was or that is
-// newer. What lies in the folder was signed by what was trusted when it was put
+// newer. What lies in the directory was signed by what was trusted when it was put
 // there.
 func newest(anchor []byte, path string) []byte {
 	seen, err := os.ReadFile(path)

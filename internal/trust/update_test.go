@@ -306,13 +306,13 @@ func TestCannotAsk(t *testing.T) {
 	}
 	bad := ask
 	bad.Anchor = []byte("{}")
-	if _, err := trust.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "root.json to begin with") {
+	if _, err := trust.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "first root.json") {
 		t.Errorf("got %v", err)
 	}
 	bad = ask
 	bad.State = filepath.Join(bad.State, "file")
 	must(t, os.WriteFile(bad.State, nil, 0o600))
-	if _, err := trust.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "what is kept of") {
+	if _, err := trust.Update(t.Context(), bad); err == nil || !strings.Contains(err.Error(), "the kept copy of") {
 		t.Errorf("a file for a folder: got %v", err)
 	}
 }

@@ -43,14 +43,14 @@ func ParseAttestationType(s string) (AttestationType, error) {
 	}
 	if u, err := url.Parse(s); err == nil && u.Scheme != "" && (u.Host != "" || u.Opaque != "") {
 		if s == PredicateSign {
-			return AttestationType{}, fmt.Errorf("attestation type %q: that is a signature, which is wanted in any case", s)
+			return AttestationType{}, fmt.Errorf("attestation type %q: that is a signature, which is always required", s)
 		}
 		return AttestationType{s, []string{s}}, nil
 	}
-	return AttestationType{}, fmt.Errorf("attestation type %q: want a predicate type's URI or one of %s", s, strings.Join(names, ", "))
+	return AttestationType{}, fmt.Errorf("attestation type %q: expected a predicate type's URI or one of %s", s, strings.Join(names, ", "))
 }
 
-// matches says whether a predicate type is of this kind.
+// matches reports whether a predicate type is of this kind.
 func (t AttestationType) matches(predicate string) bool {
 	return slices.Contains(t.Predicates, predicate)
 }

@@ -92,11 +92,11 @@ func ParseDigest(s string) (Artifact, error) {
 	sizes := map[string]int{"sha256": 32, "sha384": 48, "sha512": 64}
 	size, ok := sizes[algorithm]
 	if !ok {
-		return Artifact{}, fmt.Errorf("digest %q: want the form sha256:HEX, sha384:HEX or sha512:HEX", s)
+		return Artifact{}, fmt.Errorf("digest %q: expected sha256:HEX, sha384:HEX or sha512:HEX", s)
 	}
 	sum, err := hex.DecodeString(digits)
 	if err != nil || len(sum) != size {
-		return Artifact{}, fmt.Errorf("digest %q: want %s: and %d hexadecimal digits, got %d characters", s, algorithm, 2*size, len(digits))
+		return Artifact{}, fmt.Errorf("digest %q: expected %s: and %d hexadecimal digits, got %d characters", s, algorithm, 2*size, len(digits))
 	}
 	if algorithm == "sha256" {
 		return Digest(release.DigestOf([32]byte(sum))), nil
@@ -238,13 +238,13 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 	var opts []sgverify.VerifierOption
 	switch {
 	case (p.Key == nil) == (len(p.Identities) == 0):
-		return nil, untrusted(CheckIdentity, "want a public key or at least one identity, and not both")
+		return nil, untrusted(CheckIdentity, "expected a public key or at least one identity, not both")
 	case p.UnsafeNoTransparencyLog && p.Key == nil:
 		return nil, untrusted(CheckLog, "a certificate cannot be checked without a transparency log; only a managed key can")
 	case p.UnsafeNoTransparencyLog:
 		opts = append(opts, sgverify.WithNoObserverTimestamps())
 	case p.Root == nil:
-		return nil, untrusted(CheckTrustRoot, "want a trusted root file; none was given")
+		return nil, untrusted(CheckTrustRoot, "expected a trusted root file; none was given")
 	case p.GitHubPrivate && p.Key != nil:
 		return nil, untrusted(CheckIdentity, "GitHub's private instance signs with certificates, got a managed key")
 	case p.GitHubPrivate && len(p.Root.material.RekorLogs()) > 0:
@@ -317,7 +317,7 @@ func (p Policy) describe(b *sgbundle.Bundle, cert *x509.Certificate, said statem
 	}
 	logs := p.Root.material.RekorLogs()
 	for _, e := range b.GetVerificationMaterial().GetTlogEntries() {
-		// Entries of logs that the root does not know were passed over.
+		// Entries of logs that the root does not know were skipped.
 		if log, ok := logs[fmt.Sprintf("%x", e.GetLogId().GetKeyId())]; ok {
 			s.LogEntries = append(s.LogEntries, LogEntry{Log: log.BaseURL, Index: e.GetLogIndex()})
 		}

@@ -127,7 +127,7 @@ func oneSpelling(data []byte) error {
 			if top >= 0 {
 				stack[top].value = false
 				if byteFields[stack[top].name] && !plainBase64(t) {
-					return fmt.Errorf("field %s: is not base64 as RFC 4648 section 4 writes it", stack[top].name)
+					return fmt.Errorf("field %s: is not base64 (RFC 4648, section 4)", stack[top].name)
 				}
 			}
 		default:
@@ -171,7 +171,7 @@ func consistentEntry(e *protorekor.TransparencyLogEntry) error {
 	}
 	lines := strings.SplitN(p.GetCheckpoint().GetEnvelope(), "\n", 4)
 	if len(lines) < 4 {
-		return errors.New("checkpoint: is cut short")
+		return errors.New("checkpoint: is truncated")
 	}
 	if got := strconv.FormatInt(p.GetTreeSize(), 10); got != lines[1] {
 		return fmt.Errorf("treeSize: expected %s as in the checkpoint, got %s", lines[1], got)
@@ -186,7 +186,7 @@ func consistentEntry(e *protorekor.TransparencyLogEntry) error {
 		return fmt.Errorf("integratedTime: expected none in an entry of Rekor version 2, got %d", e.GetIntegratedTime())
 	}
 	if e.GetLogIndex() < 0 || p.GetTreeSize() < 0 {
-		return errors.New("logIndex, treeSize: want no negative numbers")
+		return errors.New("logIndex, treeSize: expected no negative numbers")
 	}
 	leaf := rfc6962.DefaultHasher.HashLeaf(e.GetCanonicalizedBody())
 	if err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(e.GetLogIndex()), uint64(p.GetTreeSize()), leaf, p.GetHashes(), p.GetRootHash()); err != nil {
@@ -200,13 +200,13 @@ func consistentEntry(e *protorekor.TransparencyLogEntry) error {
 func plainNote(envelope string) error {
 	_, signatures, ok := strings.Cut(envelope, "\n\n")
 	if !ok {
-		return errors.New("want a text, a blank line and signatures")
+		return errors.New("expected a text, a blank line and signatures")
 	}
 	for line := range strings.Lines(signatures) {
 		line, ended := strings.CutSuffix(line, "\n")
 		fields := strings.Split(line, " ")
 		if !ended || len(fields) != 3 || fields[0] != "—" || !plainBase64(fields[2]) {
-			return errors.New("a signature line is not as the signed note format writes it")
+			return errors.New("a signature line does not follow the signed note format")
 		}
 	}
 	return nil

@@ -262,7 +262,7 @@ func (p Policy) first(all []candidate, a Artifact, hint hintRule) (Signature, er
 	}
 	// The one that came farthest says the most about what is wrong.
 	worst := slices.MaxFunc(refused, func(a, b *Error) int { return slices.Index(steps, a.Check) - slices.Index(steps, b.Check) })
-	e := &Error{Class: Failed, Check: worst.Check, Err: fmt.Errorf("none of %d is good", len(refused))}
+	e := &Error{Class: Failed, Check: worst.Check, Err: fmt.Errorf("none of %d holds", len(refused))}
 	for _, r := range refused {
 		if r.Class == Untrusted {
 			e.Class = Untrusted

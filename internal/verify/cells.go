@@ -47,7 +47,7 @@ func (w *walk) cells(ctx context.Context) {
 	w.compare(ctx, all)
 }
 
-// asked says whether a cell is to be looked at.
+// asked reports whether a cell is to be looked at.
 func (w *walk) selected(c release.RecordCell) bool {
 	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset)
 }
@@ -73,7 +73,7 @@ func (w *walk) cellNames() string {
 // what the tarballs are: their hashes, and, if the caller says of which images
 // they are made, the way from there.
 func (w *walk) cellsWithoutRecord(ctx context.Context) {
-	const why = "release.json cannot be used, and only it says which image this is made of"
+	const why = "release.json cannot be used, and only release.json names the image"
 	if len(w.in.Cells) > 0 {
 		for _, name := range w.in.Cells {
 			w.skip(name, LinkRecord, release.RecordFile, why)
@@ -136,10 +136,10 @@ func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	}
 	switch {
 	case !ok:
-		w.skip(cell, LinkRecord, c.Asset, "checksums.txt has nothing to compare with")
+		w.skip(cell, LinkRecord, c.Asset, "checksums.txt could not be read")
 	case signed != c.FileSHA256.Digest:
 		w.fail(cell, LinkRecord, c.Asset, &Error{Class: Differs, Field: "file_sha256", Expected: signed.Hex(), Got: c.FileSHA256.Hex(),
-			Err: fmt.Errorf("release.json does not say what checksums.txt says: the release contradicts itself, ask its makers")})
+			Err: fmt.Errorf("release.json contradicts checksums.txt: report it to the publisher")})
 	default:
 		w.pass(cell, LinkRecord, c.Asset, "release.json and checksums.txt agree")
 	}
@@ -168,7 +168,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 		err = differs("manifest of "+c.Platform.String(), c.ManifestDigest.String(), manifest.String())
 	}
 	if err != nil {
-		k.noTree = "the index is not as it should be"
+		k.noTree = "the index does not match its digest"
 		w.fail(k.name, LinkIndex, where, err)
 		broken(LinkIndex)
 		return
@@ -182,7 +182,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 		err = m.compare(*c)
 	}
 	if err != nil {
-		k.noTree = "the manifest is not as it should be"
+		k.noTree = "the manifest does not match its digest"
 		w.fail(k.name, LinkManifest, c.ManifestDigest.String(), err)
 		broken(LinkManifest)
 		return
@@ -190,7 +190,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	w.pass(k.name, LinkManifest, c.ManifestDigest.String(), "configuration %s, %s", m.Config, text.Count(len(m.Layers), "layer"))
 	tree, err := w.in.Images.images.Tree(ctx, *c)
 	if err != nil {
-		k.noTree = "the layers are not as they should be"
+		k.noTree = "the layers do not match their digests"
 		w.fail(k.name, LinkLayers, c.ManifestDigest.String(), err)
 		return
 	}
@@ -227,7 +227,7 @@ func (m ImageManifest) compare(c release.RecordCell) error {
 	return nil
 }
 
-// imageSignature looks at what stands beside the image, once for each index.
+// imageSignature looks at what is attached to the image, once for each index.
 func (w *walk) imageSignature(ctx context.Context, k *cellCheck) {
 	s, ok := w.signed[k.cell.IndexDigest]
 	if !ok {
@@ -252,7 +252,7 @@ func (w *walk) checkReferrers(ctx context.Context, k *cellCheck) Result {
 		return failure("", LinkSignature, where, err)
 	}
 	if k.standalone && len(subject.Layers)+len(subject.Problems) == 0 {
-		return skip("nothing stands beside the image: nobody says that it is the released one")
+		return skip("the image has no signature: nobody says that it is the released one")
 	}
 	r := Image(ctx, ImageInput{Subjects: []ImageSubject{subject}, Policy: w.in.Policy}).Subjects[0]
 	s := Result{Link: LinkSignature, Subject: where, Status: r.Status, Class: r.Class, Detail: r.Detail, Field: r.Field, Expected: r.Expected, Got: r.Got}

@@ -19,12 +19,9 @@ import (
 // nobody vouches for it: a release of six cells has under 2 MB.
 const maxUnsignedRecord = 8 << 20
 
-// BundleFile is the name under which a release publishes its signature.
-const BundleFile = release.BundleFile
-
 // Input is a release to be verified.
 type Input struct {
-	Dist   fs.FS  // the folder of the release's files
+	Dist   fs.FS  // the directory of the release's files
 	Policy Policy // who must have signed; [Tarballs] skips signatures if it names nobody
 
 	Expect Expectation // which release this must be
@@ -90,7 +87,7 @@ func (w *walk) finish(ctx context.Context) (Report, error) {
 		return Report{}, context.Cause(ctx)
 	}
 	if w.in.Fast {
-		w.report.Unchecked = append(w.report.Unchecked, "the compression of the tarballs was not made again, only what is inside them was compared")
+		w.report.Unchecked = append(w.report.Unchecked, "the tarballs were not compressed again: only their contents were compared")
 	}
 	w.report.finish()
 	return w.report, nil
@@ -162,12 +159,12 @@ func (w *walk) release() {
 
 // unreadableSums explains why checksums.txt could not be read. Without it nothing
 // of a release is trusted; but a directory that has nothing of a release at all
-// is no release.
+// is not a release.
 func (w *walk) unreadableSums(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return &Error{Class: Untrusted, Err: err}
 	}
-	for _, name := range []string{BundleFile, release.RecordFile, ProvenanceFile} {
+	for _, name := range []string{release.BundleFile, release.RecordFile, release.ProvenanceFile} {
 		if _, err := fs.Stat(w.in.Dist, name); err == nil {
 			return untrusted("", "not found in the directory: the release is not trusted without it")
 		}
@@ -176,30 +173,30 @@ func (w *walk) unreadableSums(err error) error {
 }
 
 func (w *walk) signature(sums []byte) {
-	bundle, err := w.read(BundleFile, MaxBundle)
+	bundle, err := w.read(release.BundleFile, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.fail("", LinkBundle, BundleFile, untrusted(CheckBundle, "not found in the directory: the release is not signed"))
+		w.fail("", LinkBundle, release.BundleFile, untrusted(CheckBundle, "not found in the directory: the release is not signed"))
 		return
 	case err != nil:
-		w.fail("", LinkBundle, BundleFile, err)
+		w.fail("", LinkBundle, release.BundleFile, err)
 		return
 	}
 	s, err := blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy, exactHint)
 	if err != nil {
 		var e *Error
 		if errors.As(err, &e) && e.Check == CheckBundle && e.Class == Failed {
-			e.Class = Untrusted // in the place of a release's bundle, another file is no signature
+			e.Class = Untrusted // in the place of a release's bundle, another file is not a signature
 		}
-		step := failure("", LinkBundle, BundleFile, err)
+		step := failure("", LinkBundle, release.BundleFile, err)
 		if bytes.Contains(sums, []byte("\r\n")) {
-			step.Detail += "; checksums.txt has DOS line ends, so it was converted on its way: fetch it again"
+			step.Detail += "; checksums.txt has CRLF line endings: a transfer converted it, fetch it again"
 		}
 		w.add(step)
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
-	w.pass("", LinkBundle, BundleFile, "%s", s.Text())
+	w.pass("", LinkBundle, release.BundleFile, "%s", s.Text())
 }
 
 // listed checks a file against checksums.txt and adds the step.
@@ -223,7 +220,7 @@ func (w *walk) listed(cell, link, name string, want release.Digest) found {
 	return f
 }
 
-// instead says what lies in the place of a listed file, where that can be told.
+// instead says what lies in the place of a listed file, where that can be determined.
 func (w *walk) whatIs(f found, name string) string {
 	if f.size == 0 {
 		return "the file is empty"
@@ -239,7 +236,7 @@ func (w *walk) whatIs(f found, name string) string {
 func (w *walk) readRecord() {
 	want, ok := w.sums.Lookup(release.RecordFile)
 	if !ok {
-		w.skip("", LinkRecord, release.RecordFile, "is not among the files that checksums.txt names: the release does not say what its tarballs are made of")
+		w.skip("", LinkRecord, release.RecordFile, "is not named by checksums.txt: the release does not name its images")
 		return
 	}
 	limit := int64(release.MaxRecordSize)

@@ -23,7 +23,7 @@ func checkDepth(data []byte) error {
 		case inString:
 		case c == '{' || c == '[':
 			if depth++; depth > maxJSONDepth {
-				return fmt.Errorf("JSON nests more than %d deep", maxJSONDepth)
+				return fmt.Errorf("JSON is nested more than %d levels deep", maxJSONDepth)
 			}
 		case c == '}' || c == ']':
 			depth--

@@ -43,8 +43,8 @@
 // link that could not be looked at is a skip with its reason, and a skip is never
 // a pass. [Input.ImageSignatures] adds what signs the image as a link.
 //
-// Where bytes differ the step has what "releaser diff" says: the causes that can
-// be told, and the first entries that differ.
+// Where bytes differ the step has what "releaser diff" says: the causes that it can
+// determine, and the first entries that differ.
 //
 // [Tarballs] does the same without a release: the chain then begins at an image
 // that the caller names, the links before it are skipped by name, and the report
@@ -52,7 +52,7 @@
 //
 // [List] checks the release of others by a signed list of checksums alone.
 //
-// A release may also have [ProvenanceFile], a signed statement about where its
+// A release may also have [release.ProvenanceFile], a signed statement about where its
 // tarballs come from; if it does, it must say what release.json says, down to the
 // layers and the configuration of each image.
 //
@@ -67,7 +67,7 @@
 //
 // # An image
 //
-// [Image] checks what stands beside an image in its repository: bundles, and what
+// [Image] checks what is attached to an image in its repository: bundles, and what
 // cosign up to version 2 kept in annotations, which is put into bundles of version
 // 0.1 first, so that one policy holds for all. A signature is a statement whose
 // predicate type is [PredicateSign], or a payload of simple signing; of the

@@ -9,7 +9,7 @@ import (
 	"facerec/internal/text"
 )
 
-// Entries lists a tree as release.json does: the top folder first, then the
+// Entries lists a tree as release.json does: the top directory first, then the
 // entries in the order of the tar stream.
 func Entries(t tarball.Tree) []release.RecordEntry {
 	out := []release.RecordEntry{{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}}
@@ -68,7 +68,7 @@ func compareEntries(expected, got []release.RecordEntry) []string {
 	have := make(map[string]release.RecordEntry, len(got))
 	for _, e := range got {
 		if _, ok := have[e.Name]; ok {
-			add("%q: comes twice", e.Name)
+			add("%q: duplicate", e.Name)
 		}
 		have[e.Name] = e
 	}

@@ -54,7 +54,7 @@ func (w *walk) compareRebuiltFast(ctx context.Context, k *cellCheck, verdicts ma
 	if compared && v.Grade <= tarball.SameTar {
 		w.compareEntries(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, Entries(*k.tree))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.SameTar),
-			Detail: "the same tar stream comes out of the image; its compression was not made again"})
+			Detail: "the image gives the same tar stream; it was not compressed again"})
 		return
 	}
 	index := w.entries(k)
@@ -62,7 +62,7 @@ func (w *walk) compareRebuiltFast(ctx context.Context, k *cellCheck, verdicts ma
 	case k.treeErr != nil:
 		w.fail(k.name, LinkRebuilt, asset, k.treeErr)
 	case !compared:
-		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "there is no tarball to compare with"))
+		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "no tarball to compare with"))
 	default:
 		w.add(w.graded(ctx, k, v.Rebuilt, index, v.Report))
 	}

@@ -34,7 +34,7 @@ func TestFastSaysWhatItDidNotProve(t *testing.T) {
 		if !r.Verified || r.ExitCode != 0 || gradeOf(rebuilt(t, r, cellA)) != tarball.SameTar.String() {
 			t.Errorf("other compression %v: got\n%s", other, r.Text())
 		}
-		if !strings.Contains(r.Summary(), "note: the compression of the tarballs was not made again") {
+		if !strings.Contains(r.Summary(), "note: the tarballs were not compressed again") {
 			t.Errorf("nothing is said of what was not proven:\n%s", r.Summary())
 		}
 	}

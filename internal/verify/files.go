@@ -65,7 +65,7 @@ type found struct {
 	err     error // why it could not be hashed; nil: it is here and was read
 }
 
-// here says whether there is a file that can be opened and compared.
+// here reports whether there is a file that can be opened and compared.
 func (f found) here() bool { return f.err == nil }
 
 func (w *walk) find(name string) found {

@@ -34,7 +34,7 @@ type CertificateIdentity struct {
 	UnsafeLooseRegexp bool `json:"unsafe_loose_regexp,omitempty"`
 }
 
-// Check says whether the identity can be used at all.
+// Check reports whether the identity can be used at all.
 func (id CertificateIdentity) Check() error {
 	_, err := id.matcher()
 	return err
@@ -70,9 +70,9 @@ func (id CertificateIdentity) matcher() (sgverify.CertificateIdentity, error) {
 func anchored(what, exact, pattern string, loose bool, tight func(*syntax.Regexp) bool, want string) (string, error) {
 	switch {
 	case exact == "" && pattern == "":
-		return "", fmt.Errorf("identity: %s: want one, got none", what)
+		return "", fmt.Errorf("identity: %s: expected one, got none", what)
 	case exact != "" && pattern != "":
-		return "", fmt.Errorf("identity: %s: want a value or a pattern, got both", what)
+		return "", fmt.Errorf("identity: %s: expected a value or a pattern, got both", what)
 	case pattern == "":
 		return "", nil
 	}
@@ -81,7 +81,7 @@ func anchored(what, exact, pattern string, loose bool, tight func(*syntax.Regexp
 		return "", fmt.Errorf("identity: %s: pattern: %w", what, err)
 	}
 	if !loose && !tight(tree.Simplify()) {
-		return "", fmt.Errorf("identity: %s: pattern %q also matches strangers; want %s, or the unsafe flag", what, pattern, want)
+		return "", fmt.Errorf("identity: %s: pattern %q also matches strangers; expected %s, or the unsafe flag", what, pattern, want)
 	}
 	// \A and \z, not ^ and $: those could be turned into line anchors by (?m).
 	whole := `\A(?:` + pattern + `)\z`
@@ -273,7 +273,7 @@ func matchIdentity(ids []CertificateIdentity, leaf *x509.Certificate) (Certifica
 		}
 	}
 	if len(expected) == 0 {
-		return CertificateIdentity{}, errors.New("identity: none was allowed")
+		return CertificateIdentity{}, errors.New("identity: none was given")
 	}
 	san := text.ShowASCII(cert.SubjectAlternativeName)
 	if wrongKind {

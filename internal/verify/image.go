@@ -16,7 +16,7 @@ import (
 // ImageSchema is the first field of an image report's JSON form.
 const ImageSchema = "releaser.verify-image/v1"
 
-// SignatureLayer is a layer of something that stands beside an image and may be a
+// SignatureLayer is a layer of something that is attached to an image and may be a
 // signature or an attestation.
 type SignatureLayer struct {
 	Place       string // where it was found, for people
@@ -30,7 +30,7 @@ type SignatureLayer struct {
 
 var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
 
-// IsSignatureLayer says whether a layer of a media type can be a signature or an
+// IsSignatureLayer reports whether a layer of a media type can be a signature or an
 // attestation: a bundle, a payload of simple signing, or a DSSE envelope.
 func IsSignatureLayer(mediaType string) bool {
 	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
@@ -40,7 +40,7 @@ func IsSignatureLayer(mediaType string) bool {
 // looked at. Each is read, verified and dropped before the next.
 const MaxSignatureLayers = 1000
 
-// ImageSubject is an index or a manifest, and what stands beside it.
+// ImageSubject is an index or a manifest, and what is attached to it.
 type ImageSubject struct {
 	Digest   release.Digest
 	Platform string // of a manifest in an index; "" for what the reference names
@@ -75,7 +75,7 @@ type Refusal struct {
 	Why   string `json:"why"`
 }
 
-// SubjectReport is what was found beside an index or a manifest.
+// SubjectReport is what was found next to an index or a manifest.
 type SubjectReport struct {
 	Digest   release.Digest `json:"digest"`
 	Platform string         `json:"platform,omitempty"`
@@ -104,10 +104,10 @@ type ImageReport struct {
 	Subjects  []SubjectReport `json:"subjects"`
 }
 
-// Image checks the signatures and attestations of an image. Everything beside it
+// Image checks the signatures and attestations of an image. Everything attached to it
 // is looked at, whatever else was found: one that holds is enough, and those that
 // do not are listed with the reason, for anybody who may write to a repository
-// can put things beside an image.
+// can attach things to an image.
 //
 // A signature is a statement of predicate type [PredicateSign] or a payload of
 // simple signing, about the digest itself. An attestation is none: that somebody
@@ -136,13 +136,13 @@ func Image(ctx context.Context, in ImageInput) ImageReport {
 // the index that names it, which has its own line.
 func (r *SubjectReport) inheritFrom(index SubjectReport) {
 	r.Class, r.Field, r.Expected, r.Got = nil, "", "", ""
-	r.Status, r.Detail = Pass, "named by the signed index; no signature of its own"
+	r.Status, r.Detail = Pass, "covered by the signature of the index"
 	if index.Status != Pass {
-		r.Status, r.Detail = Skip, "no signature of its own; not asked for"
+		r.Status, r.Detail = Skip, "not signed itself; no signature was requested"
 	}
 }
 
-// look verifies all that stands beside one manifest.
+// look verifies all that is attached to one manifest.
 func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
 	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refusal{}}
 	var closest *Error // the refusal that got furthest
@@ -152,7 +152,7 @@ func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
 			continue
 		}
 		if looked++; looked > MaxSignatureLayers {
-			s.Problems = append(s.Problems, fmt.Errorf("only the first %d signatures and attestations were looked at", MaxSignatureLayers))
+			s.Problems = append(s.Problems, fmt.Errorf("only the first %d signatures and attestations were checked", MaxSignatureLayers))
 			break
 		}
 		data, err := a.Read(ctx)
@@ -182,13 +182,13 @@ func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
 	case len(r.Signatures) > 0:
 		r.Status, r.Detail = Pass, r.Signatures[0].Text()
 	case len(s.Problems) > 0:
-		r.fail(fmt.Errorf("no signature was found, and not every place could be looked at: %w", s.Problems[0]))
+		r.fail(fmt.Errorf("no signature was found, and not every place could be read: %w", s.Problems[0]))
 	case closest != nil:
 		r.fail(closest)
 	case len(r.Attestations) > 0:
 		r.fail(&Error{Class: Untrusted, Check: CheckSignature, Field: "predicate type", Expected: PredicateSign, Got: r.Attestations[0].PredicateType + ", which describes the image and does not sign it"})
 	default:
-		r.fail(&Error{Class: Untrusted, Check: CheckSignature, Expected: "one beside the image", Got: "none"})
+		r.fail(&Error{Class: Untrusted, Check: CheckSignature, Expected: "one attached to the image", Got: "none"})
 	}
 	return r
 }
@@ -201,7 +201,7 @@ func (r *SubjectReport) fail(err error) {
 	r.Status, r.Class, r.Detail, r.Field, r.Expected, r.Got = Fail, s.Class, s.Detail, s.Field, s.Expected, s.Got
 }
 
-// layer verifies one layer over a manifest's digest, and says whether it is a
+// layer verifies one layer over a manifest's digest, and reports whether it is a
 // signature of it.
 func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Signature, signs bool, err error) {
 	switch a.MediaType {
@@ -234,7 +234,7 @@ func (p Policy) layer(a SignatureLayer, data []byte, image release.Digest) (s Si
 	return s, s.PredicateType == PredicateSign, err
 }
 
-// attested holds the image to one kind of attestation.
+// attested checks that the image has one kind of attestation.
 func attested(all []SubjectReport, t AttestationType) {
 	has := func(r SubjectReport) bool {
 		return slices.ContainsFunc(r.Attestations, func(p Proven) bool { return t.matches(p.PredicateType) })

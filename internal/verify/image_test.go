@@ -32,7 +32,11 @@ var (
 func statementAbout(t *testing.T, k *sign.Key, image release.Digest, predicate string) verify.SignatureLayer {
 	t.Helper()
 	policy := keyPolicy(t, k)
-	bundle, err := sign.Attestation(t.Context(), image, predicate, json.RawMessage("{}"), sign.Signer{Key: k}, func(bundle, _ []byte) error {
+	statement, err := sign.ImageStatement(image, predicate, json.RawMessage("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := sign.Statement(t.Context(), statement, sign.Signer{Key: k}, func(bundle, _ []byte) error {
 		_, err := verify.Blob(bundle, verify.Digest(image), policy)
 		return err
 	})
@@ -95,8 +99,8 @@ func TestImageSubjects(t *testing.T) {
 		want            string
 		wantFail        int // how many of the three
 	}{
-		{name: "nothing", exit: 4, want: "expected one beside the image", wantFail: 1},
-		{name: "index signed", index: list(signs(imageIndex)), exit: 0, want: "named by the signed index"},
+		{name: "nothing", exit: 4, want: "expected one attached to the image", wantFail: 1},
+		{name: "index signed", index: list(signs(imageIndex)), exit: 0, want: "covered by the signature of the index"},
 		{name: "only platforms signed", amd: list(signs(imageAmd64)), arm: list(signs(imageArm64)), exit: 4, want: "FAIL  image", wantFail: 1},
 		{name: "one platform wanting", index: list(signs(imageIndex)), amd: list(signs(imageAmd64)), every: true, exit: 4, want: "FAIL  linux/arm64", wantFail: 1},
 		{name: "every platform signed", index: list(signs(imageIndex)), amd: list(signs(imageAmd64)), arm: list(signs(imageArm64)), every: true, exit: 0, want: "ok    linux/arm64"},
@@ -111,7 +115,7 @@ func TestImageSubjects(t *testing.T) {
 		{name: "one platform described", index: list(signs(imageIndex)), amd: list(about(imageAmd64, spdx)), types: []verify.AttestationType{wantSPDX}, exit: 4, want: "attestation: spdx", wantFail: 1},
 		{name: "otherwise described", index: list(signs(imageIndex), about(imageIndex, slsa)), types: []verify.AttestationType{wantSPDX}, exit: 4, want: "got      " + slsa, wantFail: 1},
 		{name: "described by a stranger", index: list(signs(imageIndex), statementAbout(t, stranger, imageIndex, spdx)), types: []verify.AttestationType{wantSPDX}, exit: 4, want: "got      none", wantFail: 1},
-		{name: "a place could not be looked at", problem: errFor("HTTP 500"), exit: 1, want: "not every place could be looked at", wantFail: 1},
+		{name: "a place could not be looked at", problem: errFor("HTTP 500"), exit: 1, want: "not every place could be read", wantFail: 1},
 		{name: "a place could not be looked at, and it does not matter", index: list(signs(imageIndex)), problem: errFor("HTTP 500"), exit: 0, want: "refused: registry: HTTP 500"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -171,7 +175,7 @@ func TestSimpleSigning(t *testing.T) {
 		"changed payload": {changed, "signature"},
 		"no signature":    {noSignature, "expected a signature, got none"},
 		"bad entry":       {badEntry, "annotation dev.sigstore.cosign/bundle"},
-		"bad certificate": {badCertificate, "want a certificate in PEM"},
+		"bad certificate": {badCertificate, "expected a PEM certificate"},
 		"envelope":        {envelope, ""},
 	} {
 		r := one(c.a)

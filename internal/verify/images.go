@@ -20,7 +20,7 @@ type Images interface {
 	// the name and tag in release.json; only the digest says which index it is.
 	Platform(ctx context.Context, image string, index release.Digest, p release.Platform) (release.Digest, error)
 
-	// Referrers gives what stands beside an index and may sign it.
+	// Referrers gives what is attached to an index and may sign it.
 	Referrers(ctx context.Context, image string, index release.Digest) (ImageSubject, error)
 
 	// Manifest reads the cell's platform manifest and its configuration.

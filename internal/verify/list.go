@@ -55,7 +55,7 @@ func List(ctx context.Context, in Input, l SumList) (Report, error) {
 		}
 	}
 	w.unlisted(l, named)
-	w.report.Unchecked = append(w.report.Unchecked, "only the files' checksums were compared with the signed list: no image was compared, and a list does not say of which version it is")
+	w.report.Unchecked = append(w.report.Unchecked, "only the files' checksums were compared with the signed list: no image was compared, and a list does not name its version")
 	return w.finish(ctx)
 }
 

@@ -14,7 +14,7 @@ import (
 type Standalone struct {
 	// Cell names the tarball (Asset), the image, the platform, and how it is taken
 	// out and packed. What only a release.json can know stays empty; an empty
-	// prefix means the top folder that the tarball itself has.
+	// prefix means the top directory that the tarball itself has.
 	Cell release.RecordCell
 
 	// Err, if not nil, is why nothing can be said about the image.
@@ -26,7 +26,7 @@ type Standalone struct {
 // release are skipped by name, so that the report is incomplete at best: that a
 // tarball comes out of an image does not say that anybody released it.
 //
-// in.Dist is where the tarballs are, and may be several folders deep; in.Cells
+// in.Dist is where the tarballs are, and may be several directories deep; in.Cells
 // and in.Assets are not used. Image signatures are always looked for.
 func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, error) {
 	in.ImageSignatures = true
@@ -37,8 +37,8 @@ func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, err
 	} else {
 		w.report.Expected = []string{}
 	}
-	const why = "was not given: nobody says that these are the released tarballs"
-	w.skip("", LinkBundle, BundleFile, why)
+	const why = "was not given: no signature covers these tarballs"
+	w.skip("", LinkBundle, release.BundleFile, why)
 	w.skip("", LinkChecksums, checksum.File, why)
 	w.skip("", LinkRecord, release.RecordFile, why)
 	if len(tarballs) == 0 {
@@ -70,7 +70,7 @@ func (w *walk) standalone(ctx context.Context, l Standalone, indexes map[string]
 	case k.file.err != nil:
 		w.fail(k.name, LinkTarball, c.Asset, k.file.err)
 	default:
-		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("no checksums.txt to check it against; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
+		w.skip(k.name, LinkTarball, c.Asset, fmt.Sprintf("no checksums.txt to compare with; sha256 %s, %d bytes", k.file.digest.Hex(), k.file.size))
 	}
 	w.standaloneImage(ctx, k, l.Err, indexes)
 	return k
@@ -81,7 +81,7 @@ func (w *walk) standalone(ctx context.Context, l Standalone, indexes map[string]
 func (w *walk) standaloneImage(ctx context.Context, k *cellCheck, err error, indexes map[string]resolved) {
 	c := k.cell
 	if err != nil {
-		k.noTree = "it is not known which image it is made of"
+		k.noTree = "its image is not known"
 		w.fail(k.name, LinkIndex, c.Asset, err)
 		w.skipBetween(k.name, c.Asset, LinkIndex, LinkEntries)
 		return
@@ -108,7 +108,7 @@ func (w *walk) standaloneImage(ctx context.Context, k *cellCheck, err error, ind
 	w.image(ctx, k)
 }
 
-// topFolder is the folder that all of a tarball is in, "" if it cannot be told:
+// topFolder is the directory that all of a tarball is in, "" if it cannot be determined:
 // the comparison of the entries then says what is wrong.
 func (w *walk) topFolder(name string) string {
 	f, _, err := w.open(name)

@@ -49,7 +49,7 @@ func TestTarballsAlone(t *testing.T) {
 		{"of another image", func(s *small, _ *verify.Input, _ []verify.Standalone) {
 			s.images.trees[s.record.Cells[0].ManifestDigest] = treeOf(t, map[string]string{"b": "x87", "sub/a": "shared"})
 		}, 3, verify.LinkEntries, "not those of the image"},
-		{"compressed otherwise", func(s *small, _ *verify.Input, _ []verify.Standalone) { recompress(t, s, 0) }, 3, verify.LinkRebuilt, "its compression is not"},
+		{"compressed otherwise", func(s *small, _ *verify.Input, _ []verify.Standalone) { recompress(t, s, 0) }, 3, verify.LinkRebuilt, "its compression differs"},
 		{"no such image", func(s *small, _ *verify.Input, _ []verify.Standalone) { s.images.err = errors.New("unknown") }, 1, verify.LinkIndex, "unknown"},
 		{"layers damaged", func(s *small, _ *verify.Input, _ []verify.Standalone) {
 			s.images.layers = &verify.Error{Class: verify.Differs, Check: "layer", Expected: "a", Got: "b"}

@@ -73,11 +73,11 @@ func plainOrBase64(b []byte) ([]byte, error) {
 	case len(b) > 2*maxSignature:
 		return nil, fmt.Errorf("signature: expected at most %d bytes, got %d", 2*maxSignature, len(b))
 	case bytes.HasPrefix(trimmed, []byte("-----BEGIN PGP")):
-		return nil, errors.New("signature: is a PGP signature, which is not read; expected one by cosign")
+		return nil, errors.New("signature: is a PGP signature, which is not supported; expected one by cosign")
 	case bytes.HasPrefix(trimmed, []byte("-----BEGIN ")):
 		return nil, errors.New("signature: expected base64, got PEM")
 	case bytes.HasPrefix(trimmed, []byte("untrusted comment:")):
-		return nil, errors.New("signature: is one of minisign or signify, which is not read; expected one by cosign")
+		return nil, errors.New("signature: is a minisign or signify signature, which is not supported; expected one by cosign")
 	case trimmed[0] == '{':
 		return nil, errors.New("signature: is JSON; pass a bundle with --bundle")
 	}

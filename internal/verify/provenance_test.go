@@ -7,7 +7,6 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/sign"
-	"facerec/internal/verify"
 )
 
 // TestProvenance holds the statement about a release to its release.json.
@@ -46,11 +45,15 @@ func TestProvenance(t *testing.T) {
 				k = c.key
 			}
 			signer := sign.Signer{Key: k}
-			bundle, err := sign.Provenance(t.Context(), record, []sign.Input{{Name: "config.json", Digest: other.Digest}}, "urn:x", signer, func(_, _ []byte) error { return nil })
+			statement, err := sign.ProvenanceStatement(record, []sign.Input{{Name: "config.json", Digest: other.Digest}}, "urn:x")
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.put(verify.ProvenanceFile, bundle)
+			bundle, err := sign.Statement(t.Context(), statement, signer, func(_, _ []byte) error { return nil })
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.put(release.ProvenanceFile, bundle)
 			if r := s.verify(t); r.ExitCode != c.exit || !strings.Contains(r.Text(), c.want) {
 				t.Errorf("got %d, want %d with %q:\n%s", r.ExitCode, c.exit, c.want, r.Text())
 			}
@@ -66,11 +69,11 @@ func TestNoOtherStatementIsProvenance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.put(verify.ProvenanceFile, bundle)
+	s.put(release.ProvenanceFile, bundle)
 	if r := s.verify(t); r.ExitCode != 3 || !strings.Contains(r.Text(), "predicate type") {
 		t.Errorf("an SBOM: got %d:\n%s", r.ExitCode, r.Text())
 	}
-	if _, err := sign.Provenance(t.Context(), release.Record{}, nil, "urn:x", sign.Signer{Key: s.key}, nil); err == nil {
+	if _, err := sign.ProvenanceStatement(release.Record{}, nil, "urn:x"); err == nil {
 		t.Error("a release without cells has provenance")
 	}
 }

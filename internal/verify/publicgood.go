@@ -15,7 +15,7 @@ var publicGood []byte
 //go:embed roots/public-good.origin.json
 var publicGoodOrigin []byte
 
-// CarriedOrigin is the record that lies beside a root that the program carries,
+// CarriedOrigin is the record that lies next to a root that the program carries,
 // as roots/README.md describes it. Its fields are in the order of the file.
 type CarriedOrigin struct {
 	Package   string         `json:"package"`
@@ -37,7 +37,7 @@ type CarriedTUF struct {
 }
 
 // PublicGood is the trusted root of the public Sigstore instance as the program
-// carries it, and where it came from. It is as old as it is: callers hold it to
+// carries it, and where it came from. It is as old as it is: callers compare it with
 // their clock with [TrustedRoot.From].
 func PublicGood() (*TrustedRoot, TrustOrigin, error) {
 	var c CarriedOrigin

@@ -55,7 +55,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 		// The tarball is the same file, so there is no need to open it.
 		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
-			Detail: "the same file comes out of the image, byte for byte"})
+			Detail: "the image gives the same file, byte for byte"})
 		return
 	}
 	index := w.entries(k)
@@ -63,15 +63,15 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	case k.treeErr != nil:
 		w.fail(k.name, LinkRebuilt, asset, k.treeErr)
 	case !rebuilt:
-		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "there is no tarball to compare with"))
+		w.skip(k.name, LinkRebuilt, asset, or(k.noTree, "no tarball to compare with"))
 	case k.file.here():
 		w.add(w.graded(ctx, k, result, index, nil))
 	case result.File == k.cell.FileSHA256.Digest:
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
-			Detail: "the image makes the file that release.json names, byte for byte"})
+			Detail: "the image gives the file that release.json names, byte for byte"})
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
-		s.Grade, s.Detail = grade(tarball.Differs), "the image does not make the file that release.json names"
+		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
 		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree))
 		w.add(s)
 	}
@@ -82,7 +82,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 func (w *walk) entries(k *cellCheck) *tarball.Listing {
 	asset := k.cell.Asset
 	if !k.file.here() {
-		w.skip(k.name, LinkEntries, asset, "there is no tarball that could be opened")
+		w.skip(k.name, LinkEntries, asset, "no tarball could be opened")
 		return nil
 	}
 	if why := w.withheld(); why != "" && !k.standalone {
@@ -151,18 +151,18 @@ func (w *walk) graded(ctx context.Context, k *cellCheck, result tarball.Result, 
 	if report == nil {
 		var err error
 		if report, err = w.diff(ctx, k); err != nil {
-			s.Detail = "the image makes another file, and the difference cannot be told: " + text.Line(err.Error(), maxErrorText)
+			s.Detail = "the image gives another file, and the cause cannot be determined: " + text.Line(err.Error(), maxErrorText)
 			return s
 		}
 	}
 	s.Grade = grade(report.Grade)
 	s.Detail = map[tarball.Grade]string{
-		tarball.SameTar:     "the tar stream is the same, its compression is not",
-		tarball.SameContent: "every entry has the same bytes, the tar stream around them is not the same",
-		tarball.Differs:     "the image holds something else",
+		tarball.SameTar:     "the tar stream is the same, its compression differs",
+		tarball.SameContent: "every entry has the same bytes, the tar stream around them differs",
+		tarball.Differs:     "the image has other contents",
 	}[report.Grade]
 	if !result.File.IsZero() && !k.standalone && !k.file.intact && result.File == k.cell.FileSHA256.Digest {
-		s.Detail += "; the image makes the signed file, so it is this copy that was changed: fetch it again"
+		s.Detail += "; the image gives the signed file, so this copy was changed: fetch it again"
 	}
 	for _, c := range report.Causes {
 		s.Causes = append(s.Causes, causeText(c, k.cell.Recipe, result, index, w.onlyHeader(ctx, k, c, index)))
@@ -171,7 +171,7 @@ func (w *walk) graded(ctx context.Context, k *cellCheck, result tarball.Result, 
 	return s
 }
 
-// diff compares the tarball with the image's folder as "releaser diff" does.
+// diff compares the tarball with the image's directory as "releaser diff" does.
 func (w *walk) diff(ctx context.Context, k *cellCheck) (*tarball.Difference, error) {
 	f, size, err := w.archive(k.cell.Asset)
 	if err != nil {
@@ -224,7 +224,7 @@ func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarba
 			have = fmt.Sprintf("%d bytes with gzip's flags %d, extra flags %d, system %d, time %d", index.FileSize, g.Flags, g.XFL, g.OS, g.Mtime)
 		}
 		if onlyHeader {
-			return text.Line(fmt.Sprintf("%s: the compressed data is as %s makes it, only the gzip header differs: the tarball is %s", tarball.CauseHeader, recipe, have), maxErrorText)
+			return text.Line(fmt.Sprintf("%s: the compressed data is what %s writes, only the gzip header differs: the tarball is %s", tarball.CauseHeader, recipe, have), maxErrorText)
 		}
 		kind, want := tarball.CauseUnpacked, ""
 		if index.Compression != "" {
@@ -235,7 +235,7 @@ func causeText(c tarball.Cause, recipe string, made tarball.Result, index *tarba
 		}
 		return text.Line(fmt.Sprintf("%s: another compressor or level than %s%s: the tarball is %s", kind, recipe, want, have), maxErrorText)
 	}
-	return text.Line(fmt.Sprintf("%s: %s (a is the tarball, b what the image makes)", c.Kind, c.Detail), maxErrorText)
+	return text.Line(fmt.Sprintf("%s: %s (a is the tarball, b is what the image gives)", c.Kind, c.Detail), maxErrorText)
 }
 
 // differenceLines are the first few entries that differ.

@@ -40,11 +40,11 @@ const (
 
 	LinkTarball   = "tarball"         // the file is as signed
 	LinkIndex     = "index"           // the image index has the platform's manifest
-	LinkSignature = "image-signature" // what stands beside the image signs it; only if asked for
+	LinkSignature = "image-signature" // what is attached to the image signs it; only if asked for
 	LinkManifest  = "manifest"        // the platform manifest and its configuration are as their digests say
-	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the folder
+	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the directory
 	LinkEntries   = "entries"         // the tarball holds what release.json says
-	LinkRebuilt   = "rebuilt"         // the folder, packed again, is the tarball
+	LinkRebuilt   = "rebuilt"         // the directory, packed again, is the tarball
 )
 
 // chain are the links of one cell from the signature to the bytes, those that it

@@ -8,19 +8,19 @@ import (
 
 // sarifRules are the links of the chain as SARIF rules, in the chain's order.
 var sarifRules = []struct{ id, text string }{
-	{LinkBundle, "checksums.txt is signed by whom the caller expects"},
+	{LinkBundle, "checksums.txt is signed by the expected signer"},
 	{LinkChecksums, "checksums.txt can be read"},
 	{LinkRecord, "release.json is as signed, can be read, and agrees with checksums.txt on each tarball"},
 	{LinkFile, "every file that checksums.txt names is as signed"},
-	{LinkFolder, "nothing else in the folder looks like a part of the release"},
+	{LinkFolder, "nothing else in the directory looks like a part of the release"},
 	{LinkProvenance, "the provenance, if there is one, says what release.json says"},
 	{LinkTarball, "each tarball is as signed"},
 	{LinkIndex, "the image index has the platform's manifest"},
-	{LinkSignature, "what stands beside the image signs it"},
+	{LinkSignature, "a signature attached to the image holds"},
 	{LinkManifest, "the platform manifest and its configuration are as their digests say"},
 	{LinkLayers, "every layer is as its digest and diff ID say"},
 	{LinkEntries, "each tarball holds what release.json says"},
-	{LinkRebuilt, "the image's folder, packed again, is the tarball"},
+	{LinkRebuilt, "the directory in the image, packed again, gives the tarball"},
 }
 
 type (
@@ -79,12 +79,12 @@ type (
 	}
 )
 
-// ofImage says whether the subject is an image, not a file.
+// ofImage reports whether the subject is an image, not a file.
 func (s Result) ofImage() bool {
 	return slices.Contains([]string{LinkIndex, LinkSignature, LinkManifest, LinkLayers}, s.Link)
 }
 
-// path is the subject with the folder that it was asked for by.
+// path is the subject with the directory that it was asked for by.
 func (s Result) path() string {
 	if s.Dist == "" || s.ofImage() || s.Subject == s.Dist {
 		return s.Subject

@@ -13,7 +13,7 @@ import (
 	"facerec/internal/text"
 )
 
-// Media types of what cosign up to version 2 puts beside an image.
+// Media types of what cosign up to version 2 attaches to an image.
 const (
 	mediaSimpleSigning = "application/vnd.dev.cosign.simplesigning.v1+json"
 	mediaEnvelope      = "application/vnd.dsse.envelope.v1+json"
@@ -132,7 +132,7 @@ func materialOf(annotations map[string]string) (oldMaterial, error) {
 	if text := annotations[annotationCertificate]; text != "" {
 		block, _ := pem.Decode([]byte(text))
 		if block == nil || block.Type != "CERTIFICATE" {
-			return m, fmt.Errorf("annotation %s: want a certificate in PEM", annotationCertificate)
+			return m, fmt.Errorf("annotation %s: expected a PEM certificate", annotationCertificate)
 		}
 		m.Chain = &oldChain{[]oldBytes{{block.Bytes}}}
 	} else {

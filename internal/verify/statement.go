@@ -72,9 +72,9 @@ func readStatement(payload []byte) (statement, error) {
 func plainNames(payload []byte) error {
 	dec := json.NewDecoder(bytes.NewReader(payload))
 	if t, err := dec.Token(); err != nil {
-		return fmt.Errorf("want a JSON object: %w", err)
+		return fmt.Errorf("expected a JSON object: %w", err)
 	} else if t != json.Delim('{') {
-		return fmt.Errorf("want a JSON object, got %v", t)
+		return fmt.Errorf("expected a JSON object, got %v", t)
 	}
 	seen := map[string]bool{}
 	for dec.More() {
@@ -85,11 +85,11 @@ func plainNames(payload []byte) error {
 		name, _ := t.(string)
 		folded := strings.ToLower(name)
 		if seen[folded] {
-			return fmt.Errorf("%q stands in it twice", text.Line(name, maxErrorText))
+			return fmt.Errorf("%q: duplicate", text.Line(name, maxErrorText))
 		}
 		seen[folded] = true
 		if slices.Contains([]string{"_type", "subject", "predicatetype"}, folded) && name != folded && name != "predicateType" {
-			return fmt.Errorf("%q: want it spelled as in-toto does", text.Line(name, maxErrorText))
+			return fmt.Errorf("%q: expected in-toto's spelling", text.Line(name, maxErrorText))
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {

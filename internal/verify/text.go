@@ -51,7 +51,7 @@ func (r Report) Summary() string {
 	}
 	if r.Signature != nil {
 		for _, refused := range r.Signature.Refused {
-			fmt.Fprintf(&b, "note: another bundle or trusted root does not hold: %s\n", refused)
+			fmt.Fprintf(&b, "note: another bundle or trusted root does not verify: %s\n", refused)
 		}
 	}
 	if r.TrustRoot != nil {
@@ -112,7 +112,7 @@ func (s Result) why() string {
 	return what
 }
 
-// table is the chains as people read them: a line a cell, a column a link.
+// table is the chains as people read them: a line per cell, a column per link.
 func (r Report) table() string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

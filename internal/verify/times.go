@@ -67,7 +67,7 @@ func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 		}
 	}
 	if len(offered) > 0 && len(good) == 0 && len(p.Root.material.TimestampingAuthorities()) > 0 {
-		return nil, untrusted(CheckTimestamp, "none of the %d timestamps in the bundle is good", len(offered))
+		return nil, untrusted(CheckTimestamp, "none of the %d timestamps in the bundle holds", len(offered))
 	}
 	return good, nil
 }

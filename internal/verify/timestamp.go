@@ -56,7 +56,7 @@ func plainSignedData(signed cryptobyte.String) error {
 		!content.ReadASN1(&octets, explicitTag(0)) || !content.Empty() ||
 		!octets.ReadASN1(&info, cryptobyte_asn1.OCTET_STRING) || !octets.Empty() ||
 		!signed.SkipOptionalASN1(explicitTag(0)) {
-		return errors.New("signed data: is not as RFC 5652 has it")
+		return errors.New("signed data: does not follow RFC 5652")
 	}
 	if signed.PeekASN1Tag(explicitTag(1)) {
 		var crls cryptobyte.String
@@ -116,10 +116,10 @@ func plainSignedData(signed cryptobyte.String) error {
 func plainAlgorithm(s cryptobyte.String) (asn1.ObjectIdentifier, error) {
 	var oid asn1.ObjectIdentifier
 	if !s.ReadASN1ObjectIdentifier(&oid) {
-		return nil, errors.New("want an identifier")
+		return nil, errors.New("expected an identifier")
 	}
 	if !s.Empty() && !bytes.Equal(s, []byte{5, 0}) {
-		return nil, fmt.Errorf("%s: want no parameters", oid)
+		return nil, fmt.Errorf("%s: expected no parameters", oid)
 	}
 	return oid, nil
 }
@@ -137,7 +137,7 @@ func plainDER(data []byte) error { return plainDERAt(data, 0) }
 
 func plainDERAt(data []byte, depth int) error {
 	if depth > maxDepth {
-		return errors.New("nests too deep")
+		return errors.New("is nested too deeply")
 	}
 	s := cryptobyte.String(data)
 	for !s.Empty() {

@@ -28,8 +28,8 @@ import (
 // against: Sigstore's trusted_root.json.
 type TrustedRoot struct {
 	material *root.TrustedRoot
-	digest   release.Digest
-	origin   *TrustOrigin // nil: nobody said
+	digest   release.Digest // of the file
+	origin   *TrustOrigin   // nil: nobody said
 
 	others []*TrustedRoot // the further ones of the same file
 }
@@ -59,7 +59,7 @@ const maxTrustedRoot = 4 << 20
 func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	defer recovered(CheckTrustRoot, &err)
 	if len(data) > maxTrustedRoot {
-		return nil, untrusted(CheckTrustRoot, "want at most %d bytes, got %d", maxTrustedRoot, len(data))
+		return nil, untrusted(CheckTrustRoot, "expected at most %d bytes, got %d", maxTrustedRoot, len(data))
 	}
 	members := []json.RawMessage{data}
 	if !json.Valid(data) {
@@ -89,9 +89,6 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	return tr, nil
 }
 
-// Digest is the SHA-256 of the file that was read.
-func (t *TrustedRoot) Digest() release.Digest { return t.digest }
-
 // PublicKey is the public half of a managed key.
 type PublicKey struct {
 	key crypto.PublicKey
@@ -105,16 +102,16 @@ const maxPublicKey = 64 << 10
 // type *[Error].
 func ParsePublicKey(data []byte) (*PublicKey, error) {
 	if len(data) > maxPublicKey {
-		return nil, untrusted(CheckTrustRoot, "public key: want at most %d bytes, got %d", maxPublicKey, len(data))
+		return nil, untrusted(CheckTrustRoot, "public key: expected at most %d bytes, got %d", maxPublicKey, len(data))
 	}
 	block, rest := pem.Decode(data)
 	switch {
 	case block == nil:
-		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; want -----BEGIN PUBLIC KEY-----")
+		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; expected -----BEGIN PUBLIC KEY-----")
 	case block.Type != "PUBLIC KEY":
-		return nil, untrusted(CheckTrustRoot, "public key: want a PEM block PUBLIC KEY, got %q", block.Type)
+		return nil, untrusted(CheckTrustRoot, "public key: expected a PEM block PUBLIC KEY, got %q", block.Type)
 	case len(bytes.TrimSpace(rest)) > 0:
-		return nil, untrusted(CheckTrustRoot, "public key: has more behind its first PEM block; want one key and nothing else")
+		return nil, untrusted(CheckTrustRoot, "public key: more data follows the first PEM block; expected one key and nothing else")
 	}
 	key, err := x509.ParsePKIXPublicKey(block.Bytes)
 	if err != nil {

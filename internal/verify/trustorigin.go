@@ -103,6 +103,6 @@ func (o TrustOrigin) Warning() string {
 	if !o.Stale {
 		return ""
 	}
-	return fmt.Sprintf("the %s was good until %s: keys that were withdrawn since are not known to it; fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
+	return fmt.Sprintf("the %s was good until %s: it does not know keys that were withdrawn since; fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
 		o.name(), o.Until.Format(time.DateOnly))
 }

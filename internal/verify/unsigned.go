@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facerec/internal/checksum"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/text"
 )
@@ -51,12 +52,12 @@ func (w *walk) unsignedFiles() ([]unsigned, error) {
 		}
 		if d.IsDir() {
 			if strings.Count(name, "/") >= maxDirDepth {
-				out = append(out, unsigned{name: name, what: fmt.Sprintf("directories more than %d deep", maxDirDepth), suspicious: true})
+				out = append(out, unsigned{name: name, what: fmt.Sprintf("directories nested more than %d levels deep", maxDirDepth), suspicious: true})
 				return fs.SkipDir
 			}
 			return nil
 		}
-		if _, ok := w.sums.Lookup(name); ok || w.report.Checksums == "" && (name == checksum.File || name == BundleFile || name == ProvenanceFile) {
+		if _, ok := w.sums.Lookup(name); ok || w.report.Checksums == "" && (name == checksum.File || name == release.BundleFile || name == release.ProvenanceFile) {
 			return nil
 		}
 		if len(out) == maxUnsigned {
@@ -75,7 +76,7 @@ func (w *walk) classify(name string) unsigned {
 	if err != nil {
 		u.what, u.suspicious = text.Line(err.Error(), maxErrorText), true
 		if errors.Is(err, fs.ErrNotExist) {
-			u.what, u.suspicious = "a symbolic link to nothing", false
+			u.what, u.suspicious = "a dangling symbolic link", false
 		}
 		return u
 	}
@@ -117,7 +118,7 @@ func (w *walk) namedLikeAsset(name string) bool {
 func (w *walk) unsignedLinks() {
 	if len(w.in.Assets) > 0 {
 		for _, name := range w.in.Assets {
-			if _, ok := w.sums.Lookup(name); !ok && name != BundleFile && name != ProvenanceFile && name != checksum.File {
+			if _, ok := w.sums.Lookup(name); !ok && name != release.BundleFile && name != release.ProvenanceFile && name != checksum.File {
 				w.skipUnsigned(w.classify(name))
 			}
 		}

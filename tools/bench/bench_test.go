@@ -14,7 +14,7 @@ func TestEveryBenchmarkParsesItsFlags(t *testing.T) {
 			t.Errorf("bench %v: %v, expected help", args, err)
 		}
 	}
-	if err := run(t.Context(), []string{"nothing"}); err == nil || !strings.Contains(err.Error(), "expected chain, archive, verify, facerec or memory") {
+	if err := run(t.Context(), []string{"nothing"}); err == nil || !strings.Contains(err.Error(), "expected chain, archive, verify, facerec, memory or security") {
 		t.Errorf("bench nothing: %v", err)
 	}
 }

@@ -7,7 +7,7 @@
 // notices what a list of names cannot: every job of the workflow must be among
 // those it was given, and with --verdicts there must be a file DIR/CELL (with
 // "-" for "/") for each cell of config.json that says ok, and no other, so that
-// a cell that was renamed or left out of the matrix is no silent green.
+// a cell that was renamed or left out of the matrix does not pass silently.
 //
 // Exit codes: 0 passed · 1 could not judge · 2 usage · 3 not passed.
 package main

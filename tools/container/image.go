@@ -79,7 +79,7 @@ func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "container: "+form
 // even while somebody edits, and neither reads what the other made.
 func (b *builder) source() string { return filepath.Join(b.out, "source") }
 
-// beside are the directories that a copy does without: git's and what was built.
+// next to are the directories that a copy does without: git's and what was built.
 var beside = []string{".git", "bin", "build", "dist"}
 
 func (b *builder) snapshot() error {

@@ -3,6 +3,7 @@
 //
 //	go run ./tools/container image [--cell dlib19/linux/amd64] [--out build/image]
 //	go run ./tools/container stage --cell CELL DIR
+//	go run ./tools/container relock-images [--from REGISTRY/PATH]
 //
 // image makes a Debian root file system with mmdebstrap from the machine's own
 // package source, turns it and the machine's Go into two local images, builds
@@ -14,8 +15,12 @@
 //
 // stage lays a cell's image out in a directory; the Dockerfile calls it.
 //
+// relock-images writes the digests that the tags of the Dockerfile's base images
+// name now into inputs.lock.json and into the Dockerfile. It needs their registry,
+// and nothing else here does.
+//
 // Exit codes: 0 both are the same · 1 could not do it · 2 usage · 3 something
-// differs · 5 not checked, because buildah or mmdebstrap are not to be had ·
+// differs · 5 not checked, because buildah or mmdebstrap are not installed ·
 // 130 interrupted.
 package main
 
@@ -66,8 +71,11 @@ func code(err error, interrupted bool) int {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) == 0 || (args[0] != "image" && args[0] != "stage") {
-		return usageError{errors.New("expected a verb: image, or stage --cell CELL DIR")}
+	if len(args) == 0 || (args[0] != "image" && args[0] != "stage" && args[0] != "relock-images") {
+		return usageError{errors.New("expected a verb: image, relock-images, or stage --cell CELL DIR")}
+	}
+	if args[0] == "relock-images" {
+		return relockImages(ctx, args[1:], os.Stdout, os.Stderr)
 	}
 	raw, err := os.ReadFile("config.json")
 	if err != nil {

@@ -9,11 +9,11 @@ import (
 
 // loopback starts distribution's registry and a whole Sigstore, and signs as
 // the workflow that config.json names would, with a token from an identity
-// provider that stands in for the forge's: the one part that cannot be had
+// provider that stands in for the forge's: the one part that is not available
 // here.
 func (d *demo) loopback() error {
 	state := d.path("services")
-	// A Sigstore's keys are made anew each time; an old one's log is of no use.
+	// A Sigstore's keys are made anew each time; an old one's log is useless.
 	if err := os.RemoveAll(state); err != nil {
 		return err
 	}

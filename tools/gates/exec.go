@@ -21,7 +21,7 @@ type call struct {
 	args []string
 }
 
-// result is what a program answered. A code other than 0 is no error: many
+// result is what a program answered. A code other than 0 is not an error: many
 // scanners report findings with it.
 type result struct {
 	stdout, stderr []byte

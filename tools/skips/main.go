@@ -152,7 +152,7 @@ func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, failed int
 						said[key] += e.Output
 					}
 				case "skip":
-					if e.Test != "" { // a package without tests is no skip
+					if e.Test != "" { // a package without tests is not a skip
 						skips = append(skips, skip{e.Package, e.Test, strings.Join(strings.Fields(said[key]), " ")})
 					}
 				case "fail":

@@ -17,7 +17,7 @@
 // targets.json, where the repository cannot be reached (a clone of its sources has
 // them).
 //
-// Nothing is written unless all of it could be had and proven. Refused: an older
+// Nothing is written unless all of it could be fetched and proven. Refused: an older
 // root, older targets, a root that has expired. What has changed goes to standard
 // output, for somebody to read before it is committed, and then what is proven and
 // what is not. --check says that of the carried files, without npm or network; the
@@ -211,7 +211,7 @@ func (r request) prove(ctx context.Context, before carried, c seed) (carried, tr
 		}
 	}
 	return carried{data: c.data, evidence: known.after(proof.Anchor), record: verify.CarriedOrigin{
-		Target: target, SHA256: tr.Digest(), TUFRoot: carriedTUF(proof.Root), TUFTargets: carriedTUF(proof.Targets),
+		Target: target, SHA256: tr.Origin().SHA256, TUFRoot: carriedTUF(proof.Root), TUFTargets: carriedTUF(proof.Targets),
 	}}, proof, nil
 }
 

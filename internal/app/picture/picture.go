@@ -82,7 +82,7 @@ type Decoder struct {
 	MaxPixels int64
 	// JPEG, if not nil, reads the JPEGs that Go's decoder refuses, and any
 	// JPEG at 1/2, 1/4 or 1/8 of its sides. It returns what it has to remark
-	// beside the picture.
+	// next to the picture.
 	JPEG func(data []byte, scale int) (image.Image, []string, error)
 	// HEIF, if not nil, reads HEIC and AVIF files, upright.
 	HEIF func(format Format, data []byte) (image.Image, error)

@@ -77,8 +77,8 @@ func (s *Registry) SpoilMethod(method, suffix string, times int, done bool, with
 	s.faults = append(s.faults, &fault{method, suffix, times, done, with})
 }
 
-// Mend takes all faults back and forgets what was asked.
-func (s *Registry) Mend() {
+// ClearFaults removes all faults and forgets what was requested.
+func (s *Registry) ClearFaults() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults, s.requests = nil, nil

@@ -33,6 +33,8 @@ type Plan struct {
 	Cells   []release.Cell
 	Root    string         // directory of config.json
 	Spool   *tarball.Spool // for file contents
+
+	Revision string // commit that is built, for [oci.LayoutRevision]; may be empty
 }
 
 // layerRecipe compresses layers. It never changes: images of released versions
@@ -75,6 +77,7 @@ func (p *Plan) indexes(dir string, image func(*oci.LayoutWriter, release.Cell) (
 	if err != nil {
 		return nil, err
 	}
+	w.Revision = p.Revision
 	var built []Built
 	for i := 0; i < len(p.Cells); {
 		lineage := p.Cells[i].Lineage

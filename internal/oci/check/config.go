@@ -41,7 +41,7 @@ func (c *inspection) runConfig() verdict {
 }
 
 // labels compares those that the configuration asks for. Others, such as a
-// builder's own, may stand beside them.
+// builder's own, may be attached to them.
 func (c *inspection) labels() verdict {
 	if c.Lineage == nil {
 		return verdict{skip: c.Unknown}

@@ -253,7 +253,7 @@ func (c *inspection) entry(at int, e layer.Entry) error {
 	if d, err := c.view.LookupNoFollow(e.Name); err == nil && (d == nil || d.Layer != at && d.Kind != tar.TypeDir) {
 		hidden = fmt.Sprintf(", deleted or replaced later, but still in layer %s", c.image.Layers[at].Digest)
 	}
-	for i, b := range []byte(name + "/") { // a folder need not have an entry of its own
+	for i, b := range []byte(name + "/") { // a directory need not have an entry of its own
 		if above := name[:min(i, len(name))]; b == '/' && i > 0 && !c.named[layerName{at, above}] {
 			if what := secretName(above); what != "" {
 				c.named[layerName{at, above}] = true

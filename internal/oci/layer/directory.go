@@ -43,7 +43,7 @@ func ReadDirectory(spool *tarball.Spool, dir string) (tarball.Tree, error) {
 			e.Type = tarball.Regular
 			e.Content, err = spool.AddFile(p)
 		default:
-			return fmt.Errorf("entry %q is neither a file, a folder nor a link", rel)
+			return fmt.Errorf("entry %q is neither a file, a directory nor a link", rel)
 		}
 		if err == nil {
 			entries = append(entries, e)

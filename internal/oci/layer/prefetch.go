@@ -12,7 +12,7 @@ import (
 
 // Prefetch begins to read the layers of images, as many at a time as workers
 // says (0 for one for each CPU), as [Unpacker.Flatten] will want them for the
-// folder root. It returns at once. Errors are left to Flatten, which meets them
+// directory root. It returns at once. Errors are left to Flatten, which meets them
 // again without another try. wait returns when nothing of it goes on any more; a
 // cancelled context ends it early.
 func (u *Unpacker) Prefetch(ctx context.Context, images []*oci.Image, root string, workers int) (wait func()) {

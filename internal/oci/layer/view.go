@@ -59,6 +59,7 @@ type View struct {
 	steps   int64 // names looked up
 	nodes   int64 // directories that no entry names
 	lengths int64 // bytes of all paths
+	entries int64 // of all layers
 }
 
 // Limits of a view. The first of each pair is free, the second is added for each
@@ -68,6 +69,10 @@ const (
 	freeNodes, nodesPerEntry = 100_000, 1
 	freePaths, pathsPerName  = 64 << 20, 2
 )
+
+// maxApplied bounds the entries of all layers of an image, one that it has twice
+// counted twice.
+const maxApplied = 4_000_000
 
 var errTooMuch = errors.New("links and missing directories that lead through too many names")
 
@@ -118,7 +123,7 @@ func (v *View) Walk(visit func(name string, d *Dirent) error) error {
 
 // lookup follows a name from the root, through symbolic links, which can never
 // lead outside it. With create, missing directories are made, as engines do.
-// A name that is not there gives nil.
+// A name that is missing gives nil.
 func (v *View) lookup(name string, layer int, create bool) (*Dirent, error) {
 	links := 0
 	way, err := v.walk([]*Dirent{v.root}, name, layer, create, &links)
@@ -182,6 +187,9 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 
 // Apply puts one layer on top.
 func (v *View) Apply(layer int, entries []Entry) error {
+	if v.entries += int64(len(entries)); v.entries > maxApplied {
+		return fmt.Errorf("more than %d entries in this layer and those below it", maxApplied)
+	}
 	for _, e := range entries {
 		v.steps += stepsPerEntry
 		v.nodes += nodesPerEntry
@@ -244,7 +252,7 @@ func (v *View) add(layer int, e Entry) error {
 	}
 }
 
-// LookupNoFollow resolves the folder of a name but not the name itself: a hard
+// LookupNoFollow resolves the directory of a name but not the name itself: a hard
 // link to a symbolic link is a link to the link.
 func (v *View) LookupNoFollow(name string) (*Dirent, error) {
 	dir, base := path.Split(name)
@@ -311,7 +319,7 @@ type Origin struct {
 	Notes []string // what the layer has of it and a tarball will not
 }
 
-// Flattened is what one folder or file of an image looks like to a container.
+// Flattened is what one directory or file of an image looks like to a container.
 type Flattened struct {
 	Tree    tarball.Tree
 	Origins map[string]Origin // by entry name
@@ -346,10 +354,10 @@ func Attributes(notes []string) []string {
 }
 
 // errContentNeeded asks for layers to be read again, this time whole: a name
-// below the wanted folder turned out to have its bytes elsewhere.
+// below the wanted directory turned out to have its bytes elsewhere.
 var errContentNeeded = errors.New("content was not kept")
 
-// Flatten reads the layers of an image and gives what lies in the folder root,
+// Flatten reads the layers of an image and gives what lies in the directory root,
 // an absolute path. Every layer's digest, size and diff ID is checked.
 func (u *Unpacker) Flatten(ctx context.Context, img *oci.Image, root string) (Flattened, error) {
 	file, flat, err := u.File(ctx, img, root)
@@ -370,12 +378,13 @@ func (u *Unpacker) File(ctx context.Context, img *oci.Image, name string) (*tarb
 	below := folderName(name)
 	file, flat, err := u.flatten(ctx, img, name, below)
 	if errors.Is(err, errContentNeeded) {
+		u.forget(img, below)
 		file, flat, err = u.flatten(ctx, img, name, "")
 	}
 	return file, flat, err
 }
 
-// folderName is how a folder is called inside of layers.
+// folderName is how a directory is called inside of layers.
 func folderName(root string) string { return strings.Trim(path.Clean("/"+root), "/") }
 
 func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below string) (*tarball.Entry, Flattened, error) {

@@ -32,7 +32,7 @@ func (s *Stage) Set(name string) (Project, error) {
 	case "small-six":
 		fill = s.makeSmallSix
 	default:
-		return Project{}, fmt.Errorf("set %q: want cells, small or small-six", name)
+		return Project{}, fmt.Errorf("set %q: expected cells, small or small-six", name)
 	}
 	p := Project{Dir: filepath.Join(s.Dir, name), Image: s.Addr() + "/" + name}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
