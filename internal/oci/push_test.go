@@ -47,7 +47,7 @@ func newPushing(t *testing.T) *pushing {
 // arrived reads the image back, every byte.
 func (p *pushing) arrived(t *testing.T) {
 	t.Helper()
-	p.Mend()
+	p.ClearFaults()
 	if _, err := pull1(t, p.to, filepath.Join(t.TempDir(), "back"), TransferOptions{}); err != nil {
 		t.Errorf("read back: %v", err)
 	}
@@ -150,7 +150,7 @@ func TestPushGivesUp(t *testing.T) {
 func TestPushIsSentOnce(t *testing.T) {
 	p := newPushing(t)
 	for i, uploads := range []int{2, 0} { // a configuration and a layer
-		p.Mend()
+		p.ClearFaults()
 		var done, total int64
 		o := TransferOptions{Access: Access{Retry: hasty()}, Progress: func(d, of int64) { done, total = d, of }}
 		if i == 0 {
