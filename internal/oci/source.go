@@ -46,7 +46,12 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s of %s: expected %s, got %s: the copy there is damaged or was replaced; fetch it from another place or push it again", e.What, e.Where, e.Expected, e.Got)
+	return fmt.Sprintf("%s of %s: expected %s, got %s", e.What, e.Where, e.Expected, e.Got)
+}
+
+// Hint says what to do about it.
+func (e *MismatchError) Hint() string {
+	return "the copy there is damaged or was replaced: fetch it from another place or push it again"
 }
 
 // NotFoundError says that a reference, manifest or platform is missing.
