@@ -91,7 +91,7 @@ var only = map[string][]string{
 // rooms that are not listed may import any.
 var thirdParty = map[string][]string{
 	"internal/text":       {},
-	"internal/atomicfile": {},
+	"internal/atomicfile": {"golang.org/x/text/unicode/norm"},
 	"internal/release":    {},
 	"internal/retry":      {},
 	"internal/inflate":    {},
