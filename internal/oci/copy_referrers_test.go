@@ -137,9 +137,9 @@ func TestReferrersTravel(t *testing.T) {
 	}
 }
 
-// TestDamagedCompanionStaysHere spoils a signature in a layout: nothing is pushed,
+// TestDamagedReferrerStaysHere spoils a signature in a layout: nothing is pushed,
 // the image neither.
-func TestDamagedCompanionStaysHere(t *testing.T) {
+func TestDamagedReferrerStaysHere(t *testing.T) {
 	_, from := newTwisted(t, true)
 	if _, err := Attach(t.Context(), from, []byte("signature"), bundleType, nil, Access{}); err != nil {
 		t.Fatal(err)

@@ -146,14 +146,14 @@ func digestOf(h v1.Hash) (release.Digest, error) {
 func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
 
 // Open finds the source that a reference names.
-func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
+func Open(_ context.Context, ref Ref, access Access) (Source, error) {
 	switch ref.Kind {
 	case Layout, OCIArchive:
 		return openLayout(ref)
 	case DockerArchive:
 		return openArchive(ref)
 	default:
-		return openRemote(ctx, ref, access)
+		return openRemote(ref, access)
 	}
 }
 
