@@ -5,6 +5,7 @@
 //	releaser pack      take /app out of each platform image into tarballs
 //	releaser sign      sign checksums.txt
 //	releaser verify    check a release from the signature down to every byte
+//	releaser release   all of these and the release page, for a git tag
 //
 // Each verb's --help has the rest. The exit codes are the same everywhere:
 //
@@ -42,6 +43,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/steps"
 	"facerec/internal/text"
 	"facerec/internal/trust"
 )
@@ -146,6 +148,9 @@ func exitCode(ctx context.Context, err error) int {
 	var foreign *atomicfile.ForeignFileError
 	var noSums *attest.NoSumsError
 	var changed *attest.ChangedError
+	var notReady *steps.NotReadyError
+	var noStep *steps.NameError
+	var rule *steps.RuleError
 	switch {
 	case err == nil:
 		return 0
@@ -153,9 +158,11 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.Is(err, fs.ErrExist):
+	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.As(err, &notReady), errors.As(err, &noStep), errors.Is(err, fs.ErrExist):
 		return exitUsage
-	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed):
+	case errors.As(err, &rule) && rule.Skipped:
+		return exitIncomplete
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed), errors.As(err, &rule):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted

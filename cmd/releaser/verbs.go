@@ -16,6 +16,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keygenVerb(),
 		a.signVerb(),
 		a.publishVerb(),
+		a.releaseVerb(),
 		a.fetchVerb(),
 		a.verifyVerb(),
 		a.verifyBlobVerb(),

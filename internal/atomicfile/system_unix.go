@@ -17,6 +17,8 @@ func isNoSpace(err error) bool {
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 
+func isNoLink(error) bool { return false }
+
 // Scratch makes a file without a name in dir, or in the system's directory for
 // temporary files when dir is "". Its space is free again when it is closed and
 // when the process ends, in whatever way.

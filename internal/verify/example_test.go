@@ -15,7 +15,7 @@ MCowBQYDK2VwAyEAikFD/77V9hIeU0YF7QtKzlIpQSoAUFhu2Z6o1g+Thjo=
 -----END PUBLIC KEY-----
 `
 	exampleBundle = `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"3ZlkU4FKUXvqCZsXXu9pEF7kuzK4DWtNKeyJ+iMsEG4="}},"messageSignature":{"messageDigest":{"algorithm":"SHA2_512","digest":"qkjdW6IZPS6H9VNxuDuRhQbZtUKWJtOOLwxmrZawNTu7+EJmpur8ZnIIOP2gcPZd0kOIZ/edDZulSfkujEKzDQ=="},"signature":"alaKdWTdbVDRaNhtE5dYaGwgHw1KOB3IE3hPTvnIDXwrIrb1xjgc3vVNwwqpcMFvX9Ba5xkDbiLZJuMNIjatDw=="}}`
-	exampleSums = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03  hello.txt\n"
+	exampleSums   = "5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03  hello.txt\n"
 )
 
 // Check a file against a bundle that a managed key signed. Without a transparency

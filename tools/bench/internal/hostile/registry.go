@@ -15,7 +15,7 @@ func (d *Dir) CopyOwn(from, to string) {
 	}
 }
 
-// registryInputs are hostile registries, and what stands beside images in them.
+// registryInputs are hostile registries, and what stands next to images in them.
 func registryInputs() []Input {
 	const signer = " --key OURS/k.pub --unsafe-no-transparency-log"
 	images := []string{"verify-image REGISTRY/x/y:1.0.0" + signer, "pull REGISTRY/x/y:1.0.0 pulled", "ls REGISTRY/x/y:1.0.0 --platform linux/amd64", "check REGISTRY/x/y --config="}
