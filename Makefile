@@ -109,15 +109,13 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
-<<<<<<< HEAD
 .PHONY: pins
 pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
 	$(INPUTS) check
-=======
+
 .PHONY: discover
 discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
 	bin/releaser discover $(FLAGS)
->>>>>>> main
 
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
