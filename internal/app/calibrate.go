@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -47,13 +48,17 @@ type Calibration struct {
 	// Suggested makes the fewest errors, and lies in the middle of the widest
 	// range that does.
 	Suggested Errors
+	// Grouping is how Group does with the same photos; nil if there are more
+	// than maxMeasured.
+	Grouping *Grouping
 	// same and different are all distances, sorted.
 	same, different []float64
 }
 
 // Calibrate leaves out one photo at a time and asks the rest who it shows; and
-// one person at a time, and asks the rest whether they know the stranger.
-func Calibrate(g *Gallery) (*Calibration, error) {
+// one person at a time, and asks the rest whether they know the stranger. Then it
+// groups all photos, as if nobody were enrolled.
+func Calibrate(ctx context.Context, g *Gallery) (*Calibration, error) {
 	c := &Calibration{People: len(g.persons), Photos: len(g.samples)}
 	var own, other []float64 // the nearest for each photo
 	for i := range g.samples {
@@ -101,7 +106,9 @@ func Calibrate(g *Gallery) (*Calibration, error) {
 		c.Table = append(c.Table, at(float64(n)/100))
 	}
 	c.Suggested = at(suggest(own, other))
-	return c, nil
+	var err error
+	c.Grouping, err = measureGrouping(ctx, g)
+	return c, err
 }
 
 // below counts the numbers of a sorted list that are less than t.
@@ -178,6 +185,9 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	}
 	s := c.Suggested
 	p.f("\nsuggested threshold: %.3f (squared %.3f): %s\n", s.Threshold, s.Threshold*s.Threshold, c.advice())
+	if c.Grouping != nil {
+		c.Grouping.write(p)
+	}
 	return p.err
 }
 
@@ -228,7 +238,8 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 		Table     []errorsJSON `json:"table"`
 		Suggested errorsJSON   `json:"suggested"`
 		Advice    string       `json:"advice"`
-	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice()}
+		Grouping  any          `json:"grouping,omitempty"`
+	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), c.Grouping.json()}
 	for _, e := range c.Table {
 		doc.Table = append(doc.Table, errorsOf(e))
 	}
