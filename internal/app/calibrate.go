@@ -1,6 +1,7 @@
 package app
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"image"
@@ -47,8 +48,66 @@ type Calibration struct {
 	// Suggested makes the fewest errors, and lies in the middle of the widest
 	// range that does.
 	Suggested Errors
-	// same and different are all distances, sorted.
-	same, different []float64
+	// Inside are pairs of faces inside one picture, two different people, whoever
+	// they are; InsidePictures is how many pictures have such pairs.
+	Inside         Spread
+	InsidePictures int
+	// same, different and inside are all distances, sorted.
+	same, different, inside []float64
+}
+
+// Insides collects the distances between the faces of one picture: nobody is in a
+// picture twice, but for mirrors and collages. It is a Reporter.
+type Insides struct {
+	pictures  int
+	distances []float64
+	seen      map[[sha256.Size]byte]bool
+}
+
+// Picture takes in the pairs of a picture, once for all copies of it.
+func (in *Insides) Picture(r *Result) error {
+	if in.seen[r.Content] || len(r.Faces) < 2 {
+		return nil
+	}
+	if in.seen == nil {
+		in.seen = map[[sha256.Size]byte]bool{}
+	}
+	in.seen[r.Content] = true
+	found := make([]Detection, len(r.Faces))
+	for i := range r.Faces {
+		found[i] = r.Faces[i].Detection
+	}
+	in.add(found)
+	return nil
+}
+
+// Photos takes in the photos of persons/ that show several faces.
+func (in *Insides) Photos(photos []Photo) {
+	for i := range photos {
+		in.add(photos[i].Faces)
+	}
+}
+
+func (in *Insides) add(found []Detection) {
+	if len(found) < 2 {
+		return
+	}
+	in.pictures++
+	for i := range found {
+		for j := range i {
+			in.distances = append(in.distances, Distance(&found[i].Descriptor, &found[j].Descriptor))
+		}
+	}
+}
+
+// End implements Reporter.
+func (in *Insides) End(Summary) error { return nil }
+
+// Add makes the pairs inside pictures the second measure.
+func (c *Calibration) Add(in *Insides) {
+	c.inside = slices.Clone(in.distances)
+	slices.Sort(c.inside)
+	c.Inside, c.InsidePictures = spread(c.inside), in.pictures
 }
 
 // Calibrate leaves out one photo at a time and asks the rest who it shows; and
@@ -169,7 +228,7 @@ func (c *Calibration) advice() string {
 // WriteText writes the calibration for people.
 func (c *Calibration) WriteText(w io.Writer) error {
 	p := &printer{w: w}
-	p.f("%s with %s\n", people(c.People), text.Count(c.Photos, "photo"))
+	p.f("These figures rest on %s with %s. Others may be nearer to each other than these are.\n", people(c.People), text.Count(c.Photos, "photo"))
 	p.f("same person:      %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Same.Pairs, c.Same.Min, c.Same.Max, c.Same.Mean)
 	p.f("different people: %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Different.Pairs, c.Different.Min, c.Different.Max, c.Different.Mean)
 	p.f("\nthreshold  squared  own photo not recognised      stranger let in\n")
@@ -178,6 +237,12 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	}
 	s := c.Suggested
 	p.f("\nsuggested threshold: %.3f (squared %.3f): %s\n", s.Threshold, s.Threshold*s.Threshold, c.advice())
+	if c.InsidePictures > 0 {
+		p.f("second measure, faces inside one picture, which are different people: %s in %s, distance %.3f to %.3f, mean %.3f; %d of them below the suggested threshold\n",
+			text.Count(c.Inside.Pairs, "pair"), text.Count(c.InsidePictures, "picture"), c.Inside.Min, c.Inside.Max, c.Inside.Mean, below(c.inside, s.Threshold))
+	} else {
+		p.f("second measure, faces inside one picture: none; name pictures of several people to have it\n")
+	}
 	return p.err
 }
 
@@ -219,6 +284,11 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 	errorsOf := func(e Errors) errorsJSON {
 		return errorsJSON{distance(e.Threshold), distance(e.Threshold * e.Threshold), e.FalseRejects, e.Genuine, e.FalseAccepts, e.Strangers}
 	}
+	type insideJSON struct {
+		Pictures int `json:"pictures"`
+		spreadJSON
+		BelowSuggested int `json:"below_suggested"`
+	}
 	doc := struct {
 		Schema    string       `json:"schema"`
 		People    int          `json:"people"`
@@ -228,7 +298,8 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 		Table     []errorsJSON `json:"table"`
 		Suggested errorsJSON   `json:"suggested"`
 		Advice    string       `json:"advice"`
-	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice()}
+		Inside    insideJSON   `json:"inside"`
+	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), insideJSON{c.InsidePictures, spreadOf(c.Inside), below(c.inside, c.Suggested.Threshold)}}
 	for _, e := range c.Table {
 		doc.Table = append(doc.Table, errorsOf(e))
 	}
