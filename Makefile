@@ -54,10 +54,15 @@ gitea: packages ## build the forge that tests publish on into the tool cache (on
 # What releaser is built for.
 CROSS := linux/amd64 linux/arm64 linux/arm linux/386 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64
 
+# Those that make cross builds too: an empty build cache costs over a minute of CPU
+# for each.
+BUILD := $(CROSS)
+
 .PHONY: cross
-cross: ## build releaser for every system it runs on
-	@set -e; for target in $(CROSS); do \
-		echo "cross: $$target"; \
+cross: ## check releaser and its tests for every system it runs on, and build it (BUILD=windows/amd64 for one)
+	$(GO) run ./tools/cross $(CROSS) -- ./cmd/releaser ./internal/...
+	@set -e; for target in $(BUILD); do \
+		echo "build: $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
 		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
 	done
@@ -90,6 +95,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-security
+bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
+	$(GO) run ./tools/bench security
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -99,6 +108,16 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
+
+<<<<<<< HEAD
+.PHONY: pins
+pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
+	$(INPUTS) check
+=======
+.PHONY: discover
+discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
+	bin/releaser discover $(FLAGS)
+>>>>>>> main
 
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)

@@ -24,6 +24,10 @@ and one person at a time and asks the rest whether they know the stranger. It pr
 how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
 that goes wrong least. How far these figures carry depends on how many people and
 photos there are; it says how many. Thresholds are Euclidean distances; go-face's are squared.
+Then it groups the same photos, as facerec group would if nobody were enrolled, and
+prints the share of joined pairs that show one person (precision) and of one person's
+pairs that were joined (recall); and both for each person in turn, at the threshold
+that suits the others best.
 It needs at least two people, one of them with two photos.
 
 Faces inside one picture are a second measure, of more people: they are different
@@ -62,7 +66,7 @@ several faces, and from the pictures that are named.`,
 			if err != nil {
 				return err
 			}
-			c, err := app.Calibrate(res.Gallery)
+			c, err := app.Calibrate(ctx, res.Gallery)
 			if err != nil {
 				return fmt.Errorf("%s: %w", o.persons, err)
 			}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +137,7 @@ func group(ctx context.Context, env *environment, o *groupOptions, args []string
 		return err
 	}
 	if groups.Directories != nil && !o.quiet {
-		fmt.Fprintf(env.stderr, "hint: look through the directories, rename one to the person's name, and move it into %s\n", text.Show(o.persons))
+		fmt.Fprintf(env.stderr, "hint: look through the directories, rename one to the person's name, and move it into %s\n", text.Show(cmp.Or(o.persons, "persons")))
 	}
 	if w.unread > 0 {
 		return fmt.Errorf("%s could not be read again", text.Count(w.unread, "picture"))

@@ -30,6 +30,7 @@ type job struct {
 	recognizer *app.Recognizer
 	store      *store // may be nil
 	answer     app.Reporter
+	sidecars   *sidecars // nil without --xmp
 	// answersErrors reports whether the answer says what is wrong with a picture.
 	answersErrors bool
 	names         map[string]bool // files written, so that none is written twice
@@ -59,6 +60,12 @@ func newJob(env *environment, o *options, args []string) (*job, error) {
 	}
 	if err := j.checkOutputs(); err != nil {
 		return nil, err
+	}
+	if err := j.checkSidecars(); err != nil {
+		return nil, err
+	}
+	if o.xmp {
+		j.sidecars = &sidecars{job: j}
 	}
 	if err := j.guard.cacheOutside(env, o); err != nil {
 		return nil, err
@@ -144,6 +151,11 @@ func (j *job) run(ctx context.Context, out *bufio.Writer, h app.Header) error {
 			return err
 		}
 	}
+	if j.sidecars != nil {
+		if err := j.sidecars.done(); err != nil && unwritten == nil {
+			unwritten = err
+		}
+	}
 	if unwritten != nil {
 		return unwritten
 	}
@@ -197,6 +209,9 @@ func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Report
 		}
 		if err := j.draw(r); err != nil && unwritten == nil {
 			unwritten = err
+		}
+		if j.sidecars != nil {
+			j.sidecars.picture(j.inputs[i], r)
 		}
 		if j.env.outTerminal {
 			if err := out.Flush(); err != nil {

@@ -64,6 +64,8 @@ type options struct {
 	out           string
 	crops         string
 	report        string
+	xmp           bool
+	xmpUnknown    bool
 	font          string
 }
 

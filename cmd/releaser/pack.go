@@ -65,7 +65,7 @@ type limitFlags struct{ l layer.Limits }
 func (f *limitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.l.Entries, "max-entries", 2_000_000, "refuse layers with more than `N` entries")
 	cmd.Flags().Int64Var(&f.l.Bytes, "max-layer-bytes", 64<<30, "refuse layers that inflate to more than `N` bytes")
-	cmd.Flags().Int64Var(&f.l.Ratio, "max-ratio", 1_000, "refuse layers that inflate to more than `N` times their size")
+	cmd.Flags().Int64Var(&f.l.Ratio, "max-ratio", tarball.DefaultRatio, "refuse layers that inflate to more than `N` times their size, beyond the first 256 MB of all")
 }
 
 func (f *limitFlags) limits() layer.Limits { return f.l }

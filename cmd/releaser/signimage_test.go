@@ -8,7 +8,7 @@ import (
 
 	"facerec/internal/loopback"
 	"facerec/internal/oci"
-	"facerec/internal/sign"
+	"facerec/internal/release"
 )
 
 // TestCosignVerifiesOurImages signs images, keyless and keyed, and has the real
@@ -84,7 +84,7 @@ func TestNothingIsSignedByHalf(t *testing.T) {
 	s.releaser(t, 2, "sign")
 	s.releaser(t, 0, append([]string{"--config", config, "sign", dist, "--provenance", "--image", image.String(), "--key", s.key + ".key"}, trust...)...)
 	s.verify(t, 0, image, s.keyed())
-	s.cosign(t, "cosign", "verify-blob-attestation", "--bundle", filepath.Join(dist, sign.ProvenanceFile), "--trusted-root", s.TrustedRoot, "--key", s.key+".pub",
+	s.cosign(t, "cosign", "verify-blob-attestation", "--bundle", filepath.Join(dist, release.ProvenanceFile), "--trusted-root", s.TrustedRoot, "--key", s.key+".pub",
 		"--type", "slsaprovenance1", filepath.Join(dist, "tool_1.0.0_linux_arm64.tar.gz"))
 	s.releaser(t, 0, append([]string{"--config", config, "verify", dist, "--image", "oci-layout:" + s.layout}, s.keyed()...)...)
 }

@@ -23,6 +23,7 @@ import (
 
 type verifyFlags struct {
 	trust      trustFlags
+	policy     *verify.Policy // instead of trust, of a verb that has one
 	limits     limitFlags
 	image      string
 	cells      string
@@ -220,13 +221,15 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		in.Expect.Project = cmp.Or(in.Expect.Project, c.config.ProjectName)
 		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
 	}
-	if !f.trust.given() {
+	if !f.trust.given() && f.policy == nil {
 		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
-	policy, err := a.policy(&f.trust, fallback...)
-	if err != nil {
+	var policy verify.Policy
+	if f.policy != nil {
+		policy = *f.policy
+	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
 	a.note("verify: expecting %s", expected(policy))

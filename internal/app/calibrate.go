@@ -1,7 +1,7 @@
 package app
 
 import (
-	"crypto/sha256"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -52,67 +52,17 @@ type Calibration struct {
 	// they are; InsidePictures is how many pictures have such pairs.
 	Inside         Spread
 	InsidePictures int
+	// Grouping is how Group does with the same photos; nil if there are more
+	// than maxMeasured.
+	Grouping *Grouping
 	// same, different and inside are all distances, sorted.
 	same, different, inside []float64
 }
 
-// Insides collects the distances between the faces of one picture: nobody is in a
-// picture twice, but for mirrors and collages. It is a Reporter.
-type Insides struct {
-	pictures  int
-	distances []float64
-	seen      map[[sha256.Size]byte]bool
-}
-
-// Picture takes in the pairs of a picture, once for all copies of it.
-func (in *Insides) Picture(r *Result) error {
-	if in.seen[r.Content] || len(r.Faces) < 2 {
-		return nil
-	}
-	if in.seen == nil {
-		in.seen = map[[sha256.Size]byte]bool{}
-	}
-	in.seen[r.Content] = true
-	found := make([]Detection, len(r.Faces))
-	for i := range r.Faces {
-		found[i] = r.Faces[i].Detection
-	}
-	in.add(found)
-	return nil
-}
-
-// Photos takes in the photos of persons/ that show several faces.
-func (in *Insides) Photos(photos []Photo) {
-	for i := range photos {
-		in.add(photos[i].Faces)
-	}
-}
-
-func (in *Insides) add(found []Detection) {
-	if len(found) < 2 {
-		return
-	}
-	in.pictures++
-	for i := range found {
-		for j := range i {
-			in.distances = append(in.distances, Distance(&found[i].Descriptor, &found[j].Descriptor))
-		}
-	}
-}
-
-// End implements Reporter.
-func (in *Insides) End(Summary) error { return nil }
-
-// Add makes the pairs inside pictures the second measure.
-func (c *Calibration) Add(in *Insides) {
-	c.inside = slices.Clone(in.distances)
-	slices.Sort(c.inside)
-	c.Inside, c.InsidePictures = spread(c.inside), in.pictures
-}
-
 // Calibrate leaves out one photo at a time and asks the rest who it shows; and
-// one person at a time, and asks the rest whether they know the stranger.
-func Calibrate(g *Gallery) (*Calibration, error) {
+// one person at a time, and asks the rest whether they know the stranger. Then it
+// groups all photos, as if nobody were enrolled.
+func Calibrate(ctx context.Context, g *Gallery) (*Calibration, error) {
 	c := &Calibration{People: len(g.persons), Photos: len(g.samples)}
 	var own, other []float64 // the nearest for each photo
 	for i := range g.samples {
@@ -160,7 +110,9 @@ func Calibrate(g *Gallery) (*Calibration, error) {
 		c.Table = append(c.Table, at(float64(n)/100))
 	}
 	c.Suggested = at(suggest(own, other))
-	return c, nil
+	var err error
+	c.Grouping, err = measureGrouping(ctx, g)
+	return c, err
 }
 
 // below counts the numbers of a sorted list that are less than t.
@@ -243,6 +195,9 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	} else {
 		p.f("second measure, faces inside one picture: none; name pictures of several people to have it\n")
 	}
+	if c.Grouping != nil {
+		c.Grouping.write(p)
+	}
 	return p.err
 }
 
@@ -298,8 +253,10 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 		Table     []errorsJSON `json:"table"`
 		Suggested errorsJSON   `json:"suggested"`
 		Advice    string       `json:"advice"`
+		Grouping  any          `json:"grouping,omitempty"`
 		Inside    insideJSON   `json:"inside"`
-	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), insideJSON{c.InsidePictures, spreadOf(c.Inside), below(c.inside, c.Suggested.Threshold)}}
+	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), c.Grouping.json(),
+		insideJSON{c.InsidePictures, spreadOf(c.Inside), below(c.inside, c.Suggested.Threshold)}}
 	for _, e := range c.Table {
 		doc.Table = append(doc.Table, errorsOf(e))
 	}

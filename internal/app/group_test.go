@@ -314,16 +314,16 @@ left out: 2 faces of known people; 1 face near two known people; 1 picture that 
 		t.Fatal(err)
 	}
 	var doc struct {
-		Schema          string
-		Group_threshold float64
-		Persons         []struct{ Name string }
-		Groups          []struct {
+		Schema         string
+		GroupThreshold float64 `json:"group_threshold"`
+		Persons        []struct{ Name string }
+		Groups         []struct {
 			Group, Seen int
 			Faces       []struct {
-				File        string
-				File_base64 []byte
-				Face        int
-				Descriptor  []float32
+				File       string
+				FileBase64 []byte `json:"file_base64"`
+				Face       int
+				Descriptor []float32
 			}
 		}
 		Smaller []struct {
@@ -338,8 +338,8 @@ left out: 2 faces of known people; 1 face near two known people; 1 picture that 
 	if !strings.HasPrefix(out.String(), "{\n  \"schema\": \""+GroupSchema+"\"") {
 		t.Errorf("the schema is not first: %.60s", out.String())
 	}
-	if len(doc.Groups) != 1 || doc.Groups[0].Seen != 3 || string(doc.Groups[0].Faces[2].File_base64) != "\xff.jpg" || len(doc.Groups[0].Faces[0].Descriptor) != 128 ||
-		len(doc.Smaller) != 1 || doc.Smaller[0].File != "a.jpg" || doc.Smaller[0].Face != 3 || doc.Copies != 1 || doc.Group_threshold != 0.65 {
+	if len(doc.Groups) != 1 || doc.Groups[0].Seen != 3 || string(doc.Groups[0].Faces[2].FileBase64) != "\xff.jpg" || len(doc.Groups[0].Faces[0].Descriptor) != 128 ||
+		len(doc.Smaller) != 1 || doc.Smaller[0].File != "a.jpg" || doc.Smaller[0].Face != 3 || doc.Copies != 1 || doc.GroupThreshold != 0.65 {
 		t.Errorf("got %+v", doc)
 	}
 }

@@ -221,6 +221,8 @@ func (e *WriteError) Hint() string {
 		return "fix the directory's permissions or choose another path"
 	case isNoSpace(e.Err):
 		return "free up space or choose another path"
+	case isNoLink(e.Err):
+		return "Windows makes symbolic links in developer mode or for an administrator only"
 	case isReadOnly(e.Err):
 		return "choose a path on a writable file system"
 	case errors.Is(e.Err, fs.ErrExist):
@@ -238,6 +240,8 @@ func reason(err error) string {
 	switch {
 	case isNoSpace(err):
 		return "no space left on the device"
+	case isNoLink(err):
+		return "symbolic links cannot be made"
 	case errors.Is(err, fs.ErrNotExist):
 		return "the directory does not exist"
 	case errors.As(err, &pe):

@@ -239,6 +239,8 @@ func (s *archiveSource) layer(name string, diffID v1.Hash) (v1.Descriptor, error
 
 func (s *archiveSource) place() Ref { return s.ref }
 
+func (s *archiveSource) stored(n int64) int64 { return s.files.stored(n) }
+
 func (s *archiveSource) Resolve(context.Context) (Descriptor, error) { return s.top, nil }
 
 func (s *archiveSource) Manifest(_ context.Context, d release.Digest) (string, []byte, error) {

@@ -68,7 +68,7 @@ func savedConfig(arch string, layer []byte) string {
 // Archives as `docker save`, podman and Nix have written them over the years.
 func TestDockerArchives(t *testing.T) {
 	one := layerTar(t, reg("one", "1"))
-	two := layerTar(t, reg("two", "2"), reg("large", strings.Repeat("x", smallFile)))
+	two := layerTar(t, reg("two", "2"), reg("large", strings.Repeat("x", 64<<10)))
 	confOne, confTwo := savedConfig("amd64", one), savedConfig("arm64", two)
 	id := func(conf string) string { return "@" + release.DigestBytes([]byte(conf)).String() }
 	pair := func(tagsOne, tagsTwo string) []saved {

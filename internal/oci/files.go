@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/tarball"
 	"facerec/internal/text"
 )
 
@@ -23,9 +24,8 @@ import (
 const (
 	maxArchiveEntries = 1 << 16
 	maxArchiveName    = 4 << 10  // bytes of a name or link in an archive
+	maxArchiveNames   = 16 << 20 // bytes of all names and links
 	maxArchiveLinks   = 8        // links followed to a file
-	smallFile         = 64 << 10 // bytes of a file that is kept from the first read of a compressed archive
-	smallFiles        = 16 << 20 // bytes of all such files
 )
 
 // files gives access to the files of a layout or an archive by their names with
@@ -70,22 +70,21 @@ func readAll(f files, name string) ([]byte, error) {
 	return raw, err
 }
 
-// archiveFiles are the files in a tar archive, which may be compressed with
-// gzip. Those of a plain archive are read where they lie. A compressed one is
-// read from its start for each large file.
+// archiveFiles are the files in a tar archive, read where they lie. One that is
+// compressed with gzip is unpacked once, to a file without a name.
 type archiveFiles struct {
 	path    string
-	gzip    bool
+	plain   *os.File // of a compressed archive, what is inside; closed when nobody has it any more
 	entries map[string]archiveEntry
 	names   []string // of the entries, in the order of the archive
+
+	fileSize, plainSize int64 // bytes
 }
 
 type archiveEntry struct {
-	number int    // of the header in the archive, from 0
-	offset int64  // of the data in a plain archive
+	offset int64  // of the data
 	bytes  int64  // size
 	link   string // the name that a link leads to
-	small  []byte // data of a small file in a compressed archive
 }
 
 // openArchiveFiles lists the files in an archive.
@@ -96,6 +95,11 @@ func openArchiveFiles(name string) (*archiveFiles, error) {
 		return nil, err
 	}
 	defer f.Close()
+	fi, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	a.fileSize = fi.Size()
 	magic := make([]byte, 6)
 	n, err := io.ReadFull(f, magic)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -104,7 +108,6 @@ func openArchiveFiles(name string) (*archiveFiles, error) {
 		}
 		return nil, err
 	}
-	a.gzip = bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b})
 	for kind, start := range map[string]string{"xz": "\xfd7zXZ\x00", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "zip": "PK\x03\x04"} {
 		if bytes.HasPrefix(magic[:n], []byte(start)) {
 			return nil, text.WithHint(fmt.Errorf("expected a tar archive, plain or compressed with gzip, got a %s file", kind), "decompress it first")
@@ -113,38 +116,68 @@ func openArchiveFiles(name string) (*archiveFiles, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	t, err := a.reader(f)
+	if bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}) {
+		if f, err = a.unpack(f); err != nil {
+			return nil, err
+		}
+	}
+	return a, a.list(f)
+}
+
+// unpack makes plain.
+func (a *archiveFiles) unpack(f *os.File) (*os.File, error) {
+	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
 	if err != nil {
 		return nil, err
 	}
-	kept := 0
+	if a.plain, err = os.CreateTemp("", "archive-*"); err != nil {
+		return nil, err
+	}
+	if err := os.Remove(a.plain.Name()); err != nil {
+		return nil, errors.Join(err, a.plain.Close())
+	}
+	limit := tarball.FreeBytes + tarball.DefaultRatio*a.fileSize
+	if a.plainSize, err = io.Copy(a.plain, io.LimitReader(z, limit+1)); err != nil {
+		return nil, fmt.Errorf("expected a tar archive: %w", err)
+	}
+	if a.plainSize > limit {
+		return nil, fmt.Errorf("expected at most %d bytes in a compressed file of %d, got more", limit, a.fileSize)
+	}
+	_, err = a.plain.Seek(0, io.SeekStart)
+	return a.plain, err
+}
+
+// list reads the headers. The reader of a file finds the offset of its data, so
+// nothing is buffered.
+func (a *archiveFiles) list(f *os.File) error {
+	t := tar.NewReader(f)
+	names := 0
 	for number := 0; ; number++ {
 		h, err := t.Next()
 		if err == io.EOF {
-			break
+			return nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("expected a tar archive: %w", err)
+			return fmt.Errorf("expected a tar archive: %w", err)
 		}
 		if number >= maxArchiveEntries {
-			return nil, fmt.Errorf("more than %d entries", maxArchiveEntries)
+			return fmt.Errorf("more than %d entries", maxArchiveEntries)
 		}
 		if len(h.Name) > maxArchiveName || len(h.Linkname) > maxArchiveName {
-			return nil, fmt.Errorf("a name of more than %d bytes", maxArchiveName)
+			return fmt.Errorf("a name of more than %d bytes", maxArchiveName)
+		}
+		if names += len(h.Name) + len(h.Linkname); names > maxArchiveNames {
+			return fmt.Errorf("more than %d bytes of names", maxArchiveNames)
+		}
+		if tarball.IsSparse(h) {
+			return fmt.Errorf("%s is a sparse file: expected none in an archive of images", text.Show(h.Name))
 		}
 		at := path.Clean(h.Name)
-		e := archiveEntry{number: number, bytes: h.Size}
+		e := archiveEntry{bytes: h.Size}
 		switch h.Typeflag {
 		case tar.TypeReg:
-			if a.gzip && h.Size <= smallFile && kept+int(h.Size) <= smallFiles {
-				if e.small, err = io.ReadAll(t); err != nil {
-					return nil, err
-				}
-				kept += len(e.small)
-			} else if !a.gzip {
-				if e.offset, err = f.Seek(0, io.SeekCurrent); err != nil {
-					return nil, err
-				}
+			if e.offset, err = f.Seek(0, io.SeekCurrent); err != nil {
+				return err
 			}
 		case tar.TypeSymlink:
 			e.link = path.Join(path.Dir(at), h.Linkname)
@@ -158,18 +191,14 @@ func openArchiveFiles(name string) (*archiveFiles, error) {
 		}
 		a.entries[at] = e // the last one counts, as for tar
 	}
-	return a, nil
 }
 
-func (a *archiveFiles) reader(f *os.File) (*tar.Reader, error) {
-	if !a.gzip {
-		return tar.NewReader(f), nil // finds the data's offset, so nothing is buffered
+// stored is the share of the file that so many bytes in it take.
+func (a *archiveFiles) stored(n int64) int64 {
+	if a.plain == nil || a.plainSize == 0 {
+		return n
 	}
-	z, err := gzip.NewReader(bufio.NewReaderSize(f, 1<<16))
-	if err != nil {
-		return nil, err
-	}
-	return tar.NewReader(z), nil
+	return int64(float64(n) * float64(a.fileSize) / float64(a.plainSize))
 }
 
 // entry follows links to a file.
@@ -204,27 +233,14 @@ func (a *archiveFiles) open(name string) (io.ReadCloser, error) {
 	if err != nil {
 		return nil, err
 	}
-	if e.small != nil {
-		return io.NopCloser(bytes.NewReader(e.small)), nil
+	if a.plain != nil {
+		return io.NopCloser(io.NewSectionReader(a.plain, e.offset, e.bytes)), nil
 	}
 	f, err := atomicfile.Open(a.path)
 	if err != nil {
 		return nil, err
 	}
-	if !a.gzip {
-		return opened{io.NewSectionReader(f, e.offset, e.bytes), f}, nil
-	}
-	t, err := a.reader(f)
-	for range e.number + 1 {
-		if err == nil {
-			_, err = t.Next()
-		}
-	}
-	if err != nil {
-		_ = f.Close()
-		return nil, err
-	}
-	return opened{t, f}, nil
+	return opened{io.NewSectionReader(f, e.offset, e.bytes), f}, nil
 }
 
 // has reports whether an archive has a file.

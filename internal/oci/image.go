@@ -450,5 +450,14 @@ func (img *Image) ReadLayer(ctx context.Context, l Layer, use func(io.Reader) er
 	return err
 }
 
+// Stored is how many bytes a layer takes where it comes from. In a compressed
+// archive it takes its share of the file, and its size proves nothing.
+func (img *Image) Stored(l Layer) int64 {
+	if s, ok := img.source.(interface{ stored(int64) int64 }); ok {
+		return s.stored(max(l.Size, 0))
+	}
+	return max(l.Size, 0)
+}
+
 // SameSource reports whether both images are read from the same place.
 func (img *Image) SameSource(other *Image) bool { return img.source == other.source }

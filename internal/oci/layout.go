@@ -94,6 +94,13 @@ func LayoutTags(ref Ref) ([]string, error) {
 
 func (s *layoutSource) place() Ref { return s.ref }
 
+func (s *layoutSource) stored(n int64) int64 {
+	if a, ok := s.files.(*archiveFiles); ok {
+		return a.stored(n)
+	}
+	return n
+}
+
 // maxTops bounds how many manifests on top of a layout are looked into.
 const maxTops = 4096
 

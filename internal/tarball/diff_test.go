@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -19,7 +20,7 @@ import (
 func packed(t testing.TB, tree Tree, prefix string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: tree, Prefix: prefix, Recipe: DefaultRecipe, Out: &b}}, Options{}); err != nil {
+	if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: tree, Prefix: prefix, Recipe: GNUGzip6, Out: &b}}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()
@@ -325,7 +326,7 @@ func TestIndexLimits(t *testing.T) {
 		{"entries", small, ArchiveLimits{Entries: 2}, "entry top/bin: entries: 3, the limit is 2"},
 		{"size", small, ArchiveLimits{EntrySize: 1000}, "entry top/bin/run: bytes of the file: 20000, the limit is 1000"},
 		{"total", small, ArchiveLimits{Total: 30000}, "bytes of the tar stream"},
-		{"ratio", bomb, ArchiveLimits{Ratio: 100, RatioFrom: 1 << 20}, "bytes of tar for each"},
+		{"ratio", bomb, ArchiveLimits{Ratio: 100, RatioFrom: 1 << 20}, "bytes of tar for the first"},
 		{"name", small, ArchiveLimits{Name: 5}, "bytes of its name"},
 	}
 	for _, c := range cases {
@@ -338,6 +339,97 @@ func TestIndexLimits(t *testing.T) {
 	}
 	if _, err := List(bytes.NewReader(bomb), DefaultLimits()); err != nil {
 		t.Errorf("default limits: %v", err)
+	}
+}
+
+// A small archive may not hold more than its share, whatever it holds.
+func TestSmallArchivesStaySmall(t *testing.T) {
+	pieces := func(n int, h tar.Header, body int) []byte {
+		h.Typeflag, h.Mode, h.Name = tar.TypeReg, 0o644, "a"
+		var one bytes.Buffer
+		if err := tar.NewWriter(&one).WriteHeader(&h); err != nil {
+			t.Fatal(err)
+		}
+		// The writer of archive/tar refuses records of sparse files.
+		piece := append(bytes.ReplaceAll(one.Bytes(), []byte("GNU?sparse?"), []byte("GNU.sparse.")), make([]byte, body)...)
+		if h.PAXRecords["GNU?sparse?major"] != "" {
+			copy(piece[len(piece)-body:], "0\n")
+		}
+		var out bytes.Buffer
+		z, err := gzip.NewWriterLevel(&out, gzip.BestSpeed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range n {
+			if _, err := z.Write(piece); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := z.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	big := strings.Repeat("x", 900_000)
+	for _, c := range []struct {
+		name string
+		data []byte
+		want string
+	}{
+		{"entries", pieces(150_000, tar.Header{}, 0), "entries in the first "},
+		{"records", pieces(40, tar.Header{PAXRecords: map[string]string{"comment": big}}, 0), "bytes of names and records in the first "},
+		{"users", pieces(40, tar.Header{Uname: big}, 0), "bytes of names and records in the first "},
+		{"holes", pieces(3, tar.Header{Size: 512, PAXRecords: map[string]string{"GNU?sparse?major": "1", "GNU?sparse?minor": "0", "GNU?sparse?realsize": "200000000", "GNU?sparse?name": "a"}}, 512), "entry a: bytes of tar for the first "},
+		{"zeros", pieces(400, tar.Header{Size: 1 << 20}, 1<<20), "bytes of tar for the first "},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := List(bytes.NewReader(c.data), DefaultLimits())
+			if !errors.Is(err, ErrLimit) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, expected %q", err, c.want)
+			}
+		})
+	}
+}
+
+// Files in the opposite order would have to be looked for from the start again and
+// again: some do without an offset.
+func TestLocateIsBounded(t *testing.T) {
+	side := func(name string, order func(i int) int) Source {
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		for i := range 100 {
+			if err := w.WriteHeader(&tar.Header{Name: fmt.Sprintf("%03d", order(i)), Mode: 0o644, Size: 1}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.Write([]byte(name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		opened := 0
+		t.Cleanup(func() {
+			if opened > maxPasses+1 {
+				t.Errorf("%s was read %d times", name, opened)
+			}
+		})
+		return Source{Name: name, Open: func() (io.ReadCloser, error) {
+			opened++
+			return io.NopCloser(bytes.NewReader(b.Bytes())), nil
+		}}
+	}
+	r, err := DiffSources(t.Context(), side("a", func(i int) int { return i }), side("b", func(i int) int { return 99 - i }), DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	located := 0
+	for _, e := range r.Entries {
+		for _, f := range e.Fields {
+			if f.Field == "content" && f.Offset != nil {
+				located++
+			}
+		}
+	}
+	if len(r.Entries) != 100 || located != maxPasses {
+		t.Errorf("%d entries, %d located, expected 100 and %d", len(r.Entries), located, maxPasses)
 	}
 }
 

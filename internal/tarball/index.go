@@ -153,6 +153,8 @@ type tarReader struct {
 	hash   hash.Hash
 	n      int64
 	zeros  int64 // zero bytes at the end of what was read so far
+	holes  int64 // bytes of sparse files, which are not in the stream
+	names  int64 // bytes of names, see NamesOf
 
 	lastPad int64 // bytes that fill up the last file's last block
 
@@ -173,12 +175,22 @@ func (t *tarReader) Read(p []byte) (int, error) {
 	if err != nil && !errors.Is(err, io.EOF) && t.in.gz == nil {
 		return n, err
 	}
-	if l := t.limits; l.Total > 0 && t.n > l.Total {
-		return n, l.over("bytes of the tar stream", t.n, l.Total)
-	} else if l.Ratio > 0 && t.n > l.RatioFrom && t.n/l.Ratio > t.file.n {
-		return n, l.over(fmt.Sprintf("bytes of tar for each of the %d bytes of the file", t.file.n), t.n/max(t.file.n, 1), l.Ratio)
+	if over := t.bytes(); over != nil {
+		return n, over
 	}
 	return n, err
+}
+
+// bytes holds what was unpacked against the limits.
+func (t *tarReader) bytes() error {
+	l, n := t.limits, t.n+t.holes
+	switch {
+	case l.Total > 0 && n > l.Total:
+		return l.over("bytes of the tar stream", n, l.Total)
+	case l.Ratio > 0 && n > l.RatioFrom && (n-l.RatioFrom)/l.Ratio > t.file.n:
+		return l.over(fmt.Sprintf("bytes of tar for the first %d bytes of the file", t.file.n), n, l.RatioFrom+l.Ratio*t.file.n)
+	}
+	return nil
 }
 
 func (t *tarReader) countZeros(p []byte) {
@@ -241,7 +253,7 @@ func (t *tarReader) entries(x *Listing, visit func(int, io.Reader) error) error 
 			formats[f] = true
 			x.Format = joinFormats(x.Format, f)
 		}
-		if err := t.check(x, &e); err != nil {
+		if err := t.check(x, &e, hdr); err != nil {
 			return err
 		}
 		x.Entries = append(x.Entries, e)
@@ -267,8 +279,12 @@ func (t *tarReader) entries(x *Listing, visit func(int, io.Reader) error) error 
 }
 
 // check holds an entry against the limits.
-func (t *tarReader) check(x *Listing, e *ListedEntry) error {
+func (t *tarReader) check(x *Listing, e *ListedEntry, h *tar.Header) error {
 	l := t.limits
+	t.names += NamesOf(h)
+	if IsSparse(h) && (l.Total == 0 || e.Size <= l.Total) { // a larger one is refused below, and the sum stays in range
+		t.holes += e.Size
+	}
 	switch {
 	case l.Entries > 0 && len(x.Entries) >= l.Entries:
 		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over("entries", int64(len(x.Entries)+1), int64(l.Entries)))
@@ -276,6 +292,13 @@ func (t *tarReader) check(x *Listing, e *ListedEntry) error {
 		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over("bytes of the file", e.Size, l.EntrySize))
 	case l.Name > 0 && max(len(e.Name), len(e.Link)) > l.Name:
 		return fmt.Errorf("entry %s…: %w", text.Show(e.Name[:min(len(e.Name), 80)]), l.over("bytes of its name or link target", int64(max(len(e.Name), len(e.Link))), int64(l.Name)))
+	case l.Grow && int64(len(x.Entries)) >= AllowedEntries(t.file.n):
+		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over(fmt.Sprintf("entries in the first %d bytes of the file", t.file.n), int64(len(x.Entries)+1), AllowedEntries(t.file.n)))
+	case l.Grow && t.names > AllowedNames(t.file.n):
+		return fmt.Errorf("entry %s: %w", text.Show(e.Name), l.over(fmt.Sprintf("bytes of names and records in the first %d bytes of the file", t.file.n), t.names, AllowedNames(t.file.n)))
+	}
+	if err := t.bytes(); err != nil {
+		return fmt.Errorf("entry %s: %w", text.Show(e.Name), err)
 	}
 	return nil
 }

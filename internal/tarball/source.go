@@ -43,10 +43,15 @@ func TreeSource(name string, t Tree, prefix string) (Source, error) {
 // that differs.
 const maxLocated = 1000
 
+// maxPasses is how often both archives are read again for that: once if the
+// contents that differ are in the same order in both.
+const maxPasses = 3
+
 // DiffSources reads both archives, at the same time, compares them as [Diff]
 // does, and reads those whose contents differ once more to find the first
-// bytes that do (for the first 1,000 of them). Memory grows with the number of
-// entries, not with their sizes.
+// bytes that do (for the first 1,000 of them; where the archives have them in
+// another order, for those that a few passes meet). Memory grows with the number
+// of entries, not with their sizes.
 func DiffSources(ctx context.Context, a, b Source, l ArchiveLimits) (Difference, error) {
 	var x [2]*Listing
 	g, gctx := errgroup.WithContext(ctx)
@@ -117,7 +122,7 @@ func locate(ctx context.Context, a, b Source, l ArchiveLimits, r *Difference) er
 			}
 		}
 	}
-	for len(spots) > 0 {
+	for pass := 0; len(spots) > 0 && pass < maxPasses; pass++ {
 		// One pass takes the spots that rise in both archives.
 		var now, later []spot
 		for _, s := range spots {

@@ -6,11 +6,14 @@
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
+//	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
+//	go run ./tools/bench security [-releaser bin/releaser] [-only TEXT] [-v]
 //
 // CPU seconds are the sum over all processes that a command waited for, as the
 // kernel counts them; peak memory is that of the largest of these processes.
 // Alternatives run in turn (A B A B), and the tables show medians and ratios.
-// Figures are for comparing runs on one machine; nothing passes or fails here.
+// Figures are for comparing runs on one machine; nothing passes or fails here but
+// security.
 //
 // # chain
 //
@@ -64,6 +67,20 @@
 //
 // facerec detect on pictures of 12 to 200 megapixels that it makes itself, with
 // the memory that it takes by default and with less.
+//
+// # group
+//
+// How rightly facerec group joins people, as facerec calibrate prints it: for the 5
+// men of dlib's johns and the 4 of its bald_guys.jpg, and for them among the
+// strangers of its other pictures. It needs bin/facerec and the models.
+//
+// # security
+//
+// Inputs below 1 MB that want to be expensive, built by tools/bench/internal/hostile,
+// each read by all verbs that read its kind. A line of the table is an input with
+// its costliest call. The command fails if a call needs more than 256 MiB or 10
+// seconds of CPU, or panics. Calls are capped by the kernel, so that a fault does
+// not take the machine along.
 package main
 
 import (
@@ -93,6 +110,8 @@ var benchmarks = []benchmark{
 	{"verify", benchVerify},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},
+	{"group", benchGroup},
+	{"security", benchSecurity},
 }
 
 func main() {
@@ -112,7 +131,7 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		i := slices.IndexFunc(benchmarks, func(b benchmark) bool { return b.name == args[0] })
 		if i < 0 {
-			return fmt.Errorf("unknown benchmark %q, expected chain, archive, verify, facerec or memory", args[0])
+			return fmt.Errorf("unknown benchmark %q, expected chain, archive, verify, facerec, memory or security", args[0])
 		}
 		chosen, args = benchmarks[i], args[1:]
 	}

@@ -14,6 +14,8 @@ import (
 
 	"facerec/internal/oci"
 	"facerec/internal/oci/ocitest"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
 )
 
 // Names that need more than their bytes are refused before they are made.
@@ -24,8 +26,8 @@ func TestNamesAreBounded(t *testing.T) {
 		files []ocitest.File
 		want  string
 	}{
-		{"long name", []ocitest.File{ocitest.Reg(strings.Repeat("x", maxName+1), "")}, "name or link of more than 65536 bytes"},
-		{"long link", []ocitest.File{ocitest.Sym("l", strings.Repeat("x", maxName+1))}, "name or link of more than 65536 bytes"},
+		{"long name", []ocitest.File{ocitest.Reg(strings.Repeat("x", tarball.MaxName+1), "")}, "name or link of more than 65536 bytes"},
+		{"long link", []ocitest.File{ocitest.Sym("l", strings.Repeat("x", tarball.MaxName+1))}, "name or link of more than 65536 bytes"},
 		{"deep", []ocitest.File{ocitest.Reg(strings.Repeat("a/", 30_000)+"f", "")}, "more than 1024 directories inside one another"},
 		{"deeper through a link", []ocitest.File{ocitest.Reg(deep+"f", ""), ocitest.Sym("l", deep), ocitest.Reg("l/"+deep+"f", "")}, "more than 1024 directories inside one another"},
 		{"good", []ocitest.File{ocitest.Reg("app/"+strings.Repeat("a/", 100)+"f", "")}, ""},
@@ -135,4 +137,95 @@ func openLayers(t *testing.T, layers ...[]ocitest.File) *oci.Image {
 		t.Fatal(err)
 	}
 	return images[0]
+}
+
+// What layers may cost grows with what is stored of all of them: many small ones
+// are no way round the limits of one.
+func TestLayersAreBoundedTogether(t *testing.T) {
+	header := func(name string, change func(*tar.Header)) []byte {
+		h := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644}
+		if change != nil {
+			change(h)
+		}
+		var b bytes.Buffer
+		w := tar.NewWriter(&b)
+		if err := w.WriteHeader(h); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	big := strings.Repeat("x", 900_000)
+	sparse := strings.NewReplacer("GNU?sparse?", "GNU.sparse.").Replace // the writer of archive/tar refuses such records
+	hole := header("hole", func(h *tar.Header) {
+		h.PAXRecords = map[string]string{"GNU?sparse?major": "1", "GNU?sparse?minor": "0", "GNU?sparse?realsize": "400000000", "GNU?sparse?name": "h"}
+		h.Size = 512
+	})
+	hole = append([]byte(sparse(string(hole))), append([]byte("0\n"), make([]byte, 510)...)...)
+	for _, c := range []struct {
+		name   string
+		limits Limits
+		piece  []byte
+		times  int // of the piece in a layer
+		layers int // that are read until one is refused
+		want   string
+	}{
+		{"entries", Limits{}, header("a", nil), 60_000, 2, fmt.Sprintf("expected at most %d entries in layers of 1000 bytes, got more", tarball.AllowedEntries(1000))},
+		{"attributes", Limits{}, header("a", func(h *tar.Header) { h.PAXRecords = map[string]string{"SCHILY.xattr.user.x": big} }), 10, 2, fmt.Sprintf("expected at most %d bytes of names and attributes in layers of 1000 bytes, got more", tarball.AllowedNames(1000))},
+		{"users", Limits{}, header("a", func(h *tar.Header) { h.Uname = big }), 6, 2, "bytes of names and attributes"},
+		{"holes", Limits{}, hole, 1, 1, "the layers inflate to more than 268435456 bytes and 200 times the 1000 bytes that are stored"},
+		{"bytes of all", Limits{Ratio: 10}, make([]byte, 1<<20), 150, 2, "the layers inflate to more than 268435456 bytes and 10 times the 1000 bytes that are stored"},
+		{"bytes of one", Limits{Bytes: 1 << 20}, make([]byte, 1<<20), 2, 1, "inflates to more than the 1048576 bytes that are allowed"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := NewUnpacker(ocitest.Spool(t), c.limits)
+			u.sum.stored.Store(1000)
+			body := append(bytes.Repeat(c.piece, c.times), make([]byte, 1024)...)
+			var err error
+			for i := range c.layers {
+				if err != nil {
+					t.Fatalf("layer %d of %d: %v", i, c.layers, err)
+				}
+				sum := release.NewHasher()
+				_, _ = sum.Write(body) // a hash does not fail
+				_, err = u.unpack(bytes.NewReader(body), &layerUse{u: u}, "test", oci.Layer{DiffID: sum.Digest()}, "")
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, expected %q", err, c.want)
+			}
+		})
+	}
+}
+
+// A layer that an image has many times is applied a bounded number of times.
+func TestAppliedEntriesAreBounded(t *testing.T) {
+	v := NewView()
+	entries := make([]Entry, 1_000_000)
+	for i := range entries {
+		entries[i] = Entry{Kind: tar.TypeDir} // the root itself
+	}
+	var err error
+	for i := range 5 {
+		if err = v.Apply(i, entries); err != nil && i < maxApplied/len(entries) {
+			t.Fatalf("layer %d: %v", i, err)
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "more than 4000000 entries") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A directory whose content lies elsewhere is read again, whole. That does not
+// count twice.
+func TestReadingAgainDoesNotCountTwice(t *testing.T) {
+	files := []ocitest.File{ocitest.Reg("other/a", "A"), ocitest.Hard("app/a", "other/a")}
+	for range 50_000 {
+		files = append(files, ocitest.Reg("other/b", ""))
+	}
+	u := NewUnpacker(ocitest.Spool(t), Limits{})
+	if _, err := u.Flatten(t.Context(), openLayers(t, files), "/app"); err != nil {
+		t.Fatal(err)
+	}
+	if n := u.sum.entries.Load(); n != int64(len(files)) {
+		t.Errorf("expected %d entries counted, got %d", len(files), n)
+	}
 }

@@ -28,7 +28,7 @@ import (
 type Limits struct {
 	Entries int   // in one layer; default 2,000,000
 	Bytes   int64 // of one layer, inflated; default 64 GiB
-	Ratio   int64 // inflated to compressed, beyond the first 64 MiB; default 1,000
+	Ratio   int64 // inflated to compressed, of all layers, beyond [tarball.FreeBytes]; default [tarball.DefaultRatio]
 }
 
 func (l Limits) withDefaults() Limits {
@@ -39,24 +39,13 @@ func (l Limits) withDefaults() Limits {
 		l.Bytes = 64 << 30
 	}
 	if l.Ratio == 0 {
-		l.Ratio = 1_000
+		l.Ratio = tarball.DefaultRatio
 	}
 	return l
 }
 
-// Limits of one layer, so that a small one cannot need much memory: what grows
-// with the stored size has a free share that covers small layers.
-const (
-	maxName      = 64 << 10 // bytes of one name or link; Linux itself allows 4,096
-	maxDepth     = 1024     // directories inside one another
-	freeNames    = 32 << 20 // bytes of all names and links …
-	namesPerByte = 64       // … and more for each stored byte
-	freeEntries  = 200_000  // entries …
-	entryBytes   = 16       // … and one more for so many stored bytes
-)
-
-// ratioFree is how much any layer may inflate to before its ratio counts.
-const ratioFree = 64 << 20
+// maxDepth is how many directories may be inside one another.
+const maxDepth = 1024
 
 // Entry is one header of a layer, its name made relative and clean.
 type Entry struct {
@@ -92,7 +81,14 @@ type Unpacker struct {
 
 	mu     sync.Mutex
 	layers map[part]*reading
+	begun  map[begun]bool // layers whose stored bytes are in sum
+
+	sum sums
 }
+
+// sums are what was read of all layers together: an image can have many small
+// ones, and what they may cost grows with all bytes that are stored.
+type sums struct{ stored, inflated, entries, names atomic.Int64 }
 
 // part is a layer and the directory of it whose contents are kept: "" means all.
 type part struct {
@@ -100,8 +96,15 @@ type part struct {
 	below string
 }
 
+// begun is a part by its bytes alone: an image can name them in many ways.
+type begun struct {
+	layer release.Digest
+	below string
+}
+
 type reading struct {
 	image   *oci.Image
+	use     *layerUse
 	done    chan struct{}
 	entries []Entry
 	err     error
@@ -109,7 +112,7 @@ type reading struct {
 
 // NewUnpacker keeps contents in spool, which outlives it.
 func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
-	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}}
+	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}, begun: map[begun]bool{}}
 }
 
 // Read returns a layer's entries, with the contents of files below the given
@@ -124,7 +127,7 @@ func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below 
 	}
 	u.mu.Unlock()
 	if !known {
-		r.entries, r.err = u.fetch(ctx, img, l, below)
+		r.err = u.fetch(ctx, r, l, below)
 		close(r.done)
 		return r.entries, r.err
 	}
@@ -160,18 +163,48 @@ func (r layerReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func (u *Unpacker) fetch(ctx context.Context, img *oci.Image, l oci.Layer, below string) ([]Entry, error) {
-	var entries []Entry
-	err := img.ReadLayer(ctx, l, func(r io.Reader) (err error) {
+func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below string) error {
+	u.mu.Lock()
+	if key := (begun{l.Digest, below}); !u.begun[key] {
+		u.begun[key] = true
+		u.sum.stored.Add(r.image.Stored(l))
+	}
+	u.mu.Unlock()
+	return r.image.ReadLayer(ctx, l, func(in io.Reader) (err error) {
 		u.total.Add(max(l.Size, 0))
-		entries, err = u.unpack(layerReader{r, u}, img.Ref.At(l.Digest).String(), l, below)
+		if r.use != nil { // of a copy that was damaged
+			r.use.giveBack()
+		}
+		r.use = &layerUse{u: u}
+		r.entries, err = u.unpack(layerReader{in, u}, r.use, r.image.Ref.At(l.Digest).String(), l, below)
 		return err
 	})
-	return entries, err
+}
+
+// forget drops what was read of an image's layers below a directory: they will be
+// read whole.
+func (u *Unpacker) forget(img *oci.Image, below string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, l := range img.Layers {
+		key := part{l, below}
+		r := u.layers[key]
+		if r == nil {
+			continue
+		}
+		select {
+		case <-r.done:
+			delete(u.layers, key)
+			if r.use != nil {
+				r.use.giveBack()
+			}
+		default: // somebody else is reading it
+		}
+	}
 }
 
 // unpack reads the entries of a layer out of its stored bytes.
-func (u *Unpacker) unpack(r io.Reader, where string, l oci.Layer, below string) ([]Entry, error) {
+func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer, below string) ([]Entry, error) {
 	packed := bufio.NewReaderSize(r, 128<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
@@ -179,12 +212,9 @@ func (u *Unpacker) unpack(r io.Reader, where string, l oci.Layer, below string) 
 	}
 	defer closePlain()
 	diff := release.NewHasher()
-	limited := &limitedReader{r: plain, left: u.limits.Bytes, where: where}
-	if l.Size > 0 {
-		limited.ratioAt = max(ratioFree, l.Size*u.limits.Ratio)
-	}
-	tee := io.TeeReader(limited, diff)
-	entries, err := u.entries(tee, l.Size, below)
+	use.r = plain
+	tee := io.TeeReader(use, diff)
+	entries, err := u.entries(tee, use, below)
 	if err == nil { // the padding behind the archive belongs to the diff ID
 		_, err = io.Copy(io.Discard, tee)
 	}
@@ -260,31 +290,66 @@ func (m *members) Read(p []byte) (int, error) {
 	}
 }
 
-// limitedReader stops what inflates without end.
-type limitedReader struct {
-	r       io.Reader
-	n, left int64
-	ratioAt int64
-	where   string
+// layerUse is what one layer is read from and has used of the limits.
+type layerUse struct {
+	u *Unpacker
+	r io.Reader
+
+	inflated, entries, names int64
 }
 
-func (l *limitedReader) Read(p []byte) (int, error) {
+func (l *layerUse) Read(p []byte) (int, error) {
 	n, err := l.r.Read(p)
-	l.n += int64(n)
-	l.left -= int64(n)
-	if l.left < 0 {
-		return n, fmt.Errorf("inflates to more than the allowed number of bytes: raise --max-layer-bytes if it is meant to")
-	}
-	if l.ratioAt > 0 && l.n > l.ratioAt {
-		return n, fmt.Errorf("inflates to more than the allowed multiple of its size: raise --max-ratio if it is meant to")
+	if over := l.inflate(int64(n)); over != nil {
+		return n, over
 	}
 	return n, err
 }
 
-func (u *Unpacker) entries(r io.Reader, stored int64, below string) ([]Entry, error) {
+// inflate counts bytes that a layer unpacks to.
+func (l *layerUse) inflate(n int64) error {
+	if n > l.u.limits.Bytes-l.inflated {
+		return text.WithHint(fmt.Errorf("inflates to more than the %d bytes that are allowed", l.u.limits.Bytes), "raise --max-layer-bytes if it is meant to")
+	}
+	l.inflated += n
+	stored := l.u.sum.stored.Load()
+	if sum := l.u.sum.inflated.Add(n); (sum-tarball.FreeBytes)/l.u.limits.Ratio > stored {
+		return text.WithHint(fmt.Errorf("the layers inflate to more than %d bytes and %d times the %d bytes that are stored", tarball.FreeBytes, l.u.limits.Ratio, stored), "raise --max-ratio if they are meant to")
+	}
+	return nil
+}
+
+// count counts an entry.
+func (l *layerUse) count(h *tar.Header) error {
+	switch limits := l.u.limits; {
+	case l.entries >= int64(limits.Entries):
+		return text.WithHint(fmt.Errorf("more than %d entries, the last %q", limits.Entries, h.Name[:min(len(h.Name), 200)]), "raise --max-entries if it is meant to")
+	case len(h.Name) > tarball.MaxName || len(h.Linkname) > tarball.MaxName:
+		return fmt.Errorf("entry %s: name or link of more than %d bytes", text.Show(h.Name[:min(len(h.Name), 80)]), tarball.MaxName)
+	}
+	stored, names := l.u.sum.stored.Load(), tarball.NamesOf(h)
+	l.entries, l.names = l.entries+1, l.names+names
+	if most := tarball.AllowedEntries(stored); l.u.sum.entries.Add(1) > most {
+		return fmt.Errorf("expected at most %d entries in layers of %d bytes, got more", most, stored)
+	}
+	if most := tarball.AllowedNames(stored); l.u.sum.names.Add(names) > most {
+		return fmt.Errorf("expected at most %d bytes of names and attributes in layers of %d bytes, got more", most, stored)
+	}
+	if tarball.IsSparse(h) { // the holes are written out
+		return l.inflate(h.Size)
+	}
+	return nil
+}
+
+// giveBack takes off the sums what was used.
+func (l *layerUse) giveBack() {
+	l.u.sum.inflated.Add(-l.inflated)
+	l.u.sum.entries.Add(-l.entries)
+	l.u.sum.names.Add(-l.names)
+}
+
+func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) ([]Entry, error) {
 	var out []Entry
-	names, maxNames := int64(0), freeNames+namesPerByte*max(0, stored)
-	most := freeEntries + max(0, stored)/entryBytes
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -294,17 +359,8 @@ func (u *Unpacker) entries(r io.Reader, stored int64, below string) ([]Entry, er
 		if err != nil {
 			return nil, err
 		}
-		if len(out) >= u.limits.Entries {
-			return nil, fmt.Errorf("more than %d entries, the last %q: raise --max-entries if it is meant to", u.limits.Entries, h.Name)
-		}
-		if int64(len(out)) >= most {
-			return nil, fmt.Errorf("expected at most %d entries in a layer of %d bytes, got more", most, stored)
-		}
-		if len(h.Name) > maxName || len(h.Linkname) > maxName {
-			return nil, fmt.Errorf("entry %s: name or link of more than %d bytes", text.Show(h.Name[:min(len(h.Name), 80)]), maxName)
-		}
-		if names += int64(len(h.Name) + len(h.Linkname)); names > maxNames {
-			return nil, fmt.Errorf("more than %d bytes of names", maxNames)
+		if err := use.count(h); err != nil {
+			return nil, err
 		}
 		name, err := cleanName(h.Name)
 		if err != nil {
@@ -353,7 +409,7 @@ func notes(h *tar.Header) []string {
 	if len(out) > maxNotes {
 		out = append(out[:maxNotes:maxNotes], fmt.Sprintf("and %d more", len(out)-maxNotes))
 	}
-	if h.Typeflag == tar.TypeGNUSparse || h.PAXRecords["GNU.sparse.realsize"] != "" || h.PAXRecords["GNU.sparse.size"] != "" {
+	if tarball.IsSparse(h) {
 		out = append(out, sparseNote)
 	}
 	return out

@@ -59,6 +59,7 @@ type View struct {
 	steps   int64 // names looked up
 	nodes   int64 // directories that no entry names
 	lengths int64 // bytes of all paths
+	entries int64 // of all layers
 }
 
 // Limits of a view. The first of each pair is free, the second is added for each
@@ -68,6 +69,10 @@ const (
 	freeNodes, nodesPerEntry = 100_000, 1
 	freePaths, pathsPerName  = 64 << 20, 2
 )
+
+// maxApplied bounds the entries of all layers of an image, one that it has twice
+// counted twice.
+const maxApplied = 4_000_000
 
 var errTooMuch = errors.New("links and missing directories that lead through too many names")
 
@@ -182,6 +187,9 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 
 // Apply puts one layer on top.
 func (v *View) Apply(layer int, entries []Entry) error {
+	if v.entries += int64(len(entries)); v.entries > maxApplied {
+		return fmt.Errorf("more than %d entries in this layer and those below it", maxApplied)
+	}
 	for _, e := range entries {
 		v.steps += stepsPerEntry
 		v.nodes += nodesPerEntry
@@ -370,6 +378,7 @@ func (u *Unpacker) File(ctx context.Context, img *oci.Image, name string) (*tarb
 	below := folderName(name)
 	file, flat, err := u.flatten(ctx, img, name, below)
 	if errors.Is(err, errContentNeeded) {
+		u.forget(img, below)
 		file, flat, err = u.flatten(ctx, img, name, "")
 	}
 	return file, flat, err

@@ -11,12 +11,14 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"os/signal"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -42,8 +44,26 @@ func Init() {
 	os.Exit(starter())
 }
 
+// caps are the variables by which the starter is told what the kernel is to cap.
+var caps = map[string]int{
+	"MEASURE_MEMORY": syscall.RLIMIT_AS,
+	"MEASURE_CPU":    syscall.RLIMIT_CPU,
+}
+
 func starter() int {
 	_ = os.Unsetenv(marker)
+	for name, resource := range caps {
+		value := os.Getenv(name)
+		_ = os.Unsetenv(name)
+		n, err := strconv.ParseUint(value, 10, 64)
+		if err == nil && n > 0 {
+			err = syscall.Setrlimit(resource, &syscall.Rlimit{Cur: n, Max: n})
+		}
+		if value != "" && err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", name, err)
+			return 125
+		}
+	}
 	signal.Ignore(os.Interrupt) // the command ends itself, and then this ends
 	cmd := exec.Command(os.Args[1], os.Args[2:]...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
@@ -71,36 +91,82 @@ type Command struct {
 	Dir   string
 	Env   []string // added to this process's
 	Stdin []byte
+
+	// Caps, by the kernel, on each process: bytes of address space and seconds of
+	// CPU. 0 for none.
+	MemoryCap, CPUCap uint64
+}
+
+// Ended is how a command ended.
+type Ended struct {
+	Figures
+	Exit   int    // its exit code; 255 if a signal ended it
+	Output string // what it printed, stdout and stderr, cut after 1 MiB
+}
+
+// maxOutput is how much of a command's output is kept, in bytes.
+const maxOutput = 1 << 20
+
+// kept keeps the beginning of what is written to it.
+type kept struct{ bytes.Buffer }
+
+func (k *kept) Write(p []byte) (int, error) {
+	k.Buffer.Write(p[:min(len(p), maxOutput-k.Len())])
+	return len(p), nil
 }
 
 // Run runs a command once. A command that fails is an error that ends in what
 // it printed.
 func Run(ctx context.Context, c Command) (Figures, error) {
+	e, err := Observe(ctx, c)
+	if err == nil && e.Exit != 0 {
+		err = fmt.Errorf("%s: exit status %d: %s", strings.Join(c.Args[:min(2, len(c.Args))], " "), e.Exit, e.Output)
+	}
+	return e.Figures, err
+}
+
+// Observe runs a command once, whatever its exit code.
+func Observe(ctx context.Context, c Command) (Ended, error) {
 	self, err := os.Executable()
 	if err != nil {
-		return Figures{}, err
+		return Ended{}, err
 	}
 	r, w, err := os.Pipe()
 	if err != nil {
-		return Figures{}, err
+		return Ended{}, err
 	}
 	defer r.Close()
+	var out kept
 	cmd := exec.CommandContext(ctx, self, c.Args...)
 	cmd.Dir = c.Dir
 	cmd.Env = append(append(os.Environ(), c.Env...), marker+"=1")
+	if c.MemoryCap > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("MEASURE_MEMORY=%d", c.MemoryCap))
+	}
+	if c.CPUCap > 0 {
+		cmd.Env = append(cmd.Env, fmt.Sprintf("MEASURE_CPU=%d", c.CPUCap))
+	}
 	cmd.Stdin = bytes.NewReader(c.Stdin)
+	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.ExtraFiles = []*os.File{w}
-	out, err := cmd.CombinedOutput()
+	err = cmd.Run()
 	_ = w.Close()
+	e := Ended{Output: out.String()}
+	var failed *exec.ExitError
+	if errors.As(err, &failed) && ctx.Err() == nil {
+		e.Exit, err = failed.ExitCode(), nil
+	}
 	if err != nil {
-		return Figures{}, fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:min(2, len(c.Args))], " "), err, out)
+		return e, fmt.Errorf("%s: %w: %s", strings.Join(c.Args[:min(2, len(c.Args))], " "), err, e.Output)
 	}
 	raw, err := io.ReadAll(r)
 	if err != nil {
-		return Figures{}, err
+		return e, err
 	}
-	var f Figures
-	return f, json.Unmarshal(raw, &f)
+	if err := json.Unmarshal(raw, &e.Figures); err != nil {
+		return e, fmt.Errorf("%s: no figures (%w): %s", c.Args[0], err, e.Output)
+	}
+	return e, nil
 }
 
 // Median takes each figure's median by itself.
