@@ -142,6 +142,10 @@ clean: ## remove what was built; fetched models and samples stay
 image: releaser ## build the Dockerfile with buildah and compare it with this machine's build (CELLS=one cell)
 	$(GO) run ./tools/container image $(if $(CELLS),--cell $(CELLS))
 
+.PHONY: image-targets
+image-targets: releaser ## the same for every target of the Dockerfile: dlib, go-face, builder, dev, runtime, debug, releaser
+	$(GO) run ./tools/container image --targets $(if $(CELLS),--cell $(CELLS))
+
 .PHONY: test-image
 test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)
 	$(INPUTS) packages engine $(if $(CELLS),cross)
