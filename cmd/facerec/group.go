@@ -182,7 +182,7 @@ func knownPeople(ctx context.Context, env *environment, o *options, e *engine) (
 	if _, err := os.Stat(o.persons); o.persons == "persons" && errors.Is(err, os.ErrNotExist) {
 		return app.NewGallery(nil), nil
 	}
-	res, err := enroll(ctx, env, o, e, !o.quiet)
+	res, err := enroll(ctx, env, o, e, !o.quiet || o.strict)
 	if errors.Is(err, app.ErrNobody) && !o.strict {
 		return app.NewGallery(nil), nil
 	}

@@ -48,11 +48,15 @@ type Calibration struct {
 	// Suggested makes the fewest errors, and lies in the middle of the widest
 	// range that does.
 	Suggested Errors
+	// Inside are pairs of faces inside one picture, two different people, whoever
+	// they are; InsidePictures is how many pictures have such pairs.
+	Inside         Spread
+	InsidePictures int
 	// Grouping is how Group does with the same photos; nil if there are more
 	// than maxMeasured.
 	Grouping *Grouping
-	// same and different are all distances, sorted.
-	same, different []float64
+	// same, different and inside are all distances, sorted.
+	same, different, inside []float64
 }
 
 // Calibrate leaves out one photo at a time and asks the rest who it shows; and
@@ -176,7 +180,7 @@ func (c *Calibration) advice() string {
 // WriteText writes the calibration for people.
 func (c *Calibration) WriteText(w io.Writer) error {
 	p := &printer{w: w}
-	p.f("%s with %s\n", people(c.People), text.Count(c.Photos, "photo"))
+	p.f("These figures rest on %s with %s. Others may be nearer to each other than these are.\n", people(c.People), text.Count(c.Photos, "photo"))
 	p.f("same person:      %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Same.Pairs, c.Same.Min, c.Same.Max, c.Same.Mean)
 	p.f("different people: %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Different.Pairs, c.Different.Min, c.Different.Max, c.Different.Mean)
 	p.f("\nthreshold  squared  own photo not recognised      stranger let in\n")
@@ -185,6 +189,12 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	}
 	s := c.Suggested
 	p.f("\nsuggested threshold: %.3f (squared %.3f): %s\n", s.Threshold, s.Threshold*s.Threshold, c.advice())
+	if c.InsidePictures > 0 {
+		p.f("second measure, faces inside one picture, which are different people: %s in %s, distance %.3f to %.3f, mean %.3f; %d of them below the suggested threshold\n",
+			text.Count(c.Inside.Pairs, "pair"), text.Count(c.InsidePictures, "picture"), c.Inside.Min, c.Inside.Max, c.Inside.Mean, below(c.inside, s.Threshold))
+	} else {
+		p.f("second measure, faces inside one picture: none; name pictures of several people to have it\n")
+	}
 	if c.Grouping != nil {
 		c.Grouping.write(p)
 	}
@@ -229,6 +239,11 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 	errorsOf := func(e Errors) errorsJSON {
 		return errorsJSON{distance(e.Threshold), distance(e.Threshold * e.Threshold), e.FalseRejects, e.Genuine, e.FalseAccepts, e.Strangers}
 	}
+	type insideJSON struct {
+		Pictures int `json:"pictures"`
+		spreadJSON
+		BelowSuggested int `json:"below_suggested"`
+	}
 	doc := struct {
 		Schema    string       `json:"schema"`
 		People    int          `json:"people"`
@@ -239,7 +254,9 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 		Suggested errorsJSON   `json:"suggested"`
 		Advice    string       `json:"advice"`
 		Grouping  any          `json:"grouping,omitempty"`
-	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), c.Grouping.json()}
+		Inside    insideJSON   `json:"inside"`
+	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), c.Grouping.json(),
+		insideJSON{c.InsidePictures, spreadOf(c.Inside), below(c.inside, c.Suggested.Threshold)}}
 	for _, e := range c.Table {
 		doc.Table = append(doc.Table, errorsOf(e))
 	}

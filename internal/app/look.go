@@ -87,10 +87,13 @@ func (l looker) look(ctx context.Context, data []byte, sum [sha256.Size]byte, ne
 	return l.fit(s), err
 }
 
-// fit leaves out the faces that are too small.
+// fit leaves out the faces that are too small, or of which the detector is not
+// sure enough.
 func (l looker) fit(s seen) seen {
-	if l.sizing.MinSize > 0 {
-		s.found = slices.DeleteFunc(s.found, func(d Detection) bool { return d.Box.Dy() < l.sizing.MinSize })
+	if l.sizing.MinSize > 0 || l.sizing.MinScore > 0 {
+		s.found = slices.DeleteFunc(s.found, func(d Detection) bool {
+			return d.Box.Dy() < l.sizing.MinSize || d.Score < l.sizing.MinScore
+		})
 	}
 	return s
 }
