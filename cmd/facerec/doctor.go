@@ -69,8 +69,10 @@ func examine(env *environment, o *options, record string) ([]finding, error) {
 	add("program", "ok", "facerec %s, %s, %s/%s", version, runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	if err := env.built(); err != nil {
 		add("engine", "bad", "%v", err)
+	} else if env.lineage() == "" {
+		add("engine", "note", "dlib %s, %s; %s", env.dlib(), env.engineOf, env.build())
 	} else {
-		add("engine", "ok", "dlib %s, %s", env.dlib(), env.engineOf)
+		add("engine", "ok", "dlib %s, %s; %s", env.dlib(), env.engineOf, env.build())
 	}
 	if err := checkCPU(env.cpuLacks()); err != nil {
 		add("processor", "bad", "%v", err)

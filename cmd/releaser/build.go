@@ -196,6 +196,8 @@ type buildAnswer struct {
 	Schema string      `json:"schema"`
 	Layout string      `json:"layout"`
 	Cells  []builtCell `json:"cells"`
+
+	Pushed []oci.Pushed `json:"pushed,omitempty"` // by join --push
 }
 
 type builtCell struct {
@@ -231,8 +233,8 @@ func (a *app) buildLayout(ctx context.Context, c *chosen, out string, run bool, 
 }
 
 // sayBuilt prints the answer of build and join.
-func (a *app) sayBuilt(schema, out string, built []build.Built) error {
-	answer := buildAnswer{Schema: schema, Layout: out}
+func (a *app) sayBuilt(schema, out string, built []build.Built, pushed ...oci.Pushed) error {
+	answer := buildAnswer{Schema: schema, Layout: out, Pushed: pushed}
 	for _, b := range built {
 		one := builtCell{Cell: b.Cell.String(), Tag: b.Tag, Index: b.Index, Manifest: b.Manifest}
 		for _, l := range b.Layers {
@@ -245,6 +247,9 @@ func (a *app) sayBuilt(schema, out string, built []build.Built) error {
 	}
 	for _, one := range answer.Cells {
 		a.say("%s  oci-layout:%s:%s  index %s  manifest %s", one.Cell, out, one.Tag, one.Index, one.Manifest)
+	}
+	for _, p := range pushed {
+		a.say("%s", p.Ref)
 	}
 	return nil
 }

@@ -72,6 +72,8 @@ type matchJSON struct {
 type faceJSON struct {
 	Box       boxJSON  `json:"box"`
 	Landmarks [][2]int `json:"landmarks"`
+	// Score is left out by an engine that has none.
+	Score distance `json:"score,omitzero"`
 	*matchJSON
 	Descriptor []float32 `json:"descriptor,omitempty"`
 }
@@ -96,7 +98,7 @@ func (h Header) pictureOf(r *Result) pictureJSON {
 	}
 	for i := range r.Faces {
 		f := &r.Faces[i]
-		j := faceJSON{Box: boxOf(f.Box), Landmarks: pointsOf(f.Landmarks)}
+		j := faceJSON{Box: boxOf(f.Box), Landmarks: pointsOf(f.Landmarks), Score: distance(f.Score)}
 		if h.Matching {
 			m := &matchJSON{Verdict: f.Match.Verdict.String(), Best: candidateOf(f.Match.Best), RunnerUp: candidateOf(f.Match.RunnerUp)}
 			if f.Match.Verdict == Known {

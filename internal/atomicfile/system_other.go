@@ -5,6 +5,7 @@ package atomicfile
 import (
 	"errors"
 	"os"
+	"strings"
 	"syscall"
 )
 
@@ -16,6 +17,16 @@ func isNoSpace(err error) bool {
 }
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.Errno(19)) }
+
+// isNoLink: ERROR_PRIVILEGE_NOT_HELD, and ERROR_NOT_SUPPORTED from file systems
+// that have no links at all.
+func isNoLink(err error) bool {
+	var le *os.LinkError
+	if !errors.As(err, &le) || !strings.HasPrefix(le.Op, "symlink") {
+		return false
+	}
+	return errors.Is(err, syscall.Errno(1314)) || errors.Is(err, syscall.Errno(50))
+}
 
 // deleteOnClose is Windows' FILE_FLAG_DELETE_ON_CLOSE.
 const deleteOnClose = 0x04000000
@@ -36,3 +47,6 @@ func Scratch(dir string) (*os.File, error) {
 
 // syncDir does nothing: directories cannot be opened for syncing there.
 func syncDir(string) {}
+
+// own does nothing: a file there is its directory's owner's.
+func own(*os.File, os.FileInfo) {}

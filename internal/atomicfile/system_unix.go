@@ -17,6 +17,8 @@ func isNoSpace(err error) bool {
 
 func isReadOnly(err error) bool { return errors.Is(err, syscall.EROFS) }
 
+func isNoLink(error) bool { return false }
+
 // Scratch makes a file without a name in dir, or in the system's directory for
 // temporary files when dir is "". Its space is free again when it is closed and
 // when the process ends, in whatever way.
@@ -37,5 +39,14 @@ func syncDir(dir string) {
 	if f, err := os.Open(dir); err == nil {
 		_ = f.Sync()
 		_ = f.Close()
+	}
+}
+
+// own gives f to the owner of another file, as far as that is allowed.
+func own(f *os.File, like os.FileInfo) {
+	if st, ok := like.Sys().(*syscall.Stat_t); ok {
+		if f.Chown(int(st.Uid), int(st.Gid)) != nil {
+			_ = f.Chown(-1, int(st.Gid)) // of a group that one is in
+		}
 	}
 }

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -136,9 +137,9 @@ func TestReferrersTravel(t *testing.T) {
 	}
 }
 
-// TestDamagedCompanionStaysHere spoils a signature in a layout: nothing is pushed,
+// TestDamagedReferrerStaysHere spoils a signature in a layout: nothing is pushed,
 // the image neither.
-func TestDamagedCompanionStaysHere(t *testing.T) {
+func TestDamagedReferrerStaysHere(t *testing.T) {
 	_, from := newTwisted(t, true)
 	if _, err := Attach(t.Context(), from, []byte("signature"), bundleType, nil, Access{}); err != nil {
 		t.Fatal(err)
@@ -152,7 +153,7 @@ func TestDamagedCompanionStaysHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := Ref{Name: from.Name + "-copy"}
-	if _, err := Push(t.Context(), Ref{Kind: Layout, Name: dir}, to, TransferOptions{}); err == nil || !strings.Contains(err.Error(), "damaged or was replaced") {
+	if _, err := Push(t.Context(), Ref{Kind: Layout, Name: dir}, to, TransferOptions{}); !errors.As(err, new(*MismatchError)) {
 		t.Errorf("pushed: %v", err)
 	}
 	if _, err := ReadIndex(t.Context(), to.WithTag("1"), Access{}); !IsNotFound(err) {

@@ -14,10 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -61,16 +58,6 @@ func (a Access) agent() string {
 	return a.UserAgent
 }
 
-// options are for writing, which the library does, and repeats, by itself.
-func (a Access) options(ctx context.Context) []remote.Option {
-	return []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithTransport(a.transport()),
-		remote.WithUserAgent(a.agent()),
-	}
-}
-
 // repository parses a name for go-containerregistry, which by itself would
 // speak plain HTTP with more than loopback, or less than was permitted.
 func (a Access) repository(n string) (name.Repository, error) {
@@ -96,7 +83,16 @@ type resolved struct {
 	raw []byte
 }
 
-func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error) {
+// openWriter opens a repository to push to.
+func openWriter(ref Ref, access Access) (*remoteSource, error) {
+	s, err := openRemote(ref, access)
+	if err == nil {
+		s.writes = true
+	}
+	return s, err
+}
+
+func openRemote(ref Ref, access Access) (*remoteSource, error) {
 	repo, err := access.repository(ref.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
@@ -252,36 +248,4 @@ func saidOf(err error) string {
 		line = line[:200] + "…"
 	}
 	return " (" + strings.Trim(strconv.Quote(line), `"`) + ")"
-}
-
-func (s *remoteSource) push(ctx context.Context, tag string, t remote.Taggable, progress func(done, total int64)) error {
-	opts := s.access.options(ctx)
-	if progress != nil {
-		updates := make(chan v1.Update, 16)
-		finished := make(chan struct{})
-		go func() {
-			defer close(finished)
-			for u := range updates {
-				if u.Error == nil {
-					progress(u.Complete, u.Total)
-				}
-			}
-		}()
-		defer func() { <-finished }()
-		opts = append(opts, remote.WithProgress(updates))
-	}
-	at := s.repo.Tag(tag)
-	var err error
-	switch t := t.(type) {
-	case v1.ImageIndex:
-		err = remote.WriteIndex(at, t, opts...)
-	case v1.Image:
-		err = remote.Write(at, t, opts...)
-	default:
-		err = remote.Push(at, t, opts...)
-	}
-	if err != nil {
-		return s.explain("pushing to "+s.ref.WithTag(tag).String(), err)
-	}
-	return nil
 }

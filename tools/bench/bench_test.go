@@ -9,7 +9,7 @@ import (
 
 // TestEveryBenchmarkParsesItsFlags asks each one for help: nothing is measured.
 func TestEveryBenchmarkParsesItsFlags(t *testing.T) {
-	for _, args := range [][]string{{"-h"}, {"chain", "-h"}, {"archive", "-h"}, {"verify", "-h"}, {"facerec", "-h"}} {
+	for _, args := range [][]string{{"-h"}, {"chain", "-h"}, {"archive", "-h"}, {"verify", "-h"}, {"facerec", "-h"}, {"memory", "-h"}, {"group", "-h"}} {
 		if err := run(t.Context(), args); !errors.Is(err, flag.ErrHelp) {
 			t.Errorf("bench %v: %v, expected help", args, err)
 		}

@@ -6,6 +6,7 @@
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
+//	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench security [-releaser bin/releaser] [-only TEXT] [-v]
 //
 // CPU seconds are the sum over all processes that a command waited for, as the
@@ -67,6 +68,12 @@
 // facerec detect on pictures of 12 to 200 megapixels that it makes itself, with
 // the memory that it takes by default and with less.
 //
+// # group
+//
+// How rightly facerec group joins people, as facerec calibrate prints it: for the 5
+// men of dlib's johns and the 4 of its bald_guys.jpg, and for them among the
+// strangers of its other pictures. It needs bin/facerec and the models.
+//
 // # security
 //
 // Inputs below 1 MB that want to be expensive, built by tools/bench/internal/hostile,
@@ -103,6 +110,7 @@ var benchmarks = []benchmark{
 	{"verify", benchVerify},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},
+	{"group", benchGroup},
 	{"security", benchSecurity},
 }
 
