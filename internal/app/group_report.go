@@ -62,7 +62,7 @@ func (g *Groups) left() []string {
 		out = append(out, text.Count(s.Known, "face")+" of known people")
 	}
 	if s.Ambiguous > 0 {
-		out = append(out, text.Count(s.Ambiguous, "face")+" near two known people")
+		out = append(out, text.Count(s.Ambiguous, "ambiguous face"))
 	}
 	if g.Copies > 0 {
 		out = append(out, text.CountForms(g.Copies, "picture that is a copy", "pictures that are copies")+" of another")
