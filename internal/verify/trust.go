@@ -106,6 +106,10 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 	}
 	block, rest := pem.Decode(data)
 	switch {
+	case block == nil && isCertificate(data), block != nil && block.Type == "CERTIFICATE":
+		return nil, &Error{Class: Failed, Check: CheckTrustRoot, Err: text.WithHint(
+			errors.New("public key: is a certificate; whoever signs a file can put one next to it, so it cannot say whom to trust"),
+			"pass it with --certificate, and the signer with --certificate-identity and --certificate-oidc-issuer")}
 	case block == nil:
 		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; expected -----BEGIN PUBLIC KEY-----")
 	case block.Type != "PUBLIC KEY":
@@ -122,6 +126,12 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// isCertificate recognizes base64 of a PEM certificate, which cosign 2 writes.
+func isCertificate(data []byte) bool {
+	leaf, err := leafOf(data)
+	return err == nil && leaf != nil
 }
 
 // Fingerprint is the SHA-256 of the key's DER.
