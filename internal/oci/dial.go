@@ -100,14 +100,27 @@ func (g *guarded) overTLS(r *http.Request) (*http.Response, error) {
 }
 
 // tlsAnswer reports whether an error is that of a host that speaks TLS: its
-// certificate is not accepted, or it sent an alert.
+// certificate is not accepted, it sent an alert, or the two have no version or
+// cipher in common.
 func tlsAnswer(err error) bool {
+	var plain tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &plain): // not TLS at all
+		return false
+	case badCertificate(err), errors.As(err, &alert):
+		return true
+	}
+	return err != nil && strings.Contains(err.Error(), "tls: ") // most errors of the package have no type
+}
+
+// badCertificate reports whether an error is about the certificate of a host.
+func badCertificate(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
-	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &alert)
+	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }
 
 // transport returns how requests are made.

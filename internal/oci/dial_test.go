@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"io"
 	"log"
@@ -154,6 +155,46 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 	if _, err := ReadIndex(t.Context(), ref, Access{Named: loopback, CAFile: ca}); !IsNotFound(err) {
 		t.Errorf("with --ca-file: got %v, expected an image that is not found", err)
+	}
+}
+
+// Every failure of TLS is final, at once, and plain HTTP is not tried after it.
+func TestTLSFailures(t *testing.T) {
+	for _, c := range []struct {
+		name, host string
+		config     *tls.Config
+		said       string
+		hint       bool // the certificate is what is wrong
+	}{
+		{"another name", "localhost", nil, "certificate is valid for", true},
+		{"an old version", "127.0.0.1", &tls.Config{MaxVersion: tls.VersionTLS11}, "protocol version", false},                                                     //nolint:gosec // that is the point
+		{"a certificate of the client is expected", "127.0.0.1", &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, "tls: ", false}, //nolint:gosec // that is the point
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var plain, notices atomic.Int32
+			s := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Listener = plainListener{s.Listener, &plain}
+			s.TLS = c.config
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			ca := filepath.Join(t.TempDir(), "ca.pem")
+			if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ref := mustRef(t, strings.Replace(strings.TrimPrefix(s.URL, "https://"), "127.0.0.1", c.host, 1)+"/tool:1")
+			access := Access{CAFile: ca, Retry: &retry.Policy{Notice: func(string) { notices.Add(1) }}}
+			_, err := ReadIndex(t.Context(), ref, access.Naming(ref))
+			if err == nil || !strings.Contains(err.Error(), c.said) || strings.Contains(err.Error(), "tries") {
+				t.Errorf("got %v", err)
+			}
+			if hint := text.Hint(err); c.hint != strings.Contains(hint, "--ca-file") {
+				t.Errorf("got the hint %q", hint)
+			}
+			if plain.Load() != 0 || notices.Load() != 0 {
+				t.Errorf("%d connections in plain HTTP, %d notices", plain.Load(), notices.Load())
+			}
+		})
 	}
 }
 
