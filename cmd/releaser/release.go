@@ -77,6 +77,7 @@ for. --dry-run changes nothing and prints what would be run.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.to, "to", "", "end after `STEP`")
+	complete(cmd, "to", steps.Names(steps.Of(nil)))
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.StringVar(&f.layout, "layout", "build/oci", "release the images in the OCI layout `DIR`, which were built elsewhere (default: build them into build/oci)")
 	fl.Lookup("layout").DefValue = ""
@@ -91,6 +92,13 @@ for. --dry-run changes nothing and prints what would be run.`,
 	f.limits.add(cmd)
 	f.reachable.add(cmd)
 	return cmd
+}
+
+// complete lets a shell complete the values of a flag.
+func complete(cmd *cobra.Command, flag string, values []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 }
 
 func (a *app) release(ctx context.Context, named string, f releaseFlags) error {

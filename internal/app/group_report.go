@@ -84,7 +84,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 		SHA256     string    `json:"sha256"`
 		Face       int       `json:"face"`
 		Box        boxJSON   `json:"box"`
-		Score      distance  `json:"score,omitzero"`
+		Score      score     `json:"score,omitzero"`
 		Descriptor []float32 `json:"descriptor,omitempty"`
 	}
 	type groupJSON struct {
@@ -101,7 +101,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 	facesOf := func(faces []GroupFace) []faceJSON {
 		out := []faceJSON{}
 		for _, f := range faces {
-			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box), Score: distance(f.Score)}
+			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box), Score: score(f.Score)}
 			if g.Header.Descriptors {
 				j.Descriptor = slices.Clone(f.Descriptor[:])
 			}
