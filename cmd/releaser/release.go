@@ -155,7 +155,7 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 	}
 	r := &steps.Release{
 		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist, Repository: repository,
-		Access: a.access(), Limits: f.limits.limits(), Rules: options.Options,
+		Access: a.access(repository), Limits: f.limits.limits(), Rules: options.Options,
 		Notice: func(line string) { a.note("%s", line) },
 		Tree: func(ctx context.Context) (steps.Tree, error) {
 			return readTree(ctx, c, c.version, f.outputs(c, address))
@@ -165,7 +165,7 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			_, err := a.buildLayout(ctx, c, f.layout, true, f.jobs, revision)
 			return err
 		},
-		Transfer:  oci.TransferOptions{Access: a.access()},
+		Transfer:  oci.TransferOptions{Access: a.access(repository)},
 		Pack:      pack.Input{Root: c.root, Locks: locks, Workers: f.jobs, Notice: func(line string) { a.note("pack: %s", line) }},
 		Materials: a.inputs,
 		By:        a.releaseSigner(c, f.by),
@@ -173,11 +173,11 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			return releaseNotes(c, d, address, f.changelog, trustFlags{key: publicHalf(f.by.key), noLog: f.by.key != "" && f.by.services == ""})
 		},
 		Verify: func(ctx context.Context, dir string, p verify.Policy) error {
-			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version)})
+			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version), named: []oci.Ref{repository}})
 		},
 		Progress: func(s publish.Step) { a.note("publish: %s", stepLine(s, false)) },
 		Roll: func(ctx context.Context, record release.Record) ([]oci.RollingTag, error) {
-			return a.rollingTags(ctx, c, record, "", false)
+			return a.rollingTags(ctx, c, record, "", false, repository)
 		},
 	}
 	if address != "" {
