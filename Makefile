@@ -54,10 +54,15 @@ gitea: packages ## build the forge that tests publish on into the tool cache (on
 # What releaser is built for.
 CROSS := linux/amd64 linux/arm64 linux/arm linux/386 linux/riscv64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64 freebsd/amd64
 
+# Those that make cross builds too: an empty build cache costs over a minute of CPU
+# for each.
+BUILD := $(CROSS)
+
 .PHONY: cross
-cross: ## build releaser for every system it runs on
-	@set -e; for target in $(CROSS); do \
-		echo "cross: $$target"; \
+cross: ## check releaser and its tests for every system it runs on, and build it (BUILD=windows/amd64 for one)
+	$(GO) run ./tools/cross $(CROSS) -- ./cmd/releaser ./internal/...
+	@set -e; for target in $(BUILD); do \
+		echo "build: $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
 		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
 	done
@@ -94,6 +99,10 @@ bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and c
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
 	$(GO) run ./tools/bench security
 
+.PHONY: bench-publish
+bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
+	$(GO) run ./tools/bench publish
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -103,6 +112,14 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
+
+.PHONY: pins
+pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
+	$(INPUTS) check
+
+.PHONY: discover
+discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
+	bin/releaser discover $(FLAGS)
 
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
@@ -128,6 +145,10 @@ clean: ## remove what was built; fetched models and samples stay
 .PHONY: image
 image: releaser ## build the Dockerfile with buildah and compare it with this machine's build (CELLS=one cell)
 	$(GO) run ./tools/container image $(if $(CELLS),--cell $(CELLS))
+
+.PHONY: image-targets
+image-targets: releaser ## the same for every target of the Dockerfile: dlib, go-face, builder, dev, runtime, debug, releaser
+	$(GO) run ./tools/container image --targets $(if $(CELLS),--cell $(CELLS))
 
 .PHONY: test-image
 test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)

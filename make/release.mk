@@ -2,6 +2,7 @@
 
 REGISTRY ?= ghcr.io
 PAGE     ?=
+TO       ?=
 CRANE    := $(GO) run github.com/google/go-containerregistry/cmd/crane@v0.22.1
 
 ##@ Release
@@ -33,13 +34,10 @@ release-gates: releaser ## every gate of the release in LAYOUT, before anything 
 	$(MAKE) reprotest CELLS=$(or $(CELLS),all)
 
 .PHONY: release-publish
-release-publish: releaser ## push, sign, pack, sign, verify and publish the images in LAYOUT
+release-publish: releaser ## the images in LAYOUT become a published release; run it again after any failure (TO=STEP ends early)
 	@test -z "$$REGISTRY_TOKEN" || printf '%s' "$$REGISTRY_TOKEN" | $(CRANE) auth login $(REGISTRY) --username "$$REGISTRY_USER" --password-stdin
-	RELEASER_REGISTRY=$(REGISTRY) bin/releaser push $(LAYOUT) $(REGISTRY)/$$(sed -n 's/^    "repository": "\(.*\)",$$/\1/p' config.json)
-	bin/releaser pack --registry $(REGISTRY) --out $(DIST)
-	bin/releaser sign $(DIST)
-	bin/releaser verify $(DIST)
-	bin/releaser publish $(DIST) --rolling-tags $(if $(PAGE),--page $(PAGE))
+	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
+	bin/releaser release --layout $(LAYOUT) --out $(DIST) --registry $(REGISTRY) $(if $(PAGE),--page $(PAGE)) $(if $(TO),--to $(TO))
 
 .PHONY: image-verify
 image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises

@@ -112,15 +112,6 @@ func TestDlibNoArguments(t *testing.T) {
 	}
 }
 
-// oriented is a JPEG with an EXIF segment that holds an orientation (EXIF 2.32,
-// 4.6.4: tag 0x112, one SHORT) and nothing else.
-func oriented(jpg []byte, o byte) []byte {
-	const tiff = "MM\x00\x2a\x00\x00\x00\x08\x00\x01\x01\x12\x00\x03\x00\x00\x00\x01\x00"
-	body := append([]byte("Exif\x00\x00"+tiff), o, 0, 0, 0, 0, 0, 0)
-	head := append([]byte("\xff\xd8\xff\xe1"), 0, byte(len(body)+2))
-	return append(append(head, body...), jpg[2:]...)
-}
-
 // The same answer from every kind of file, from any number of jobs, and from a
 // picture that lies on its side.
 func TestDlibInputs(t *testing.T) {

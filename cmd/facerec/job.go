@@ -30,6 +30,7 @@ type job struct {
 	recognizer *app.Recognizer
 	store      *store // may be nil
 	answer     app.Reporter
+	sidecars   *sidecars // nil without --xmp
 	// answersErrors reports whether the answer says what is wrong with a picture.
 	answersErrors bool
 	names         map[string]bool // files written, so that none is written twice
@@ -59,6 +60,12 @@ func newJob(env *environment, o *options, args []string) (*job, error) {
 	}
 	if err := j.checkOutputs(); err != nil {
 		return nil, err
+	}
+	if err := j.checkSidecars(); err != nil {
+		return nil, err
+	}
+	if o.xmp {
+		j.sidecars = &sidecars{job: j}
 	}
 	if err := j.guard.cacheOutside(env, o); err != nil {
 		return nil, err
@@ -144,6 +151,11 @@ func (j *job) run(ctx context.Context, out *bufio.Writer, h app.Header) error {
 			return err
 		}
 	}
+	if j.sidecars != nil {
+		if err := j.sidecars.done(); err != nil && unwritten == nil {
+			unwritten = err
+		}
+	}
 	if unwritten != nil {
 		return unwritten
 	}
@@ -198,6 +210,9 @@ func (j *job) batch(ctx context.Context, out *bufio.Writer, reports []app.Report
 		if err := j.draw(r); err != nil && unwritten == nil {
 			unwritten = err
 		}
+		if j.sidecars != nil {
+			j.sidecars.picture(j.inputs[i], r)
+		}
 		if j.env.outTerminal {
 			if err := out.Flush(); err != nil {
 				return fmt.Errorf("standard output: %w", err)
@@ -235,16 +250,22 @@ func (j *job) look(ctx context.Context, in input, reserve app.Reserve) (app.Resu
 // complain reports on standard error what is wrong with one of several pictures.
 // When both streams are one terminal, the text answer says it already.
 func (j *job) complain(r *app.Result) {
-	if len(j.inputs) == 1 || j.answersErrors && j.env.outTerminal && j.env.errTerminal {
+	if len(j.inputs) == 1 || j.told() {
 		return
 	}
 	j.env.errorf("%s: %v", text.Show(r.Name), r.Err)
 	j.env.hint(r.Err)
 }
 
+// told reports whether whoever reads standard error reads in the answer what is
+// wrong with a picture: both are one terminal.
+func (j *job) told() bool { return j.answersErrors && j.env.outTerminal && j.env.errTerminal }
+
 // verdict is what a batch that came to its end returns.
 func (j *job) verdict(sum total) error {
 	switch {
+	case sum.Failed > 0 && sum.Pictures == 1 && j.unread == 0 && j.told():
+		return text.WithHint(errors.New("the picture could not be read"), "%s", text.Hint(sum.last))
 	case sum.Failed > 0 && sum.Pictures == 1 && j.unread == 0:
 		return sum.last
 	case sum.Failed > 0:

@@ -24,6 +24,7 @@ func (o *options) recognizeFlags(fs *pflag.FlagSet, out string) {
 	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with 3 when somebody unknown or ambiguous was seen")
 	o.selection.flags(fs)
 	o.outputs(fs, out)
+	o.sidecarFlags(fs)
 }
 
 func recognizeCommand(env *environment, g *globals) *cobra.Command {
@@ -42,10 +43,12 @@ that is also near enough is ambiguous.
 
 Nothing that is read is ever written to: --out, --crops and --report cannot be in
 a directory that is searched, nor in --persons, and replace only files that
-facerec wrote itself.`,
+facerec wrote itself. --xmp alone writes next to the pictures: into sidecars
+(photo.jpg.xmp, or a photo.xmp that is there), never into a picture.`,
 		Example: `  facerec recognize party.jpg --out named.jpg
   facerec recognize photos/ --format csv > faces.csv
   facerec recognize photos/ --since 7d --report album.html
+  facerec recognize photos/ --xmp
   find photos -name '*.jpg' -print0 | facerec recognize --files-from - -0 --format jsonl
   curl -s https://example.org/p.jpg | facerec recognize - --json`,
 		Args: cobra.ArbitraryArgs,
@@ -85,7 +88,7 @@ func recognizeBatch(ctx context.Context, env *environment, o *options, args []st
 		return err
 	}
 	defer func() { err = e.shut(ctx, err) }()
-	people, err := enroll(ctx, env, o, e, !o.quiet)
+	people, err := enroll(ctx, env, o, e, !o.quiet || o.strict)
 	if err != nil {
 		return err
 	}

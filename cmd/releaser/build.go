@@ -64,21 +64,11 @@ systems in one image, are taken as they are.`,
 			if err != nil {
 				return err
 			}
-			// Asked before hours of building, not after.
-			if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
-				return err
-			}
-			spool, err := tarball.NewSpool("")
+			built, err := a.buildLayout(cmd.Context(), c, out, !noRun, jobs, "")
 			if err != nil {
 				return err
 			}
-			defer spool.Close()
-			b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool}
-			snapshots, err := a.snapshots(cmd.Context(), c, b, !noRun, jobs)
-			if err != nil {
-				return err
-			}
-			return a.buildLayout(cmd.Context(), b, snapshots, out)
+			return a.sayBuilt("releaser.build/v1", out, built)
 		},
 	}
 	f.add(cmd)
@@ -206,6 +196,8 @@ type buildAnswer struct {
 	Schema string      `json:"schema"`
 	Layout string      `json:"layout"`
 	Cells  []builtCell `json:"cells"`
+
+	Pushed []oci.Pushed `json:"pushed,omitempty"` // by join --push
 }
 
 type builtCell struct {
@@ -216,21 +208,33 @@ type builtCell struct {
 	Layers   []release.Digest `json:"layer_digests"`
 }
 
-func (a *app) buildLayout(ctx context.Context, b *build.Plan, snapshots []build.Snapshot, out string) error {
-	var built []build.Built
-	err := atomicfile.ReplaceDir(out, func(tmp string) (err error) {
+// buildLayout builds the chosen cells into an OCI layout. With run, it runs
+// build_cmd first. revision is the commit that the layout names, if not empty.
+func (a *app) buildLayout(ctx context.Context, c *chosen, out string, run bool, jobs int, revision string) (built []build.Built, err error) {
+	// Asked before hours of building, not after.
+	if err := atomicfile.CheckReplaceable(out, oci.IsLayoutFile); err != nil {
+		return nil, err
+	}
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, err
+	}
+	defer spool.Close()
+	b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool, Revision: revision}
+	snapshots, err := a.snapshots(ctx, c, b, run, jobs)
+	if err != nil {
+		return nil, err
+	}
+	err = atomicfile.ReplaceDir(out, func(tmp string) (err error) {
 		built, err = b.Layout(ctx, tmp, snapshots)
 		return err
 	})
-	if err != nil {
-		return err
-	}
-	return a.sayBuilt("releaser.build/v1", out, built)
+	return built, err
 }
 
 // sayBuilt prints the answer of build and join.
-func (a *app) sayBuilt(schema, out string, built []build.Built) error {
-	answer := buildAnswer{Schema: schema, Layout: out}
+func (a *app) sayBuilt(schema, out string, built []build.Built, pushed ...oci.Pushed) error {
+	answer := buildAnswer{Schema: schema, Layout: out, Pushed: pushed}
 	for _, b := range built {
 		one := builtCell{Cell: b.Cell.String(), Tag: b.Tag, Index: b.Index, Manifest: b.Manifest}
 		for _, l := range b.Layers {
@@ -243,6 +247,9 @@ func (a *app) sayBuilt(schema, out string, built []build.Built) error {
 	}
 	for _, one := range answer.Cells {
 		a.say("%s  oci-layout:%s:%s  index %s  manifest %s", one.Cell, out, one.Tag, one.Index, one.Manifest)
+	}
+	for _, p := range pushed {
+		a.say("%s", p.Ref)
 	}
 	return nil
 }

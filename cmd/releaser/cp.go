@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -57,7 +58,7 @@ file is printed.`,
 
 // openImage finds the one image that a reference and a platform name.
 func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci.Image, error) {
-	index, err := oci.ReadIndex(ctx, ref, a.access())
+	index, err := oci.ReadIndex(ctx, ref, a.access(ref))
 	if err != nil {
 		return nil, err
 	}
@@ -162,35 +163,55 @@ func cpTree(t tarball.Tree, dest string) error {
 		return usage("%s exists and is not replaced: name a new directory", dest)
 	}
 	return atomicfile.ReplaceDir(dest, func(tmp string) error {
-		root, err := os.OpenRoot(tmp)
+		rules, err := atomicfile.Probe(tmp)
 		if err != nil {
 			return err
 		}
-		defer root.Close()
-		var folders []tarball.Entry
-		for _, e := range t.Entries() {
-			switch e.Type {
-			case tarball.Dir:
-				folders = append(folders, e)
-				err = root.Mkdir(e.Name, 0o700)
-			case tarball.Symlink:
-				err = root.Symlink(e.Link, e.Name)
-			case tarball.Hardlink:
-				err = root.Link(e.Link, e.Name)
-			case tarball.Regular:
-				err = cpRegular(root, e)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		for i := len(folders) - 1; i >= 0; i-- { // last, or a directory could not be filled
-			if err := os.Chmod(filepath.Join(tmp, folders[i].Name), os.FileMode(folders[i].Mode&0o777)); err != nil {
-				return err
-			}
-		}
-		return os.Chmod(tmp, os.FileMode(t.TopMode()&0o777))
+		return writeTree(t, tmp, dest, rules)
 	})
+}
+
+// writeTree fills the empty directory tmp, which will be dest. Names that it
+// cannot have are refused before anything is written.
+func writeTree(t tarball.Tree, tmp, dest string, rules atomicfile.Rules) error {
+	root, err := os.OpenRoot(tmp)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	names := atomicfile.NewNames(rules)
+	for _, e := range t.Entries() {
+		err := names.Add(e.Name)
+		if err == nil && e.Type == tarball.Symlink {
+			err = rules.Check(e.Link)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	var directories []tarball.Entry
+	for _, e := range t.Entries() {
+		switch e.Type {
+		case tarball.Dir:
+			directories = append(directories, e)
+			err = root.Mkdir(e.Name, 0o700)
+		case tarball.Symlink:
+			err = root.Symlink(e.Link, e.Name)
+		case tarball.Hardlink:
+			err = root.Link(e.Link, e.Name)
+		case tarball.Regular:
+			err = cpRegular(root, e)
+		}
+		if err != nil {
+			return &atomicfile.WriteError{Path: filepath.Join(dest, e.Name), Err: err}
+		}
+	}
+	for _, d := range slices.Backward(directories) { // last, or a directory could not be filled
+		if err := os.Chmod(filepath.Join(tmp, d.Name), os.FileMode(d.Mode&0o777)); err != nil {
+			return &atomicfile.WriteError{Path: filepath.Join(dest, d.Name), Err: err}
+		}
+	}
+	return os.Chmod(tmp, os.FileMode(t.TopMode()&0o777))
 }
 
 func cpRegular(root *os.Root, e tarball.Entry) error {

@@ -1,11 +1,18 @@
 package main
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"strings"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
+	"facerec/internal/steps"
 	"facerec/internal/text"
 )
 
@@ -38,4 +45,86 @@ func gitVersion(c *chosen) (release.Version, error) {
 		}
 	}
 	return release.ParseVersion("0.0.0-dev." + commit)
+}
+
+// readTree asks git about the directory of the configuration and the tag of a
+// version. Changes below the paths in own do not count: a release makes them.
+func readTree(ctx context.Context, c *chosen, v release.Version, own []string) (t steps.Tree, err error) {
+	git := func(args ...string) (string, error) {
+		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", c.root}, args...)...)
+		out, err := cmd.Output()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			err = fmt.Errorf("git %s: %w: %s", args[0], err, text.Line(string(bytes.TrimSpace(exit.Stderr)), 400))
+		}
+		return strings.TrimRight(string(out), "\n"), err
+	}
+	if t.Head, err = git("rev-parse", "--verify", "HEAD^{commit}"); err != nil {
+		return t, text.WithHint(usage("a release is made from a git tag: %w", err), "run in a git working tree with a commit")
+	}
+	t.Tagged, err = git("rev-parse", "--verify", "--quiet", "refs/tags/"+v.Tag()+"^{commit}")
+	if err != nil {
+		t.Tagged = "" // there is no such tag
+	}
+	tags, err := git("tag", "--points-at", "HEAD")
+	if err != nil {
+		return t, err
+	}
+	t.Tags = strings.Fields(tags)
+	top, err := git("rev-parse", "--show-toplevel")
+	if err != nil {
+		return t, err
+	}
+	status, err := git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+	if err != nil {
+		return t, err
+	}
+	var made []string
+	for _, p := range own {
+		made = append(made, belowTop(top, p))
+	}
+	for _, line := range strings.Split(status, "\x00") {
+		if len(line) < 4 {
+			continue
+		}
+		if name := line[3:]; line[:2] != "??" || !isMade(name, made) {
+			t.Changes = append(t.Changes, name)
+		}
+	}
+	return t, nil
+}
+
+// belowTop is a path as git names it, relative to the top of the working tree.
+func belowTop(top, name string) string {
+	abs, err := filepath.Abs(name)
+	if err != nil {
+		return name
+	}
+	// git has resolved links; what does not exist yet has none below its parent.
+	if real, err := filepath.EvalSymlinks(abs); err == nil {
+		abs = real
+	} else if real, err := filepath.EvalSymlinks(filepath.Dir(abs)); err == nil {
+		abs = filepath.Join(real, filepath.Base(abs))
+	}
+	rel, err := filepath.Rel(filepath.FromSlash(top), abs)
+	if err != nil {
+		return name
+	}
+	return filepath.ToSlash(rel)
+}
+
+// isMade reports whether a file is one of the paths in made, lies below one, or is
+// what a killed run left behind.
+func isMade(name string, made []string) bool {
+	for _, m := range made {
+		if name == m || strings.HasPrefix(name, m+"/") {
+			return true
+		}
+	}
+	for dir := name; dir != "." && dir != "/"; dir = path.Dir(dir) {
+		if atomicfile.IsPartial(dir) {
+			return true
+		}
+	}
+	return false
 }

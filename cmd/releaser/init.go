@@ -334,19 +334,17 @@ func (p project) next() []string {
 
 // workflow is the release workflow.
 func (p project) workflow() string {
-	sign, check := "releaser sign dist --provenance", ""
+	command, env := "releaser release", ""
 	prepare := "      - run: releaser trust update # the Sigstore services\n"
 	oidc := "      id-token: write # keyless signatures\n"
-	env := ""
 	if !p.github() {
-		sign, check = `releaser sign dist --provenance --key "$RUNNER_TEMP/release.key"`, " --key release.pub --unsafe-no-transparency-log"
+		command = `(umask 077 && printf '%s\n' "$KEY" >"$RUNNER_TEMP/release.key") && releaser release --key "$RUNNER_TEMP/release.key"`
+		env = "          KEY: ${{ secrets.RELEASER_KEY }}\n"
 		prepare, oidc = "", ""
-		env = "        env:\n          KEY: ${{ secrets.RELEASER_KEY }}\n"
-		sign = `printf '%s\n' "$KEY" >"$RUNNER_TEMP/release.key" && ` + sign
 	}
 	host, _, _ := strings.Cut(p.image(), "/")
-	return strings.NewReplacer("@REF@", ownRevision(), "@HOST@", host, "@IMAGE@", p.image(), "@OIDC@", oidc,
-		"@PREPARE@", prepare, "@SIGN@", sign, "@SIGNENV@", env, "@CHECK@", check).Replace(workflowText)
+	return strings.NewReplacer("@REF@", ownRevision(), "@HOST@", host, "@OIDC@", oidc,
+		"@PREPARE@", prepare, "@RELEASE@", command, "@KEY@", env).Replace(workflowText)
 }
 
 // ownRevision is the commit that this program was built from, or else the tag of its
@@ -404,16 +402,11 @@ jobs:
           git -C "$RUNNER_TEMP/releaser" checkout -q @REF@
           (cd "$RUNNER_TEMP/releaser" && go build -o bin/ ./cmd/releaser)
           echo "$RUNNER_TEMP/releaser/bin" >>"$GITHUB_PATH"
-@PREPARE@      - run: releaser build
-      - run: printf '%s' "$TOKEN" | docker login @HOST@ --username "$USER_NAME" --password-stdin
+@PREPARE@      - run: printf '%s' "$TOKEN" | docker login @HOST@ --username "$USER_NAME" --password-stdin
         env:
           TOKEN: ${{ github.token }}
           USER_NAME: ${{ github.actor }}
-      - run: releaser push build/oci @IMAGE@
-      - run: releaser pack
-      - run: @SIGN@
-@SIGNENV@      - run: releaser verify dist@CHECK@
-      - run: releaser publish dist --rolling-tags@CHECK@
+      - run: @RELEASE@
         env:
           RELEASER_TOKEN: ${{ github.token }}
-`
+@KEY@`

@@ -12,24 +12,39 @@ import (
 
 func (a *app) joinVerb() *cobra.Command {
 	var f cellFlags
-	var out string
+	var out, from, push string
 	cmd := &cobra.Command{
-		Use:   "join PART… --out DIR",
+		Use:   "join [PART…] [--from REPOSITORY] [--push REPOSITORY]",
 		Short: "Join cells that were built on several machines into one index per lineage",
 		Long: `Join the images of cells that were built on several machines, each with
 'releaser build --cells CELL', into the OCI layout that one machine would have
 made: one index per lineage, with the same digests, whatever the order of the
 parts. Versions, tags and the order of the cells come from config.json.
 
-PART is a directory, oci-layout:DIR[:TAG], or REGISTRY/REPOSITORY:TAG: push each
-cell under a tag of its own to pass it on through a registry.
+PART is a directory, oci-layout:DIR[:TAG], or REGISTRY/REPOSITORY:TAG. --from takes
+the part of each cell from a registry, where 'releaser push --part' put it, and
+--push pushes the result, so that no machine hands a file to another:
+
+  releaser build --cells CELL --out cell && releaser push --part cell HOST/NAME
+  releaser join --from HOST/NAME --push HOST/NAME
 
 Every manifest and blob is hashed on the way. A cell that no part has is named
 (exit 5). A part of another version, platform or configuration, and a second,
 different image of a cell, are refused (exit 3).`,
-		Args: cobra.MinimumNArgs(1),
+		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.choose(f)
+			if err != nil {
+				return err
+			}
+			if len(args) == 0 && from == "" {
+				return usage("no parts: expected PART… or --from REGISTRY/REPOSITORY")
+			}
+			repository, err := repositoryRef("--from", from)
+			if err != nil {
+				return err
+			}
+			target, err := repositoryRef("--push", push)
 			if err != nil {
 				return err
 			}
@@ -45,10 +60,17 @@ different image of a cell, are refused (exit 3).`,
 				return err
 			}
 			plan := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root}
+			if from != "" {
+				found, err := plan.Parts(cmd.Context(), repository, a.access(repository))
+				if err != nil {
+					return err
+				}
+				parts = append(parts, found...)
+			}
 			var built []build.Built
 			p := a.progress("join")
 			err = atomicfile.ReplaceDir(out, func(tmp string) (err error) {
-				built, err = plan.Join(cmd.Context(), tmp, parts, a.transfer(p, true, 0))
+				built, err = plan.Join(cmd.Context(), tmp, parts, a.transfer(p, true, 0, append(parts, repository)...))
 				return err
 			})
 			p.close()
@@ -62,12 +84,38 @@ different image of a cell, are refused (exit 3).`,
 			case err != nil:
 				return err
 			}
-			return a.sayBuilt("releaser.join/v1", out, built)
+			var pushed []oci.Pushed
+			if push != "" {
+				p := a.progress("push")
+				pushed, err = oci.Push(cmd.Context(), oci.Ref{Kind: oci.Layout, Name: out}, target, a.transfer(p, false, 0, target))
+				p.close()
+				if err != nil {
+					return err
+				}
+			}
+			return a.sayBuilt("releaser.join/v1", out, built, pushed...)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an older layout there is replaced")
+	cmd.Flags().StringVar(&from, "from", "", "take the parts that 'push --part' put into `REPOSITORY`, REGISTRY/NAME")
+	cmd.Flags().StringVar(&push, "push", "", "push the indexes to `REPOSITORY`, REGISTRY/NAME, under their own tags")
 	return cmd
+}
+
+// repositoryRef reads the value of a flag that names a repository; "" is none.
+func repositoryRef(flag, value string) (oci.Ref, error) {
+	if value == "" {
+		return oci.Ref{}, nil
+	}
+	ref, err := oci.ParseRef(value)
+	if err != nil {
+		return oci.Ref{}, usageError(err)
+	}
+	if ref.Kind != oci.Registry || ref.Tag != "" || !ref.Digest.IsZero() {
+		return oci.Ref{}, usage("%s %s: expected REGISTRY/REPOSITORY without tag and digest", flag, value)
+	}
+	return ref, nil
 }
 
 // partRef reads a PART: a directory that exists, or a reference.

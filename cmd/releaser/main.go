@@ -5,6 +5,7 @@
 //	releaser pack      take /app out of each platform image into tarballs
 //	releaser sign      sign checksums.txt
 //	releaser verify    check a release from the signature down to every byte
+//	releaser release   all of these and the release page, for a git tag
 //
 // Each verb's --help has the rest. The exit codes are the same everywhere:
 //
@@ -33,7 +34,6 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -43,6 +43,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
+	"facerec/internal/steps"
 	"facerec/internal/text"
 	"facerec/internal/trust"
 )
@@ -84,7 +85,7 @@ func main() {
 
 // run is the whole program but for the process around it.
 func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	a := &app{in: in, out: out, errs: errs}
+	a := &app{in: in, out: out, errs: &console{w: errs}}
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
@@ -147,6 +148,9 @@ func exitCode(ctx context.Context, err error) int {
 	var foreign *atomicfile.ForeignFileError
 	var noSums *attest.NoSumsError
 	var changed *attest.ChangedError
+	var notReady *steps.NotReadyError
+	var noStep *steps.NameError
+	var rule *steps.RuleError
 	switch {
 	case err == nil:
 		return 0
@@ -154,9 +158,11 @@ func exitCode(ctx context.Context, err error) int {
 		return exitInterrupt
 	case errors.As(err, &coded):
 		return coded.code
-	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.Is(err, fs.ErrExist):
+	case isProblems(err), errors.As(err, &invalid), errors.As(err, &foreign), errors.As(err, &noSums), errors.As(err, &notReady), errors.As(err, &noStep), errors.Is(err, fs.ErrExist):
 		return exitUsage
-	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed):
+	case errors.As(err, &rule) && rule.Skipped:
+		return exitIncomplete
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed), errors.As(err, &rule):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted
@@ -175,15 +181,13 @@ func commandPath(root *cobra.Command, args []string) string {
 type app struct {
 	in   io.Reader
 	out  io.Writer
-	errs io.Writer
+	errs *console
 
 	configFile string
 	json       bool
 	quiet      bool
 
 	registries accessFlags
-
-	line sync.Mutex // held while a line goes to errs
 }
 
 func (a *app) root() *cobra.Command {
@@ -262,15 +266,11 @@ func (a *app) complain(err error) {
 // note prints a line of progress. Like warn it may be called by several at a time.
 func (a *app) note(format string, args ...any) {
 	if !a.quiet {
-		a.line.Lock()
-		defer a.line.Unlock()
 		fmt.Fprintln(a.errs, text.Line(fmt.Sprintf(format, args...), 0))
 	}
 }
 
 // warn prints a complaint that does not stop the run; --quiet keeps it.
 func (a *app) warn(format string, args ...any) {
-	a.line.Lock()
-	defer a.line.Unlock()
 	fmt.Fprintln(a.errs, text.Line(fmt.Sprintf("releaser: warning: "+format, args...), 0))
 }

@@ -28,7 +28,7 @@ type matrixCell struct {
 
 func (a *app) matrixVerb() *cobra.Command {
 	var f cellFlags
-	var github, line bool
+	var github, line, list bool
 	cmd := &cobra.Command{
 		Use:   "matrix",
 		Short: "Print the cells as JSON for a CI matrix",
@@ -38,7 +38,10 @@ platform: one image, one tarball.
 With --github, write matrix={"include":[…]} in one line to the file that
 GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
 
-  matrix: ${{ fromJSON(needs.cells.outputs.matrix) }}`,
+  matrix: ${{ fromJSON(needs.cells.outputs.matrix) }}
+
+With --list, print the names of the cells, one per line, for make -j, a job array
+or a list in another CI's configuration.`,
 		RunE: func(*cobra.Command, []string) error {
 			c, err := a.load()
 			if err != nil {
@@ -47,6 +50,12 @@ GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
 			cells, err := c.config.Select(f.cells)
 			if err != nil {
 				return usageError(err)
+			}
+			if list {
+				for _, cell := range cells {
+					a.say("%s", cell)
+				}
+				return nil
 			}
 			named := c
 			if f.version != "" || c.config.Version != "" {
@@ -82,7 +91,8 @@ GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
 	f.add(cmd)
 	cmd.Flags().BoolVar(&github, "github", false, "write matrix=… to the file that GITHUB_OUTPUT names")
 	cmd.Flags().BoolVar(&line, "oneline", false, "print the document on one line")
-	cmd.MarkFlagsMutuallyExclusive("github", "oneline")
+	cmd.Flags().BoolVar(&list, "list", false, "print the names of the cells, one per line")
+	cmd.MarkFlagsMutuallyExclusive("github", "oneline", "list")
 	return cmd
 }
 

@@ -10,7 +10,41 @@ import (
 	"golang.org/x/term"
 )
 
-// progress tells on standard error how far a verb has come: as bars on a terminal,
+// console is standard error: whole lines, one after the other, and above the
+// progress bars while there are some.
+type console struct {
+	mu   sync.Mutex
+	w    io.Writer
+	bars *mpb.Progress // nil while there are none
+}
+
+// Write writes p without another writer's bytes inside it.
+func (c *console) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.bars != nil {
+		return c.bars.Write(p)
+	}
+	return c.w.Write(p)
+}
+
+// raise begins to show bars; lower ends it.
+func (c *console) raise() *mpb.Progress {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bars = mpb.New(mpb.WithOutput(c.w), mpb.WithWidth(80))
+	return c.bars
+}
+
+// lower waits until the bars have reached their last state and leaves them there.
+func (c *console) lower() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.bars.Wait()
+	c.bars = nil
+}
+
+// progress shows on standard error how far a verb has come: as bars on a terminal,
 // else as a line for each thing that is finished, and with --quiet not at all. The
 // log of a CI job is not a terminal, even where it looks like one.
 type progress struct {
@@ -18,8 +52,7 @@ type progress struct {
 	verb string
 
 	mu     sync.Mutex
-	errs   io.Writer // what the bars stand in for
-	screen *mpb.Progress
+	screen *mpb.Progress // nil where no bars are shown
 	bars   map[string]*bar
 	prefix string
 }
@@ -31,10 +64,9 @@ type bar struct {
 
 // progress begins; the caller ends it with close.
 func (a *app) progress(verb string) *progress {
-	p := &progress{app: a, verb: verb, errs: a.errs, bars: map[string]*bar{}}
-	if !a.quiet && onScreen(a.errs) {
-		p.screen = mpb.New(mpb.WithOutput(a.errs), mpb.WithWidth(80))
-		a.errs = p.screen // notes go above the bars
+	p := &progress{app: a, verb: verb, bars: map[string]*bar{}}
+	if !a.quiet && onScreen(a.errs.w) {
+		p.screen = a.errs.raise()
 	}
 	return p
 }
@@ -109,7 +141,6 @@ func (p *progress) close() {
 			b.Abort(false)
 		}
 	}
-	p.screen.Wait()
-	p.app.errs = p.errs
+	p.app.errs.lower()
 	p.screen = nil
 }

@@ -47,7 +47,7 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 	if err != nil {
 		return err
 	}
-	annotations := a.errs // where it does not spoil a document
+	annotations := io.Writer(a.errs) // where it does not spoil a document
 	switch {
 	case f.output != "":
 		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {

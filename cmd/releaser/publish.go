@@ -14,6 +14,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
+	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
 	"facerec/internal/verify"
@@ -117,7 +118,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	if in.Page, err = a.openPage(ctx, address, f.reachable, &in.Retry); err != nil {
 		return err
 	}
-	if in.Notes, err = a.releaseNotes(c, in.Dist, address, f); err != nil {
+	if in.Notes, err = releaseNotes(c, in.Dist, address, f.notes, f.verify.trust); err != nil {
 		return err
 	}
 	in.Verify = func(ctx context.Context, dir string) error { return a.verifyQuietly(ctx, dir, f.verify) }
@@ -135,7 +136,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	}
 	var rolling []oci.RollingTag
 	if f.rolling {
-		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun); err != nil {
+		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun, a.callersImages([]target{{dist: dir}})...); err != nil {
 			return fmt.Errorf("rolling tags: %w", err)
 		}
 	}
@@ -203,23 +204,32 @@ func badAddress(err error) error {
 // maxChangelog bounds what is read of CHANGELOG.md, in bytes.
 const maxChangelog = 16 << 20
 
-func (a *app) releaseNotes(c *chosen, d publish.Dist, address string, f publishFlags) (string, error) {
-	path := f.notes
-	if path == "" {
-		path = filepath.Join(c.root, publish.Changelog)
+// changelogSection is what CHANGELOG.md, or the file that a flag names, says of a
+// version.
+func changelogSection(c *chosen, version release.Version, file string) (string, error) {
+	if file == "" {
+		file = filepath.Join(c.root, publish.Changelog)
 	}
-	raw, err := atomicfile.ReadFile(path, maxChangelog)
+	raw, err := atomicfile.ReadFile(file, maxChangelog)
 	if errors.Is(err, fs.ErrNotExist) {
-		return "", usage("%s not found: the notes of a release come from it", path)
+		return "", usage("%s not found: the notes of a release come from it", file)
 	}
 	if err != nil {
 		return "", err
 	}
-	section, err := publish.Section(string(raw), d.Record.Version)
+	section, err := publish.Section(string(raw), version)
 	if err != nil {
-		return "", usageError(fmt.Errorf("%s: %w", path, err))
+		return "", usageError(fmt.Errorf("%s: %w", file, err))
 	}
-	return publish.Notes(section, d.Files, fetchCommand(c, d, address, f.verify.trust)), nil
+	return section, nil
+}
+
+func releaseNotes(c *chosen, d publish.Dist, address, changelog string, trust trustFlags) (string, error) {
+	section, err := changelogSection(c, d.Record.Version, changelog)
+	if err != nil {
+		return "", err
+	}
+	return publish.Notes(section, d.Files, fetchCommand(c, d, address, trust)), nil
 }
 
 // fetchCommand is the one command that gets and verifies the release.
@@ -255,9 +265,13 @@ func (a *app) verifyQuietly(ctx context.Context, dir string, f verifyFlags) erro
 func (a *app) verifyOne(ctx context.Context, t target, f verifyFlags) error {
 	f.cells = "all"
 	in := verify.Input{Fast: f.fast}
+	var err error
+	if in.Expect, err = f.expectation(); err != nil {
+		return err
+	}
 	p := a.progress("verify")
 	defer p.close()
-	done, err := a.chooseImages(&in, f, p)
+	done, err := a.chooseImages(&in, f, p, t)
 	if err != nil {
 		return err
 	}

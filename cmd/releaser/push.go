@@ -14,7 +14,7 @@ type transferAnswer struct {
 }
 
 func (a *app) pushVerb() *cobra.Command {
-	var only bool
+	var only, part bool
 	cmd := &cobra.Command{
 		Use:   "push LAYOUT REF",
 		Short: "Push images from an OCI layout to a registry, digests unchanged",
@@ -26,7 +26,13 @@ Every blob is hashed before the first one is sent, manifests are sent as they
 are, and the digest that the registry reports afterwards is compared.
 
 Referrers of an image in the layout (signatures, attestations, SBOMs) are pushed
-with it, unless --images-only is given.`,
+with it, unless --images-only is given.
+
+With --part, LAYOUT has one cell, built with 'build --cells CELL', and REF is
+REGISTRY/REPOSITORY: the cell is pushed under a tag of its own,
+VERSION-part.OS-ARCH[-VARIANT] (with the lineage's suffix behind VERSION), for
+'join --from'. Repeating it changes nothing; another image of the cell is
+refused (exit 3).`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := oci.ParseLayout(args[0])
@@ -37,8 +43,15 @@ with it, unless --images-only is given.`,
 			if err != nil {
 				return usageError(err)
 			}
+			push := oci.Push
+			if part {
+				push = oci.PushParts
+				if _, err := repositoryRef("push --part", args[1]); err != nil {
+					return err
+				}
+			}
 			p := a.progress("push")
-			pushed, err := oci.Push(cmd.Context(), from, to, a.transfer(p, only, 0))
+			pushed, err := push(cmd.Context(), from, to, a.transfer(p, only, 0, to))
 			p.close()
 			if err != nil {
 				return err
@@ -47,13 +60,14 @@ with it, unless --images-only is given.`,
 		},
 	}
 	imagesOnly(cmd, &only)
+	cmd.Flags().BoolVar(&part, "part", false, "push one cell under a tag of its own, for join --from")
 	return cmd
 }
 
 // transfer tells p what is moved.
-func (a *app) transfer(p *progress, only bool, jobs int) oci.TransferOptions {
+func (a *app) transfer(p *progress, only bool, jobs int, named ...oci.Ref) oci.TransferOptions {
 	return oci.TransferOptions{
-		Access: a.access(), ImagesOnly: only, Jobs: jobs,
+		Access: a.access(named...), ImagesOnly: only, Jobs: jobs,
 		Progress: func(done, total int64) { p.move("blobs", done, total) },
 		Moved: func(image oci.Pushed) {
 			p.finish(image.Ref, text.Count(image.Referrers, "referrer"))

@@ -19,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/registry"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"facerec/internal/loopback"
 	"facerec/internal/loopback/hostile"
 )
 
@@ -62,8 +63,32 @@ func (m tidy) Run() int {
 // TestScripts runs one txtar file a verb or a story. Each has a registry of its
 // own at $REGISTRY, a real one over HTTP on loopback, in this process.
 func TestScripts(t *testing.T) {
-	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+	p := scriptParams()
+	p.Dir = "testdata/script"
+	testscript.Run(t, p)
+}
+
+// TestScriptsOnDistribution runs scripts about parts of an index on a registry that
+// is stricter than the one in this process.
+func TestScriptsOnDistribution(t *testing.T) {
+	real, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(real.Close) // after the scripts, which run in parallel
+	p := scriptParams()
+	p.Files = []string{"testdata/script/join.txtar"}
+	setup := p.Setup
+	p.Setup = func(env *testscript.Env) error {
+		err := setup(env)
+		env.Setenv("REGISTRY", real.Addr)
+		return err
+	}
+	testscript.Run(t, p)
+}
+
+func scriptParams() testscript.Params {
+	return testscript.Params{
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
@@ -90,11 +115,12 @@ func TestScripts(t *testing.T) {
 			"fault":    faultCommand,
 			"asked":    asked,
 			"waitfor":  waitFor,
+			"serve":    serveCommand,
 			"spoil-layer": func(ts *testscript.TestScript, neg bool, args []string) {
 				spoil(ts, neg, []string{strings.TrimSpace(ts.ReadFile(args[0]))})
 			},
 		},
-	})
+	}
 }
 
 // exits CODE PROGRAM ARGS… runs a program and wants exactly that exit code;

@@ -17,7 +17,7 @@ import (
 
 	"facerec/internal/checksum"
 	"facerec/internal/loopback"
-	"facerec/internal/sign"
+	"facerec/internal/release"
 )
 
 // smallDist is a folder that can be signed: one file and its checksums.
@@ -101,12 +101,12 @@ func TestSignFailsHalfWay(t *testing.T) {
 			if got := left(t, dist); got != "" {
 				t.Errorf("left behind: %s", got)
 			}
-			before := filepath.Join(dist, sign.BundleFile)
+			before := filepath.Join(dist, release.BundleFile)
 			if err := os.WriteFile(before, []byte("of before"), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			s.releaser(t, 1, args...)
-			if b, err := os.ReadFile(before); err != nil || string(b) != "of before" || left(t, dist) != sign.BundleFile {
+			if b, err := os.ReadFile(before); err != nil || string(b) != "of before" || left(t, dist) != release.BundleFile {
 				t.Errorf("got %q, %v, and %s", b, err, left(t, dist))
 			}
 		})
@@ -194,10 +194,10 @@ func TestSignAsOnARunner(t *testing.T) {
 	trust := []string{"--trusted-root", s.TrustedRoot, "--certificate-identity", workflow, "--certificate-oidc-issuer", s.Actions}
 	s.releaser(t, 2, append([]string{"sign", dist}, trust...)...)
 	out := s.releaser(t, 0, append([]string{"sign", dist, "--signing-config", s.SigningConfig}, trust...)...)
-	if !strings.Contains(out, "signed by "+workflow) || strings.Contains(out, secret) || left(t, dist) != sign.BundleFile {
+	if !strings.Contains(out, "signed by "+workflow) || strings.Contains(out, secret) || left(t, dist) != release.BundleFile {
 		t.Errorf("got %s and %s", out, left(t, dist))
 	}
-	s.releaser(t, 0, append([]string{"verify-bundle", "--bundle", filepath.Join(dist, sign.BundleFile), filepath.Join(dist, checksum.File)}, trust...)...)
+	s.releaser(t, 0, append([]string{"verify-bundle", "--bundle", filepath.Join(dist, release.BundleFile), filepath.Join(dist, checksum.File)}, trust...)...)
 	t.Setenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "wrong")
 	other := smallDist(t)
 	s.releaser(t, 1, append([]string{"sign", other, "--signing-config", s.SigningConfig}, trust...)...)
@@ -240,5 +240,5 @@ func TestSignByWhatWasKept(t *testing.T) {
 		t.Errorf("got %s", out)
 	}
 	r.Close() // verifying asks nobody
-	s.releaser(t, 0, append([]string{"verify-blob", "--bundle", filepath.Join(dist, sign.BundleFile), filepath.Join(dist, checksum.File)}, signer...)...)
+	s.releaser(t, 0, append([]string{"verify-blob", "--bundle", filepath.Join(dist, release.BundleFile), filepath.Join(dist, checksum.File)}, signer...)...)
 }

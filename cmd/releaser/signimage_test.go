@@ -8,7 +8,7 @@ import (
 
 	"facerec/internal/loopback"
 	"facerec/internal/oci"
-	"facerec/internal/sign"
+	"facerec/internal/release"
 )
 
 // TestCosignVerifiesOurImages signs images, keyless and keyed, and has the real
@@ -73,7 +73,7 @@ func TestNothingIsSignedByHalf(t *testing.T) {
 		"a layout":      {2, with(trust, "--key", s.key+".key", "--image", "oci-layout:"+s.layout)},
 	} {
 		s.releaser(t, args.code, append([]string{"sign", dist, "--image", image.String()}, args.args...)...)
-		found, problems, err := oci.Referrers(t.Context(), image, image.Digest, oci.Access{})
+		found, problems, err := oci.Referrers(t.Context(), image, image.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 		if len(found)+len(problems) > 0 || err != nil {
 			t.Errorf("%s: %d attachments, %v, %v", name, len(found), problems, err)
 		}
@@ -84,7 +84,7 @@ func TestNothingIsSignedByHalf(t *testing.T) {
 	s.releaser(t, 2, "sign")
 	s.releaser(t, 0, append([]string{"--config", config, "sign", dist, "--provenance", "--image", image.String(), "--key", s.key + ".key"}, trust...)...)
 	s.verify(t, 0, image, s.keyed())
-	s.cosign(t, "cosign", "verify-blob-attestation", "--bundle", filepath.Join(dist, sign.ProvenanceFile), "--trusted-root", s.TrustedRoot, "--key", s.key+".pub",
+	s.cosign(t, "cosign", "verify-blob-attestation", "--bundle", filepath.Join(dist, release.ProvenanceFile), "--trusted-root", s.TrustedRoot, "--key", s.key+".pub",
 		"--type", "slsaprovenance1", filepath.Join(dist, "tool_1.0.0_linux_arm64.tar.gz"))
 	s.releaser(t, 0, append([]string{"--config", config, "verify", dist, "--image", "oci-layout:" + s.layout}, s.keyed()...)...)
 }

@@ -64,7 +64,7 @@ func TestAgeOfTheRoot(t *testing.T) {
 				keep(t, someKept("sha256:anchor", 1, origin.Until))
 			}
 			var errs bytes.Buffer
-			a := &app{errs: &errs, quiet: true}
+			a := &app{errs: &console{w: &errs}, quiet: true}
 			root, err := a.trustedRoot("", origin.Until.AddDate(0, 0, c.days))
 			var e *verify.Error
 			if refused := errors.As(err, &e) && e.Class == verify.Untrusted && strings.Contains(err.Error(), "trust update"); refused != c.refuse || !refused && err != nil {

@@ -16,6 +16,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.keygenVerb(),
 		a.signVerb(),
 		a.publishVerb(),
+		a.releaseVerb(),
 		a.fetchVerb(),
 		a.verifyVerb(),
 		a.verifyBlobVerb(),
@@ -26,6 +27,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.lsVerb(),
 		a.cpVerb(),
 		a.matrixVerb(),
+		a.discoverVerb(),
 		a.versionVerb(),
 		a.manVerb(),
 	}

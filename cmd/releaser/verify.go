@@ -22,7 +22,9 @@ import (
 )
 
 type verifyFlags struct {
+	named      []oci.Ref // by the caller, besides image and config.json
 	trust      trustFlags
+	policy     *verify.Policy // instead of trust, of a verb that has one
 	limits     limitFlags
 	image      string
 	cells      string
@@ -143,7 +145,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 			p.finish(s.Cell, s.Outcome())
 		}
 	}
-	done, err := a.chooseImages(&in, f, p)
+	done, err := a.chooseImages(&in, f, p, targets...)
 	if err != nil {
 		return err
 	}
@@ -220,13 +222,15 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		in.Expect.Project = cmp.Or(in.Expect.Project, c.config.ProjectName)
 		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
 	}
-	if !f.trust.given() {
+	if !f.trust.given() && f.policy == nil {
 		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
-	policy, err := a.policy(&f.trust, fallback...)
-	if err != nil {
+	var policy verify.Policy
+	if f.policy != nil {
+		policy = *f.policy
+	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
 	a.note("verify: expecting %s", expected(policy))
@@ -253,8 +257,30 @@ func (a *app) untrusted(err error) error {
 	return err
 }
 
+// callersImages is where the caller's config.json has images, unless it lies in a
+// release that is verified: then its word is that of the release.
+func (a *app) callersImages(targets []target) []oci.Ref {
+	for _, t := range targets {
+		if t.dist == "" {
+			continue
+		}
+		if inside, err := isInside(a.configFile, t.dist); err != nil || inside {
+			return nil
+		}
+	}
+	c, err := a.load()
+	if err != nil { // said where config.json is needed
+		return nil
+	}
+	ref, err := c.image("", os.Getenv(variable("registry")))
+	if err != nil {
+		return nil
+	}
+	return []oci.Ref{ref}
+}
+
 // chooseImages decides where images come from.
-func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
+func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets ...target) (func(), error) {
 	var override *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
@@ -281,7 +307,15 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	found := &pack.Images{Access: a.accessFor(f.offline), Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
+	named := f.named
+	if override != nil {
+		named = append(named, *override)
+	} else {
+		named = append(named, a.callersImages(targets)...)
+	}
+	access := a.accessFor(f.offline, named...)
+	access.Trusted = override == nil // else nothing is read before the signature holds
+	found := &pack.Images{Access: access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
 	if in.Images = verify.CompareWith(found); override != nil {
 		in.Images = verify.CompareWithNamed(found)
 	}

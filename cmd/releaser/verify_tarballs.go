@@ -10,7 +10,6 @@ import (
 
 	"facerec/internal/oci"
 	"facerec/internal/release"
-	"facerec/internal/tarball"
 	"facerec/internal/verify"
 )
 
@@ -79,7 +78,7 @@ func looseImage(c *chosen, flag string) (oci.Ref, error) {
 
 // loose says of which image a tarball is said to be made.
 func (n assetNames) loose(path string, f verifyFlags) (verify.Standalone, release.Version) {
-	l := verify.Standalone{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: string(tarball.DefaultRecipe)}}
+	l := verify.Standalone{Cell: release.RecordCell{Asset: path, Path: "/app", Recipe: release.DefaultRecipe}}
 	named, ok := n.match(filepath.Base(path))
 	if ok {
 		l.Cell.Platform = named.platform

@@ -117,8 +117,15 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Own gives the file to the owner and group of another, as far as that is
+// allowed: a file that root replaces stays its owner's.
+func (f *File) Own(like fs.FileInfo) { own(f.tmp, like) }
+
 // Commit syncs and closes the file, and gives it its name.
 func (f *File) Commit() error { return f.commit(os.Rename) }
+
+// CommitNew is [File.Commit] for a file that must not exist yet; see [WriteNew].
+func (f *File) CommitNew() error { return f.commit(linkNew) }
 
 func (f *File) commit(place func(from, to string) error) error {
 	for _, step := range []func() error{
@@ -221,6 +228,8 @@ func (e *WriteError) Hint() string {
 		return "fix the directory's permissions or choose another path"
 	case isNoSpace(e.Err):
 		return "free up space or choose another path"
+	case isNoLink(e.Err):
+		return "Windows makes symbolic links in developer mode or for an administrator only"
 	case isReadOnly(e.Err):
 		return "choose a path on a writable file system"
 	case errors.Is(e.Err, fs.ErrExist):
@@ -238,6 +247,8 @@ func reason(err error) string {
 	switch {
 	case isNoSpace(err):
 		return "no space left on the device"
+	case isNoLink(err):
+		return "symbolic links cannot be made"
 	case errors.Is(err, fs.ErrNotExist):
 		return "the directory does not exist"
 	case errors.As(err, &pe):

@@ -66,12 +66,12 @@ func newRelease(t *testing.T) made {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := oci.Push(t.Context(), from, to, oci.TransferOptions{})
+	pushed, err := oci.Push(t.Context(), from, to, oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := made{filepath.Join(dir, "dist"), to.At(pushed[0].Digest)}
-	_, err = pack.Release(t.Context(), pack.Input{Config: config, Version: "1.0.0", Cells: plan.Cells, Root: dir, Images: to,
+	_, err = pack.Release(t.Context(), pack.Input{Config: config, Version: "1.0.0", Cells: plan.Cells, Root: dir, Images: to, Access: oci.Access{}.Naming(to),
 		Limits: layer.Limits{Entries: 100, Bytes: 1 << 20, Ratio: 1000}}, m.dist)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func signer(t *testing.T) attest.By {
 // request asks for everything.
 func (m made) request(by attest.By) attest.Input {
 	return attest.Input{
-		Dist: m.dist, Images: []oci.Ref{m.image}, Provenance: true, Attest: true,
+		Dist: m.dist, Images: []oci.Ref{m.image}, Provenance: true, Attest: true, Access: oci.Access{}.Naming(m.image),
 		Materials: func() ([]sign.Input, error) { return nil, nil },
 		By:        func(context.Context) (attest.By, error) { return by, nil },
 	}
@@ -113,7 +113,7 @@ func (m made) request(by attest.By) attest.Input {
 func (m made) bundles(t *testing.T) map[string]string {
 	t.Helper()
 	out := map[string]string{}
-	for _, name := range []string{sign.BundleFile, sign.ProvenanceFile} {
+	for _, name := range []string{release.BundleFile, release.ProvenanceFile} {
 		raw, err := os.ReadFile(filepath.Join(m.dist, name))
 		if err != nil {
 			t.Fatal(err)
@@ -147,7 +147,7 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s was signed again", name)
 		}
 	}
-	found, _, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{})
+	found, _, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil || len(found) != 2 {
 		t.Errorf("the index has %d referrers, %v", len(found), err)
 	}
@@ -166,12 +166,12 @@ func TestKeepOnlyWhatVerifies(t *testing.T) {
 		keep  attest.By
 		made  int
 	}{
-		"gone":      {func() { _ = os.Remove(filepath.Join(m.dist, sign.BundleFile)) }, by, 1},
-		"cut":       {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.BundleFile][:100])) }, by, 1},
-		"another's": {func() { write(t, filepath.Join(m.dist, sign.BundleFile), []byte(good[sign.ProvenanceFile])) }, by, 1},
-		"exchanged": {func() { write(t, filepath.Join(m.dist, sign.ProvenanceFile), []byte(good[sign.BundleFile])) }, by, 1},
+		"gone":      {func() { _ = os.Remove(filepath.Join(m.dist, release.BundleFile)) }, by, 1},
+		"cut":       {func() { write(t, filepath.Join(m.dist, release.BundleFile), []byte(good[release.BundleFile][:100])) }, by, 1},
+		"another's": {func() { write(t, filepath.Join(m.dist, release.BundleFile), []byte(good[release.ProvenanceFile])) }, by, 1},
+		"exchanged": {func() { write(t, filepath.Join(m.dist, release.ProvenanceFile), []byte(good[release.BundleFile])) }, by, 1},
 		"huge": {func() {
-			write(t, filepath.Join(m.dist, sign.ProvenanceFile), bytes.Repeat([]byte(" "), verify.MaxBundle+1))
+			write(t, filepath.Join(m.dist, release.ProvenanceFile), bytes.Repeat([]byte(" "), verify.MaxBundle+1))
 		}, by, 1},
 		"other signer":  {func() {}, stranger, 10},
 		"other sources": {nil, by, 4}, // the provenance of three images and of the tarballs
@@ -212,18 +212,18 @@ func TestPublishedComesFirst(t *testing.T) {
 	if _, err := attest.Sign(t.Context(), again); err != nil {
 		t.Fatal(err)
 	}
-	if m.bundles(t)[sign.BundleFile] == page[sign.BundleFile] {
+	if m.bundles(t)[release.BundleFile] == page[release.BundleFile] {
 		t.Fatal("two signatures are the same: the test shows nothing")
 	}
 	again.Keep = &by.Policy
 	again.Published = func(_ context.Context, name string) ([]byte, error) { return []byte(page[name]), nil }
 	got, err := attest.Sign(t.Context(), again)
-	if err != nil || got.Kept != 2 || m.bundles(t)[sign.BundleFile] != page[sign.BundleFile] {
+	if err != nil || got.Kept != 2 || m.bundles(t)[release.BundleFile] != page[release.BundleFile] {
 		t.Errorf("kept %d, %v", got.Kept, err)
 	}
 	// One that was cut is not taken.
 	again.Published = func(_ context.Context, name string) ([]byte, error) { return []byte(page[name][:100]), nil }
-	if got, err = attest.Sign(t.Context(), again); err != nil || got.Kept != 2 || m.bundles(t)[sign.BundleFile] != page[sign.BundleFile] {
+	if got, err = attest.Sign(t.Context(), again); err != nil || got.Kept != 2 || m.bundles(t)[release.BundleFile] != page[release.BundleFile] {
 		t.Errorf("kept %d, %v", got.Kept, err)
 	}
 	again.Published = func(context.Context, string) ([]byte, error) { return nil, errors.New("no answer") }
@@ -240,7 +240,7 @@ func TestNothingIsPlacedByHalf(t *testing.T) {
 	if _, err := attest.Sign(t.Context(), m.request(bad)); err == nil {
 		t.Fatal("signed by nobody whom the policy expects")
 	}
-	found, problems, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{})
+	found, problems, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil || len(found)+len(problems) != 0 {
 		t.Errorf("%d referrers, %v, %v", len(found), problems, err)
 	}

@@ -63,7 +63,7 @@ func readSums(dist string) ([]byte, error) {
 
 // planSums adds the signature of checksums.txt.
 func (w *work) planSums() {
-	w.result.Bundle = filepath.Join(w.Dist, sign.BundleFile)
+	w.result.Bundle = filepath.Join(w.Dist, release.BundleFile)
 	w.items = append(w.items, w.inDist(&item{
 		make: func(ctx context.Context, s sign.Signer, check sign.Verifier) ([]byte, error) {
 			return sign.Checksums(ctx, w.sums, s, check)
@@ -75,7 +75,7 @@ func (w *work) planSums() {
 			}
 			return err
 		},
-	}, sign.BundleFile))
+	}, release.BundleFile))
 }
 
 // planProvenance adds the statement about the tarballs, checked over each of them.
@@ -96,8 +96,8 @@ func (w *work) planProvenance() error {
 	for _, c := range record.Cells {
 		files = append(files, c.FileSHA256.Digest)
 	}
-	w.result.Provenance = filepath.Join(w.Dist, sign.ProvenanceFile)
-	w.items = append(w.items, w.inDist(statement(text, sign.PredicateProvenance, files...), sign.ProvenanceFile))
+	w.result.Provenance = filepath.Join(w.Dist, release.ProvenanceFile)
+	w.items = append(w.items, w.inDist(statement(text, sign.PredicateProvenance, files...), release.ProvenanceFile))
 	return nil
 }
 

@@ -179,3 +179,32 @@ func (a *Apt) candidate(ctx context.Context, name string) (string, error) {
 	}
 	return "", fmt.Errorf("%s has no %s", a.suite, name)
 }
+
+// deb gives architecture and SHA-256 of one version of a package by the lists that
+// were read last; nothing if they do not have it.
+func (a *Apt) deb(ctx context.Context, name, version string) (Package, error) {
+	out, err := a.run(ctx, a.dir, "apt-cache", "show", "--all-versions", name)
+	if err != nil {
+		if ctx.Err() != nil {
+			return Package{}, context.Cause(ctx)
+		}
+		return Package{}, nil // apt-cache fails where it has no such package
+	}
+	return findDeb(string(out), name, version), nil
+}
+
+// findDeb reads stanzas of a Packages file.
+func findDeb(stanzas, name, version string) Package {
+	for stanza := range strings.SplitSeq(stanzas, "\n\n") {
+		fields := map[string]string{}
+		for line := range strings.Lines(stanza) {
+			if k, v, ok := strings.Cut(line, ": "); ok && !strings.HasPrefix(line, " ") {
+				fields[k] = strings.TrimSpace(v)
+			}
+		}
+		if fields["Package"] == name && fields["Version"] == version && hexSum.MatchString(fields["SHA256"]) {
+			return Package{name, version, fields["Architecture"], fields["SHA256"]}
+		}
+	}
+	return Package{}
+}

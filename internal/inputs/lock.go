@@ -16,7 +16,8 @@ const LockSchema = "facerec/inputs/v1"
 // Lock is inputs.lock.json: what is asked for (Wants) and what was found (Pins).
 type Lock struct {
 	Schema    string     `json:"schema"`
-	Go        string     `json:"go"`        // as `go env GOVERSION` prints it
+	Go        string     `json:"go"` // as `go env GOVERSION` prints it
+	GoFiles   []GoFiles  `json:"go_files,omitempty"`
 	Modules   []Module   `json:"modules"`   // those that decide what the binary computes
 	Compilers []Compiler `json:"compilers"` // one per architecture
 	Wants     []Want     `json:"wants"`
@@ -40,6 +41,13 @@ func (i Image) Reference() string {
 	return i.Name + "@" + i.Digest
 }
 
+// GoFiles is Go itself for the machine that compiles, as golang.org/toolchain has it.
+type GoFiles struct {
+	Platform string `json:"platform"`
+	Sum      string `json:"sum"`    // the module's h1: hash, as the checksum database has it
+	SHA256   string `json:"sha256"` // of what decides a build's bytes in it; see goTree
+}
+
 // Module is a Go module as go.sum knows it.
 type Module struct {
 	Path    string `json:"path"`
@@ -51,14 +59,20 @@ type Module struct {
 // in a static binary or decide its instructions.
 type Compiler struct {
 	Platform string    `json:"platform"`
-	Packages []Version `json:"packages"`
+	Packages []Package `json:"packages"`
+}
+
+// Package is a Debian package of a compiler. It is installed, by whoever owns the
+// machine, so that the lock can be compared with it but not enforced.
+type Package struct {
+	Name    string `json:"name"`
+	Version string `json:"version"`
+	Arch    string `json:"arch,omitempty"`   // of the .deb: the compiling machine's, or "all"
+	SHA256  string `json:"sha256,omitempty"` // of the .deb; none where the suite does not have that version
 }
 
 // Version is an installed Debian package.
-type Version struct {
-	Name    string `json:"name"`
-	Version string `json:"version"`
-}
+type Version struct{ Name, Version string }
 
 // Want is one line of intent: a package, from a suite, for some architectures.
 // Relock turns wants into pins.
@@ -107,6 +121,18 @@ func ParseLock(b []byte) (*Lock, error) {
 		}
 		if w.Use == "" || w.Name == "" || w.Suite == "" || (w.Kind == "deb") != (len(w.Arch) > 0) {
 			return nil, fmt.Errorf("inputs lock: want %q: needs use, name, suite and, for a deb, arch", w.Name)
+		}
+	}
+	for _, c := range l.Compilers {
+		for _, p := range c.Packages {
+			if p.SHA256 != "" && (!hexSum.MatchString(p.SHA256) || p.Arch == "") {
+				return nil, fmt.Errorf("inputs lock: %s has sha256 %q and arch %q, expected 64 lower-case hexadecimal digits and an architecture", p.Name, p.SHA256, p.Arch)
+			}
+		}
+	}
+	for _, g := range l.GoFiles {
+		if g.Platform == "" || !strings.HasPrefix(g.Sum, "h1:") || !hexSum.MatchString(g.SHA256) {
+			return nil, fmt.Errorf("inputs lock: go for %q needs platform, sum and sha256", g.Platform)
 		}
 	}
 	for _, i := range l.Images {

@@ -75,12 +75,15 @@ func TestLockMatchesModule(t *testing.T) {
 func TestParseLockRefuses(t *testing.T) {
 	good := string(lockFile(t))
 	for name, change := range map[string][2]string{
-		"schema":      {"facerec/inputs/v1", "facerec/inputs/v9"},
-		"unknown key": {`"pins":`, `"pinns": [], "pins":`},
-		"kind":        {`"kind": "source"`, `"kind": "rpm"`},
-		"short hash":  {`"sha256": "`, `"sha256": "0`},
-		"slash":       {`"file": "libdlib`, `"file": "../libdlib`},
-		"trailing":    {"\n}\n", "\n}\n{}\n"},
+		"schema":       {"facerec/inputs/v1", "facerec/inputs/v9"},
+		"unknown key":  {`"pins":`, `"pinns": [], "pins":`},
+		"kind":         {`"kind": "source"`, `"kind": "rpm"`},
+		"short hash":   {`"sha256": "`, `"sha256": "0`},
+		"image digest": {`"digest": "`, `"digest": "sha256:0`},
+		"go":           {`"sum": "h1:Z`, `"sum": "Z`},
+		"compiler":     {`"arch": "all",`, ``},
+		"slash":        {`"file": "libdlib`, `"file": "../libdlib`},
+		"trailing":     {"\n}\n", "\n}\n{}\n"},
 	} {
 		if !strings.Contains(good, change[0]) {
 			t.Fatalf("%s: the lock has no %q", name, change[0])

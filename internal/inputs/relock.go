@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"facerec/toolchain"
@@ -63,12 +64,37 @@ func (s *Store) Relock(ctx context.Context, old *Lock, root string) (*Lock, []st
 			diff = append(diff, fmt.Sprintf("~ %s: %s %s → %s %s", m.Path, old.Modules[i].Version, old.Modules[i].Sum, m.Version, m.Sum))
 		}
 	}
+	l.GoFiles = nil
+	for _, platform := range goHosts {
+		i := slices.IndexFunc(old.GoFiles, func(g GoFiles) bool { return g.Platform == platform })
+		if i >= 0 && goNow == old.Go {
+			l.GoFiles = append(l.GoFiles, old.GoFiles[i])
+			continue
+		}
+		g, err := goToolchain(ctx, root, goNow, platform)
+		if err != nil {
+			return nil, nil, err
+		}
+		diff = append(diff, fmt.Sprintf("~ go for %s: now sha256 %s of golang.org/toolchain %s", platform, g.SHA256, g.Sum))
+		l.GoFiles = append(l.GoFiles, g)
+	}
 	l.Go, l.Modules = goNow, mods
 
 	host := hostDebianArch(ctx)
+	apt, err := s.apt(CompilerSuite, host, false)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.locked("apt", func() error { return apt.update(ctx) }); err != nil {
+		return nil, nil, err
+	}
 	l.Compilers = nil
 	for _, t := range toolchain.Targets() {
-		c := Compiler{Platform: t.Platform, Packages: installedVersions(ctx, compilerPackages(t, host))}
+		packages, err := pinPackages(ctx, apt, installedVersions(ctx, compilerPackages(t, host)))
+		if err != nil {
+			return nil, nil, err
+		}
+		c := Compiler{Platform: t.Platform, Packages: packages}
 		var was *Compiler
 		for i := range old.Compilers {
 			if old.Compilers[i].Platform == t.Platform {
@@ -91,12 +117,17 @@ func (s *Store) Relock(ctx context.Context, old *Lock, root string) (*Lock, []st
 		case was == nil || fmt.Sprint(was.Packages) != fmt.Sprint(c.Packages):
 			diff = append(diff, fmt.Sprintf("~ compilers for %s: now %s", t.Platform, versionsText(c.Packages)))
 		}
+		for _, p := range c.Packages {
+			if p.SHA256 == "" {
+				diff = append(diff, fmt.Sprintf("! %s %s: %s does not have it, so only its version is pinned", p.Name, p.Version, CompilerSuite))
+			}
+		}
 		l.Compilers = append(l.Compilers, c)
 	}
 	return &l, diff, nil
 }
 
-func versionsText(vs []Version) string {
+func versionsText(vs []Package) string {
 	var out []string
 	for _, v := range vs {
 		out = append(out, v.Name+" "+v.Version)
@@ -200,6 +231,9 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 
 	if goNow == l.Go {
 		good("go %s", goNow)
+		if err := checkGo(ctx, l, good, wrong, open); err != nil {
+			return nil, 0, err
+		}
 	} else {
 		wrong("go: pinned %s, this is %s; another Go makes another binary", l.Go, goNow)
 	}
@@ -219,8 +253,12 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 		for _, d := range drift {
 			wrong("compilers for %s: %s", t.Platform, d)
 		}
-		if len(drift) == 0 {
-			good("compilers for %s", t.Platform)
+		if len(drift) > 0 {
+			continue
+		}
+		good("compilers for %s: versions", t.Platform)
+		if err := s.checkCompiler(ctx, l, t, good, wrong, open); err != nil {
+			return nil, 0, err
 		}
 	}
 	for _, p := range l.Pins {
@@ -244,4 +282,32 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 		good("image %s", i.Reference())
 	}
 	return findings, bad, nil
+}
+
+// checkCompiler reports what is known of a compiler's packages besides their versions.
+func (s *Store) checkCompiler(ctx context.Context, l *Lock, t toolchain.Target, good, wrong, open func(format string, args ...any)) error {
+	apt, err := s.apt(CompilerSuite, hostDebianArch(ctx), false)
+	if err != nil {
+		open("compilers for %s: sha256 not compared: %v", t.Platform, err)
+		return nil
+	}
+	if !apt.haveLists() {
+		open("compilers for %s: sha256 not compared: no lists of %s are in the cache; `relock --dry-run` reads them", t.Platform, CompilerSuite)
+		return nil
+	}
+	i := slices.IndexFunc(l.Compilers, func(c Compiler) bool { return c.Platform == t.Platform })
+	bad, unknown, err := checkPackages(ctx, apt, l.Compilers[i].Packages)
+	if err != nil {
+		return err
+	}
+	for _, b := range bad {
+		wrong("compilers for %s: %s", t.Platform, b)
+	}
+	for _, u := range unknown {
+		open("compilers for %s: %s", t.Platform, u)
+	}
+	if len(bad)+len(unknown) == 0 {
+		good("compilers for %s: sha256 of the packages, by %s's signed lists", t.Platform, CompilerSuite)
+	}
+	return nil
 }

@@ -2,12 +2,11 @@ package inputs
 
 import (
 	"bytes"
-	"errors"
+	"context"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/release"
@@ -144,24 +143,15 @@ func copyTo(path, from string) error {
 // locked runs f while holding the store's lock of that name, so that two builds
 // at once do not fetch or assemble the same thing twice. Locks are taken in the
 // order toolchains, apt.
-func (s *Store) locked(name string, f func() error) (err error) {
+func (s *Store) locked(name string, f func() error) error {
 	if err := os.MkdirAll(s.Dir, 0o755); err != nil {
 		return err
 	}
-	lock, err := os.OpenFile(filepath.Join(s.Dir, name+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
+	unlock, err := atomicfile.Lock(context.Background(), filepath.Join(s.Dir, name+".lock"))
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	for {
-		err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX)
-		if err == nil {
-			break
-		}
-		if err != syscall.EINTR {
-			return fmt.Errorf("lock %s: %w", lock.Name(), err)
-		}
-	}
+	defer unlock()
 	return f()
 }
 

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+
+	"facerec/internal/atomicfile"
 )
 
 // pin is one program: the package that "go install" builds, and its version.
@@ -21,6 +23,7 @@ var pins = []pin{
 	{name: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", version: "v3.1.2"},
 	{name: "fulcio", pkg: "github.com/sigstore/fulcio", version: "v1.8.8"},
 	{name: "rekor-server", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", version: "v2.3.0"},
+	{name: "tesseract", pkg: "github.com/transparency-dev/tesseract/cmd/tesseract/posix", version: "v0.1.1"},
 	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3"},
 	{name: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3"},
 	{name: "cosign-v2", pkg: "github.com/sigstore/cosign/v2/cmd/cosign", version: "v2.6.5"},
@@ -89,7 +92,7 @@ func Tool(ctx context.Context, name string) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}
-	unlock, err := lock(filepath.Join(dir, "lock"))
+	unlock, err := atomicfile.Lock(ctx, filepath.Join(dir, "lock"))
 	if err != nil {
 		return "", fmt.Errorf("tool %s: %w", name, err)
 	}

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"facerec/internal/atomicfile"
 )
@@ -28,13 +27,14 @@ import (
 // Heal stops at the first error and returns it, with the operating system's
 // error inside; models replaced before stay.
 func Heal(ctx context.Context, dir string, source fs.FS, l Lock) (repaired []File, err error) {
-	unlock, held, err := lockDir(ctx, dir)
-	if err != nil {
-		return nil, err
-	}
-	defer unlock()
-	if held {
+	unlock, err := atomicfile.LockDir(ctx, dir)
+	var none *atomicfile.LockError
+	switch {
+	case err == nil:
+		defer unlock()
 		_ = atomicfile.Clean(dir) // nobody else writes here while the lock is held
+	case !errors.As(err, &none): // where there are no locks, it goes without
+		return nil, err
 	}
 	here := os.DirFS(dir)
 	for _, m := range l.Models {
@@ -102,33 +102,4 @@ func (r reader) Read(p []byte) (int, error) {
 		err = &SourceError{r.name, err}
 	}
 	return n, err
-}
-
-// lockDir waits until no other process repairs dir. held is false where the
-// file system knows no such locks; that is not an error.
-func lockDir(ctx context.Context, dir string) (unlock func(), held bool, err error) {
-	d, err := os.Open(dir)
-	if err != nil {
-		return nil, false, err
-	}
-	got := make(chan error, 1)
-	go func() {
-		for {
-			err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX)
-			if !errors.Is(err, syscall.EINTR) {
-				got <- err
-				return
-			}
-		}
-	}()
-	select {
-	case err := <-got:
-		return func() { _ = d.Close() }, err == nil, nil // closing lets go
-	case <-ctx.Done():
-		go func() {
-			<-got //nolint:errcheck // it is let go again, whatever came of it
-			_ = d.Close()
-		}()
-		return nil, false, ctx.Err()
-	}
 }

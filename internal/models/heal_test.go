@@ -11,9 +11,10 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/fstest"
+
+	"facerec/internal/atomicfile"
 )
 
 // pinOf pins a content.
@@ -205,14 +206,11 @@ func TestHealTogether(t *testing.T) {
 // Whoever waits for another process can be interrupted.
 func TestHealInterrupted(t *testing.T) {
 	dir := t.TempDir()
-	d, err := os.Open(dir)
+	unlock, err := atomicfile.LockDir(t.Context(), dir)
 	if err != nil {
-		t.Fatal(err)
-	}
-	defer d.Close()
-	if err := syscall.Flock(int(d.Fd()), syscall.LOCK_EX); err != nil {
 		t.Skipf("no locks on this file system: %v", err)
 	}
+	defer unlock()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := Heal(ctx, dir, baked, twoModels); !errors.Is(err, context.Canceled) {

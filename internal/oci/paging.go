@@ -39,8 +39,7 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 		if err != nil {
 			return err
 		}
-		contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // "" is not a list either
-		err = each(raw, contentType)
+		err = each(raw, contentType(header))
 		if errors.Is(err, errLastPage) {
 			return nil
 		}
@@ -52,6 +51,12 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 		}
 	}
 	return nil
+}
+
+// contentType is the media type that an answer gives, "" if it gives none.
+func contentType(h http.Header) string {
+	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return mediaType
 }
 
 // nextPage follows a page's Link, or gives nil after the last. The scheme stays

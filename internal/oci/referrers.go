@@ -3,7 +3,6 @@ package oci
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -100,7 +99,6 @@ func (l *lister) problem(format string, args ...any) {
 // referrers asks the API. A registry that answers with something else than an
 // index, or in one of several ways that there is nothing, has no such API.
 func (l *lister) referrers(ctx context.Context, s *remoteSource) {
-	noAPI := []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
 	err := s.pages(ctx, s.url("referrers", l.subject.String()), mediaIndex, func(raw []byte, contentType string) error {
 		if contentType != mediaIndex {
 			return errLastPage
@@ -114,7 +112,7 @@ func (l *lister) referrers(ctx context.Context, s *remoteSource) {
 		}
 		return nil
 	})
-	if err != nil && !slices.Contains(noAPI, statusOf(err)) {
+	if err != nil && !slices.Contains(noReferrers, statusOf(err)) {
 		l.problem("referrers of %s: %w", l.subject, s.explain("list", err))
 	}
 }

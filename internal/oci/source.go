@@ -63,7 +63,12 @@ type MismatchError struct {
 }
 
 func (e *MismatchError) Error() string {
-	return fmt.Sprintf("%s of %s: expected %s, got %s: the copy there is damaged or was replaced; fetch it from another place or push it again", e.What, e.Where, e.Expected, e.Got)
+	return fmt.Sprintf("%s of %s: expected %s, got %s", e.What, e.Where, e.Expected, e.Got)
+}
+
+// Hint says what to do about it.
+func (e *MismatchError) Hint() string {
+	return "the copy there is damaged or was replaced: fetch it from another place or push it again"
 }
 
 // NotFoundError says that a reference, manifest or platform is missing.
@@ -158,14 +163,14 @@ func digestOf(h v1.Hash) (release.Digest, error) {
 func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
 
 // Open finds the source that a reference names.
-func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
+func Open(_ context.Context, ref Ref, access Access) (Source, error) {
 	switch ref.Kind {
 	case Layout, OCIArchive:
 		return openLayout(ref)
 	case DockerArchive:
 		return openArchive(ref)
 	default:
-		return openRemote(ctx, ref, access)
+		return openRemote(ref, access)
 	}
 }
 

@@ -6,7 +6,7 @@ import (
 	"io"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/layout"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
 	"facerec/internal/text"
@@ -24,7 +24,7 @@ type Pushed struct {
 type TransferOptions struct {
 	Access     Access
 	ImagesOnly bool // leave signatures and all else that is attached to images
-	Jobs       int  // blobs that a pull fetches at a time; 0 for 4
+	Jobs       int  // blobs that are moved at a time; 0 for 4
 
 	// Progress, if not nil, is told the bytes of blobs moved so far, of how many.
 	// Calls can come at the same time.
@@ -67,7 +67,7 @@ func Push(ctx context.Context, from, to Ref, o TransferOptions) ([]Pushed, error
 	if to.Tag != "" && len(tags) != 1 {
 		return nil, fmt.Errorf("%s holds %d tags, %s can take one: leave the tag out to push them all", from, len(tags), to)
 	}
-	dst, err := openRemote(ctx, to, o.Access)
+	dst, err := openWriter(to, o.Access)
 	if err != nil {
 		return nil, err
 	}
@@ -130,37 +130,11 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	if tag == "" {
 		return Pushed{}, fmt.Errorf("%s: name a tag to push it under", to)
 	}
-	path, err := layout.FromPath(src.ref.Name)
-	if err != nil {
-		return Pushed{}, fmt.Errorf("%s: %w", from, err)
-	}
-	if mediaTypeOf(top.MediaType).IsIndex() {
-		root, err := path.ImageIndex()
-		if err != nil {
-			return Pushed{}, fmt.Errorf("%s: %w", from, err)
-		}
-		ix, err := root.ImageIndex(hashOf(top.Digest))
-		if err != nil {
-			return Pushed{}, fmt.Errorf("%s: %w", from, err)
-		}
-		if err := dst.push(ctx, tag, ix, o.Progress); err != nil {
-			return Pushed{}, err
-		}
-	} else {
-		img, err := path.Image(hashOf(top.Digest))
-		if err != nil {
-			return Pushed{}, fmt.Errorf("%s: %w", from, err)
-		}
-		if err := dst.push(ctx, tag, img, o.Progress); err != nil {
-			return Pushed{}, err
-		}
-	}
 	at := to.WithTag(tag)
-	check, err := openRemote(ctx, at, o.Access)
-	if err != nil {
-		return Pushed{}, err
+	if err := dst.pushAll(ctx, src, top, tag, o); err != nil {
+		return Pushed{}, dst.explain("pushing to "+at.String(), err)
 	}
-	got, err := check.Resolve(ctx)
+	got, err := underTag(dst, tag).Resolve(ctx)
 	if err != nil {
 		return Pushed{}, err
 	}
@@ -169,6 +143,48 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	}
 	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Referrers: len(beside)}
 	return p, dst.pushReferrers(ctx, src, at, subjects, beside)
+}
+
+// pushAll sends everything from an index or manifest down: first the blobs, then
+// the manifests by their digests, children before parents, and the top one under
+// id, a tag or its digest.
+func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, id string, o TransferOptions) error {
+	type manifest struct {
+		Descriptor
+		raw []byte
+	}
+	var blobs []upload
+	var manifests []manifest
+	seen := map[release.Digest]bool{}
+	err := visit(ctx, src, top, func(d Descriptor) error {
+		if !seen[d.Digest] && types.MediaType(d.MediaType).IsDistributable() {
+			blobs = append(blobs, upload{d, func() (io.ReadCloser, error) { return src.Blob(ctx, d) }})
+		}
+		seen[d.Digest] = true
+		return nil
+	}, func(d Descriptor, raw []byte) error {
+		if !seen[d.Digest] {
+			manifests = append(manifests, manifest{d, raw})
+		}
+		seen[d.Digest] = true
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := s.putBlobs(ctx, blobs, o.Jobs, o.Progress); err != nil {
+		return err
+	}
+	for _, m := range manifests {
+		at := m.Digest.String()
+		if m.Digest == top.Digest {
+			at = id
+		}
+		if err := s.putManifest(ctx, at, m.MediaType, m.raw); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // checkComplete reads everything below a descriptor, hashing it, before the

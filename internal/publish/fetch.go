@@ -218,7 +218,23 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 		names = append(names, c.Asset)
 	}
 	slices.Sort(names)
-	return slices.Compact(names), cells, nil
+	names = slices.Compact(names)
+	rules, err := atomicfile.Probe(f.Temp)
+	if err != nil {
+		return nil, nil, err
+	}
+	return names, cells, together(names, rules)
+}
+
+// together returns an error if no one directory can have all the names.
+func together(names []string, rules atomicfile.Rules) error {
+	set := atomicfile.NewNames(rules)
+	for _, name := range names {
+		if err := set.Add(name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // get downloads a file into Temp, or goes on with what an earlier run left of it

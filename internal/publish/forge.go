@@ -40,6 +40,8 @@ var ErrExists = errors.New("an asset of this name exists already")
 //   - Deleting a tag turns its release into a draft on both. Pushing the tag
 //     again publishes that draft on Gitea.
 //   - No digest of an asset is reported.
+//   - The owner in an issue's repository is a name, not an object as go-github
+//     has it.
 type forge struct {
 	kind        string
 	page        *url.URL

@@ -3,6 +3,7 @@ package publish_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -90,6 +91,53 @@ func TestGitea(t *testing.T) {
 		}
 		if _, err := put(t, page, d); !errors.Is(err, publish.ErrNoTag) || !strings.Contains(err.Error(), "was deleted") {
 			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("private", func(t *testing.T) {
+		name, page := repository(t, "v1.0.0")
+		if _, err := put(t, page, d); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Do(ctx, "PATCH", "repos/"+server.User+"/"+name, map[string]any{"private": true}); err != nil {
+			t.Fatal(err)
+		}
+		for token, want := range map[string]string{server.Token: "", "": "HTTP 404", "0000000000000000000000000000000000000000": "HTTP 401"} {
+			dir := t.TempDir()
+			err := fetchAll(t, open(t, page.String(), token), d, dir)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, expected %q", err, want)
+			}
+			onlyTrue(t, dir, d)
+		}
+	})
+	t.Run("issues", func(t *testing.T) {
+		name, page := repository(t)
+		there := func(method, path string, body map[string]any) {
+			t.Helper()
+			if _, err := server.Do(ctx, method, "repos/"+server.User+"/"+name+path, body); err != nil {
+				t.Fatal(err)
+			}
+		}
+		there("POST", "/issues", map[string]any{"title": "closed one"})
+		there("PATCH", "/issues/1", map[string]any{"state": "closed"})
+		// A pull request of the title does not count.
+		there("POST", "/contents/f", map[string]any{"content": "", "new_branch": "b", "message": "m"})
+		there("POST", "/pulls", map[string]any{"title": "pull request", "head": "b", "base": "main"})
+		for i := range 60 { // more than a page
+			there("POST", "/issues", map[string]any{"title": fmt.Sprint("another ", i)})
+		}
+		forge := page.(publish.Tracker)
+		for _, want := range []string{"keep closed one, open pull request, open new one, keep another 0", "keep closed one, keep pull request, keep new one, keep another 0"} {
+			if got, err := openIssues(t, forge, false, "closed one", "pull request", "new one", "another 0"); err != nil || got != want {
+				t.Errorf("got %s, %v, expected %s", got, err, want)
+			}
+		}
+		if _, err := openIssues(t, tracker(t, page.String(), ""), false, "by a stranger"); err == nil {
+			t.Error("a stranger may open issues")
+		}
+		all, err := forge.Issues(ctx)
+		if err != nil || len(all) != 63 {
+			t.Errorf("expected 63 issues, got %d, %v", len(all), err)
 		}
 	})
 	t.Run("no tag", func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,6 +26,8 @@ import (
 //   - a tag's reference may name a tag object instead of a commit;
 //   - deleting a tag turns its release into a draft, and pushing it again does
 //     not publish that;
+//   - issues and pull requests are in one list, 30 on a page unless per_page says
+//     more, at most 100;
 //   - rate limits answer 403 or 429 with X-Ratelimit-… or Retry-After.
 //
 // What it sends and takes are go-github's own types: a request with a field that
@@ -38,6 +41,7 @@ type fakeGitHub struct {
 	tags     map[string]string // to commits
 	releases []*github.RepositoryRelease
 	contents map[int64][]byte
+	issues   []*github.Issue
 	requests []string
 	problems []string
 
@@ -158,6 +162,8 @@ func (g *fakeGitHub) serve(w http.ResponseWriter, r *http.Request) {
 		}
 		g.releases = append(g.releases, rel)
 		g.answer(w, http.StatusCreated, rel)
+	case path == "/issues":
+		g.issue(w, r)
 	case len(parts) == 3 && parts[1] == "assets":
 		g.asset(w, r, parts[2])
 	case len(parts) >= 2 && parts[0] == "releases":
@@ -252,4 +258,44 @@ func (g *fakeGitHub) asset(w http.ResponseWriter, r *http.Request, id string) {
 		}
 	}
 	g.problem(w, http.StatusNotFound, "Not Found", "")
+}
+
+// issue lists issues, newest first, or opens one.
+func (g *fakeGitHub) issue(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodPost {
+		var body github.CreateIssueRequest
+		if g.body(w, r, &body) {
+			g.answer(w, http.StatusCreated, g.addIssue(body.Title, "open", false))
+		}
+		return
+	}
+	number := func(name string, otherwise int) int {
+		if n, err := strconv.Atoi(r.URL.Query().Get(name)); err == nil {
+			return n
+		}
+		return otherwise
+	}
+	list := []*github.Issue{}
+	for _, i := range slices.Backward(g.issues) {
+		if state := r.URL.Query().Get("state"); state == "all" || i.GetState() == "open" {
+			list = append(list, i)
+		}
+	}
+	size, page := min(number("per_page", 30), 100), number("page", 1)
+	from, to := min((page-1)*size, len(list)), min(page*size, len(list))
+	if to < len(list) {
+		w.Header().Set("Link", fmt.Sprintf(`<%s%s?state=all&page=%d>; rel="next"`, g.URL, r.URL.Path, page+1))
+	}
+	g.answer(w, 200, list[from:to])
+}
+
+func (g *fakeGitHub) addIssue(title, state string, pull bool) *github.Issue {
+	g.next++
+	number, url := int(g.next), fmt.Sprintf("%s/o/r/issues/%d", g.URL, g.next)
+	i := &github.Issue{Number: &number, Title: &title, State: &state, HTMLURL: &url}
+	if pull {
+		i.PullRequestLinks = &github.PullRequestLinks{URL: &url}
+	}
+	g.issues = append(g.issues, i)
+	return i
 }

@@ -103,8 +103,8 @@ func addressError(format string, args ...any) error {
 	return &AddressError{fmt.Sprintf(format, args...)}
 }
 
-// dirPrefix begins the address of a directory on this machine.
-const dirPrefix = "dir:"
+// DirPrefix begins the address of a page that is a directory on this machine.
+const DirPrefix = "dir:"
 
 // Options say how pages are reached.
 type Options struct {
@@ -126,7 +126,7 @@ var kinds = []string{"github", "gitea", "web"}
 // address leaves the kind open. The result is a [Page] unless the page is a web
 // root on another host.
 func Open(ctx context.Context, address string, o Options) (Reader, error) {
-	if path, ok := strings.CutPrefix(address, dirPrefix); ok {
+	if path, ok := strings.CutPrefix(address, DirPrefix); ok {
 		if path == "" {
 			return nil, addressError("page %q: expected dir:PATH", address)
 		}

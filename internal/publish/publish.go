@@ -138,10 +138,7 @@ func (r *run) look(ctx context.Context) (rel *Release, commit string, err error)
 	if err := r.moved(rel, commit); err != nil {
 		return nil, "", err
 	}
-	if rel == nil {
-		err = r.sameProject(ctx)
-	}
-	return rel, commit, err
+	return rel, commit, r.sameProject(ctx, rel)
 }
 
 // ReadAsset returns the bytes of a release's asset as far as the page has them, or
@@ -191,36 +188,46 @@ func (r *run) moved(rel *Release, commit string) error {
 	return nil
 }
 
-// sameProject refuses a page whose newest release is of another project.
-func (r *run) sameProject(ctx context.Context) error {
-	all, err := r.Page.Releases(ctx)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil // a web root that is made with the first release
-	}
-	if err != nil {
-		return err
-	}
-	latest := -1
-	for i, rel := range all {
-		if !rel.Draft && asset(rel, release.RecordFile) != nil && (latest < 0 || compareTags(rel.Tag, all[latest].Tag) > 0) {
-			latest = i
+// sameProject refuses a page whose release of the tag, or else whose newest release,
+// is of another project.
+func (r *run) sameProject(ctx context.Context, rel *Release) error {
+	if rel == nil {
+		var err error
+		if rel, err = r.newest(ctx); err != nil || rel == nil {
+			return err
 		}
 	}
-	if latest < 0 {
-		return nil
-	}
-	raw, err := small(ctx, r.Page, *asset(all[latest], release.RecordFile), maxIndex, r.Retry)
+	raw, err := ReadAsset(ctx, r.Page, *rel, release.RecordFile, maxIndex, r.Retry)
 	if err != nil {
 		return err
 	}
 	other, err := release.ParseRecord(raw)
 	if err != nil {
-		return nil //nolint:nilerr // not ours to judge: another tool's file of the same name
+		return nil //nolint:nilerr // not ours to judge: another tool's file of the same name, or an upload that was cut
 	}
 	if other.Project != r.Dist.Record.Project {
-		return &Refusal{r.Page.String(), fmt.Sprintf("expected releases of %s, got %s of %s", text.Show(r.Dist.Record.Project), text.Show(all[latest].Tag), text.Show(other.Project)), "check the page's address"}
+		return &Refusal{r.Page.String(), fmt.Sprintf("expected releases of %s, got %s of %s", text.Show(r.Dist.Record.Project), text.Show(rel.Tag), text.Show(other.Project)), "check the page's address"}
 	}
 	return nil
+}
+
+// newest returns the published release of the highest version that has a
+// release.json, or nil.
+func (r *run) newest(ctx context.Context) (*Release, error) {
+	all, err := r.Page.Releases(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a web root that is made with the first release
+	}
+	if err != nil {
+		return nil, err
+	}
+	var latest *Release
+	for _, rel := range all {
+		if !rel.Draft && asset(rel, release.RecordFile) != nil && (latest == nil || compareTags(rel.Tag, latest.Tag) > 0) {
+			latest = &rel
+		}
+	}
+	return latest, nil
 }
 
 // do notes a step. It reports whether the step is to be done.
@@ -301,7 +308,7 @@ func (r *run) names(rel Release) error {
 			return &Refusal{text.Show(a.Name), "the page has several assets of this name", "delete them from the release on the page, or the whole draft: " + rel.URL}
 		}
 		seen[a.Name] = true
-		if _, ok := find(r.Dist.Files, a.Name); !ok {
+		if !has(r.Dist.Files, a.Name) {
 			return &Refusal{text.Show(a.Name), "the page has this asset, the release at hand has not", "renamed or added on the page? " + rel.URL}
 		}
 	}

@@ -10,8 +10,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"strings"
-	"unicode"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/text"
@@ -32,6 +32,12 @@ const (
 // case alone, as they would be one file on many systems. Modes are as in the
 // archive, but for the set-id bits.
 func Unpack(tarball, dir string) (string, error) {
+	rules := atomicfile.RulesOf(runtime.GOOS)
+	rules.Fold = true
+	return unpack(tarball, dir, rules)
+}
+
+func unpack(tarball, dir string, rules atomicfile.Rules) (string, error) {
 	f, err := atomicfile.Open(tarball)
 	if err != nil {
 		return "", err
@@ -49,11 +55,14 @@ func Unpack(tarball, dir string) (string, error) {
 		return "", &atomicfile.WriteError{Path: dir, Err: err}
 	}
 	defer os.RemoveAll(tmp)
-	u := &unpacker{root: tmp, seen: map[string]string{}, dirs: map[string]fs.FileMode{}, files: map[string]bool{}}
+	u := &unpacker{root: tmp, names: atomicfile.NewNames(rules), rules: rules, dirs: map[string]fs.FileMode{}, files: map[string]bool{}}
 	if err := u.all(tar.NewReader(z)); err != nil {
 		var refusal *Refusal
 		var write *atomicfile.WriteError
-		if errors.As(err, &refusal) || errors.As(err, &write) {
+		switch {
+		case errors.As(err, &write): // names are the archive's
+			return "", &atomicfile.WriteError{Path: filepath.Join(dir, filepath.FromSlash(write.Path)), Err: write.Err}
+		case errors.As(err, &refusal):
 			return "", err
 		}
 		return "", fmt.Errorf("%s: %w", tarball, err)
@@ -71,7 +80,8 @@ func Unpack(tarball, dir string) (string, error) {
 type unpacker struct {
 	root  string
 	top   string
-	seen  map[string]string      // names by what they are where case does not count
+	rules atomicfile.Rules
+	names *atomicfile.Names
 	dirs  map[string]fs.FileMode // modes that are set last
 	files map[string]bool        // that hard links may name
 	links []link
@@ -142,6 +152,9 @@ func (u *unpacker) entry(h *tar.Header, r io.Reader) error {
 		if to := path.Join(parent, h.Linkname); path.IsAbs(h.Linkname) || strings.Contains(h.Linkname, `\`) || to != u.top && !strings.HasPrefix(to, u.top+"/") {
 			return &Refusal{Subject: text.Show(h.Name), Reason: "a link that leads out of the archive: " + text.Quote(h.Linkname)}
 		}
+		if err := u.rules.Check(h.Linkname); err != nil {
+			return &Refusal{Subject: text.Show(h.Name), Reason: "its target is not a name on this system: " + text.Quote(h.Linkname)}
+		}
 		u.links = append(u.links, link{name, h.Linkname})
 		return nil
 	case tar.TypeLink:
@@ -162,11 +175,6 @@ func (u *unpacker) check(name, full string) error {
 	if name == "" || !fs.ValidPath(name) || name == "." || strings.ContainsAny(name, "\x00\\") {
 		return &Refusal{Subject: text.Show(full), Reason: "expected a relative name without .., got another"}
 	}
-	for part := range strings.SplitSeq(name, "/") {
-		if !filepath.IsLocal(part) || strings.Contains(part, ":") && filepath.Separator == '\\' {
-			return &Refusal{Subject: text.Show(full), Reason: "not a name on this system"}
-		}
-	}
 	top, _, _ := strings.Cut(name, "/")
 	if u.top == "" {
 		u.top = top
@@ -174,26 +182,11 @@ func (u *unpacker) check(name, full string) error {
 	if top != u.top {
 		return &Refusal{Subject: text.Show(full), Reason: "expected everything below " + text.Show(u.top)}
 	}
-	key := fold(name)
-	if other, taken := u.seen[key]; taken {
-		if other == name {
-			return &Refusal{Subject: text.Show(full), Reason: "duplicate entry"}
-		}
-		return &Refusal{Subject: text.Show(full), Reason: "differs from " + text.Show(other) + " by upper and lower case alone", Advice: "unpack it with tar on a file system that tells them apart"}
+	var ne *atomicfile.NameError
+	if err := u.names.Add(name); errors.As(err, &ne) {
+		return &Refusal{Subject: text.Show(full), Reason: ne.Reason, Advice: ne.Hint()}
 	}
-	u.seen[key] = name
 	return nil
-}
-
-// fold maps names to one if a file system that ignores case would.
-func fold(s string) string {
-	return strings.Map(func(r rune) rune {
-		least := r
-		for n := unicode.SimpleFold(r); n != r; n = unicode.SimpleFold(n) {
-			least = min(least, n)
-		}
-		return least
-	}, s)
 }
 
 func (u *unpacker) file(name string, mode fs.FileMode, r io.Reader) (err error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/publish"
 )
 
@@ -103,6 +104,59 @@ func TestUnpackRefuses(t *testing.T) {
 				t.Errorf("left behind: %v", left)
 			}
 		})
+	}
+}
+
+// What a system cannot have is refused with both names, before anything is put
+// in place.
+func TestUnpackForOtherSystems(t *testing.T) {
+	top := dirEntry("top/")
+	for name, c := range map[string]struct {
+		system  string
+		entries []tar.Header
+		want    string
+	}{
+		"device":             {"windows", []tar.Header{top, regular("top/aux.txt", 0o644)}, "top/aux.txt: AUX is a device on Windows"},
+		"stream":             {"windows", []tar.Header{top, regular("top/a:b", 0o644)}, "top/a:b: Windows allows no ':' in names"},
+		"dot at the end":     {"windows", []tar.Header{top, dirEntry("top/d./")}, "top/d./: Windows drops the dot"},
+		"drive in a link":    {"windows", []tar.Header{top, {Name: "top/l", Typeflag: tar.TypeSymlink, Linkname: "c:/windows"}}, "its target is not a name on this system"},
+		"form of letters":    {"darwin", []tar.Header{top, regular("top/\u00e9", 0o644), regular("top/e\u0301", 0o644)}, "top/e\u0301: differs from top/\u00e9 by the form of its letters alone"},
+		"case, as on all":    {"linux", []tar.Header{top, regular("top/A", 0o644), regular("top/a", 0o644)}, "top/a: differs from top/A by upper and lower case alone"},
+		"Linux takes a name": {"linux", []tar.Header{top, regular("top/aux.txt", 0o644), regular("top/a:b", 0o644)}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			file := filepath.Join(t.TempDir(), "a.tar.gz")
+			if err := os.WriteFile(file, tgz(t, c.entries...), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			rules := atomicfile.RulesOf(c.system)
+			rules.Fold = true
+			_, err := publish.UnpackFor(file, dir, rules)
+			if c.want == "" {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("got %v, expected %s", err, c.want)
+			}
+			if left, _ := os.ReadDir(dir); len(left) > 0 {
+				t.Errorf("left behind: %v", left)
+			}
+		})
+	}
+}
+
+func TestAssetsThatCannotBeTogether(t *testing.T) {
+	names := []string{"checksums.txt", "tool.tar.gz", "Tool.tar.gz"}
+	if err := publish.Together(names, atomicfile.RulesOf("linux")); err != nil {
+		t.Error(err)
+	}
+	want := "entry Tool.tar.gz: differs from tool.tar.gz by upper and lower case alone"
+	if err := publish.Together(names, atomicfile.RulesOf("darwin")); err == nil || err.Error() != want {
+		t.Errorf("got %v, expected %s", err, want)
 	}
 }
 

@@ -50,7 +50,7 @@ type indexAsset struct {
 // webRoot is a directory that a web server serves.
 type webRoot struct{ dir string }
 
-func (w *webRoot) String() string { return dirPrefix + w.dir }
+func (w *webRoot) String() string { return DirPrefix + w.dir }
 
 func (w *webRoot) Releases(ctx context.Context) ([]Release, error) {
 	entries, err := os.ReadDir(w.dir)
@@ -97,7 +97,7 @@ func (w *webRoot) read(tag string, draft bool) (Release, error) {
 		}
 		r.Assets = append(r.Assets, Asset{Name: e.Name(), Size: fi.Size(), url: filepath.Join(dir, e.Name())})
 	}
-	r.URL = dirPrefix + filepath.Join(w.dir, tag)
+	r.URL = DirPrefix + filepath.Join(w.dir, tag)
 	return r, nil
 }
 

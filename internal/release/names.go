@@ -43,6 +43,18 @@ func IsFile(name string) bool {
 // ImageTag is the tag under which the index of a lineage is pushed.
 func (c *Config) ImageTag(v Version, l Lineage) string { return expand(c.Tags, v, Cell{Lineage: l}) }
 
+// PartTag is the tag of one cell's image in a registry until all cells are there:
+// the tag of its lineage's index, "-part." and the platform, such as
+// 1.0.0-part.linux-arm-v7.
+func PartTag(tag string, p Platform) string {
+	return tag + "-part." + strings.ReplaceAll(p.String(), "/", "-")
+}
+
+// PartTag is [PartTag] for a cell of a version.
+func (c *Config) PartTag(v Version, cell Cell) string {
+	return PartTag(c.ImageTag(v, cell.Lineage), cell.Platform)
+}
+
 // ParseTag is the inverse of [Config.ImageTag]. Of several lineages that fit, the
 // one with the longest suffix is meant: "-dlib19" could also end a pre-release.
 func (c *Config) ParseTag(tag string) (Version, Lineage, bool) {

@@ -27,10 +27,6 @@ type Subject struct {
 	Sums    *Sums // shared by the cells of a release
 }
 
-// FileName is the name under which a release publishes the document that
-// belongs to a tarball.
-func FileName(asset string) string { return release.SBOMFile(asset) }
-
 // Write writes the document: its head, and then a line for each package, file and
 // relationship. What it keeps of a file is a few dozen bytes.
 func Write(w io.Writer, s Subject) error {

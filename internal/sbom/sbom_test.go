@@ -101,7 +101,7 @@ func TestGolden(t *testing.T) {
 	for _, cell := range []string{"lib1/linux/amd64", "lib2/linux/arm/v7"} {
 		s := testSubject(t, cell)
 		got := write(t, s)
-		name := filepath.Join("testdata", FileName(s.Record.Asset))
+		name := filepath.Join("testdata", release.SBOMFile(s.Record.Asset))
 		if *update {
 			if err := os.WriteFile(name, got, 0o644); err != nil {
 				t.Fatal(err)

@@ -9,10 +9,6 @@ import (
 	"facerec/internal/release"
 )
 
-// ProvenanceFile is the name under which a release publishes the provenance of
-// its tarballs.
-const ProvenanceFile = release.ProvenanceFile
-
 // PredicateProvenance is SLSA's predicate type for how something was made,
 // version 1 (https://slsa.dev/spec/v1.0/provenance).
 const PredicateProvenance = "https://slsa.dev/provenance/v1"

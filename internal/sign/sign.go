@@ -13,12 +13,8 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"facerec/internal/checksum"
-	"facerec/internal/release"
 	"facerec/internal/text"
 )
-
-// BundleFile is the name under which a release publishes the bundle.
-const BundleFile = release.BundleFile
 
 // Signer is who signs, with what, and who checks it at once.
 type Signer struct {

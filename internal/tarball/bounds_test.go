@@ -102,7 +102,7 @@ func TestMemoryDoesNotGrow(t *testing.T) {
 		c := virtual{n: n, name: "a", at: func(i int64) byte { return byte(i >> 6 * 31) }}
 		tree := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: c})
 		return allocated(func() {
-			jobs := []Job{{Name: "1", Tree: tree, Prefix: "a", Recipe: DefaultRecipe}, {Name: "2", Tree: tree, Prefix: "b", Recipe: DefaultRecipe}}
+			jobs := []Job{{Name: "1", Tree: tree, Prefix: "a", Recipe: GNUGzip6}, {Name: "2", Tree: tree, Prefix: "b", Recipe: GNUGzip6}}
 			if _, err := Pack(context.Background(), jobs, Options{Workers: 2}); err != nil {
 				t.Fatal(err)
 			}

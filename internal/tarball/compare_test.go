@@ -12,7 +12,7 @@ import (
 )
 
 func compareJob(tree Tree, have []byte) CompareJob {
-	return CompareJob{Name: "x", Tree: tree, Prefix: "top", Recipe: DefaultRecipe, Have: bytes.NewReader(have), Size: int64(len(have))}
+	return CompareJob{Name: "x", Tree: tree, Prefix: "top", Recipe: GNUGzip6, Have: bytes.NewReader(have), Size: int64(len(have))}
 }
 
 func TestCompare(t *testing.T) {
@@ -83,7 +83,7 @@ func TestPackTogetherAndAlone(t *testing.T) {
 		for range 200 {
 			entries = append(entries, file("small-"+rep("x", r.IntN(5))+string(rune('a'+r.IntN(26)))+"-"+string(rune('a'+len(entries)%26))+string(rune('a'+len(entries)/26)), 0o644, rep("hi ", r.IntN(800))))
 		}
-		jobs = append(jobs, Job{Name: string(rune('A' + i)), Tree: mustTree(t, entries...), Prefix: "top" + rep("p", i/3), Recipe: DefaultRecipe})
+		jobs = append(jobs, Job{Name: string(rune('A' + i)), Tree: mustTree(t, entries...), Prefix: "top" + rep("p", i/3), Recipe: GNUGzip6})
 	}
 	jobs = append(jobs, jobs[0]) // the very same twice
 	var want []Result
@@ -142,23 +142,23 @@ func TestPackFails(t *testing.T) {
 	boom := errors.New("boom")
 	broken := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: badContent{big, boom}})
 	fine := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: big})
-	_, err := Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe}, {Name: "two", Tree: broken, Prefix: "p", Recipe: DefaultRecipe}}, Options{})
+	_, err := Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: GNUGzip6}, {Name: "two", Tree: broken, Prefix: "p", Recipe: GNUGzip6}}, Options{})
 	if !errors.Is(err, boom) || !strings.Contains(err.Error(), `entry "big"`) {
 		t.Errorf("content that cannot be read: got %v", err)
 	}
 	for _, room := range []int{0, 100, 500000} {
-		_, err = Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe, Out: &badWriter{room}}}, Options{})
+		_, err = Pack(context.Background(), []Job{{Name: "one", Tree: fine, Recipe: GNUGzip6, Out: &badWriter{room}}}, Options{})
 		if err == nil || !strings.Contains(err.Error(), "one: disk full") {
 			t.Errorf("output that cannot be written: got %v", err)
 		}
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if _, err = Pack(ctx, []Job{{Name: "one", Tree: fine, Recipe: DefaultRecipe}}, Options{}); !errors.Is(err, context.Canceled) {
+	if _, err = Pack(ctx, []Job{{Name: "one", Tree: fine, Recipe: GNUGzip6}}, Options{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: got %v", err)
 	}
 	short := mustTree(t, Entry{Name: "s", Type: Regular, Mode: 0o644, Content: shortContent{BytesContent([]byte("abc"))}})
-	if _, err = Pack(context.Background(), []Job{{Name: "one", Tree: short, Recipe: DefaultRecipe}}, Options{}); err == nil || !strings.Contains(err.Error(), `entry "s"`) {
+	if _, err = Pack(context.Background(), []Job{{Name: "one", Tree: short, Recipe: GNUGzip6}}, Options{}); err == nil || !strings.Contains(err.Error(), `entry "s"`) {
 		t.Errorf("content shorter than its size: got %v", err)
 	}
 }

@@ -20,7 +20,7 @@ import (
 func packed(t testing.TB, tree Tree, prefix string) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: tree, Prefix: prefix, Recipe: DefaultRecipe, Out: &b}}, Options{}); err != nil {
+	if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: tree, Prefix: prefix, Recipe: GNUGzip6, Out: &b}}, Options{}); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -18,7 +18,7 @@ func ExamplePack() {
 	}
 	var out bytes.Buffer
 	results, err := tarball.Pack(context.Background(), []tarball.Job{
-		{Name: "hello", Tree: tree, Prefix: "hello-1.0.0", Recipe: tarball.DefaultRecipe, Out: &out},
+		{Name: "hello", Tree: tree, Prefix: "hello-1.0.0", Recipe: tarball.GNUGzip6, Out: &out},
 	}, tarball.Options{})
 	if err != nil {
 		panic(err)

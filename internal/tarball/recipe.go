@@ -14,9 +14,6 @@ type Recipe string
 // GNUGzip6 is what "gzip -n" of GNU gzip 1.12 writes: level 6, no name, no time.
 const GNUGzip6 Recipe = "gnu-gzip-6"
 
-// DefaultRecipe is the one for new releases.
-const DefaultRecipe = GNUGzip6
-
 // recipes is the one list of names, in the order in which they are shown.
 var recipes = []Recipe{GNUGzip6}
 

@@ -28,15 +28,11 @@ type Spool struct {
 }
 
 // NewSpool makes a spool in dir, or in the system's directory for temporary files
-// when dir is "". The file is removed at once and lives until Close, or until
-// the process ends in whatever way.
+// when dir is "". It lives until Close, or until the process ends in whatever way.
 func NewSpool(dir string) (*Spool, error) {
-	f, err := os.CreateTemp(dir, "spool-*")
+	f, err := atomicfile.Scratch(dir)
 	if err != nil {
 		return nil, fmt.Errorf("making the spool: %w", err)
-	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("making the spool: %w", err), f.Close())
 	}
 	return &Spool{f: f, known: map[release.Digest]Content{}}, nil
 }

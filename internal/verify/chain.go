@@ -19,9 +19,6 @@ import (
 // nobody vouches for it: a release of six cells has under 2 MB.
 const maxUnsignedRecord = 8 << 20
 
-// BundleFile is the name under which a release publishes its signature.
-const BundleFile = release.BundleFile
-
 // Input is a release to be verified.
 type Input struct {
 	Dist   fs.FS  // the directory of the release's files
@@ -167,7 +164,7 @@ func (w *walk) unreadableSums(err error) error {
 	if !errors.Is(err, fs.ErrNotExist) {
 		return &Error{Class: Untrusted, Err: err}
 	}
-	for _, name := range []string{BundleFile, release.RecordFile, ProvenanceFile} {
+	for _, name := range []string{release.BundleFile, release.RecordFile, release.ProvenanceFile} {
 		if _, err := fs.Stat(w.in.Dist, name); err == nil {
 			return untrusted("", "not found in the directory: the release is not trusted without it")
 		}
@@ -176,13 +173,13 @@ func (w *walk) unreadableSums(err error) error {
 }
 
 func (w *walk) signature(sums []byte) {
-	bundle, err := w.read(BundleFile, MaxBundle)
+	bundle, err := w.read(release.BundleFile, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		w.fail("", LinkBundle, BundleFile, untrusted(CheckBundle, "not found in the directory: the release is not signed"))
+		w.fail("", LinkBundle, release.BundleFile, untrusted(CheckBundle, "not found in the directory: the release is not signed"))
 		return
 	case err != nil:
-		w.fail("", LinkBundle, BundleFile, err)
+		w.fail("", LinkBundle, release.BundleFile, err)
 		return
 	}
 	s, err := blob(bundle, Data(bytes.NewReader(sums)), w.in.Policy, exactHint)
@@ -191,7 +188,7 @@ func (w *walk) signature(sums []byte) {
 		if errors.As(err, &e) && e.Check == CheckBundle && e.Class == Failed {
 			e.Class = Untrusted // in the place of a release's bundle, another file is not a signature
 		}
-		step := failure("", LinkBundle, BundleFile, err)
+		step := failure("", LinkBundle, release.BundleFile, err)
 		if bytes.Contains(sums, []byte("\r\n")) {
 			step.Detail += "; checksums.txt has CRLF line endings: a transfer converted it, fetch it again"
 		}
@@ -199,7 +196,7 @@ func (w *walk) signature(sums []byte) {
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
-	w.pass("", LinkBundle, BundleFile, "%s", s.Text())
+	w.pass("", LinkBundle, release.BundleFile, "%s", s.Text())
 }
 
 // listed checks a file against checksums.txt and adds the step.

@@ -92,7 +92,7 @@ func treeOf(t *testing.T, files map[string]string) tarball.Tree {
 func packTree(t *testing.T, tree tarball.Tree, prefix string) ([]byte, tarball.Result) {
 	t.Helper()
 	var out bytes.Buffer
-	r, err := tarball.Pack(t.Context(), []tarball.Job{{Name: "cell", Tree: tree, Prefix: prefix, Recipe: tarball.DefaultRecipe, Out: &out}}, tarball.Options{})
+	r, err := tarball.Pack(t.Context(), []tarball.Job{{Name: "cell", Tree: tree, Prefix: prefix, Recipe: tarball.GNUGzip6, Out: &out}}, tarball.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func newSmall(t *testing.T) *small {
 		s.put(c.asset, file)
 		s.record.Cells = append(s.record.Cells, release.RecordCell{
 			Lineage: "dlib19", Platform: p, Asset: c.asset, Image: "127.0.0.1:5000/acme/facerec:1.2.3",
-			IndexDigest: index, ManifestDigest: manifest, ConfigDigest: &config, Layers: s.images.manifest.Layers, Path: "/app", Prefix: "facerec-1.2.3", Recipe: string(tarball.DefaultRecipe),
+			IndexDigest: index, ManifestDigest: manifest, ConfigDigest: &config, Layers: s.images.manifest.Layers, Path: "/app", Prefix: "facerec-1.2.3", Recipe: release.DefaultRecipe,
 			TarSHA256: release.HexDigest{Digest: result.Tar}, TarSize: result.TarSize,
 			FileSHA256: release.HexDigest{Digest: result.File}, FileSize: result.FileSize,
 			Entries: verify.Entries(tree),
@@ -159,7 +159,7 @@ func (s *small) seal(t *testing.T) {
 	}
 	s.put(release.RecordFile, record)
 	delete(s.dist, checksum.File)
-	delete(s.dist, verify.BundleFile)
+	delete(s.dist, release.BundleFile)
 	var list []checksum.Sum
 	for name, f := range s.dist {
 		list = append(list, checksum.Sum{Name: name, Digest: release.DigestBytes(f.Data)})
@@ -173,7 +173,7 @@ func (s *small) seal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.put(verify.BundleFile, bundle)
+	s.put(release.BundleFile, bundle)
 }
 
 func (s *small) input() verify.Input {
@@ -243,8 +243,8 @@ func TestFirstBrokenLink(t *testing.T) {
 		want  string
 		grade string
 	}{
-		{"bundle flipped", func(_ *testing.T, s *small, _ *verify.Input) { flip(s, verify.BundleFile, 300) }, "", verify.LinkBundle, untrusted, "", ""},
-		{"bundle missing", func(_ *testing.T, s *small, _ *verify.Input) { delete(s.dist, verify.BundleFile) }, "", verify.LinkBundle, untrusted, "not signed", ""},
+		{"bundle flipped", func(_ *testing.T, s *small, _ *verify.Input) { flip(s, release.BundleFile, 300) }, "", verify.LinkBundle, untrusted, "", ""},
+		{"bundle missing", func(_ *testing.T, s *small, _ *verify.Input) { delete(s.dist, release.BundleFile) }, "", verify.LinkBundle, untrusted, "not signed", ""},
 		{"other key", func(t *testing.T, _ *small, in *verify.Input) { in.Policy = keyPolicy(t, newKey(t)) }, "", verify.LinkBundle, untrusted, "hint", ""},
 		{"checksums flipped", func(_ *testing.T, s *small, _ *verify.Input) { flip(s, checksum.File, 3) }, "", verify.LinkBundle, untrusted, "sha256 of the artifact", ""},
 		{"checksums missing", func(_ *testing.T, s *small, _ *verify.Input) { delete(s.dist, checksum.File) }, "", verify.LinkChecksums, untrusted, "not found in the directory", ""},
@@ -345,7 +345,7 @@ func (g guarded) Open(name string) (fs.File, error) {
 func TestUnreadableFiles(t *testing.T) {
 	for name, want := range map[string]struct{ cell, link string }{
 		checksum.File:      {"", verify.LinkChecksums},
-		verify.BundleFile:  {"", verify.LinkBundle},
+		release.BundleFile: {"", verify.LinkBundle},
 		release.RecordFile: {"", verify.LinkRecord},
 		sbom:               {"", verify.LinkFile},
 		assetA:             {cellA, verify.LinkTarball},
@@ -402,7 +402,7 @@ func TestSeverity(t *testing.T) {
 	s.put(assetA, []byte("x"))
 	want(3, "and a difference")
 	s.images.trees[s.record.Cells[1].ManifestDigest] = tree
-	delete(s.dist, verify.BundleFile)
+	delete(s.dist, release.BundleFile)
 	want(4, "and no signature")
 }
 
@@ -422,7 +422,7 @@ func TestReportGolden(t *testing.T) {
 	bad := newSmall(t)
 	bad.put(assetA, []byte("x"))
 	bad.images.trees[bad.record.Cells[1].ManifestDigest] = treeOf(t, map[string]string{"b": "evil", "sub/a": "shared", "sub/new\x1b[2J": "n"})
-	delete(bad.dist, verify.BundleFile)
+	delete(bad.dist, release.BundleFile)
 	for _, c := range []struct {
 		name string
 		s    *small

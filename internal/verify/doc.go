@@ -52,7 +52,7 @@
 //
 // [List] checks the release of others by a signed list of checksums alone.
 //
-// A release may also have [ProvenanceFile], a signed statement about where its
+// A release may also have [release.ProvenanceFile], a signed statement about where its
 // tarballs come from; if it does, it must say what release.json says, down to the
 // layers and the configuration of each image.
 //

@@ -38,7 +38,7 @@ func Tarballs(ctx context.Context, in Input, tarballs []Standalone) (Report, err
 		w.report.Expected = []string{}
 	}
 	const why = "was not given: no signature covers these tarballs"
-	w.skip("", LinkBundle, BundleFile, why)
+	w.skip("", LinkBundle, release.BundleFile, why)
 	w.skip("", LinkChecksums, checksum.File, why)
 	w.skip("", LinkRecord, release.RecordFile, why)
 	if len(tarballs) == 0 {

@@ -8,7 +8,6 @@ import (
 	"facerec/internal/checksum"
 	"facerec/internal/release"
 	"facerec/internal/sign"
-	"facerec/internal/verify"
 )
 
 // TestVeryManyNames has checksums.txt name as many tarballs as it may, none of
@@ -29,7 +28,7 @@ func TestVeryManyNames(t *testing.T) {
 	}
 	clear(s.dist)
 	s.put(checksum.File, sums.Format())
-	s.put(verify.BundleFile, bundle)
+	s.put(release.BundleFile, bundle)
 	r := s.verify(t)
 	if r.ExitCode != 5 || len(r.Chains) != checksum.MaxEntries {
 		t.Fatalf("got %d with %d chains", r.ExitCode, len(r.Chains))

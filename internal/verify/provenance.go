@@ -11,25 +11,21 @@ import (
 	"facerec/internal/text"
 )
 
-// ProvenanceFile is the name under which a release may publish where its tarballs
-// come from: a bundle over an in-toto statement.
-const ProvenanceFile = release.ProvenanceFile
-
 // predicateProvenance is SLSA's, version 1.
 const predicateProvenance = "https://slsa.dev/provenance/v1"
 
 // provenance holds the statement to release.json, if there is one: signed by the
 // same, about each tarball and its tar stream, made of each image.
 func (w *walk) provenance() {
-	raw, err := w.read(ProvenanceFile, MaxBundle)
+	raw, err := w.read(release.ProvenanceFile, MaxBundle)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		return // a release need not have one
 	case err != nil:
-		w.fail("", LinkProvenance, ProvenanceFile, err)
+		w.fail("", LinkProvenance, release.ProvenanceFile, err)
 		return
 	case w.record == nil || len(w.record.Cells) == 0:
-		w.skip("", LinkProvenance, ProvenanceFile, "release.json cannot be used, and nothing else to compare with exists")
+		w.skip("", LinkProvenance, release.ProvenanceFile, "release.json cannot be used, and nothing else to compare with exists")
 		return
 	}
 	s, err := blob(raw, Digest(w.record.Cells[0].FileSHA256.Digest), w.in.Policy, exactHint)
@@ -37,10 +33,10 @@ func (w *walk) provenance() {
 		err = provenanceOf(s, w.record.Cells)
 	}
 	if err != nil {
-		w.fail("", LinkProvenance, ProvenanceFile, err)
+		w.fail("", LinkProvenance, release.ProvenanceFile, err)
 		return
 	}
-	w.pass("", LinkProvenance, ProvenanceFile, "%s come from the images in release.json; %s", text.Count(len(w.record.Cells), "tarball"), s.Text())
+	w.pass("", LinkProvenance, release.ProvenanceFile, "%s come from the images in release.json; %s", text.Count(len(w.record.Cells), "tarball"), s.Text())
 }
 
 // provenanceOf compares a verified statement with the cells.

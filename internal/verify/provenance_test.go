@@ -7,7 +7,6 @@ import (
 
 	"facerec/internal/release"
 	"facerec/internal/sign"
-	"facerec/internal/verify"
 )
 
 // TestProvenance holds the statement about a release to its release.json.
@@ -54,7 +53,7 @@ func TestProvenance(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s.put(verify.ProvenanceFile, bundle)
+			s.put(release.ProvenanceFile, bundle)
 			if r := s.verify(t); r.ExitCode != c.exit || !strings.Contains(r.Text(), c.want) {
 				t.Errorf("got %d, want %d with %q:\n%s", r.ExitCode, c.exit, c.want, r.Text())
 			}
@@ -70,7 +69,7 @@ func TestNoOtherStatementIsProvenance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.put(verify.ProvenanceFile, bundle)
+	s.put(release.ProvenanceFile, bundle)
 	if r := s.verify(t); r.ExitCode != 3 || !strings.Contains(r.Text(), "predicate type") {
 		t.Errorf("an SBOM: got %d:\n%s", r.ExitCode, r.Text())
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
+	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
@@ -56,7 +57,7 @@ func TestReportsSatisfyTheSchema(t *testing.T) {
 	bad.put(assetA, []byte("x"))
 	delete(short.dist, sbom)
 	down.images.layers = os.ErrClosed
-	delete(unsigned.dist, verify.BundleFile)
+	delete(unsigned.dist, release.BundleFile)
 	var all []verify.Report
 	verdicts := map[string]bool{}
 	for _, s := range []*small{good, bad, short, down, unsigned} {

@@ -28,8 +28,8 @@ import (
 // against: Sigstore's trusted_root.json.
 type TrustedRoot struct {
 	material *root.TrustedRoot
-	digest   release.Digest
-	origin   *TrustOrigin // nil: nobody said
+	digest   release.Digest // of the file
+	origin   *TrustOrigin   // nil: nobody said
 
 	others []*TrustedRoot // the further ones of the same file
 }
@@ -92,9 +92,6 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	return tr, nil
 }
 
-// Digest is the SHA-256 of the file that was read.
-func (t *TrustedRoot) Digest() release.Digest { return t.digest }
-
 // PublicKey is the public half of a managed key.
 type PublicKey struct {
 	key crypto.PublicKey
@@ -112,6 +109,10 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 	}
 	block, rest := pem.Decode(data)
 	switch {
+	case block == nil && isCertificate(data), block != nil && block.Type == "CERTIFICATE":
+		return nil, &Error{Class: Failed, Check: CheckTrustRoot, Err: text.WithHint(
+			errors.New("public key: is a certificate; whoever signs a file can put one next to it, so it cannot say whom to trust"),
+			"pass it with --certificate, and the signer with --certificate-identity and --certificate-oidc-issuer")}
 	case block == nil:
 		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; expected -----BEGIN PUBLIC KEY-----")
 	case block.Type != "PUBLIC KEY":
@@ -128,6 +129,12 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// isCertificate recognizes base64 of a PEM certificate, which cosign 2 writes.
+func isCertificate(data []byte) bool {
+	leaf, err := leafOf(data)
+	return err == nil && leaf != nil
 }
 
 // Fingerprint is the SHA-256 of the key's DER.

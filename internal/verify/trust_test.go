@@ -34,7 +34,7 @@ func TestParseTrustedRootRefuses(t *testing.T) {
 	}
 	const doc = `{"mediaType":"application/vnd.dev.sigstore.trustedroot+json;version=0.1"}`
 	tr, err := verify.ParseTrustedRoot([]byte(doc))
-	if err != nil || tr.Digest() != release.DigestBytes([]byte(doc)) {
+	if err != nil || tr.Origin().SHA256 != release.DigestBytes([]byte(doc)) {
 		t.Errorf("got %v, %v", tr, err)
 	}
 }

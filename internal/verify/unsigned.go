@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"facerec/internal/checksum"
+	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/text"
 )
@@ -56,7 +57,7 @@ func (w *walk) unsignedFiles() ([]unsigned, error) {
 			}
 			return nil
 		}
-		if _, ok := w.sums.Lookup(name); ok || w.report.Checksums == "" && (name == checksum.File || name == BundleFile || name == ProvenanceFile) {
+		if _, ok := w.sums.Lookup(name); ok || w.report.Checksums == "" && (name == checksum.File || name == release.BundleFile || name == release.ProvenanceFile) {
 			return nil
 		}
 		if len(out) == maxUnsigned {
@@ -117,7 +118,7 @@ func (w *walk) namedLikeAsset(name string) bool {
 func (w *walk) unsignedLinks() {
 	if len(w.in.Assets) > 0 {
 		for _, name := range w.in.Assets {
-			if _, ok := w.sums.Lookup(name); !ok && name != BundleFile && name != ProvenanceFile && name != checksum.File {
+			if _, ok := w.sums.Lookup(name); !ok && name != release.BundleFile && name != release.ProvenanceFile && name != checksum.File {
 				w.skipUnsigned(w.classify(name))
 			}
 		}

@@ -190,7 +190,7 @@ func TestClaimedVersion(t *testing.T) {
 func TestNothingIsDoneForTheUnsigned(t *testing.T) {
 	for _, fast := range []bool{false, true} {
 		s := newSmall(t)
-		delete(s.dist, verify.BundleFile)
+		delete(s.dist, release.BundleFile)
 		asked := &counting{images: s.images}
 		r := s.verify(t, func(in *verify.Input) { in.Fast, in.Images = fast, verify.CompareWith(asked) })
 		if asked.n > 0 || r.ExitCode != 4 {

@@ -21,7 +21,7 @@ import (
 )
 
 // suite is the Debian whose compilers inputs.lock.json pins.
-const suite = "bookworm"
+const suite = inputs.CompilerSuite
 
 // Names of the two local images that stand in for the Dockerfile's defaults.
 const (

@@ -102,7 +102,10 @@ func (c *call) cell(args []string) (*inputs.Toolchain, error) {
 		return nil, err
 	}
 	for _, d := range t.Drift {
-		c.say("warning: %s: %s; the binary will differ from a release's (see `check`)", *platform, d)
+		c.say("warning: %s: %s; the binary may differ from a release's", *platform, d)
+	}
+	if len(t.Drift) > 0 {
+		c.say("hint: install the pinned versions to get a release's bytes, or run `make relock` to pin what is installed")
 	}
 	return t, nil
 }

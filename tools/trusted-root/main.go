@@ -211,7 +211,7 @@ func (r request) prove(ctx context.Context, before carried, c seed) (carried, tr
 		}
 	}
 	return carried{data: c.data, evidence: known.after(proof.Anchor), record: verify.CarriedOrigin{
-		Target: target, SHA256: tr.Digest(), TUFRoot: carriedTUF(proof.Root), TUFTargets: carriedTUF(proof.Targets),
+		Target: target, SHA256: tr.Origin().SHA256, TUFRoot: carriedTUF(proof.Root), TUFTargets: carriedTUF(proof.Targets),
 	}}, proof, nil
 }
 

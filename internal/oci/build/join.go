@@ -75,6 +75,23 @@ func (p *Plan) Join(ctx context.Context, dir string, parts []oci.Ref, o oci.Tran
 	})
 }
 
+// Parts finds the parts of the plan in a repository, by the tags that
+// [oci.PushParts] gives them. A cell that has none is left out.
+func (p *Plan) Parts(ctx context.Context, repository oci.Ref, access oci.Access) ([]oci.Ref, error) {
+	var out []oci.Ref
+	for _, cell := range p.Cells {
+		ref := repository.WithTag(p.Config.PartTag(p.Version, cell))
+		switch _, err := oci.ReadIndex(ctx, ref, access); {
+		case oci.IsNotFound(err):
+		case err != nil:
+			return nil, err
+		default:
+			out = append(out, ref)
+		}
+	}
+	return out, nil
+}
+
 // collect adds the images of one index to those found so far.
 func (p *Plan) collect(ctx context.Context, ref oci.Ref, access oci.Access, found map[release.Cell]part) error {
 	ix, err := oci.ReadIndex(ctx, ref, access)
@@ -103,17 +120,20 @@ func (p *Plan) collect(ctx context.Context, ref oci.Ref, access oci.Access, foun
 	return nil
 }
 
-// cellOf finds the cell of an image: by the tag that build gives to its lineage, or
-// else, as parts in a registry need tags of their own, by what the configuration
+// cellOf finds the cell of an image: by the tag that build gives to its lineage or
+// push to the part, or else, as parts in a registry need tags of their own, by what the configuration
 // sets for it. Cells that are in the configuration but not in the plan are found too.
 func (p *Plan) cellOf(ref oci.Ref, img *oci.Image) (release.Cell, error) {
 	var platforms, matches []release.Cell
 	for _, cell := range p.Config.Cells() {
+		if ref.Tag == p.Config.PartTag(p.Version, cell) && cell.Platform.String() != img.Platform {
+			return release.Cell{}, &ConflictError{Place: ref.String(), Cell: cell.String(), Expected: cell.Platform.String(), Got: text.Show(img.Platform)}
+		}
 		if cell.Platform.String() != img.Platform {
 			continue
 		}
 		platforms = append(platforms, cell)
-		if ref.Tag == p.Config.ImageTag(p.Version, cell.Lineage) {
+		if ref.Tag == p.Config.ImageTag(p.Version, cell.Lineage) || ref.Tag == p.Config.PartTag(p.Version, cell) {
 			platforms, matches = []release.Cell{cell}, nil
 			if p.configured(img, cell) {
 				matches = platforms
@@ -168,7 +188,7 @@ func (e *MissingCellsError) Error() string {
 
 // Hint says what to do about it.
 func (e *MissingCellsError) Hint() string {
-	return "build each with 'releaser build --cells CELL --out DIR' and name its layout too"
+	return "build each with 'releaser build --cells CELL --out DIR' and name its layout too, or push it with --part"
 }
 
 // ConflictError says that a part does not fit the release or another part.

@@ -1,0 +1,7 @@
+package publish
+
+// For tests of what other systems do.
+var (
+	UnpackFor = unpack
+	Together  = together
+)
