@@ -209,12 +209,13 @@ func TestPrune(t *testing.T) {
 	put(hex("a"), 100, 3*time.Hour)
 	put(hex("b"), 100, 2*time.Hour)
 	put(hex("c"), 100, time.Hour)
+	put(hex("d"), 251, 0) // used last, and above the limit by itself
 	put(partialBlob+"old", 100, 25*time.Hour)
 	put(partialBlob+"new", 100, time.Hour)
 	put("README", 1000, 100*time.Hour)
 	c, _ := newCache(dir, 250)
 	c.Prune()
-	if got := names(t, dir); len(got) != 6 {
+	if got := names(t, dir); len(got) != 7 {
 		t.Errorf("an unused cache was pruned: %q", got)
 	}
 	if rc := c.open(Descriptor{Digest: mustDigest(t, hex("a")), Size: 100}, "x"); rc == nil { // now used last
