@@ -45,19 +45,12 @@ func startWine(t *testing.T) *windows {
 	command := func(name string, args ...string) {
 		c := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
 		c.Env = w.env
-		if out, err := c.CombinedOutput(); err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, out)
+		if err := c.Run(); err != nil {
+			t.Fatalf("%s %v: %v", name, args, err)
 		}
 	}
-	t.Cleanup(func() {
-		stop := exec.CommandContext(context.WithoutCancel(t.Context()), "wineserver", "-k")
-		stop.Env = w.env
-		_ = stop.Run() // fails where it has ended by itself
-		command("wineserver", "-w")
-	})
+	t.Cleanup(func() { command("wineserver", "-w") }) // it ends when nobody needs it
 	command(wine, "wineboot", "-i")
-	command("wineserver", "-w")
-	command("wineserver", "-p") // one for all runs
 	// Go programs take random numbers from a library that wine 8 lacks.
 	library := filepath.Join(prefix, "drive_c", "windows", "system32", "bcryptprimitives.dll")
 	if _, err := os.Stat(library); errors.Is(err, fs.ErrNotExist) {
@@ -71,18 +64,35 @@ func startWine(t *testing.T) *windows {
 // exits runs releaser.exe and wants an exit code. It gives both outputs.
 func (w *windows) exits(want int, args ...string) (out, errs string) {
 	w.t.Helper()
-	var stdout, stderr bytes.Buffer
+	// Files, as Windows' services in the background would keep a pipe open.
+	var outputs [2]*os.File
+	for i := range outputs {
+		f, err := os.CreateTemp(w.t.TempDir(), "output")
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		defer f.Close()
+		outputs[i] = f
+	}
 	c := exec.CommandContext(w.t.Context(), "wine", append([]string{w.exe}, args...)...)
-	c.Env, c.Stdout, c.Stderr = w.env, &stdout, &stderr
+	c.Env, c.Stdout, c.Stderr = w.env, outputs[0], outputs[1]
 	err := c.Run()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		w.t.Fatal(err)
 	}
-	if got := c.ProcessState.ExitCode(); got != want {
-		w.t.Fatalf("releaser.exe %s exits with %d, expected %d:\n%s%s", strings.Join(args, " "), got, want, &stdout, &stderr)
+	var texts [2]string
+	for i, f := range outputs {
+		b, err := os.ReadFile(f.Name())
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		texts[i] = string(b)
 	}
-	return stdout.String(), stderr.String()
+	if got := c.ProcessState.ExitCode(); got != want {
+		w.t.Fatalf("releaser.exe %s exits with %d, expected %d:\n%s%s", strings.Join(args, " "), got, want, texts[0], texts[1])
+	}
+	return texts[0], texts[1]
 }
 
 // allFiles reads a directory.
