@@ -115,6 +115,10 @@ bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and c
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
 	$(GO) run ./tools/bench security
 
+.PHONY: bench-publish
+bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
+	$(GO) run ./tools/bench publish
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
@@ -125,15 +129,13 @@ reprotest: packages models samples releaser ## build every chosen cell twice, ev
 relock: ## renew pins that a suite has moved past, and show the difference
 	$(INPUTS) relock
 
-<<<<<<< HEAD
 .PHONY: pins
 pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
 	$(INPUTS) check
-=======
+
 .PHONY: discover
 discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
 	bin/releaser discover $(FLAGS)
->>>>>>> main
 
 .PHONY: relock-images
 relock-images: ## pin the Dockerfile's base images to what their tags name now (REGISTRY=HOST/PATH for a mirror)
@@ -159,6 +161,10 @@ clean: ## remove what was built; fetched models and samples stay
 .PHONY: image
 image: releaser ## build the Dockerfile with buildah and compare it with this machine's build (CELLS=one cell)
 	$(GO) run ./tools/container image $(if $(CELLS),--cell $(CELLS))
+
+.PHONY: image-targets
+image-targets: releaser ## the same for every target of the Dockerfile: dlib, go-face, builder, dev, runtime, debug, releaser
+	$(GO) run ./tools/container image --targets $(if $(CELLS),--cell $(CELLS))
 
 .PHONY: test-image
 test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)

@@ -44,6 +44,14 @@ func TestFacesAsInDlib(t *testing.T) {
 	}
 }
 
+// TestScoresAsInDlib compares the scores that are noted with those that dlib gives.
+func TestScoresAsInDlib(t *testing.T) {
+	out, err := compileWithDlib(t, "scores.cc")()
+	if got := strings.TrimSpace(string(out)); err != nil || got != "ok" {
+		t.Errorf("%v, %s", err, got)
+	}
+}
+
 // compileWithDlib compiles a file of testdata with the toolchain that the
 // environment has, if that is one of ours, and returns how to run it.
 func compileWithDlib(t *testing.T, name string) func(args ...string) ([]byte, error) {

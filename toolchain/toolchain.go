@@ -11,9 +11,9 @@ import (
 	"strings"
 )
 
-// Files are the wrapper cc.sh, blas/*.[ch], dlib/*.cc and hog/*.cc, hog/*.h.
+// Files are the wrapper cc.sh, blas/*.[ch], dlib/*.cc, dlib/*.h, hog/*.cc and hog/*.h.
 //
-//go:embed cc.sh blas/*.c blas/*.h dlib/*.cc hog/*.cc hog/*.h
+//go:embed cc.sh blas/*.c blas/*.h dlib/*.cc dlib/*.h hog/*.cc hog/*.h
 var Files embed.FS
 
 // Target is how one platform is compiled for.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"bufio"
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -14,15 +17,24 @@ func calibrateCommand(env *environment, g *globals) *cobra.Command {
 	o := &options{globals: g}
 	var plot string
 	cmd := &cobra.Command{
-		Use:   "calibrate",
+		Use:   "calibrate [FILE | DIRECTORY | PATTERN]...",
 		Short: "Suggest a threshold for the people in persons/",
 		Long: `Calibrate leaves out one photo of persons/ at a time and asks the rest who it shows,
 and one person at a time and asks the rest whether they know the stranger. It prints
 how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
-that goes wrong least. Thresholds are Euclidean distances; go-face's are squared.
-It needs at least two people, one of them with two photos.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+that goes wrong least. How far these figures carry depends on how many people and
+photos there are; it says how many. Thresholds are Euclidean distances; go-face's are squared.
+Then it groups the same photos, as facerec group would if nobody were enrolled, and
+prints the share of joined pairs that show one person (precision) and of one person's
+pairs that were joined (recall); and both for each person in turn, at the threshold
+that suits the others best.
+It needs at least two people, one of them with two photos.
+
+Faces inside one picture are a second measure, of more people: they are different
+people, whoever they are. Calibrate takes them from the photos in persons/ that show
+several faces, and from the pictures that are named.`,
+		Args: cobra.ArbitraryArgs,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx := cmd.Context()
 			format, err := o.form("text", "json")
 			if err != nil {
@@ -38,19 +50,35 @@ It needs at least two people, one of them with two photos.`,
 			if err != nil {
 				return err
 			}
+			o.persons = env.locate(o.persons, "persons")
+			var batch *job
+			if len(args) > 0 || o.filesFrom != "" {
+				if batch, err = newJob(env, o, args); err != nil {
+					return err
+				}
+			}
 			e, err := openEngine(ctx, env, o)
 			if err != nil {
 				return err
 			}
 			defer func() { err = e.shut(ctx, err) }()
-			res, err := enroll(ctx, env, o, e, !o.quiet)
+			res, err := enroll(ctx, env, o, e, !o.quiet || o.strict)
 			if err != nil {
 				return err
 			}
-			c, err := app.Calibrate(res.Gallery)
+			c, err := app.Calibrate(ctx, res.Gallery)
 			if err != nil {
 				return fmt.Errorf("%s: %w", o.persons, err)
 			}
+			inside := &app.Insides{}
+			inside.Photos(res.Photos)
+			var unread error
+			if batch != nil {
+				if unread, err = batch.pairs(ctx, env, e, inside); err != nil {
+					return err
+				}
+			}
+			c.Add(inside)
 			write := c.WriteText
 			if format == "json" {
 				write = c.WriteJSON
@@ -59,13 +87,13 @@ It needs at least two people, one of them with two photos.`,
 				return fmt.Errorf("standard output: %w", err)
 			}
 			if plot == "" {
-				return nil
+				return unread
 			}
 			img, err := pen.Plot(c)
 			if err != nil {
 				return err
 			}
-			return env.write(plot, func(f io.Writer) error { return app.Encode(f, plot, img) })
+			return errors.Join(unread, env.write(plot, func(f io.Writer) error { return app.Encode(f, plot, img) }))
 		},
 	}
 	fs := cmd.Flags()
@@ -73,7 +101,19 @@ It needs at least two people, one of them with two photos.`,
 	o.gallery(fs)
 	o.engine(fs)
 	o.answer(fs, "text", "json")
+	o.selection.flags(fs)
 	fs.StringVar(&plot, "plot", "", "draw the distances into this PNG `file`")
 	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write with")
 	return cmd
+}
+
+// pairs has the faces of each picture of a batch compared. The first error says
+// that some of them could not be read.
+func (j *job) pairs(ctx context.Context, env *environment, e *engine, inside *app.Insides) (unread, err error) {
+	j.use(env, e, nil, app.Rule{})
+	sum, _, err := j.batch(ctx, bufio.NewWriter(io.Discard), []app.Reporter{inside})
+	if err == nil && (sum.Failed > 0 || j.unread > 0) {
+		unread = j.verdict(sum)
+	}
+	return unread, err
 }

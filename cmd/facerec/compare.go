@@ -16,7 +16,8 @@ func compareCommand(env *environment, g *globals) *cobra.Command {
 		Use:   "compare A B",
 		Short: "Measure the faces of one picture against those of another",
 		Long: `Compare prints the distance of every face of A to every face of B, and whether it
-is below the threshold. With --fail-on-unknown it exits with 3 when no face of A is
+is below the threshold. Faces are matched one to one, the nearest pair first: no face
+of a picture is two people of the other. With --fail-on-unknown it exits with 3 when no face of A is
 anybody's of B.`,
 		Args: pictures(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 
 	"github.com/spf13/cobra"
 
@@ -16,32 +17,11 @@ func detectCommand(env *environment, g *globals) *cobra.Command {
 		Long: `Detect reports where the faces of every picture are. It needs no persons/. With
 --json --descriptors it also writes the 128 numbers that describe each face.`,
 		Args: cobra.ArbitraryArgs,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			ctx := cmd.Context()
+		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && o.filesFrom == "" {
 				return usagef("expected at least 1 picture, got 0: %s", cmd.UseLine())
 			}
-			format, err := o.form(app.Formats...)
-			if err != nil {
-				return err
-			}
-			job, err := newJob(env, o, args)
-			if err != nil {
-				return err
-			}
-			e, err := openEngine(ctx, env, o)
-			if err != nil {
-				return err
-			}
-			defer func() { err = e.shut(ctx, err) }()
-			job.use(env, e, nil, app.Rule{})
-			out := bufio.NewWriter(env.stdout)
-			h := o.header(env, e.opts, app.Rule{}, nil)
-			if job.answer, err = app.NewReporter(format, out, h); err != nil {
-				return usageError{err}
-			}
-			job.answersErrors = format == "text"
-			return job.run(ctx, out, h)
+			return detectBatch(cmd.Context(), env, o, args)
 		},
 	}
 	fs := cmd.Flags()
@@ -52,4 +32,29 @@ func detectCommand(env *environment, g *globals) *cobra.Command {
 	o.selection.flags(fs)
 	o.outputs(fs, "")
 	return cmd
+}
+
+// detectBatch finds the faces of a batch of pictures.
+func detectBatch(ctx context.Context, env *environment, o *options, args []string) (err error) {
+	format, err := o.form(app.Formats...)
+	if err != nil {
+		return err
+	}
+	job, err := newJob(env, o, args)
+	if err != nil {
+		return err
+	}
+	e, err := openEngine(ctx, env, o)
+	if err != nil {
+		return err
+	}
+	defer func() { err = e.shut(ctx, err) }()
+	job.use(env, e, nil, app.Rule{})
+	out := bufio.NewWriter(env.stdout)
+	h := o.header(env, e.opts, app.Rule{}, nil)
+	if job.answer, err = app.NewReporter(format, out, h); err != nil {
+		return usageError{err}
+	}
+	job.answersErrors = format == "text"
+	return job.run(ctx, out, h)
 }

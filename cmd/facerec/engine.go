@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"facerec/internal/app"
@@ -33,6 +34,9 @@ func openEngine(ctx context.Context, env *environment, o *options) (*engine, err
 	if err := env.built(); err != nil {
 		return nil, err
 	}
+	if o.minScore > 0 && !env.scores() {
+		return nil, text.WithHint(usagef("--min-score: this facerec has no scores: it was built against an installed dlib"), "leave it out, or use a released facerec")
+	}
 	if err := checkCPU(env.cpuLacks()); err != nil {
 		return nil, err
 	}
@@ -52,10 +56,11 @@ func openEngine(ctx context.Context, env *environment, o *options) (*engine, err
 }
 
 // salt is what besides the photo decides its descriptor: the engine and its
-// models, which were found to be as pinned.
+// models, which were found to be as pinned. Architectures of a lineage give the same
+// answer; each has its own entries, so that this can be tested.
 func (e *engine) salt(env *environment) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n", env.dlib(), env.engineOf, e.opts.Detector)
+	fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%s\n%v\n", runtime.GOARCH, env.dlib(), env.engineOf, env.lineage(), e.opts.Detector, env.scores())
 	for _, m := range env.pins.Models {
 		fmt.Fprintf(&b, "%s %s\n", m.Name, m.SHA256)
 	}
@@ -82,7 +87,7 @@ func (j *job) use(env *environment, e *engine, g *app.Gallery, rule app.Rule) {
 }
 
 // enroll reads persons/. With warn, what was skipped is reported on standard
-// error.
+// error: not where the answer reports it.
 func enroll(ctx context.Context, env *environment, o *options, e *engine, warn bool) (*app.Enrolment, error) {
 	sizing, err := o.sizing()
 	if err != nil {
@@ -90,7 +95,7 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 	}
 	o.persons = env.locate(o.persons, "persons")
 	if fi, err := os.Stat(o.persons); err != nil {
-		return nil, text.WithHint(fmt.Errorf("%s: %w", text.Show(o.persons), plain(err)), "run facerec in the unpacked directory, or name another with --persons DIR")
+		return nil, text.WithHint(fmt.Errorf("%s: %w", text.Show(o.persons), plain(err)), "put photos of each person into persons/NAME/, or name another directory with --persons DIR; facerec group PICTURES groups unknown faces")
 	} else if !fi.IsDir() {
 		return nil, fmt.Errorf("%s: not a directory, expected one with a directory of photos per person", text.Show(o.persons))
 	}
@@ -104,7 +109,7 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 	}
 	res, err := en.Enroll(ctx, os.DirFS(o.persons))
 	bar.done()
-	if res != nil && (warn || o.strict) {
+	if res != nil && warn {
 		for _, w := range res.Warnings() {
 			env.warnf("%s%c%v", text.Show(o.persons), filepath.Separator, w)
 			env.hint(w)

@@ -43,6 +43,11 @@ type environment struct {
 	decoder picture.Decoder
 	// dlib is the version of dlib that the engine is made of.
 	dlib func() string
+	// lineage is the release's variant that the program was built as, or empty for
+	// one that was built without the release's toolchain.
+	lineage func() string
+	// scores reports whether the engine gives detection scores.
+	scores func() bool
 	// engineOf describes what else the engine is made of.
 	engineOf string
 	// cpuLacks lists the instruction sets that the engine needs and the

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -136,7 +137,7 @@ func group(ctx context.Context, env *environment, o *groupOptions, args []string
 		return err
 	}
 	if groups.Directories != nil && !o.quiet {
-		fmt.Fprintf(env.stderr, "hint: look through the directories, rename one to the person's name, and move it into %s\n", text.Show(o.persons))
+		fmt.Fprintf(env.stderr, "hint: look through the directories, rename one to the person's name, and move it into %s\n", text.Show(cmp.Or(o.persons, "persons")))
 	}
 	if w.unread > 0 {
 		return fmt.Errorf("%s could not be read again", text.Count(w.unread, "picture"))
@@ -181,7 +182,7 @@ func knownPeople(ctx context.Context, env *environment, o *options, e *engine) (
 	if _, err := os.Stat(o.persons); o.persons == "persons" && errors.Is(err, os.ErrNotExist) {
 		return app.NewGallery(nil), nil
 	}
-	res, err := enroll(ctx, env, o, e, !o.quiet)
+	res, err := enroll(ctx, env, o, e, !o.quiet || o.strict)
 	if errors.Is(err, app.ErrNobody) && !o.strict {
 		return app.NewGallery(nil), nil
 	}

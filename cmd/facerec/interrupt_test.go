@@ -5,70 +5,176 @@ import (
 	"context"
 	"image"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"facerec/internal/app"
 	"facerec/internal/app/apptest"
 )
 
-// slow looks at pictures until the test ends.
+// slow looks at pictures until the test ends, from one of them on.
 type slow struct {
 	apptest.Engine
+	from  int64 // that many are looked at without delay
 	begun chan struct{}
 	end   chan struct{}
 }
 
-func (s *slow) Faces(context.Context, app.Picture) ([]app.Detection, error) {
+func (s *slow) Faces(ctx context.Context, p app.Picture) ([]app.Detection, error) {
+	if s.Looked.Load() < s.from {
+		return s.Engine.Faces(ctx, p)
+	}
 	s.begun <- struct{}{}
 	<-s.end
 	return nil, nil
 }
 
-// Whoever presses Ctrl-C gets the prompt back, though the engine cannot be
-// interrupted, with 130 and nothing half-written.
-func TestInterrupt(t *testing.T) {
-	dir := t.TempDir()
-	t.Chdir(dir)
-	var picture bytes.Buffer
-	if err := app.Encode(&picture, "a.png", apptest.Paint(100, 100, apptest.Patch{Box: image.Rect(10, 10, 60, 60), Color: paintColors["red"]})); err != nil {
+// files lists everything below a directory.
+func files(t *testing.T, dir string) []string {
+	t.Helper()
+	var out []string
+	if err := filepath.WalkDir(dir, func(name string, _ os.DirEntry, err error) error {
+		out = append(out, name)
+		return err
+	}); err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range []string{"persons/Rose/1.png", "images/unknown.jpg"} {
+	return out
+}
+
+// smallLibrary makes a directory with one person, two pictures and a model, and goes there.
+func smallLibrary(t *testing.T) {
+	t.Helper()
+	t.Chdir(t.TempDir())
+	write := func(name string, data []byte) {
 		if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(name, picture.Bytes(), 0o666); err != nil {
+		if err := os.WriteFile(name, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := os.Mkdir("models", 0o777); err != nil {
+	painted := func(size int, patches ...apptest.Patch) []byte {
+		var b bytes.Buffer
+		if err := app.Encode(&b, "a.png", apptest.Paint(size, 100, patches...)); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	red := apptest.Patch{Box: image.Rect(10, 10, 60, 60), Color: paintColors["red"]}
+	blue := apptest.Patch{Box: image.Rect(100, 10, 150, 60), Color: paintColors["blue"]}
+	write("persons/Rose/1.png", painted(100, red))
+	write("images/unknown.jpg", painted(200, red, blue))
+	write("images/z.png", painted(210, red, blue))
+	write("models/fake.dat", []byte(fakeModel))
+}
+
+// Whoever presses Ctrl-C gets the prompt back, though the engine cannot be
+// interrupted, with 130 and nothing half-written.
+func TestInterrupt(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		from int64    // pictures that are looked at before
+		args []string // besides --cache off
+		left []string // what may be there afterwards
+	}{
+		{"no verb", 0, nil, nil},
+		{"recognize", 2, []string{"recognize", "images", "--jobs", "1", "--out", "drawn", "--crops", "cut", "--report", "all.html"}, []string{"drawn", "drawn/unknown.jpg", "cut", "cut/unknown-1.jpg", "cut/unknown-2.jpg"}},
+		{"sidecars", 2, []string{"recognize", "images", "--jobs", "1", "--xmp"}, []string{"images/unknown.jpg.xmp"}},
+		{"group, while it looks", 2, []string{"group", "images", "--jobs", "1", "--out", "people", "--report", "all.html"}, nil},
+		{"group, while it cuts", 3, []string{"group", "images", "--jobs", "1", "--out", "people", "--report", "all.html"}, nil},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			smallLibrary(t)
+			before := files(t, ".")
+			s := &slow{from: tt.from, begun: make(chan struct{}), end: make(chan struct{})}
+			defer close(s.end)
+			env := fakeEnvironment()
+			var stdout, stderr bytes.Buffer
+			env.stdin, env.stdout, env.stderr = strings.NewReader(""), &stdout, &stderr
+			env.open = func(app.EngineOptions) (app.Engine, error) { return s, nil }
+			code := make(chan int)
+			go func() { code <- run(append(tt.args, "--cache", "off"), env) }()
+			<-s.begun
+			if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-code; got != 130 {
+				t.Errorf("exit code %d, want 130", got)
+			}
+			if !strings.HasSuffix(stderr.String(), "facerec: interrupted\n") {
+				t.Errorf("stderr %q", stderr.String())
+			}
+			if tt.name == "no verb" && (stdout.String() != "" || stderr.String() != "facerec: interrupted\n") {
+				t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
+			}
+			want := append(before, tt.left...)
+			slices.Sort(want)
+			got := files(t, ".")
+			slices.Sort(got)
+			if !slices.Equal(got, want) {
+				t.Errorf("left behind: %v, expected %v", got, want)
+			}
+		})
+	}
+}
+
+// A second Ctrl-C ends the program at once where the first cannot: while it waits
+// for a pipe that nobody writes to.
+func TestSecondInterrupt(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile("models/fake.dat", []byte(fakeModel), 0o666); err != nil {
+	program := filepath.Join(t.TempDir(), "facerec") // by this name the test is the program; see TestMain
+	if err := os.Symlink(self, program); err != nil {
 		t.Fatal(err)
 	}
-	s := &slow{begun: make(chan struct{}), end: make(chan struct{})}
-	defer close(s.end)
-	env := fakeEnvironment()
-	var stdout, stderr bytes.Buffer
-	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &stdout, &stderr
-	env.open = func(app.EngineOptions) (app.Engine, error) { return s, nil }
-	code := make(chan int)
-	go func() { code <- run([]string{"--cache", "off"}, env) }()
-	<-s.begun
-	if err := syscall.Kill(os.Getpid(), syscall.SIGINT); err != nil {
-		t.Fatal(err)
-	}
-	if got := <-code; got != 130 {
-		t.Errorf("exit code %d, want 130", got)
-	}
-	if stdout.String() != "" || stderr.String() != "facerec: interrupted\n" {
-		t.Errorf("stdout %q, stderr %q", stdout.String(), stderr.String())
-	}
-	if list, err := os.ReadDir("images"); err != nil || len(list) != 1 {
-		t.Errorf("images/ holds %v, %v", list, err)
+	for _, args := range [][]string{
+		{"recognize", "-"},
+		{"recognize", "--files-from", "-", "--xmp"},
+		{"group", "--files-from", "-", "--out", "people", "--report", "all.html"},
+	} {
+		t.Run(strings.Join(args, " "), func(t *testing.T) {
+			smallLibrary(t)
+			before := files(t, ".")
+			cmd := exec.Command(program, append(args, "--cache", "off")...)
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer stdin.Close()
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			go func() { ended <- cmd.Wait() }()
+			for n := 0; ; n++ {
+				if err := cmd.Process.Signal(os.Interrupt); err != nil && n == 0 {
+					t.Fatal(err)
+				}
+				select {
+				case <-ended:
+				case <-time.After(20 * time.Millisecond):
+					if n > 1000 {
+						_ = cmd.Process.Kill()
+						t.Fatal("still running")
+					}
+					continue
+				}
+				break
+			}
+			if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); !ok || !status.Signaled() || status.Signal() != syscall.SIGINT {
+				t.Errorf("it ended with %v, expected SIGINT", cmd.ProcessState)
+			}
+			if got := files(t, "."); !slices.Equal(got, before) {
+				t.Errorf("left behind: %v, expected %v", got, before)
+			}
+		})
 	}
 }

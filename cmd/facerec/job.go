@@ -250,16 +250,22 @@ func (j *job) look(ctx context.Context, in input, reserve app.Reserve) (app.Resu
 // complain reports on standard error what is wrong with one of several pictures.
 // When both streams are one terminal, the text answer says it already.
 func (j *job) complain(r *app.Result) {
-	if len(j.inputs) == 1 || j.answersErrors && j.env.outTerminal && j.env.errTerminal {
+	if len(j.inputs) == 1 || j.told() {
 		return
 	}
 	j.env.errorf("%s: %v", text.Show(r.Name), r.Err)
 	j.env.hint(r.Err)
 }
 
+// told reports whether whoever reads standard error reads in the answer what is
+// wrong with a picture: both are one terminal.
+func (j *job) told() bool { return j.answersErrors && j.env.outTerminal && j.env.errTerminal }
+
 // verdict is what a batch that came to its end returns.
 func (j *job) verdict(sum total) error {
 	switch {
+	case sum.Failed > 0 && sum.Pictures == 1 && j.unread == 0 && j.told():
+		return text.WithHint(errors.New("the picture could not be read"), "%s", text.Hint(sum.last))
 	case sum.Failed > 0 && sum.Pictures == 1 && j.unread == 0:
 		return sum.last
 	case sum.Failed > 0:

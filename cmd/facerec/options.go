@@ -38,6 +38,7 @@ type options struct {
 	detector    string
 	upsample    string
 	minSize     int
+	minScore    float64
 	memory      string
 	maxPixels   int64
 	workPixels  int64
@@ -81,6 +82,7 @@ func (o *options) engine(fs *pflag.FlagSet) {
 	fs.Int64Var(&o.maxPixels, "max-pixels", picture.DefaultMaxPixels, "refuse pictures of more than `N` pixels")
 	fs.Int64Var(&o.workPixels, "work-pixels", app.DefaultWorkPixels, "scale larger pictures down to `N` pixels to look for faces; 0: never")
 	fs.IntVar(&o.minSize, "min-size", 0, "leave out faces of less than `N` pixels")
+	fs.Float64Var(&o.minScore, "min-score", 0, "leave out faces with a detection `score` below this (with hog, clear portraits have more than 1)")
 	fs.StringVar(&o.memory, "memory", "auto", "use about `SIZE` of memory at most (2GB), with fewer jobs at once or at a smaller scale; auto: half of what is free; 0: no limit")
 	fs.IntVarP(&o.jobs, "jobs", "j", 0, "work on `N` pictures at once; 0: one for each processor, at most 4 (each needs 50 to 100 MB)")
 	o.cacheFlag(fs)
@@ -119,7 +121,7 @@ func (o *options) engineOptions() (app.EngineOptions, error) {
 }
 
 func (o *options) sizing() (app.Sizing, error) {
-	s := app.Sizing{WorkPixels: o.workPixels, MinSize: o.minSize}
+	s := app.Sizing{WorkPixels: o.workPixels, MinSize: o.minSize, MinScore: o.minScore}
 	if o.upsample == "auto" {
 		s.Enlarge = o.detector == "hog" // cnn takes some fifty times as long
 	} else if n, err := strconv.Atoi(o.upsample); err != nil {

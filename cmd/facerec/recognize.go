@@ -88,7 +88,7 @@ func recognizeBatch(ctx context.Context, env *environment, o *options, args []st
 		return err
 	}
 	defer func() { err = e.shut(ctx, err) }()
-	people, err := enroll(ctx, env, o, e, !o.quiet)
+	people, err := enroll(ctx, env, o, e, !o.quiet || o.strict)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -15,12 +16,16 @@ func newRoot(env *environment) *cobra.Command {
 	g := &globals{}
 	o := &options{globals: g}
 	root := &cobra.Command{
-		Use:   "facerec",
+		Use:   "facerec [PICTURE | DIRECTORY]...",
 		Short: "Name the people in photos",
 		Long: `Facerec names the people in photos.
 
 Without a verb it enrols everybody in persons/NAME/, looks at images/unknown.jpg,
 prints who is in it, one "Person:" line a face, and draws images/result.jpg.
+
+Pictures and directories without a verb are given to recognize. As long as nobody but
+the samples is in persons/, the faces of directories are grouped instead, as by group,
+and pictures without any persons/ are given to detect.
 
 Every flag can also be set by the environment (FACEREC_MAX_PIXELS is --max-pixels)
 or in facerec.json ({"max-pixels": 5000000}); flags win over the environment, the
@@ -31,6 +36,9 @@ environment over the file. The defaults below are the effective values.`,
 		SilenceErrors:              true,
 		SilenceUsage:               true,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return o.withoutVerb(cmd, env, args)
+			}
 			picture := env.locate(defaultPicture, defaultPicture)
 			if !cmd.Flags().Changed("out") {
 				o.out = filepath.Join(filepath.Dir(picture), "result.jpg")
@@ -68,9 +76,12 @@ environment over the file. The defaults below are the effective values.`,
 	return root
 }
 
-// verbArgs refuses arguments that are not a verb, with a guess at what was meant.
+// verbArgs refuses arguments that are neither a verb nor a file, with a guess at what was meant.
 func verbArgs(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
+		return nil
+	}
+	if _, err := os.Stat(args[0]); err == nil {
 		return nil
 	}
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {

@@ -88,8 +88,13 @@ func fakeEnvironment() *environment {
 		if v := os.Getenv("FAKE_ENGINE"); v != "" {
 			return nil, errors.New(v)
 		}
-		return &apptest.Engine{}, nil
+		return &apptest.Engine{Scores: os.Getenv("FAKE_SCORES") != ""}, nil
 	}
+	if os.Getenv("FAKE_TERMINAL") != "" {
+		env.outTerminal, env.errTerminal = true, true
+	}
+	env.lineage = func() string { return os.Getenv("FAKE_LINEAGE") }
+	env.scores = func() bool { return os.Getenv("FAKE_SCORES") != "" }
 	env.dlib = func() string {
 		if os.Getenv("FAKE_STATUS") != "" {
 			status, _ := os.ReadFile("/proc/self/status")

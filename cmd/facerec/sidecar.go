@@ -2,10 +2,9 @@ package main
 
 import (
 	"bytes"
-	"crypto/sha256"
+	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -14,7 +13,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"facerec/internal/app"
-	"facerec/internal/app/picture"
 	"facerec/internal/app/xmp"
 	"facerec/internal/atomicfile"
 	"facerec/internal/text"
@@ -98,11 +96,7 @@ func (s *sidecars) write(in input, r *app.Result) (name string, changed bool, er
 			return name, false, fmt.Errorf("it is the input %s", text.Show(s.job.guard.files[id]))
 		}
 	}
-	f, err := s.faces(in, r, faces)
-	if err != nil {
-		return name, false, err
-	}
-	merged, kept, err := xmp.Merge(old, f)
+	merged, kept, err := xmp.Merge(old, regions(r, faces))
 	if err != nil {
 		return name, false, err
 	}
@@ -114,22 +108,38 @@ func (s *sidecars) write(in input, r *app.Result) (name string, changed bool, er
 	if bytes.Equal(merged, old) {
 		return name, false, nil
 	}
-	write := func(w io.Writer) error {
-		_, err := w.Write(merged)
+	return name, true, s.replace(name, old, merged, cmp.Or[fs.FileInfo](info, in.info))
+}
+
+// replace writes a sidecar in the place of old, or a new one, for the owner of
+// the file that like describes: the old one, or else the picture. A new one can be
+// read by nobody who cannot read the picture.
+func (s *sidecars) replace(name string, old, merged []byte, like fs.FileInfo) error {
+	mode := 0o666 &^ s.job.env.umask
+	if like != nil {
+		mode &= like.Mode().Perm() | 0o200
+	}
+	if old != nil {
+		mode = like.Mode().Perm()
+	}
+	f, err := atomicfile.Create(name, mode)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	if like != nil {
+		f.Own(like)
+	}
+	if _, err := f.Write(merged); err != nil {
 		return err
 	}
 	if old == nil {
-		return name, true, atomicfile.WriteNew(name, 0o666&^s.job.env.umask, write)
+		return f.CommitNew()
 	}
-	return name, true, atomicfile.Write(name, info.Mode().Perm(), func(w io.Writer) error {
-		if err := write(w); err != nil {
-			return err
-		}
-		if now, err := atomicfile.ReadFile(name, xmp.MaxBytes); err != nil || !bytes.Equal(now, old) {
-			return errors.New("another program changed it at the same time")
-		}
-		return nil
-	})
+	if now, err := atomicfile.ReadFile(name, xmp.MaxBytes); err != nil || !bytes.Equal(now, old) {
+		return errors.New("another program changed it at the same time")
+	}
+	return f.Commit()
 }
 
 // readSidecar reads a sidecar; nil if there is none.
@@ -148,26 +158,11 @@ func readSidecar(name string) ([]byte, fs.FileInfo, error) {
 	return data, info, plain(err)
 }
 
-// faces says where faces are in the picture as it is stored.
-func (s *sidecars) faces(in input, r *app.Result, faces []app.Face) (xmp.Faces, error) {
-	data, err := in.read()
-	if err != nil {
-		return xmp.Faces{}, err
-	}
-	if sha256.Sum256(data) != r.Content {
-		return xmp.Faces{}, errors.New("the picture changed while facerec was running")
-	}
-	f, err := s.job.recognizer.Decoder.Open(data)
-	if err != nil {
-		return xmp.Faces{}, err
-	}
-	turned := f.Orientation
-	if f.Format == picture.HEIC || f.Format == picture.AVIF {
-		turned = 1 // every decoder of these turns them
-	}
-	out := xmp.Faces{Size: xmp.Stored(r.Size, turned)}
+// regions says where faces are in the picture as it is stored.
+func regions(r *app.Result, faces []app.Face) xmp.Faces {
+	out := xmp.Faces{Size: xmp.Stored(r.Size, r.Stored)}
 	for _, face := range faces {
-		region := xmp.Place(face.Box, r.Size, turned)
+		region := xmp.Place(face.Box, r.Size, r.Stored)
 		if region == (xmp.Region{}) {
 			continue
 		}
@@ -176,7 +171,7 @@ func (s *sidecars) faces(in input, r *app.Result, faces []app.Face) (xmp.Faces, 
 		}
 		out.Regions = append(out.Regions, region)
 	}
-	return out, nil
+	return out
 }
 
 // name is the sidecar of a picture: photo.jpg.xmp, as digiKam, darktable and

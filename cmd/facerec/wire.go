@@ -20,6 +20,8 @@ func hostEnvironment() *environment {
 	env.decoder.JPEG = dlib.DecodeJPEG
 	env.decoder.HEIF = heif.Decode
 	env.dlib = dlib.Version
-	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS
+	env.scores = dlib.HasScores
+	env.lineage = dlib.Lineage
+	env.engineOf = "go-face " + dlib.GoFace + ", " + dlib.BLAS()
 	return env
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -24,7 +25,7 @@ func (f *signatureFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.bundle, "bundle", "", "the Sigstore bundle `FILE`, or a file with several")
 	fl.StringVar(&f.signature, "signature", "", "instead of a bundle: the signature `FILE` that cosign 2 wrote (.sig)")
 	fl.StringVar(&f.certificate, "certificate", "", "with --signature: the certificate `FILE` that cosign 2 wrote (.pem)")
-	fl.StringVar(&f.logEntry, "log-entry", "", "with --signature: the transparency log's entry `FILE`, as Rekor's API gives it (JSON)")
+	fl.StringVar(&f.logEntry, "log-entry", "", "with --signature: the transparency log's entry `FILE`, as Rekor's API gives it, or cosign 2's .bundle")
 }
 
 func (f *signatureFlags) given() bool { return *f != signatureFlags{} }
@@ -66,6 +67,18 @@ func (f *signatureFlags) read(a verify.Artifact) ([]byte, error) {
 		err = fmt.Errorf("%s: %w", f.signature, err)
 	}
 	return b, err
+}
+
+// advise adds to a refusal what separate files may lack.
+func (f *signatureFlags) advise(err error) error {
+	var failed *verify.Error
+	if f.signature == "" || f.logEntry != "" || !errors.As(err, &failed) || failed.Check != verify.CheckLog {
+		return err
+	}
+	if f.certificate == "" {
+		return text.WithHint(err, "pass what cosign wrote with --bundle FILE, or the entry of Rekor with --log-entry FILE; --unsafe-no-transparency-log accepts the key's signature without")
+	}
+	return text.WithHint(err, "pass what cosign wrote with --bundle FILE, or the entry of Rekor with --log-entry FILE; without one, nobody can verify this certificate any more")
 }
 
 // readSigner reads a file that signs another. Of one that is too large it reads

@@ -48,7 +48,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (ver
 		return p, usage("--github-private needs --trusted-root FILE with the root of GitHub's instance ('gh attestation trusted-root' prints it), and no --key")
 	}
 	if f.noLog && f.key == "" {
-		return p, usage("--unsafe-no-transparency-log needs --key: a certificate proves nothing without the log")
+		return p, usage("--unsafe-no-transparency-log needs --key: a certificate is good for minutes, and only a log entry shows that it signed within them")
 	}
 	var err error
 	if f.root != "" || !f.noLog {

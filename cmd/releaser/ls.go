@@ -59,7 +59,7 @@ attributes, file capabilities, sparse maps.`,
 			if what.kind == anImage {
 				err = a.lsImage(cmd.Context(), &answer, what.ref, platform, path, limits.limits())
 			} else {
-				err = a.lsLocal(cmd.Context(), &answer, what)
+				err = a.lsLocal(&answer, what)
 			}
 			if err != nil {
 				return err
@@ -147,7 +147,7 @@ func listed(e tarball.Entry, flat layer.Flattened) listEntry {
 }
 
 // lsLocal lists an archive or a directory.
-func (a *app) lsLocal(ctx context.Context, answer *lsAnswer, what artifact) error {
+func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 	if what.kind == aFolder {
 		spool, err := tarball.NewSpool("")
 		if err != nil {

@@ -77,6 +77,7 @@ for. --dry-run changes nothing and prints what would be run.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.to, "to", "", "end after `STEP`")
+	complete(cmd, "to", steps.Names(steps.Of(nil)))
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.StringVar(&f.layout, "layout", "build/oci", "release the images in the OCI layout `DIR`, which were built elsewhere (default: build them into build/oci)")
 	fl.Lookup("layout").DefValue = ""
@@ -91,6 +92,13 @@ for. --dry-run changes nothing and prints what would be run.`,
 	f.limits.add(cmd)
 	f.reachable.add(cmd)
 	return cmd
+}
+
+// complete lets a shell complete the values of a flag.
+func complete(cmd *cobra.Command, flag string, values []string) {
+	if err := cmd.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // there is no such flag
+	}
 }
 
 func (a *app) release(ctx context.Context, named string, f releaseFlags) error {
@@ -147,7 +155,7 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 	}
 	r := &steps.Release{
 		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist, Repository: repository,
-		Access: a.access(), Limits: f.limits.limits(), Rules: options.Options,
+		Access: a.access(repository), Limits: f.limits.limits(), Rules: options.Options,
 		Notice: func(line string) { a.note("%s", line) },
 		Tree: func(ctx context.Context) (steps.Tree, error) {
 			return readTree(ctx, c, c.version, f.outputs(c, address))
@@ -157,7 +165,7 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			_, err := a.buildLayout(ctx, c, f.layout, true, f.jobs, revision)
 			return err
 		},
-		Transfer:  oci.TransferOptions{Access: a.access()},
+		Transfer:  oci.TransferOptions{Access: a.access(repository)},
 		Pack:      pack.Input{Root: c.root, Locks: locks, Workers: f.jobs, Notice: func(line string) { a.note("pack: %s", line) }},
 		Materials: a.inputs,
 		By:        a.releaseSigner(c, f.by),
@@ -165,11 +173,11 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			return releaseNotes(c, d, address, f.changelog, trustFlags{key: publicHalf(f.by.key), noLog: f.by.key != "" && f.by.services == ""})
 		},
 		Verify: func(ctx context.Context, dir string, p verify.Policy) error {
-			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version)})
+			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version), named: []oci.Ref{repository}})
 		},
 		Progress: func(s publish.Step) { a.note("publish: %s", stepLine(s, false)) },
 		Roll: func(ctx context.Context, record release.Record) ([]oci.RollingTag, error) {
-			return a.rollingTags(ctx, c, record, "", false)
+			return a.rollingTags(ctx, c, record, "", false, repository)
 		},
 	}
 	if address != "" {

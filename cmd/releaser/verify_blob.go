@@ -82,7 +82,7 @@ take the separate files that cosign 2 writes.` + differs,
 			}
 			signed, err := verify.Blob(raw, artifact, policy)
 			if err != nil {
-				return a.blobVerdict(policy, nil, err)
+				return a.blobVerdict(policy, nil, parts.advise(err))
 			}
 			return a.blobVerdict(policy, &signed, nil)
 		},

@@ -293,7 +293,7 @@ func scaleBox(r image.Rectangle, from, to image.Point) image.Rectangle {
 
 func (s *Album) face(r *Result, i int) (albumFace, error) {
 	f := &r.Faces[i]
-	out := albumFace{Number: i + 1, Box: boxText(f.Detection)}
+	out := albumFace{Number: i + 1, Box: faceText(f.Detection)}
 	thumb, err := Thumbnail(r, i)
 	if err != nil {
 		return out, err

@@ -13,7 +13,7 @@ function search() {
   const index = document.getElementById("index");
   if (index && words.length) index.open = true;
 }
-box.parentElement.hidden = false;
+box.closest("[hidden]").hidden = false;
 box.addEventListener("input", search);
 document.addEventListener("keydown", e => {
   if (e.ctrlKey || e.altKey || e.metaKey) return;

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -47,13 +48,21 @@ type Calibration struct {
 	// Suggested makes the fewest errors, and lies in the middle of the widest
 	// range that does.
 	Suggested Errors
-	// same and different are all distances, sorted.
-	same, different []float64
+	// Inside are pairs of faces inside one picture, two different people, whoever
+	// they are; InsidePictures is how many pictures have such pairs.
+	Inside         Spread
+	InsidePictures int
+	// Grouping is how Group does with the same photos; nil if there are more
+	// than maxMeasured.
+	Grouping *Grouping
+	// same, different and inside are all distances, sorted.
+	same, different, inside []float64
 }
 
 // Calibrate leaves out one photo at a time and asks the rest who it shows; and
-// one person at a time, and asks the rest whether they know the stranger.
-func Calibrate(g *Gallery) (*Calibration, error) {
+// one person at a time, and asks the rest whether they know the stranger. Then it
+// groups all photos, as if nobody were enrolled.
+func Calibrate(ctx context.Context, g *Gallery) (*Calibration, error) {
 	c := &Calibration{People: len(g.persons), Photos: len(g.samples)}
 	var own, other []float64 // the nearest for each photo
 	for i := range g.samples {
@@ -101,7 +110,9 @@ func Calibrate(g *Gallery) (*Calibration, error) {
 		c.Table = append(c.Table, at(float64(n)/100))
 	}
 	c.Suggested = at(suggest(own, other))
-	return c, nil
+	var err error
+	c.Grouping, err = measureGrouping(ctx, g)
+	return c, err
 }
 
 // below counts the numbers of a sorted list that are less than t.
@@ -169,7 +180,7 @@ func (c *Calibration) advice() string {
 // WriteText writes the calibration for people.
 func (c *Calibration) WriteText(w io.Writer) error {
 	p := &printer{w: w}
-	p.f("%s with %s\n", people(c.People), text.Count(c.Photos, "photo"))
+	p.f("These figures rest on %s with %s. Others may be nearer to each other than these are.\n", people(c.People), text.Count(c.Photos, "photo"))
 	p.f("same person:      %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Same.Pairs, c.Same.Min, c.Same.Max, c.Same.Mean)
 	p.f("different people: %d pairs, distance %.3f to %.3f, mean %.3f\n", c.Different.Pairs, c.Different.Min, c.Different.Max, c.Different.Mean)
 	p.f("\nthreshold  squared  own photo not recognised      stranger let in\n")
@@ -178,6 +189,15 @@ func (c *Calibration) WriteText(w io.Writer) error {
 	}
 	s := c.Suggested
 	p.f("\nsuggested threshold: %.3f (squared %.3f): %s\n", s.Threshold, s.Threshold*s.Threshold, c.advice())
+	if c.InsidePictures > 0 {
+		p.f("second measure, faces inside one picture, which are different people: %s in %s, distance %.3f to %.3f, mean %.3f; %d of them below the suggested threshold\n",
+			text.Count(c.Inside.Pairs, "pair"), text.Count(c.InsidePictures, "picture"), c.Inside.Min, c.Inside.Max, c.Inside.Mean, below(c.inside, s.Threshold))
+	} else {
+		p.f("second measure, faces inside one picture: none; name pictures of several people to have it\n")
+	}
+	if c.Grouping != nil {
+		c.Grouping.write(p)
+	}
 	return p.err
 }
 
@@ -219,6 +239,11 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 	errorsOf := func(e Errors) errorsJSON {
 		return errorsJSON{distance(e.Threshold), distance(e.Threshold * e.Threshold), e.FalseRejects, e.Genuine, e.FalseAccepts, e.Strangers}
 	}
+	type insideJSON struct {
+		Pictures int `json:"pictures"`
+		spreadJSON
+		BelowSuggested int `json:"below_suggested"`
+	}
 	doc := struct {
 		Schema    string       `json:"schema"`
 		People    int          `json:"people"`
@@ -228,7 +253,10 @@ func (c *Calibration) WriteJSON(w io.Writer) error {
 		Table     []errorsJSON `json:"table"`
 		Suggested errorsJSON   `json:"suggested"`
 		Advice    string       `json:"advice"`
-	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice()}
+		Grouping  any          `json:"grouping,omitempty"`
+		Inside    insideJSON   `json:"inside"`
+	}{CalibrateSchema, c.People, c.Photos, spreadOf(c.Same), spreadOf(c.Different), nil, errorsOf(c.Suggested), c.advice(), c.Grouping.json(),
+		insideJSON{c.InsidePictures, spreadOf(c.Inside), below(c.inside, c.Suggested.Threshold)}}
 	for _, e := range c.Table {
 		doc.Table = append(doc.Table, errorsOf(e))
 	}

@@ -3,6 +3,7 @@ package app
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -16,7 +17,7 @@ func sampleAt(person, photo string, x float32) Sample {
 
 func TestCalibrate(t *testing.T) {
 	// A at 0 and 0.25, B at 1 and 1.5: own nearest 0.25 0.25 0.5 0.5; others' nearest 1 0.75 0.75 1.25.
-	c, err := Calibrate(NewGallery([]Sample{
+	c, err := Calibrate(t.Context(), NewGallery([]Sample{
 		sampleAt("A", "1", 0), sampleAt("A", "2", 0.25), sampleAt("B", "1", 1), sampleAt("B", "2", 1.5),
 	}))
 	if err != nil {
@@ -70,7 +71,7 @@ func TestCalibrate(t *testing.T) {
 
 // People who cannot be told apart: the fewest errors, and said so.
 func TestCalibrateOverlap(t *testing.T) {
-	c, err := Calibrate(NewGallery([]Sample{
+	c, err := Calibrate(t.Context(), NewGallery([]Sample{
 		sampleAt("A", "1", 0), sampleAt("A", "2", 0.9), sampleAt("B", "1", 0.1), sampleAt("B", "2", 1),
 	}))
 	if err != nil {
@@ -117,13 +118,54 @@ func TestCalibrateTooFew(t *testing.T) {
 		"one photo of everybody":  {sampleAt("A", "1", 0), sampleAt("B", "1", 0.5)},
 		"one photo of one person": {sampleAt("A", "1", 0)},
 	} {
-		if _, err := Calibrate(NewGallery(s)); err == nil {
+		if _, err := Calibrate(t.Context(), NewGallery(s)); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}
 	// All distances alike: some finite figure all the same.
-	c, err := Calibrate(NewGallery([]Sample{sampleAt("A", "1", 0), sampleAt("A", "2", 0), sampleAt("B", "1", 0)}))
+	c, err := Calibrate(t.Context(), NewGallery([]Sample{sampleAt("A", "1", 0), sampleAt("A", "2", 0), sampleAt("B", "1", 0)}))
 	if err != nil || math.IsNaN(c.Suggested.Threshold) || c.Suggested.Threshold <= 0 {
 		t.Errorf("%+v %v", c, err)
+	}
+}
+
+// Three people on a line; the embeddings are made up.
+func TestGroupingIsMeasured(t *testing.T) {
+	var samples []Sample
+	for person, places := range map[string][]float32{"a": {0, 0.2, 0.55}, "b": {0.9, 1.0}, "c": {3}} {
+		for i, x := range places {
+			s := Sample{Person: person, Photo: fmt.Sprintf("%s/%d", person, i)}
+			s.Descriptor[0] = x
+			samples = append(samples, s)
+		}
+	}
+	c, err := Calibrate(t.Context(), NewGallery(samples))
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[float64]GroupErrors{}
+	for _, e := range c.Grouping.Table {
+		at[e.Threshold] = e
+	}
+	for _, want := range []GroupErrors{
+		{Threshold: 0.3, Groups: 2, Right: 2, Joined: 2, Pairs: 4},  // a's first two, b
+		{Threshold: 0.55, Groups: 2, Right: 2, Joined: 4, Pairs: 4}, // a's third goes to b, which is nearer
+		{Threshold: 0.9, Groups: 2, Right: 2, Joined: 4, Pairs: 4},
+	} {
+		if got := at[want.Threshold]; got != want {
+			t.Errorf("expected %+v, got %+v", want, got)
+		}
+	}
+	if p, r := at[0.55].Precision(), at[0.55].Recall(); p != 0.5 || r != 0.5 {
+		t.Errorf("precision %v, recall %v", p, r)
+	}
+	if e := (GroupErrors{}); e.Precision() != 1 || e.Recall() != 1 {
+		t.Errorf("of nothing: %v, %v", e.Precision(), e.Recall())
+	}
+	if h := c.Grouping.HeldOut; h.Pairs != 4 || h.Joined < h.Right || c.Grouping.HeldOutFrom > c.Grouping.HeldOutTo {
+		t.Errorf("held out: %+v", c.Grouping)
+	}
+	if got := best([]GroupErrors{{Threshold: 1, Right: 1, Joined: 1, Pairs: 1}, {Threshold: 2, Right: 0, Joined: 1, Pairs: 1}, {Threshold: 3, Right: 1, Joined: 1, Pairs: 1}, {Threshold: 4, Right: 1, Joined: 1, Pairs: 1}, {Threshold: 5, Right: 1, Joined: 1, Pairs: 1}}); got != 4 {
+		t.Errorf("best is %v, expected 4", got)
 	}
 }

@@ -30,6 +30,8 @@ type Sizing struct {
 	// MinSize leaves out faces whose box is less than so many pixels high in
 	// the picture itself; 0 leaves out none.
 	MinSize int
+	// MinScore leaves out faces of which the detector is less sure.
+	MinScore float64
 	// Memory is how many bytes may be used for pictures; 0 means any number. A
 	// picture that needs more is decoded and searched at a smaller scale.
 	Memory int64
@@ -55,6 +57,9 @@ func (s Sizing) Check() error {
 	}
 	if s.MinSize < 0 {
 		return fmt.Errorf("min size %d: expected 0 (every face) or more pixels", s.MinSize)
+	}
+	if !(s.MinScore >= 0) || math.IsInf(s.MinScore, 1) {
+		return fmt.Errorf("min score %v: expected 0 (every face) or more", s.MinScore)
 	}
 	if s.WorkPixels < 0 {
 		return fmt.Errorf("work pixels %d: expected 0 (never scale down) or more", s.WorkPixels)

@@ -51,9 +51,8 @@ type Detection struct {
 	// in its order: the outer and inner corner of one eye, those of the other,
 	// and the base of the nose.
 	Landmarks []image.Point
-	// Score is how sure the detector is, above 0: hardly, beyond 1: very. The
-	// scores of the two detectors cannot be compared. It is 0 if the engine does
-	// not tell.
+	// Score is how sure the detector is, above 0; each detector has its own scale.
+	// It is 0 if the engine does not tell.
 	Score float64
 	// Descriptor is the 128-dimensional embedding of
 	// dlib_face_recognition_resnet_model_v1; see Distance.

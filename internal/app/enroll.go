@@ -321,6 +321,14 @@ func boxText(d Detection) string {
 	return fmt.Sprintf("%d×%d at %d,%d", b.Dx(), b.Dy(), b.Min.X, b.Min.Y)
 }
 
+// faceText is boxText with the score, if there is one.
+func faceText(d Detection) string {
+	if d.Score == 0 {
+		return boxText(d)
+	}
+	return fmt.Sprintf("%s, score %.2f", boxText(d), d.Score)
+}
+
 // largest finds the largest box, and whether its sides are at least 1.5 times
 // those of every other.
 func largest(ds []Detection) (best int, clear bool) {

@@ -20,7 +20,7 @@ func (e *Enrolment) WriteText(w io.Writer) error {
 		line := fmt.Sprintf("  %-14s %s", p.Outcome, text.Show(p.Path))
 		switch {
 		case p.Outcome == Used:
-			line += fmt.Sprintf("  face %s", boxText(p.Faces[p.Taken]))
+			line += fmt.Sprintf("  face %s", faceText(p.Faces[p.Taken]))
 		case p.Reason != "":
 			line += "  " + p.Reason
 		}
@@ -75,7 +75,9 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		Reason  string    `json:"reason"`
 		Hint    string    `json:"hint,omitempty"`
 		Faces   []boxJSON `json:"faces"`
-		Taken   *int      `json:"taken"` // from 1
+		// Scores are in the order of Faces; left out if there are none.
+		Scores []score `json:"scores,omitempty"`
+		Taken  *int    `json:"taken"` // from 1
 	}
 	type doubtJSON struct {
 		Path string `json:"path"`
@@ -97,6 +99,9 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		j := photoJSON{Path: p.Path, PathRaw: rawBytes(p.Path), Person: p.Person, Outcome: p.Outcome.String(), Used: p.Outcome.Used(), Reason: p.Reason, Hint: p.Hint, Faces: []boxJSON{}}
 		for _, f := range p.Faces {
 			j.Faces = append(j.Faces, boxOf(f.Box))
+			if f.Score != 0 {
+				j.Scores = append(j.Scores, score(f.Score))
+			}
 		}
 		if p.Taken >= 0 {
 			n := p.Taken + 1

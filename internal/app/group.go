@@ -19,7 +19,7 @@ import (
 const DefaultGroupThreshold = 0.6
 
 // MaxGroupFaces is the largest number of faces that Group takes: they take
-// GroupBytes, 1.8 GB, and some minutes.
+// GroupBytes, 1.8 GB, and about a minute.
 const MaxGroupFaces = 30_000
 
 // GroupBytes is the memory that it takes to group n faces: four bytes for each
@@ -82,10 +82,11 @@ func Group(ctx context.Context, faces []GroupFace, threshold float64) ([][]Group
 		order[i] = &faces[i]
 	}
 	slices.SortFunc(order, byContent)
-	d, err := distances(ctx, order, threshold)
+	d, err := distances(ctx, order)
 	if err != nil {
 		return nil, err
 	}
+	d.part(threshold)
 	first, err := chain(ctx, d)
 	if err != nil {
 		return nil, err
@@ -124,9 +125,9 @@ func (p *pairs) at(i, j int) *float32 {
 // apart is the distance of groups that are never joined.
 var apart = float32(math.Inf(1))
 
-// distances measures every face against every other. What is not below the
-// threshold is apart: it keeps every group that has both from being made.
-func distances(ctx context.Context, faces []*GroupFace, threshold float64) (*pairs, error) {
+// distances measures every face against every other. Distances are rounded up, so
+// that what is below a threshold here is below it.
+func distances(ctx context.Context, faces []*GroupFace) (*pairs, error) {
 	n := len(faces)
 	p := &pairs{n: n, far: make([]float32, 0, n*max(0, n-1)/2)}
 	for i, a := range faces {
@@ -136,14 +137,36 @@ func distances(ctx context.Context, faces []*GroupFace, threshold float64) (*pai
 		for _, b := range faces[i+1:] {
 			d := apart
 			if a.Content != b.Content {
-				if exact := Distance(&a.Descriptor, &b.Descriptor); exact < threshold {
-					d = float32(exact)
+				exact := Distance(&a.Descriptor, &b.Descriptor)
+				if d = float32(exact); float64(d) < exact {
+					d = math.Nextafter32(d, apart)
 				}
 			}
 			p.far = append(p.far, d)
 		}
 	}
 	return p, nil
+}
+
+// part sets apart what is not below the threshold: that keeps every group that
+// has both from being made.
+func (p *pairs) part(threshold float64) {
+	for i, d := range p.far {
+		if float64(d) >= threshold {
+			p.far[i] = apart
+		}
+	}
+}
+
+// only is the matrix of some of the faces, in their order.
+func (p *pairs) only(faces []int) *pairs {
+	out := &pairs{n: len(faces), far: make([]float32, 0, len(faces)*max(0, len(faces)-1)/2)}
+	for i, a := range faces {
+		for _, b := range faces[i+1:] {
+			out.far = append(out.far, *p.at(a, b))
+		}
+	}
+	return out
 }
 
 // chain joins what is nearest, and returns for each face the first face of its

@@ -41,7 +41,7 @@ func (g *Groups) WriteSheet(create func(name string) (io.Writer, error), first s
 		var find []string
 		for i := range faces[:min(len(faces), facesPerGroup)] {
 			f := &faces[i]
-			h := faceHTML{Number: f.Index + 1, Name: text.Show(f.Picture), Box: boxText(f.Detection)}
+			h := faceHTML{Number: f.Index + 1, Name: text.Show(f.Picture), Box: faceText(f.Detection)}
 			if data := thumb(f); data != nil {
 				h.Crop = source(data)
 			}

@@ -22,7 +22,7 @@ func (g *Groups) WriteText(w io.Writer) error {
 		}
 		p.f("group %d: seen %s%s\n", i+1, text.CountForms(len(faces), "time", "times"), where)
 		for _, f := range faces[:min(len(faces), shownFaces)] {
-			p.f("  %s: face %d  %s\n", text.Show(f.Picture), f.Index+1, boxText(f.Detection))
+			p.f("  %s: face %d  %s\n", text.Show(f.Picture), f.Index+1, faceText(f.Detection))
 		}
 		if n := len(faces) - shownFaces; n > 0 {
 			p.f("  and %d more\n", n)
@@ -62,7 +62,7 @@ func (g *Groups) left() []string {
 		out = append(out, text.Count(s.Known, "face")+" of known people")
 	}
 	if s.Ambiguous > 0 {
-		out = append(out, text.Count(s.Ambiguous, "face")+" near two known people")
+		out = append(out, text.Count(s.Ambiguous, "ambiguous face"))
 	}
 	if g.Copies > 0 {
 		out = append(out, text.CountForms(g.Copies, "picture that is a copy", "pictures that are copies")+" of another")
@@ -84,6 +84,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 		SHA256     string    `json:"sha256"`
 		Face       int       `json:"face"`
 		Box        boxJSON   `json:"box"`
+		Score      score     `json:"score,omitzero"`
 		Descriptor []float32 `json:"descriptor,omitempty"`
 	}
 	type groupJSON struct {
@@ -100,7 +101,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 	facesOf := func(faces []GroupFace) []faceJSON {
 		out := []faceJSON{}
 		for _, f := range faces {
-			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box)}
+			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box), Score: score(f.Score)}
 			if g.Header.Descriptors {
 				j.Descriptor = slices.Clone(f.Descriptor[:])
 			}

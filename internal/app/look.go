@@ -16,7 +16,10 @@ type seen struct {
 	found []Detection
 	size  image.Point // of the picture, upright
 	notes []string    // what is odd, or was done, one line each
-	image image.Image // nil if nobody asked for it; it may be a smaller copy
+	// stored is the EXIF orientation, 1 to 8, in which the file has the picture; 1
+	// if every decoder of the format turns it.
+	stored int
+	image  image.Image // nil if nobody asked for it; it may be a smaller copy
 	// reduced says that a smaller copy was searched for want of memory.
 	reduced bool
 	cached  bool  // the cache had it
@@ -49,7 +52,7 @@ type looker struct {
 // key is what a picture is kept under, by the SHA-256 of its bytes. Whatever is
 // applied to what was found is not in it.
 func (l looker) key(sum [sha256.Size]byte) [sha256.Size]byte {
-	return sha256.Sum256(fmt.Appendf(nil, "facerec seen v1\n%x\n%q\n%d\n%v\n%d\n%d\n", sum, l.salt, l.sizing.Upsample, l.sizing.Enlarge, l.sizing.WorkPixels, l.decoder.MaxPixels))
+	return sha256.Sum256(fmt.Appendf(nil, "facerec seen v2\n%x\n%q\n%d\n%v\n%d\n%d\n", sum, l.salt, l.sizing.Upsample, l.sizing.Enlarge, l.sizing.WorkPixels, l.decoder.MaxPixels))
 }
 
 // recall is what the cache has of a picture.
@@ -84,10 +87,13 @@ func (l looker) look(ctx context.Context, data []byte, sum [sha256.Size]byte, ne
 	return l.fit(s), err
 }
 
-// fit leaves out the faces that are too small.
+// fit leaves out the faces that are too small, or of which the detector is not
+// sure enough.
 func (l looker) fit(s seen) seen {
-	if l.sizing.MinSize > 0 {
-		s.found = slices.DeleteFunc(s.found, func(d Detection) bool { return d.Box.Dy() < l.sizing.MinSize })
+	if l.sizing.MinSize > 0 || l.sizing.MinScore > 0 {
+		s.found = slices.DeleteFunc(s.found, func(d Detection) bool {
+			return d.Box.Dy() < l.sizing.MinSize || d.Score < l.sizing.MinScore
+		})
 	}
 	return s
 }
@@ -151,7 +157,7 @@ func lookAt(ctx context.Context, e Engine, d picture.Decoder, sizing Sizing, dat
 			return seen{}, err
 		}
 	}
-	s := seen{size: f.Size, reduced: plan.reduced}
+	s := seen{size: f.Size, stored: f.Stored(), reduced: plan.reduced}
 	if plan.reduced {
 		s.notes = append(s.notes, fmt.Sprintf("searched at %d×%d of its %d×%d pixels to stay within %s of memory", plan.w, plan.h, f.Size.X, f.Size.Y, byteCount(sizing.Memory)))
 	}

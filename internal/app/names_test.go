@@ -48,7 +48,7 @@ func TestInertCells(t *testing.T) {
 		if err != nil || len(rows) != 3 {
 			t.Fatalf("%q: %q, %v", name, rows, err)
 		}
-		for _, got := range []string{rows[1][0], rows[1][7], rows[1][8], rows[1][11], rows[1][12], rows[2][0], rows[2][len(rows[2])-1]} {
+		for _, got := range []string{rows[1][0], rows[1][7], rows[1][8], rows[1][11], rows[1][12], rows[2][0], rows[2][len(rows[2])-2]} {
 			if got != want {
 				t.Errorf("%q: cell %q, expected %q", name, got, want)
 			}

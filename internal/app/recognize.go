@@ -40,6 +40,8 @@ type Result struct {
 	Name string
 	// Size is the picture's, upright.
 	Size image.Point
+	// Stored is the EXIF orientation in which the file has it, 1 to 8.
+	Stored int
 	// Content is the SHA-256 of the file.
 	Content [sha256.Size]byte
 	// Faces are in reading order. None is not an error.
@@ -105,7 +107,7 @@ func (r *Recognizer) fill(res *Result, s seen) {
 		res.Err = s.err
 		return
 	}
-	res.Size, res.Notes, res.Image, res.Cached = s.size, s.notes, s.image, s.cached
+	res.Size, res.Stored, res.Notes, res.Image, res.Cached = s.size, s.stored, s.notes, s.image, s.cached
 	r.name(res, s.found)
 }
 

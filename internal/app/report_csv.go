@@ -31,7 +31,7 @@ func newCSVReport(w io.Writer, h Header) (*csvReport, error) {
 	if h.Matching {
 		head = append(head, "verdict", "person", "nearest", "distance", "distance_squared", "photo", "runner_up", "runner_up_distance", "margin")
 	}
-	return c, c.write(append(head, "error"))
+	return c, c.write(append(head, "error", "score"))
 }
 
 func (c *csvReport) write(row []string) error {
@@ -48,9 +48,9 @@ func (c *csvReport) Picture(r *Result) error {
 		empty += 9
 	}
 	if r.Err != nil || len(r.Faces) == 0 {
-		row := append([]string{inert(r.Name), "0"}, make([]string, empty+1)...)
+		row := append([]string{inert(r.Name), "0"}, make([]string, empty+2)...)
 		if r.Err != nil {
-			row[len(row)-1] = inert(r.Err.Error())
+			row[len(row)-2] = inert(r.Err.Error())
 		}
 		return c.write(row)
 	}
@@ -77,7 +77,11 @@ func (c *csvReport) Picture(r *Result) error {
 				row = append(row, inert(m.RunnerUp.Person), num(m.RunnerUp.Distance), num(m.Margin))
 			}
 		}
-		if err := c.write(append(row, "")); err != nil {
+		confidence := ""
+		if f.Score != 0 {
+			confidence = score(f.Score).String()
+		}
+		if err := c.write(append(row, "", confidence)); err != nil {
 			return err
 		}
 	}

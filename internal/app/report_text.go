@@ -25,7 +25,7 @@ func (t *textReport) Picture(r *Result) error {
 		return err
 	}
 	for i := range r.Faces {
-		if _, err := fmt.Fprintf(t.w, "  %2d  %s%s\n", i+1, boxText(r.Faces[i].Detection), t.match(r.Faces[i].Match)); err != nil {
+		if _, err := fmt.Fprintf(t.w, "  %2d  %s%s\n", i+1, faceText(r.Faces[i].Detection), t.match(r.Faces[i].Match)); err != nil {
 			return err
 		}
 	}

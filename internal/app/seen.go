@@ -11,7 +11,7 @@ import (
 )
 
 // seenMagic begins what marshalSeen writes.
-const seenMagic = "facerec seen 1\n"
+const seenMagic = "facerec seen 2\n"
 
 // What unmarshalSeen believes at most.
 const (
@@ -22,13 +22,14 @@ const (
 )
 
 // marshalSeen writes what was found in a picture for a cache: magic, SHA-256 of
-// the rest, the picture's size, the notes, and of each face its box, landmarks,
+// the rest, the picture's size and stored orientation, the notes, and of each face its box, landmarks,
 // score and descriptor. Numbers are little-endian and of 32 bits, scores of 64.
 func marshalSeen(s seen) []byte {
 	var body []byte
 	put := func(n int) { body = binary.LittleEndian.AppendUint32(body, uint32(int32(n))) }
 	put(s.size.X)
 	put(s.size.Y)
+	put(s.stored)
 	put(len(s.notes))
 	for _, n := range s.notes {
 		put(len(n))
@@ -77,7 +78,10 @@ func unmarshalSeen(data []byte) (seen, error) {
 	}
 	num := func() int { return int(int32(binary.LittleEndian.Uint32(take(4)))) }
 	var s seen
-	s.size = image.Pt(num(), num())
+	s.size, s.stored = image.Pt(num(), num()), num()
+	if s.stored < 1 || s.stored > 8 {
+		return seen{}, fmt.Errorf("detections: orientation %d", s.stored)
+	}
 	n := num()
 	if n < 0 || n > maxNotes {
 		return seen{}, fmt.Errorf("detections: %d notes", n)

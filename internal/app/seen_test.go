@@ -11,7 +11,7 @@ import (
 )
 
 func someSeen() seen {
-	return seen{size: image.Pt(300, 200), notes: []string{"odd", ""}, found: []Detection{
+	return seen{size: image.Pt(300, 200), stored: 6, notes: []string{"odd", ""}, found: []Detection{
 		{Box: image.Rect(-5, 1, 20, 30), Landmarks: []image.Point{{X: 1, Y: 2}, {X: -3, Y: 4}}, Score: 1.25, Descriptor: Descriptor{0: 0.25, 127: -1}},
 		{Box: image.Rect(0, 0, math.MaxInt32, 1)},
 	}}
@@ -20,7 +20,7 @@ func someSeen() seen {
 func TestSeenRoundTrip(t *testing.T) {
 	one := someSeen()
 	one.found, one.notes = one.found[:1], nil
-	for _, s := range []seen{{}, someSeen(), one} {
+	for _, s := range []seen{{stored: 1}, someSeen(), one} {
 		got, err := unmarshalSeen(marshalSeen(s))
 		if err != nil || !reflect.DeepEqual(got, s) {
 			t.Errorf("got %v, %v; want %v", got, err, s)
@@ -46,6 +46,13 @@ func TestSeenCorrupt(t *testing.T) {
 	if _, err := unmarshalSeen(marshalSeen(nan)); err == nil {
 		t.Error("NaN was taken")
 	}
+	for _, o := range []int{-1, 0, 9} {
+		turned := someSeen()
+		turned.stored = o
+		if _, err := unmarshalSeen(marshalSeen(turned)); err == nil {
+			t.Errorf("orientation %d was taken", o)
+		}
+	}
 	nan = someSeen()
 	nan.found[0].Score = math.Inf(1)
 	if _, err := unmarshalSeen(marshalSeen(nan)); err == nil {
@@ -54,7 +61,7 @@ func TestSeenCorrupt(t *testing.T) {
 }
 
 func FuzzUnmarshalSeen(f *testing.F) {
-	f.Add(marshalSeen(seen{}))
+	f.Add(marshalSeen(seen{stored: 1}))
 	f.Add(marshalSeen(someSeen()))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		s, err := unmarshalSeen(data)

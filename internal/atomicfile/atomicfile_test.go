@@ -178,6 +178,45 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+// Root replaces a file for its owner.
+func TestOwn(t *testing.T) {
+	if os.Getuid() != 0 {
+		t.Skip("only root gives files away")
+	}
+	name := filepath.Join(t.TempDir(), "theirs")
+	if err := errors.Join(os.WriteFile(name, nil, 0o600), os.Lchown(name, 1234, 4321)); err != nil {
+		t.Fatal(err)
+	}
+	like, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := atomicfile.Create(name, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Discard()
+	f.Own(like)
+	if err := f.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	now, err := os.Stat(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if st := now.Sys().(*syscall.Stat_t); st.Uid != 1234 || st.Gid != 4321 || now.Mode() != 0o640 {
+		t.Errorf("it is %d:%d's with mode %v", st.Uid, st.Gid, now.Mode())
+	}
+	again, err := atomicfile.Create(name, 0o640)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Discard()
+	if err := again.CommitNew(); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("CommitNew over a file: %v", err)
+	}
+}
+
 func TestCreate(t *testing.T) {
 	dir := t.TempDir()
 	for _, commit := range []bool{false, true} {

@@ -41,3 +41,12 @@ func syncDir(dir string) {
 		_ = f.Close()
 	}
 }
+
+// own gives f to the owner of another file, as far as that is allowed.
+func own(f *os.File, like os.FileInfo) {
+	if st, ok := like.Sys().(*syscall.Stat_t); ok {
+		if f.Chown(int(st.Uid), int(st.Gid)) != nil {
+			_ = f.Chown(-1, int(st.Gid)) // of a group that one is in
+		}
+	}
+}

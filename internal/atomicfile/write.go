@@ -117,8 +117,15 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// Own gives the file to the owner and group of another, as far as that is
+// allowed: a file that root replaces stays its owner's.
+func (f *File) Own(like fs.FileInfo) { own(f.tmp, like) }
+
 // Commit syncs and closes the file, and gives it its name.
 func (f *File) Commit() error { return f.commit(os.Rename) }
+
+// CommitNew is [File.Commit] for a file that must not exist yet; see [WriteNew].
+func (f *File) CommitNew() error { return f.commit(linkNew) }
 
 func (f *File) commit(place func(from, to string) error) error {
 	for _, step := range []func() error{

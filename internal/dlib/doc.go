@@ -29,6 +29,3 @@ var ErrBuiltWithout = errors.New("built without dlib: build it with `go run ./to
 
 // GoFace is the version of go-face in go.mod, as EngineInfo reports it.
 const GoFace = "v0.0.0-20210630145111-0c14797b4d0e"
-
-// BLAS names the matrix library that the toolchain links.
-const BLAS = "facerec sgemm, fixed summation order"

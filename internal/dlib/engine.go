@@ -22,6 +22,24 @@ import (
 // lineage is set by the linker.
 var lineage string
 
+// Lineage is the variant of the release that this program was built as, with the
+// toolchain's dlib and BLAS: then it answers bit for bit as the released one. It is
+// empty for a program that was built against an installed dlib.
+func Lineage() string {
+	if !HasScores() { // not the toolchain's dlib
+		return ""
+	}
+	return lineage
+}
+
+// BLAS names the matrix library that is linked.
+func BLAS() string {
+	if Lineage() == "" {
+		return "the system's BLAS"
+	}
+	return "facerec sgemm, fixed summation order"
+}
+
 // Version is dlib's, "19.24.0".
 func Version() string {
 	return fmt.Sprintf("%d.%d.%d", int(C.dlib_major), int(C.dlib_minor), int(C.dlib_patch))
@@ -50,7 +68,7 @@ func Open(o app.EngineOptions) (app.Engine, error) {
 
 // Info tells what the engine is made of.
 func (e *engine) Info() app.EngineInfo {
-	return app.EngineInfo{Dlib: Version(), GoFace: GoFace, BLAS: BLAS, Lineage: lineage}
+	return app.EngineInfo{Dlib: Version(), GoFace: GoFace, BLAS: BLAS(), Lineage: Lineage()}
 }
 
 // Close frees the models. Faces then gives an error.
@@ -75,17 +93,18 @@ func (e *engine) Faces(ctx context.Context, p app.Picture) ([]app.Detection, err
 	if e.rec == nil {
 		return nil, fmt.Errorf("the engine is closed")
 	}
-	faces, err := e.recognize(p)
+	faces, scores, err := e.recognize(p)
 	if err != nil {
 		return nil, err
 	}
 	out := make([]app.Detection, 0, len(faces))
-	for _, f := range faces {
+	for i, f := range faces {
 		r := f.Rectangle
 		out = append(out, app.Detection{
 			Box:        image.Rect(r.Min.X, r.Min.Y, r.Max.X+1, r.Max.Y+1),
 			Landmarks:  f.Shapes,
 			Descriptor: f.Descriptor,
+			Score:      scores[i],
 		})
 	}
 	slices.SortStableFunc(out, func(a, b app.Detection) int {
@@ -97,26 +116,26 @@ func (e *engine) Faces(ctx context.Context, p app.Picture) ([]app.Detection, err
 
 // recognize passes the original bytes on when libjpeg takes them without a
 // word, else the pixels. Both are in the picture's own coordinates.
-func (e *engine) recognize(p app.Picture) ([]face.Face, error) {
+func (e *engine) recognize(p app.Picture) ([]face.Face, []float64, error) {
 	find := e.rec.Recognize
 	if e.detector == app.CNN {
 		find = e.rec.RecognizeCNN
 	}
 	if p.JPEG != nil {
-		faces, err := find(p.JPEG)
+		faces, scores, err := scored(find, p.JPEG)
 		if _, unreadable := err.(face.ImageLoadError); !unreadable || p.Image == nil {
-			return shifted(faces, p.Image), err
+			return shifted(faces, p.Image), scores, err
 		}
 	}
 	if p.Image == nil {
-		return nil, fmt.Errorf("no picture was given")
+		return nil, nil, fmt.Errorf("no picture was given")
 	}
 	data, err := encodeRGB(p.Image)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	faces, err := find(data)
-	return shifted(faces, p.Image), err
+	faces, scores, err := scored(find, data)
+	return shifted(faces, p.Image), scores, err
 }
 
 // shifted moves what was found in a picture that begins at (0,0) to where m begins.

@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
+	"fmt"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -17,6 +18,7 @@ import (
 	"runtime"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 
 	"facerec/internal/app"
@@ -259,8 +261,59 @@ func TestCanceled(t *testing.T) {
 	}
 }
 
+// TestScores wants a score for every face that is found: the same in every
+// goroutine, and whichever way the picture comes.
+func TestScores(t *testing.T) {
+	if !HasScores() {
+		t.Skip("built against an installed dlib, which gives no scores")
+	}
+	photos, err := filepath.Glob(filepath.Join(root, "persons", "*", "*.jpg"))
+	if err != nil || len(photos) == 0 {
+		t.Skip("no photos: run `go run ./tools/inputs samples`")
+	}
+	photos = photos[:min(len(photos), 8)]
+	e := open(t, app.HOG)
+	var mu sync.Mutex
+	seen := map[string]float64{}
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for _, name := range photos {
+				found, err := e.Faces(t.Context(), pictureAt(t, name))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				for i, d := range found {
+					key := fmt.Sprint(name, i)
+					if before, ok := seen[key]; ok && before != d.Score {
+						t.Errorf("%s: score %v, then %v", key, before, d.Score)
+					}
+					if seen[key] = d.Score; !(d.Score > 0.1 && d.Score < 10) {
+						t.Errorf("%s: score %v", key, d.Score)
+					}
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	wg.Wait()
+	low, high := math.Inf(1), 0.0
+	for _, s := range seen {
+		low, high = min(low, s), max(high, s)
+	}
+	t.Logf("scores from %.3f to %.3f", low, high)
+}
+
 // TestInfo wants the lineage's name to be that of the dlib inside.
 func TestInfo(t *testing.T) {
+	if Lineage() == "" {
+		if HasScores() || BLAS() == "" {
+			t.Errorf("scores %v, BLAS %q", HasScores(), BLAS())
+		}
+		t.Skip("built against an installed dlib")
+	}
 	i := open(t, app.HOG).Info()
 	if i.Lineage == "" || !strings.HasPrefix("dlib"+i.Dlib, i.Lineage+".") || i.GoFace == "" || i.BLAS == "" {
 		t.Errorf("%+v", i)
@@ -278,8 +331,13 @@ func TestCNN(t *testing.T) {
 		t.Skip("no photos: run `go run ./tools/inputs samples`")
 	}
 	corner := pictureAt(t, path).Image.(*image.YCbCr).SubImage(image.Rect(20, 20, 400, 400))
-	if d := faces(t, e, app.Picture{Image: corner}); len(d) != 1 || !d[0].Box.In(corner.Bounds()) {
-		t.Errorf("%d faces, expected 1", len(d))
+	d := faces(t, e, app.Picture{Image: corner})
+	if len(d) != 1 || !d[0].Box.In(corner.Bounds()) {
+		t.Fatalf("%d faces, expected 1", len(d))
+	}
+	t.Logf("score %.3f", d[0].Score)
+	if s := d[0].Score; HasScores() != (s > 0.1 && s < 10) {
+		t.Errorf("score %v", s)
 	}
 }
 

@@ -36,7 +36,7 @@ type Toolchain struct {
 }
 
 // recipe counts the ways in which this file puts a toolchain together.
-const recipe = "6"
+const recipe = "7"
 
 // Toolchain assembles the toolchain for one lineage and platform, or takes the
 // one that is there.
@@ -143,6 +143,9 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin)
 		}
 	}
 	if err := addHog(ctx, out, hostLib, t.Target); err != nil {
+		return err
+	}
+	if err := addScores(ctx, out, t.Target); err != nil {
 		return err
 	}
 	if err := writeManifest(out); err != nil {

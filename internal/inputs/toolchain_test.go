@@ -57,6 +57,24 @@ func TestEditHeaders(t *testing.T) {
 	}
 }
 
+// TestEditScores wants the call where a detector answers, and an error where
+// there is no such place.
+func TestEditScores(t *testing.T) {
+	for _, c := range []scoreCall{hogAnswer, cnnAnswer} {
+		header := c.statement + c.after + " x " + c.statement + c.statement
+		got, err := c.edit(header)
+		want := "#include \"../../facerec/scores.h\"\n" + c.statement + c.after + " x " + c.before + c.statement + c.statement
+		if err != nil || got != want {
+			t.Errorf("%v: got %s, expected %s", err, got, want)
+		}
+		for _, text := range []string{"", c.statement, c.after, c.statement + c.after, c.after + c.after + c.statement} {
+			if _, err := c.edit(text); err == nil || !strings.Contains(err.Error(), "expected") {
+				t.Errorf("%q: %v", text, err)
+			}
+		}
+	}
+}
+
 func TestManifest(t *testing.T) {
 	dir := t.TempDir()
 	if err := checkManifest(dir); !os.IsNotExist(err) {

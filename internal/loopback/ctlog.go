@@ -1,104 +1,67 @@
 package loopback
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/base64"
-	"encoding/json"
+	"encoding/pem"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"time"
-
-	ct "github.com/google/certificate-transparency-go"
-	"github.com/google/certificate-transparency-go/tls"
+	"os"
+	"path/filepath"
+	"strconv"
 )
 
-// ctLog answers Fulcio's add-pre-chain (RFC 6962, section 4.2) with a signed
-// certificate timestamp. It keeps no tree: what it signs is its promise, and that
-// is all a bundle carries of it.
-type ctLog struct {
-	url    string
-	key    *ecdsa.PrivateKey
-	public []byte // PKIX, DER
-	server *http.Server
+// ctLogOrigin is the certificate log's name in its checkpoints.
+const ctLogOrigin = logHost + "/certificates"
+
+// CertificateLog is a running certificate transparency log: TesseraCT, which keeps
+// its Merkle tree as tiles in a directory (https://c2sp.org/static-ct-api). Fulcio
+// asks it for the signed certificate timestamp of each certificate, and gets one
+// when the certificate is in the tree.
+type CertificateLog struct {
+	URL    string // base URL of RFC 6962's interface
+	Dir    string // the tiles and the checkpoint
+	Origin string // the name in the checkpoint
+	Key    *ecdsa.PublicKey
+
+	id [sha256.Size]byte // SHA-256 of the public key (RFC 6962, section 3.2)
 }
 
-func newCTLog() (*ctLog, error) {
+// startCertificateLog starts a log that takes certificates below one root.
+func (s *Sigstore) startCertificateLog(ctx context.Context, dir, program string, root *x509.Certificate) (*CertificateLog, error) {
+	rootFile, keyFile := filepath.Join(dir, "certificate-log-root.pem"), filepath.Join(dir, "certificate-log.key")
+	if err := os.WriteFile(rootFile, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: root.Raw}), 0o644); err != nil {
+		return nil, err
+	}
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		return nil, fmt.Errorf("certificate log: %w", err)
+		return nil, err
+	}
+	private, err := x509.MarshalECPrivateKey(key)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(keyFile, pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: private}), 0o600); err != nil {
+		return nil, err
 	}
 	public, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
-		return nil, fmt.Errorf("certificate log: %w", err)
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("certificate log: %w", err)
-	}
-	c := &ctLog{url: "http://" + l.Addr().String() + "/log", key: key, public: public}
-	mux := http.NewServeMux()
-	mux.HandleFunc("POST /log/ct/v1/add-pre-chain", c.add)
-	c.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() { _ = c.server.Serve(l) }()
-	return c, nil
-}
-
-func (c *ctLog) close() { _ = c.server.Close() }
-
-// id is the log's: the SHA-256 of its public key.
-func (c *ctLog) id() [sha256.Size]byte { return sha256.Sum256(c.public) }
-
-func (c *ctLog) add(w http.ResponseWriter, r *http.Request) {
-	body, err := io.ReadAll(io.LimitReader(r.Body, 1<<20))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	sct, err := c.timestamp(body, uint64(time.Now().UnixMilli()))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	answerJSON(sct)(w, r)
-}
-
-func (c *ctLog) timestamp(body []byte, millis uint64) (*ct.AddChainResponse, error) {
-	var req ct.AddChainRequest
-	if err := json.Unmarshal(body, &req); err != nil {
 		return nil, err
 	}
-	var chain []ct.ASN1Cert
-	for _, der := range req.Chain {
-		chain = append(chain, ct.ASN1Cert{Data: der})
-	}
-	leaf, err := ct.MerkleTreeLeafFromRawChain(chain, ct.PrecertLogEntryType, millis)
-	if err != nil {
-		return nil, err
-	}
-	input, err := ct.SerializeSCTSignatureInput(ct.SignedCertificateTimestamp{SCTVersion: ct.V1, Timestamp: millis}, ct.LogEntry{Leaf: *leaf})
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(input)
-	sig, err := ecdsa.SignASN1(rand.Reader, c.key, sum[:])
-	if err != nil {
-		return nil, err
-	}
-	signature, err := tls.Marshal(tls.DigitallySigned{
-		Algorithm: tls.SignatureAndHashAlgorithm{Hash: tls.SHA256, Signature: tls.ECDSA}, Signature: sig,
+	l := &CertificateLog{Dir: filepath.Join(dir, "certificate-log"), Origin: ctLogOrigin, Key: &key.PublicKey, id: sha256.Sum256(public)}
+	c, ports, err := startOnPorts(ctx, 1, func(p []int) (*child, error) {
+		return start(ctx, dir, "certificate-log", answers(loopbackURL(p[0])+"/ct/v1/get-roots"), program,
+			"--http_endpoint=127.0.0.1:"+strconv.Itoa(p[0]), "--origin="+l.Origin, "--private_key="+keyFile,
+			"--roots_pem_file="+rootFile, "--storage_dir="+l.Dir,
+			"--batch_max_age=20ms", "--checkpoint_interval=100ms")
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("certificate log: %w", err)
 	}
-	id := c.id()
-	return &ct.AddChainResponse{
-		SCTVersion: ct.V1, ID: id[:], Timestamp: millis,
-		Extensions: base64.StdEncoding.EncodeToString(nil), Signature: signature,
-	}, nil
+	s.closers = append(s.closers, c.Close)
+	l.URL = loopbackURL(ports[0])
+	return l, nil
 }

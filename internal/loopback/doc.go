@@ -12,13 +12,11 @@
 //     of its own.
 //   - [NewIssuer]: an OpenID Connect issuer, in process, that vouches for whomever
 //     it is told to. What Fulcio asks of it, it answers; nothing more.
-//   - A certificate transparency log, in process. Its signed certificate
-//     timestamps are as RFC 6962 wants them and Fulcio puts them into its
-//     certificates; but it keeps no tree behind them. The released logs that would
-//     (TesseraCT, Trillian) need a database or do not build from the module proxy.
+//   - TesseraCT, the certificate transparency log, on tiles in a directory. Fulcio
+//     puts its signed certificate timestamps into the certificates.
 //   - A log of version 1 of Rekor's interface, in process: entries are read by
 //     Rekor's own code and signed as RFC 8785 and the log's clients want it; there
-//     is no tree behind it either, for the released server needs a database.
+//     is no tree behind it, for the released server needs a database.
 //
 // What is not real, a registry that spoils its answers, is the package hostile.
 //

@@ -86,7 +86,7 @@ func TestServerThatDoesNotComeUp(t *testing.T) {
 }
 
 func TestUnknownTool(t *testing.T) {
-	if _, err := Tool(t.Context(), "hammer"); err == nil || !strings.Contains(err.Error(), "want one of registry, fulcio") {
+	if _, err := Tool(t.Context(), "hammer"); err == nil || !strings.Contains(err.Error(), "expected one of registry, fulcio") {
 		t.Errorf("got %v", err)
 	}
 	if Built("hammer") {

@@ -34,6 +34,8 @@ type Sigstore struct {
 	OldRekor    string // base URL of another, version 1, for signers of old
 	Timestamper string // full URL for timestamp queries
 
+	Certificates *CertificateLog
+
 	TrustedRoot   string // path of trusted_root.json
 	SigningConfig string // path of signing_config.json
 
@@ -45,7 +47,9 @@ type Sigstore struct {
 const logHost = "127.0.0.1"
 
 // SigstoreTools are the programs that NewSigstore needs.
-func SigstoreTools() []string { return []string{"fulcio", "rekor-server", "timestamp-server"} }
+func SigstoreTools() []string {
+	return []string{"fulcio", "tesseract", "rekor-server", "timestamp-server"}
+}
 
 // NewSigstore starts a Sigstore whose keys and logs lie in dir, which must exist
 // and is best empty. What was started is stopped again if a part does not come
@@ -86,12 +90,13 @@ func (s *Sigstore) start(ctx context.Context, dir string) error {
 	}
 	s.Issuer = issuer
 	s.closers = append(s.closers, issuer.Close)
-	certificates, err := newCTLog()
+	chain, err := newAuthority(filepath.Join(dir, fulcioChain), filepath.Join(dir, fulcioKey))
 	if err != nil {
 		return err
 	}
-	s.closers = append(s.closers, certificates.close)
-
+	if s.Certificates, err = s.startCertificateLog(ctx, dir, programs["tesseract"], chain[len(chain)-1]); err != nil {
+		return err
+	}
 	old, err := newOldLog()
 	if err != nil {
 		return err
@@ -99,8 +104,7 @@ func (s *Sigstore) start(ctx context.Context, dir string) error {
 	s.closers = append(s.closers, old.close)
 	s.OldRekor = old.url
 
-	chain, err := s.startFulcio(ctx, dir, programs["fulcio"], certificates.url)
-	if err != nil {
+	if err := s.startFulcio(ctx, dir, programs["fulcio"]); err != nil {
 		return err
 	}
 	logKey, err := s.startRekor(ctx, dir, programs["rekor-server"])
@@ -111,41 +115,43 @@ func (s *Sigstore) start(ctx context.Context, dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := s.writeTrustedRoot(chain, timestampers, logKey, old, certificates); err != nil {
+	if err := s.writeTrustedRoot(chain, timestampers, logKey, old); err != nil {
 		return err
 	}
 	return s.writeSigningConfig()
 }
 
-func (s *Sigstore) startFulcio(ctx context.Context, dir, program, ctURL string) ([]*x509.Certificate, error) {
-	chainFile, keyFile, config := filepath.Join(dir, "fulcio.pem"), filepath.Join(dir, "fulcio.key"), filepath.Join(dir, "fulcio.json")
-	chain, err := newAuthority(chainFile, keyFile)
-	if err != nil {
-		return nil, err
-	}
+// The files of the certificate authority, in the directory of the Sigstore.
+const (
+	fulcioChain = "fulcio.pem"
+	fulcioKey   = "fulcio.key"
+)
+
+func (s *Sigstore) startFulcio(ctx context.Context, dir, program string) error {
+	chainFile, keyFile, config := filepath.Join(dir, fulcioChain), filepath.Join(dir, fulcioKey), filepath.Join(dir, "fulcio.json")
 	issuers, err := json.MarshalIndent(map[string]any{"OIDCIssuers": map[string]any{
 		s.Mail:    map[string]string{"IssuerURL": s.Mail, "ClientID": Audience, "Type": "email"},
 		s.Actions: map[string]string{"IssuerURL": s.Actions, "ClientID": Audience, "Type": "github-workflow"},
 	}}, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.WriteFile(config, issuers, 0o644); err != nil {
-		return nil, err
+		return err
 	}
 	c, ports, err := startOnPorts(ctx, 3, func(p []int) (*child, error) {
 		return start(ctx, dir, "fulcio", answers(loopbackURL(p[0])+"/api/v2/trustBundle"), program, "serve",
 			"--host=127.0.0.1", "--port="+strconv.Itoa(p[0]), "--grpc-host=127.0.0.1", "--grpc-port="+strconv.Itoa(p[1]), "--metrics-port="+strconv.Itoa(p[2]),
 			"--legacy-unix-domain-socket="+filepath.Join(dir, "fulcio.sock"),
 			"--ca=fileca", "--fileca-cert="+chainFile, "--fileca-key="+keyFile, "--fileca-key-passwd=none", "--fileca-watch=false",
-			"--config-path="+config, "--ct-log-url="+ctURL)
+			"--config-path="+config, "--ct-log-url="+s.Certificates.URL)
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	s.closers = append(s.closers, c.Close)
 	s.Fulcio = loopbackURL(ports[0])
-	return chain, nil
+	return nil
 }
 
 func (s *Sigstore) startRekor(ctx context.Context, dir, program string) (ed25519.PublicKey, error) {
@@ -220,13 +226,12 @@ func fetchChain(ctx context.Context, url string) ([]*x509.Certificate, error) {
 	return chain, err
 }
 
-func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25519.PublicKey, old *oldLog, certificates *ctLog) error {
+func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25519.PublicKey, old *oldLog) error {
 	from := time.Now().Add(-time.Hour)
 	_, logID, err := note.KeyHash(logHost, logKey)
 	if err != nil {
 		return err
 	}
-	ctID := certificates.id()
 	logs := func(url string, id []byte, key crypto.PublicKey) map[string]*root.TransparencyLog {
 		return map[string]*root.TransparencyLog{hex.EncodeToString(id): {
 			BaseURL: url, ID: id, ValidityPeriodStart: from, HashFunc: crypto.SHA256, PublicKey: key, SignatureHashFunc: crypto.SHA256,
@@ -239,7 +244,7 @@ func (s *Sigstore) writeTrustedRoot(fulcio, tsa []*x509.Certificate, logKey ed25
 		[]root.CertificateAuthority{&root.FulcioCertificateAuthority{
 			Root: fulcio[len(fulcio)-1], Intermediates: fulcio[:len(fulcio)-1], ValidityPeriodStart: from, URI: s.Fulcio,
 		}},
-		logs(certificates.url, ctID[:], certificates.key.Public()),
+		logs(s.Certificates.URL, s.Certificates.id[:], s.Certificates.Key),
 		[]root.TimestampingAuthority{&root.SigstoreTimestampingAuthority{
 			Leaf: tsa[0], Intermediates: tsa[1 : len(tsa)-1], Root: tsa[len(tsa)-1], ValidityPeriodStart: from, URI: s.Timestamper,
 		}},

@@ -23,6 +23,7 @@ var pins = []pin{
 	{name: "registry", pkg: "github.com/distribution/distribution/v3/cmd/registry", version: "v3.1.2"},
 	{name: "fulcio", pkg: "github.com/sigstore/fulcio", version: "v1.8.8"},
 	{name: "rekor-server", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", version: "v2.3.0"},
+	{name: "tesseract", pkg: "github.com/transparency-dev/tesseract/cmd/tesseract/posix", version: "v0.1.1"},
 	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3"},
 	{name: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3"},
 	{name: "cosign-v2", pkg: "github.com/sigstore/cosign/v2/cmd/cosign", version: "v2.6.5"},

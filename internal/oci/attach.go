@@ -6,8 +6,6 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
@@ -27,7 +25,7 @@ func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotati
 	if to.Kind != Registry || to.Digest.IsZero() {
 		return release.Digest{}, fmt.Errorf("%s: expected REGISTRY/REPOSITORY@DIGEST to attach something to", to)
 	}
-	dst, err := openRemote(ctx, to, access)
+	dst, err := openWriter(to, access)
 	if err != nil {
 		return release.Digest{}, err
 	}
@@ -35,25 +33,23 @@ func Attach(ctx context.Context, to Ref, data []byte, mediaType string, annotati
 	if err != nil {
 		return release.Digest{}, err
 	}
-	layer, empty := static.NewLayer(data, types.MediaType(mediaType)), static.NewLayer([]byte("{}"), mediaEmpty)
+	layer, empty := bytesUpload(data), bytesUpload([]byte("{}"))
 	m := attached{
 		SchemaVersion: 2, MediaType: types.OCIManifestSchema1, ArtifactType: mediaType, Annotations: annotations,
 		Subject: v1.Descriptor{MediaType: types.MediaType(subjectType), Size: int64(len(subject)), Digest: hashOf(to.Digest)},
-		Config:  v1.Descriptor{MediaType: mediaEmpty, Size: 2, Digest: hashOf(release.DigestBytes([]byte("{}")))},
-		Layers:  []v1.Descriptor{{MediaType: types.MediaType(mediaType), Size: int64(len(data)), Digest: hashOf(release.DigestBytes(data))}},
+		Config:  v1.Descriptor{MediaType: mediaEmpty, Size: 2, Digest: hashOf(empty.Digest)},
+		Layers:  []v1.Descriptor{{MediaType: types.MediaType(mediaType), Size: int64(len(data)), Digest: hashOf(layer.Digest)}},
 	}
 	raw, err := json.Marshal(m)
 	if err != nil {
 		return release.Digest{}, err
 	}
-	for _, l := range []v1.Layer{empty, layer} {
-		if err := remote.WriteLayer(dst.repo, l, dst.access.options(ctx)...); err != nil {
-			return release.Digest{}, dst.explain("blob attached to "+to.String(), err)
-		}
+	if err := dst.putBlobs(ctx, []upload{empty, layer}, 1, nil); err != nil {
+		return release.Digest{}, dst.explain("pushing a referrer of "+to.String(), err)
 	}
 	digest := release.DigestBytes(raw)
-	if err := remote.Put(dst.repo.Digest(digest.String()), rawManifest(raw), dst.access.options(ctx)...); err != nil {
-		return release.Digest{}, dst.explain("manifest attached to "+to.String(), err)
+	if err := dst.putManifest(ctx, digest.String(), string(m.MediaType), raw); err != nil {
+		return release.Digest{}, dst.explain("pushing a referrer of "+to.String(), err)
 	}
 	found, problems, err := Referrers(ctx, to, to.Digest, access)
 	if err != nil {
@@ -81,9 +77,3 @@ type attached struct {
 	Subject       v1.Descriptor     `json:"subject"`
 	Annotations   map[string]string `json:"annotations,omitempty"`
 }
-
-// rawManifest is a manifest as the bytes it is.
-type rawManifest []byte
-
-func (m rawManifest) RawManifest() ([]byte, error)        { return m, nil }
-func (m rawManifest) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }

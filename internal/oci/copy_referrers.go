@@ -2,15 +2,11 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
 )
@@ -37,9 +33,18 @@ func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if err != nil {
 		return false
 	}
+	s.facts.mu.Lock()
+	defer s.facts.mu.Unlock()
+	is, known := s.facts.known[digest]
+	if known || s.facts.bytes > maxReferrerSearch {
+		return is
+	}
 	_, raw, err := s.Manifest(context.Background(), digest)
+	s.facts.bytes += int64(len(raw))
 	var m struct{ Subject *v1.Descriptor }
-	return err == nil && json.Unmarshal(raw, &m) == nil && m.Subject != nil
+	is = err == nil && decode(raw, &m) == nil && m.Subject != nil
+	s.facts.known[digest] = is
+	return is
 }
 
 // below gives the digests of an index or manifest and of all manifests in it,
@@ -94,7 +99,7 @@ func (p *puller) pullReferrers(ctx context.Context, at Ref, subjects []release.D
 		if !p.first(a.Digest, a.tag()) {
 			continue
 		}
-		p.w.companion(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
+		p.w.referrer(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
 	}
 	return len(list), nil
 }
@@ -108,7 +113,7 @@ func (a Referrer) tag() string {
 }
 
 // referrer records an attachment in index.json.
-func (w *LayoutWriter) companion(d release.Digest, mediaType string, size int64, tag, artifactType string) {
+func (w *LayoutWriter) referrer(d release.Digest, mediaType string, size int64, tag, artifactType string) {
 	desc := v1.Descriptor{MediaType: mediaTypeOf(mediaType), Digest: hashOf(d), Size: size, ArtifactType: artifactType}
 	if tag != "" {
 		desc.Annotations = map[string]string{refName: tag}
@@ -123,7 +128,7 @@ func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at
 		return nil
 	}
 	for _, a := range list {
-		if err := s.pushCompanion(ctx, from, a); err != nil {
+		if err := s.pushReferrer(ctx, from, a); err != nil {
 			return s.explain("pushing the referrers of "+at.String(), err)
 		}
 	}
@@ -143,45 +148,10 @@ func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at
 	return nil
 }
 
-func (s *remoteSource) pushCompanion(ctx context.Context, from *layoutSource, a Referrer) error {
-	mediaType, raw, err := from.Manifest(ctx, a.Digest)
-	if err != nil {
-		return err
+func (s *remoteSource) pushReferrer(ctx context.Context, from *layoutSource, a Referrer) error {
+	id := a.tag()
+	if id == "" {
+		id = a.Digest.String()
 	}
-	err = visit(ctx, from, Descriptor{MediaType: mediaType, Digest: a.Digest}, func(d Descriptor) error {
-		return remote.WriteLayer(s.repo, blobLayer{ctx, from, d}, s.access.options(ctx)...)
-	}, nil)
-	if err != nil {
-		return err
-	}
-	m := referrerManifest{raw, types.MediaType(mediaType)}
-	if tag := a.tag(); tag != "" {
-		return remote.Put(s.repo.Tag(tag), m, s.access.options(ctx)...)
-	}
-	return remote.Put(s.repo.Digest(a.Digest.String()), m, s.access.options(ctx)...)
+	return s.pushAll(ctx, from, Descriptor{Digest: a.Digest}, id, TransferOptions{})
 }
-
-// referrerManifest is a manifest as the bytes it is.
-type referrerManifest struct {
-	raw       []byte
-	mediaType types.MediaType
-}
-
-func (m referrerManifest) RawManifest() ([]byte, error)        { return m.raw, nil }
-func (m referrerManifest) MediaType() (types.MediaType, error) { return m.mediaType, nil }
-
-// blobLayer is a blob of a layout as something to be pushed.
-type blobLayer struct {
-	ctx  context.Context
-	from *layoutSource
-	d    Descriptor
-}
-
-var _ v1.Layer = blobLayer{}
-
-func (l blobLayer) Digest() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
-func (l blobLayer) DiffID() (v1.Hash, error)             { return hashOf(l.d.Digest), nil }
-func (l blobLayer) Size() (int64, error)                 { return l.d.Size, nil }
-func (l blobLayer) MediaType() (types.MediaType, error)  { return types.MediaType(l.d.MediaType), nil }
-func (l blobLayer) Compressed() (io.ReadCloser, error)   { return l.from.Blob(l.ctx, l.d) }
-func (l blobLayer) Uncompressed() (io.ReadCloser, error) { return l.from.Blob(l.ctx, l.d) }

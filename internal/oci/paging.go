@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -40,8 +39,7 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 		if err != nil {
 			return err
 		}
-		contentType, _, _ := mime.ParseMediaType(header.Get("Content-Type")) // "" is not a list either
-		err = each(raw, contentType)
+		err = each(raw, contentType(header))
 		if errors.Is(err, errLastPage) {
 			return nil
 		}
@@ -53,6 +51,12 @@ func (s *session) pages(ctx context.Context, first *url.URL, accept string, each
 		}
 	}
 	return nil
+}
+
+// contentType is the media type that an answer gives, "" if it gives none.
+func contentType(h http.Header) string {
+	mediaType, _, _ := mime.ParseMediaType(h.Get("Content-Type"))
+	return mediaType
 }
 
 // nextPage follows a page's Link, or gives nil after the last. The scheme stays
@@ -169,7 +173,7 @@ func (s *session) tags(ctx context.Context) ([]string, error) {
 		var page struct {
 			Tags []string `json:"tags"`
 		}
-		if err := json.Unmarshal(raw, &page); err != nil {
+		if err := decode(raw, &page); err != nil {
 			return err
 		}
 		for _, t := range page.Tags {

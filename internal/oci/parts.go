@@ -54,7 +54,7 @@ func pushPart(ctx context.Context, from, to Ref, o TransferOptions) (Pushed, err
 	if !tagShape.MatchString(to.Tag) {
 		return Pushed{}, fmt.Errorf("%s: %s is not a tag: expected at most 128 letters, digits, '.', '_' or '-'", from, text.Quote(to.Tag))
 	}
-	there, err := openRemote(ctx, to, o.Access)
+	there, err := openRemote(to, o.Access)
 	if err != nil {
 		return Pushed{}, err
 	}

@@ -2,9 +2,7 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -101,13 +99,12 @@ func (l *lister) problem(format string, args ...any) {
 // referrers asks the API. A registry that answers with something else than an
 // index, or in one of several ways that there is nothing, has no such API.
 func (l *lister) referrers(ctx context.Context, s *remoteSource) {
-	noAPI := []int{http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotAcceptable, http.StatusNotImplemented}
 	err := s.pages(ctx, s.url("referrers", l.subject.String()), mediaIndex, func(raw []byte, contentType string) error {
 		if contentType != mediaIndex {
 			return errLastPage
 		}
 		var m v1.IndexManifest
-		if err := json.Unmarshal(raw, &m); err != nil {
+		if err := decode(raw, &m); err != nil {
 			return err
 		}
 		if !l.open(ctx, "referrer", m.Manifests) {
@@ -115,7 +112,7 @@ func (l *lister) referrers(ctx context.Context, s *remoteSource) {
 		}
 		return nil
 	})
-	if err != nil && !slices.Contains(noAPI, statusOf(err)) {
+	if err != nil && !slices.Contains(noReferrers, statusOf(err)) {
 		l.problem("referrers of %s: %w", l.subject, s.explain("list", err))
 	}
 }
@@ -127,7 +124,7 @@ func (l *lister) fallback(ctx context.Context) {
 		return
 	}
 	var m v1.IndexManifest
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		l.problem("tag %s: %w", tag, err)
 		return
 	}
@@ -165,7 +162,7 @@ func underTag(src Source, tag string) Source {
 	case *remoteSource:
 		return &remoteSource{session: s.session, ref: s.ref.WithTag(tag)}
 	case *layoutSource:
-		return &layoutSource{s.ref.WithTag(tag), s.files, s.index}
+		return &layoutSource{s.ref.WithTag(tag), s.files, s.index, s.facts}
 	}
 	return src
 }
@@ -207,7 +204,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 		v1.Manifest
 		ArtifactType string `json:"artifactType"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		l.problem("%s: manifest %s: %w", place, digest, err)
 		return
 	}

@@ -14,10 +14,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
@@ -27,7 +24,19 @@ import (
 )
 
 // Access is how registries are reached.
+//
+// Addresses inside this network are connected to only for hosts in Named and
+// Insecure, for every hop: the registry, its token server, redirects, uploads.
+// Credentials are used only for a registry in Named or Insecure, or if Trusted is
+// set. So a name that comes from a release reaches nothing by itself.
 type Access struct {
+	Named   []string // HOST[:PORT] that the caller named, see Naming
+	Trusted bool     // references come from a release whose signature holds
+
+	// TokenServers are hosts outside a registry's domain, HOST[:PORT], that its
+	// credentials may be sent to, because they give out its tokens.
+	TokenServers []string
+
 	Insecure    []string          // HOST[:PORT] with which plain HTTP may be spoken
 	Transport   http.RoundTripper // nil: http.DefaultTransport
 	UserAgent   string
@@ -36,7 +45,22 @@ type Access struct {
 	Cache       *Cache        // nil: every blob is fetched
 	CAFile      string        // PEM certificates to trust besides the system's
 
-	home string // the host of the reference: the caller named it
+	home string // HOST[:PORT] of the registry, as the library has it
+}
+
+// Naming returns the access for references that the caller wrote: on the command
+// line, in the environment, or in a config.json that is not part of a release.
+func (a Access) Naming(refs ...Ref) Access {
+	a.Named = slices.Clone(a.Named)
+	for _, r := range refs {
+		if r.Kind != Registry {
+			continue
+		}
+		if repo, err := a.repository(r.Name); err == nil {
+			a.Named = append(a.Named, repo.RegistryStr()) // docker.io has another name there
+		}
+	}
+	return a
 }
 
 // named reports whether the user has named a host as one to trust the way to.
@@ -59,16 +83,6 @@ func (a Access) agent() string {
 		return "releaser"
 	}
 	return a.UserAgent
-}
-
-// options are for writing, which the library does, and repeats, by itself.
-func (a Access) options(ctx context.Context) []remote.Option {
-	return []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithTransport(a.transport()),
-		remote.WithUserAgent(a.agent()),
-	}
 }
 
 // repository parses a name for go-containerregistry, which by itself would
@@ -96,7 +110,16 @@ type resolved struct {
 	raw []byte
 }
 
-func openRemote(_ context.Context, ref Ref, access Access) (*remoteSource, error) {
+// openWriter opens a repository to push to.
+func openWriter(ref Ref, access Access) (*remoteSource, error) {
+	s, err := openRemote(ref, access)
+	if err == nil {
+		s.writes = true
+	}
+	return s, err
+}
+
+func openRemote(ref Ref, access Access) (*remoteSource, error) {
 	repo, err := access.repository(ref.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
@@ -224,6 +247,10 @@ func (s *remoteSource) explain(what string, err error) error {
 	default:
 		return fmt.Errorf("%s: %s answered HTTP %d%s%s", what, registry, status, saidOf(err), tried)
 	}
+	var refused *insideError
+	if errors.As(err, &refused) { // the library tries two schemes, and what the other one said matters less
+		return fmt.Errorf("%s: registry %s: %w", what, registry, refused)
+	}
 	var ue *url.Error
 	if errors.As(err, &ue) { // its URL may carry what opens a storage
 		err = ue.Err
@@ -252,36 +279,4 @@ func saidOf(err error) string {
 		line = line[:200] + "…"
 	}
 	return " (" + strings.Trim(strconv.Quote(line), `"`) + ")"
-}
-
-func (s *remoteSource) push(ctx context.Context, tag string, t remote.Taggable, progress func(done, total int64)) error {
-	opts := s.access.options(ctx)
-	if progress != nil {
-		updates := make(chan v1.Update, 16)
-		finished := make(chan struct{})
-		go func() {
-			defer close(finished)
-			for u := range updates {
-				if u.Error == nil {
-					progress(u.Complete, u.Total)
-				}
-			}
-		}()
-		defer func() { <-finished }()
-		opts = append(opts, remote.WithProgress(updates))
-	}
-	at := s.repo.Tag(tag)
-	var err error
-	switch t := t.(type) {
-	case v1.ImageIndex:
-		err = remote.WriteIndex(at, t, opts...)
-	case v1.Image:
-		err = remote.Write(at, t, opts...)
-	default:
-		err = remote.Push(at, t, opts...)
-	}
-	if err != nil {
-		return s.explain("pushing to "+s.ref.WithTag(tag).String(), err)
-	}
-	return nil
 }

@@ -5,9 +5,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-
 	"facerec/internal/release"
 	"facerec/internal/text"
 )
@@ -105,7 +102,7 @@ func (r RollingTag) Apply(ctx context.Context, access Access) error {
 	if r.Action == TagKeep {
 		return nil
 	}
-	dst, err := openRemote(ctx, r.at, access)
+	dst, err := openWriter(r.at, access)
 	if err != nil {
 		return err
 	}
@@ -113,8 +110,7 @@ func (r RollingTag) Apply(ctx context.Context, access Access) error {
 	if err != nil {
 		return err
 	}
-	m := referrerManifest{raw, types.MediaType(mediaType)}
-	if err := remote.Put(dst.repo.Tag(r.at.Tag), m, dst.access.options(ctx)...); err != nil {
+	if err := dst.putManifest(ctx, r.at.Tag, mediaType, raw); err != nil {
 		return dst.explain("tag "+r.Ref, err)
 	}
 	got, err := dst.Resolve(ctx)

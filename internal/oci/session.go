@@ -8,20 +8,25 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"facerec/internal/retry"
+	"facerec/internal/text"
 )
 
-// session reads from one repository, logged in once. The library does the
-// handshake and the tokens; requests are made here, so that one place decides
-// when they are repeated, where they may be redirected to and how much is read.
+// maxProblem bounds what is read of an answer that is not used, in bytes.
+const maxProblem = 16 << 10
+
+// session is one repository, logged in once. The library does the handshake and the
+// tokens; requests are made here, so that one place decides when they are repeated,
+// where they may be redirected to and how much is read.
 type session struct {
 	repo   name.Repository
 	access Access
+	writes bool // the log-in is for pushing too
 
 	mu     sync.Mutex
 	client *http.Client
@@ -34,13 +39,12 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 	if s.client != nil {
 		return s.client, nil
 	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
-	if err != nil { // a public repository can be read all the same
-		s.access.Retry.Note(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
-		auth = authn.Anonymous
+	scope := transport.PullScope
+	if s.writes {
+		scope = transport.PushScope
 	}
-	rt := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport()}, s.access.agent())
-	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(transport.PullScope)})
+	agent := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport(), Repeatable: repeatable}, s.access.agent())
+	rt, err := transport.NewWithContext(ctx, s.repo.Registry, s.credentials(ctx), agent, []string{s.repo.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
@@ -56,27 +60,41 @@ func (s *session) url(kind, id string) *url.URL {
 // get asks for a URL, counting into t. Any answer that is not among want is an
 // error.
 func (s *session) get(ctx context.Context, t *retry.Tries, u *url.URL, header http.Header, want ...int) (*http.Response, error) {
-	login := &retry.Tries{}
-	client, err := s.connect(retry.With(ctx, login))
-	if err != nil {
-		return nil, &triedError{login.All, err}
-	}
-	ctx = retry.With(ctx, t)
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header = header
-	resp, err := client.Do(req)
+	return s.do(t, req, want...)
+}
+
+// do makes a request, counting into t.
+func (s *session) do(t *retry.Tries, req *http.Request, want ...int) (*http.Response, error) {
+	login := &retry.Tries{}
+	client, err := s.connect(retry.With(req.Context(), login))
+	if err != nil {
+		return nil, &triedError{login.All, err}
+	}
+	resp, err := client.Do(req.WithContext(retry.With(req.Context(), t)))
 	if err != nil {
 		return nil, &triedError{t.All, err}
 	}
 	if err := transport.CheckError(resp, want...); err != nil {
 		_ = resp.Body.Close()
-		return nil, &triedError{t.All, err}
+		why, asked := retry.Passing(resp)
+		return nil, &triedError{t.All, &answerError{err, why, asked}}
 	}
 	return resp, nil
 }
+
+// answerError is an answer that was not expected.
+type answerError struct {
+	error
+	why   string        // it may pass, "" if not
+	asked time.Duration // the registry wants to be left alone
+}
+
+func (e *answerError) Unwrap() error { return e.error }
 
 // document gets something small whole, and its headers. A body that is cut is asked for again.
 func (s *session) document(ctx context.Context, u *url.URL, accept string, want ...int) (http.Header, []byte, error) {
@@ -126,14 +144,20 @@ func (e *triedError) Unwrap() error { return e.err }
 // believed by its digest alone. Still, nobody outside may send us to plain HTTP
 // or have us ask what only this machine can reach.
 func (a Access) redirect(req *http.Request, via []*http.Request) error {
-	from, to := via[len(via)-1].URL, req.URL
+	if len(via) >= 10 {
+		return fmt.Errorf("redirected more than 10 times, last to %s", text.Show(req.URL.Host))
+	}
+	return a.leads(via[len(via)-1].URL, req.URL, "be redirected")
+}
+
+// leads decides whether to go from one URL to another that it names.
+func (a Access) leads(from, to *url.URL, what string) error {
 	switch {
-	case len(via) >= 10:
-		return fmt.Errorf("redirected more than 10 times, last to %s", to.Host)
 	case from.Scheme == "https" && to.Scheme != "https":
-		return fmt.Errorf("refusing to be redirected from https://%s to plain HTTP with %s", from.Host, to.Host)
+		return fmt.Errorf("refusing to %s from https://%s to plain HTTP with %s", what, from.Host, text.Show(to.Host))
 	case inside(to.Hostname()) && !a.meant(to.Hostname()):
-		return fmt.Errorf("refusing to be redirected from %s to %s, an address inside this network: use --insecure-registry %s if it is meant", from.Host, to.Host, to.Host)
+		return text.WithHint(fmt.Errorf("refusing to %s from %s to %s, an address inside this network that was not requested", what, from.Host, text.Show(to.Host)),
+			"use --insecure-registry %s if it is meant", text.Show(to.Host))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,26 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // maxManifest bounds a manifest or an index, as registries themselves do.
 const maxManifest = 4 << 20
+
+// Limits of every JSON document of an image or a registry. A manifest has some ten
+// values for each layer, a list of tags one for each.
+const (
+	maxJSONDepth  = 100
+	maxJSONValues = 100_000
+)
+
+// decode reads a document within the limits.
+func decode(raw []byte, into any) error {
+	if err := text.BoundJSON(raw, maxJSONDepth, maxJSONValues); err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
 
 // Descriptor says what bytes to ask for.
 type Descriptor struct {
@@ -146,14 +163,14 @@ func digestOf(h v1.Hash) (release.Digest, error) {
 func hashOf(d release.Digest) v1.Hash { return v1.Hash{Algorithm: "sha256", Hex: d.Hex()} }
 
 // Open finds the source that a reference names.
-func Open(ctx context.Context, ref Ref, access Access) (Source, error) {
+func Open(_ context.Context, ref Ref, access Access) (Source, error) {
 	switch ref.Kind {
 	case Layout, OCIArchive:
 		return openLayout(ref)
 	case DockerArchive:
 		return openArchive(ref)
 	default:
-		return openRemote(ctx, ref, access)
+		return openRemote(ref, access)
 	}
 }
 

@@ -77,11 +77,11 @@ func ReadDist(dir string) (Dist, error) {
 		d.Files = append(d.Files, f)
 	}
 	for _, s := range sums.All() {
-		if _, ok := find(d.Files, s.Name); !ok {
+		if !has(d.Files, s.Name) {
 			return d, &Refusal{Subject: filepath.Join(dir, s.Name), Reason: "not found, but " + checksum.File + " names it"}
 		}
 	}
-	if _, ok := find(d.Files, bundleFile); !ok {
+	if !has(d.Files, bundleFile) {
 		return d, text.WithHint(fmt.Errorf("%s: %s not found", dir, bundleFile), "sign the release first: releaser sign %s", dir)
 	}
 	if raw, err = atomicfile.ReadFile(filepath.Join(dir, release.RecordFile), maxIndex); err != nil {
@@ -93,12 +93,10 @@ func ReadDist(dir string) (Dist, error) {
 	return d, nil
 }
 
-func find(files []File, name string) (File, bool) {
-	i, ok := slices.BinarySearchFunc(files, name, func(f File, n string) int { return cmp.Compare(f.Name, n) })
-	if !ok {
-		return File{}, false
-	}
-	return files[i], true
+// has reports whether files, sorted by name, have one of that name.
+func has(files []File, name string) bool {
+	_, ok := slices.BinarySearchFunc(files, name, func(f File, n string) int { return cmp.Compare(f.Name, n) })
+	return ok
 }
 
 func hashFile(path string) (release.Digest, int64, error) {

@@ -308,7 +308,7 @@ func (r *run) names(rel Release) error {
 			return &Refusal{text.Show(a.Name), "the page has several assets of this name", "delete them from the release on the page, or the whole draft: " + rel.URL}
 		}
 		seen[a.Name] = true
-		if _, ok := find(r.Dist.Files, a.Name); !ok {
+		if !has(r.Dist.Files, a.Name) {
 			return &Refusal{text.Show(a.Name), "the page has this asset, the release at hand has not", "renamed or added on the page? " + rel.URL}
 		}
 	}

@@ -3,6 +3,7 @@ package publish
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -116,7 +117,17 @@ func (a agent) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err == nil && resp.StatusCode < 400 {
 		a.o.Retry.Delivered(r.URL.Host)
 	}
-	return resp, err
+	return resp, clockHint(err)
+}
+
+// clockHint adds advice to the error of a certificate that is not valid now: now is
+// what this machine's clock says.
+func clockHint(err error) error {
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return text.WithHint(err, "check this machine's clock; if it is right, the host has to renew its certificate")
+	}
+	return err
 }
 
 // redirect decides where a page may send us: pages do so for assets that are in

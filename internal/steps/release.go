@@ -115,15 +115,8 @@ func (r *Release) Until(name string) ([]Step, error) {
 
 // needs reports whether a step belongs to this run.
 func (r *Release) needs(name string) bool {
-	for _, s := range Of(r) {
-		if s.Name == name {
-			return true
-		}
-		if s.Name == r.last {
-			return false
-		}
-	}
-	return false
+	names := Names(Of(r))
+	return slices.Index(names, name) <= slices.Index(names, r.last)
 }
 
 // Published is how the page is now, once the step publish has run.

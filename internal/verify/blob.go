@@ -374,10 +374,20 @@ func (p Policy) explain(err error, b *sgbundle.Bundle, watch *hashWatch) error {
 		}
 	case CheckLog:
 		if len(b.GetVerificationMaterial().GetTlogEntries()) == 0 {
-			e.Field, e.Expected, e.Got, e.Err = "entries", "at least 1", "none", nil
+			e.Field, e.Expected, e.Got, e.Err = "entries", "at least 1", "none", unlogged(b)
 		}
 	}
 	return e
+}
+
+// unlogged says what a certificate without a log entry leaves open; nil for a key.
+func unlogged(b *sgbundle.Bundle) error {
+	content, err := b.VerificationContent()
+	if err != nil || content.Certificate() == nil {
+		return nil //nolint:nilerr // a key, or nothing to say more of
+	}
+	c := content.Certificate()
+	return fmt.Errorf("the certificate was good from %s to %s, and nothing shows that it signed this then", c.NotBefore.UTC().Format(time.RFC3339), c.NotAfter.UTC().Format(time.RFC3339))
 }
 
 // hashWatch hashes an artifact while the library reads it, so that a mismatch

@@ -29,11 +29,11 @@ type candidate struct {
 // object with a list "attestations", whose members are bundles or have one in
 // "bundle" (the APIs of GitHub and npm) or "attestation.bundle" (what "gh
 // attestation verify --format json" writes). Errors are of type *[Error].
-func candidates(data []byte) ([]candidate, error) {
+func candidates(data []byte, a Artifact) ([]candidate, error) {
 	if len(data) > MaxBundle {
 		return nil, notBundle("at most %d bytes", MaxBundle, "%d", len(data))
 	}
-	if err := checkDepth(data); err != nil {
+	if err := checkValues(data); err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	members, what, err := membersOf(data)
@@ -41,7 +41,7 @@ func candidates(data []byte) ([]candidate, error) {
 	case err != nil:
 		return nil, &Error{Class: Failed, Check: CheckBundle, Err: err}
 	case members == nil:
-		converted, err := modern(data)
+		converted, err := modern(data, a)
 		return []candidate{{data: converted}}, err
 	case len(members) == 0:
 		return nil, &Error{Class: Failed, Check: CheckBundle, Err: errors.New("expected a Sigstore bundle, got an empty list")}
@@ -51,7 +51,7 @@ func candidates(data []byte) ([]candidate, error) {
 	var out []candidate
 	for i, m := range members {
 		name := fmt.Sprintf("%s %d", what, i+1)
-		if m, err = modern(m); err != nil {
+		if m, err = modern(m, a); err != nil {
 			return nil, fmt.Errorf("%s: %w", name, err)
 		}
 		out = append(out, candidate{name, m})
@@ -132,8 +132,8 @@ func innerBundle(member []byte) ([]byte, error) {
 }
 
 // modern converts a bundle of cosign before version 3 to one of version 0.1, and
-// gives anything else as it is.
-func modern(data []byte) ([]byte, error) {
+// gives anything else as it is. The artifact is read where no log entry names it.
+func modern(data []byte, a Artifact) ([]byte, error) {
 	var old struct {
 		MediaType       string          `json:"mediaType"`
 		Base64Signature *string         `json:"base64Signature"`
@@ -147,7 +147,14 @@ func modern(data []byte) ([]byte, error) {
 	if string(entry) == "null" {
 		entry = nil
 	}
-	b, err := Parts{Signature: []byte(*old.Base64Signature), Certificate: []byte(old.Cert), LogEntry: entry}.Bundle()
+	parts := Parts{Signature: []byte(*old.Base64Signature), Certificate: []byte(old.Cert), LogEntry: entry}
+	if entry == nil {
+		var err error
+		if parts.Artifact, err = a.SHA256(); err != nil {
+			return nil, err
+		}
+	}
+	b, err := parts.Bundle()
 	if err != nil {
 		return nil, &Error{Class: Failed, Check: CheckBundle, Field: "in the format of cosign before version 3", Err: err}
 	}
@@ -174,7 +181,7 @@ func otherKind(data []byte) string {
 		return "a file that is not JSON"
 	}
 	var fields map[string]json.RawMessage
-	if checkDepth(data) != nil || json.Unmarshal(data, &fields) != nil {
+	if checkValues(data) != nil || json.Unmarshal(data, &fields) != nil {
 		return ""
 	}
 	has := func(names ...string) bool {
@@ -208,7 +215,7 @@ func looksLikeSignature(data []byte) bool {
 // The artifact must then be an [io.Seeker], as files are. Errors are of type
 // *[Error], of class [Failed] for a file that is not a bundle.
 func Blob(bundle []byte, a Artifact, p Policy) (Signature, error) {
-	all, err := candidates(bundle)
+	all, err := candidates(bundle, a)
 	if err != nil {
 		return Signature{}, err
 	}

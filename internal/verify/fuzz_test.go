@@ -71,7 +71,7 @@ func FuzzCandidates(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
-		all, err := candidates(data)
+		all, err := candidates(data, Digest(release.DigestBytes([]byte("hello"))))
 		if err == nil && (len(all) == 0 || len(all) > maxBundles) {
 			t.Errorf("got %d bundles", len(all))
 		}

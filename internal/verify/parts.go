@@ -20,8 +20,8 @@ type Parts struct {
 	Signature   []byte // base64 or binary, --output-signature
 	Certificate []byte // PEM or base64 of it, --output-certificate; empty for a managed key
 
-	// LogEntry is the entry of Rekor version 1, as cosign keeps it in a bundle or as
-	// GET /api/v1/log/entries gives it. Without it no certificate can be verified:
+	// LogEntry is the entry of Rekor version 1, as cosign keeps it in its bundle (or the
+	// whole bundle) or as GET /api/v1/log/entries gives it. Without it no certificate can be verified:
 	// nothing says when it was used.
 	LogEntry []byte
 
@@ -109,8 +109,8 @@ func leafOf(b []byte) ([]byte, error) {
 	return block.Bytes, nil
 }
 
-// anyEntry reads a log entry as cosign keeps it, or as Rekor's API gives it: an
-// object with one field, named by the entry's UUID.
+// anyEntry reads a log entry as cosign keeps it, alone or in its bundle, or as
+// Rekor's API gives it: an object with one field, named by the entry's UUID.
 func anyEntry(text []byte) (oldEntry, error) {
 	if err := checkDepth(text); err != nil {
 		return oldEntry{}, err
@@ -121,6 +121,12 @@ func anyEntry(text []byte) (oldEntry, error) {
 	}
 	if _, ok := fields["Payload"]; ok {
 		return entryOf(text)
+	}
+	if inside, ok := fields["rekorBundle"]; ok && string(inside) != "null" {
+		return entryOf(inside)
+	}
+	if _, ok := fields["base64Signature"]; ok {
+		return oldEntry{}, errors.New("this bundle of cosign has no entry (rekorBundle): its signer used no transparency log")
 	}
 	if len(fields) != 1 {
 		return oldEntry{}, errors.New("expected one entry of Rekor version 1")

@@ -61,6 +61,9 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	if len(data) > maxTrustedRoot {
 		return nil, untrusted(CheckTrustRoot, "expected at most %d bytes, got %d", maxTrustedRoot, len(data))
 	}
+	if err := checkValues(data); err != nil {
+		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Err: err}
+	}
 	members := []json.RawMessage{data}
 	if !json.Valid(data) {
 		if lines, _, _ := membersOf(data); lines != nil {
@@ -106,6 +109,10 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 	}
 	block, rest := pem.Decode(data)
 	switch {
+	case block == nil && isCertificate(data), block != nil && block.Type == "CERTIFICATE":
+		return nil, &Error{Class: Failed, Check: CheckTrustRoot, Err: text.WithHint(
+			errors.New("public key: is a certificate; whoever signs a file can put one next to it, so it cannot say whom to trust"),
+			"pass it with --certificate, and the signer with --certificate-identity and --certificate-oidc-issuer")}
 	case block == nil:
 		return nil, untrusted(CheckTrustRoot, "public key: is not PEM; expected -----BEGIN PUBLIC KEY-----")
 	case block.Type != "PUBLIC KEY":
@@ -122,6 +129,12 @@ func ParsePublicKey(data []byte) (*PublicKey, error) {
 		return nil, err
 	}
 	return k, nil
+}
+
+// isCertificate recognizes base64 of a PEM certificate, which cosign 2 writes.
+func isCertificate(data []byte) bool {
+	leaf, err := leafOf(data)
+	return err == nil && leaf != nil
 }
 
 // Fingerprint is the SHA-256 of the key's DER.

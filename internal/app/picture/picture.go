@@ -197,6 +197,15 @@ func (f *File) check() error {
 	return nil
 }
 
+// Stored is the EXIF orientation in which programs find the pixels in the file:
+// 1 for HEIC and AVIF, which every decoder turns.
+func (f *File) Stored() int {
+	if f.Format == HEIC || f.Format == AVIF {
+		return 1
+	}
+	return f.Orientation
+}
+
 // Plain reports whether an engine may be given the file's own bytes: a JPEG of
 // three components, luma and chroma, that is upright as it is. For grey, RGB
 // and CMYK ones libjpeg's answer is not the one that was always given.

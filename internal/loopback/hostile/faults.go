@@ -1,6 +1,7 @@
 package hostile
 
 import (
+	"io"
 	"net/http"
 	"strconv"
 )
@@ -24,8 +25,15 @@ func Stall(after int) Spoiler {
 	}
 }
 
-// Mute never answers at all.
-func Mute(_ http.ResponseWriter, r *http.Request, _ Answer) { <-r.Context().Done() }
+// Mute never answers at all. It reads the request's body, or the server would not
+// notice that the client is gone.
+func Mute(_ http.ResponseWriter, r *http.Request, _ Answer) {
+	_, _ = io.Copy(io.Discard, r.Body)
+	<-r.Context().Done()
+}
+
+// Drop breaks the connection without an answer.
+func Drop(http.ResponseWriter, *http.Request, Answer) { panic(http.ErrAbortHandler) }
 
 // begin promises the whole body and sends the beginning.
 func begin(w http.ResponseWriter, a Answer, after int) {

@@ -50,9 +50,10 @@ type Answer struct {
 type Spoiler func(w http.ResponseWriter, r *http.Request, honest Answer)
 
 type fault struct {
-	suffix string
-	left   int // negative: for ever
-	spoil  Spoiler
+	method, suffix string
+	left           int  // negative: for ever
+	done           bool // the honest registry does what is requested, only its answer is spoiled
+	spoil          Spoiler
 }
 
 // New puts a registry in front of an honest one.
@@ -62,12 +63,18 @@ func New(honest http.Handler) *Registry { return &Registry{honest: honest} }
 // times as given, or for ever with 0. Of several faults that fit, the first that
 // is not used up counts.
 func (s *Registry) Spoil(suffix string, times int, with Spoiler) {
+	s.SpoilMethod(http.MethodGet, suffix, times, true, with)
+}
+
+// SpoilMethod is Spoil for any method. Without done the honest registry never
+// sees the request, and the spoiler gets an empty answer.
+func (s *Registry) SpoilMethod(method, suffix string, times int, done bool, with Spoiler) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if times == 0 {
 		times = -1
 	}
-	s.faults = append(s.faults, &fault{suffix, times, with})
+	s.faults = append(s.faults, &fault{method, suffix, times, done, with})
 }
 
 // ClearFaults removes all faults and forgets what was requested.
@@ -78,12 +85,15 @@ func (s *Registry) ClearFaults() {
 }
 
 // Requests gives the GETs so far of paths that end in suffix.
-func (s *Registry) Requests(suffix string) []Request {
+func (s *Registry) Requests(suffix string) []Request { return s.RequestsOf(http.MethodGet, suffix) }
+
+// RequestsOf is Requests for any method; "" is all of them.
+func (s *Registry) RequestsOf(method, suffix string) []Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var out []Request
 	for _, r := range s.requests {
-		if r.Method == http.MethodGet && strings.HasSuffix(r.Path, suffix) {
+		if (r.Method == method || method == "") && strings.HasSuffix(r.Path, suffix) {
 			out = append(out, r)
 		}
 	}
@@ -91,36 +101,36 @@ func (s *Registry) Requests(suffix string) []Request {
 }
 
 func (s *Registry) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	spoil := s.note(r)
+	fault := s.note(r)
 	if s.User != "" && !s.known(r) {
 		w.Header().Set("WWW-Authenticate", `Basic realm="registry"`)
 		http.Error(w, "log in", http.StatusUnauthorized)
 		return
 	}
 	ranged := s.Ranges && r.Header.Get("Range") != "" && strings.Contains(r.URL.Path, "/blobs/")
-	if r.Method != http.MethodGet || spoil == nil && !ranged {
+	if fault == nil && !ranged {
 		s.honest.ServeHTTP(w, r)
 		return
 	}
-	a := s.ask(r, ranged)
-	if spoil == nil {
+	a := Answer{Status: http.StatusOK, Header: http.Header{}}
+	if fault == nil || fault.done {
+		a = s.ask(r, ranged)
+	}
+	if fault == nil {
 		a.Send(w)
 		return
 	}
-	spoil(w, r, a)
+	fault.spoil(w, r, a)
 }
 
-func (s *Registry) note(r *http.Request) Spoiler {
+func (s *Registry) note(r *http.Request) *fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.requests = append(s.requests, Request{r.Method, r.URL.Path, r.Header.Get("Range"), r.Header.Get("Authorization")})
-	if r.Method != http.MethodGet {
-		return nil
-	}
 	for _, f := range s.faults {
-		if f.left != 0 && strings.HasSuffix(r.URL.Path, f.suffix) {
+		if f.left != 0 && f.method == r.Method && strings.HasSuffix(r.URL.Path, f.suffix) {
 			f.left--
-			return f.spoil
+			return f
 		}
 	}
 	return nil
