@@ -109,11 +109,7 @@ func (a *app) release(ctx context.Context, named string, f releaseFlags) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.plan(c, f)
-	if err != nil {
-		return err
-	}
-	list, err := r.Until(f.to)
+	r, list, err := a.plan(c, f)
 	if err != nil {
 		return err
 	}
@@ -132,29 +128,22 @@ func (a *app) release(ctx context.Context, named string, f releaseFlags) error {
 	return nil
 }
 
-// plan says how each step is done.
-func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
-	repository, err := c.image(f.image, f.registry)
-	if err != nil {
-		return nil, err
-	}
-	if repository.Kind != oci.Registry || repository.Tag != "" || !repository.Digest.IsZero() {
-		return nil, usage("--image %s: expected REGISTRY/NAME without tag and digest", repository)
-	}
+// plan lists the steps of this run and says how each is done.
+func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, error) {
 	options, err := a.checkOptions(f.check, true)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	locks, err := pack.ReadLocks(c.root, c.config.Inputs)
 	if err != nil {
-		return nil, usageError(err)
+		return nil, nil, usageError(err)
 	}
 	address := f.page
 	if address == "" {
 		address = c.config.Page
 	}
 	r := &steps.Release{
-		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist, Repository: repository,
+		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist,
 		Access: a.access(), Limits: f.limits.limits(), Rules: options.Options,
 		Notice: func(line string) { a.note("%s", line) },
 		Tree: func(ctx context.Context) (steps.Tree, error) {
@@ -185,7 +174,17 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			return a.openPage(ctx, address, f.reachable, &r.Retry)
 		}
 	}
-	return r, nil
+	list, err := r.Until(f.to)
+	if err != nil || !r.Needs(steps.Push) {
+		return r, list, err
+	}
+	if r.Repository, err = c.image(f.image, f.registry); err != nil {
+		return nil, nil, err
+	}
+	if at := r.Repository; at.Kind != oci.Registry || at.Tag != "" || !at.Digest.IsZero() {
+		return nil, nil, usage("--image %s: expected REGISTRY/NAME without tag and digest", at)
+	}
+	return r, list, nil
 }
 
 // releaseSigner asks for a fresh token each time, as tokens live for minutes.

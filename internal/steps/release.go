@@ -113,8 +113,8 @@ func (r *Release) Until(name string) ([]Step, error) {
 	return list, err
 }
 
-// needs reports whether a step belongs to this run.
-func (r *Release) needs(name string) bool {
+// Needs reports whether a step belongs to this run.
+func (r *Release) Needs(name string) bool {
 	names := Names(Of(r))
 	return slices.Index(names, name) <= slices.Index(names, r.last)
 }
@@ -141,27 +141,27 @@ func (r *Release) preflight(ctx context.Context) (Answer, error) {
 	}
 	r.head = tree.Head
 	detail := "commit " + short(r.head) + " is " + r.Version.Tag()
-	if r.needs(Publish) {
+	if r.Needs(Publish) {
 		if _, err := r.Changelog(); err != nil {
 			return Answer{}, err
 		}
 	}
-	if r.needs(Push) {
+	if r.Needs(Push) {
 		if _, err := r.inRegistry(ctx); err != nil {
 			return Answer{}, err
 		}
 	}
-	if r.OpenPage != nil && r.needs(Sign) {
+	if r.OpenPage != nil && r.Needs(Sign) {
 		if r.page, err = r.OpenPage(ctx); err != nil {
 			return Answer{}, err
 		}
 		if _, err := r.look(ctx); err != nil {
 			return Answer{}, err
 		}
-	} else if r.needs(Publish) {
+	} else if r.Needs(Publish) {
 		return Answer{}, &NotReadyError{"no page to publish on", "give --page, or set page in config.json; or end before with --to " + Verify}
 	}
-	if r.needs(SignImages) {
+	if r.Needs(SignImages) {
 		by, err := r.By(ctx)
 		if err != nil {
 			return Answer{}, err
