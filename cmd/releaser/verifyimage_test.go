@@ -414,7 +414,7 @@ func TestKeylessImagesOfCosign2(t *testing.T) {
 	image := s.push(t, api.Addr, "old")
 	services := []string{"--yes", "--fulcio-url", s.Fulcio, "--rekor-url", s.OldRekor, "--insecure-skip-verify", "--identity-token", s.token(t)}
 	s.cosign(t, "cosign-v2", with(append([]string{"sign"}, services...), image.String())...)
-	s.verify(t, 0, image, s.keyless(), ".sig", "entry 0 of "+s.OldRekor, "by the transparency log")
+	s.verify(t, 0, image, s.keyless(), ".sig", " of "+s.OldRekor, "by the transparency log")
 	other := s.keyless()
 	other[3] = "bob@example.com"
 	s.verify(t, 4, image, other, "expected bob@example.com", "got      "+signerMail)
