@@ -99,6 +99,10 @@ bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and c
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
 	$(GO) run ./tools/bench security
 
+.PHONY: bench-publish
+bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
+	$(GO) run ./tools/bench publish
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest

@@ -142,9 +142,10 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, err
 	if address == "" {
 		address = c.config.Page
 	}
-	r := &steps.Release{
+	r := &steps.Release{}
+	*r = steps.Release{
 		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist,
-		Access: a.access(), Limits: f.limits.limits(), Rules: options.Options,
+		Limits: f.limits.limits(), Rules: options.Options,
 		Notice: func(line string) { a.note("%s", line) },
 		Tree: func(ctx context.Context) (steps.Tree, error) {
 			return readTree(ctx, c, c.version, f.outputs(c, address))
@@ -154,7 +155,6 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, err
 			_, err := a.buildLayout(ctx, c, f.layout, true, f.jobs, revision)
 			return err
 		},
-		Transfer:  oci.TransferOptions{Access: a.access()},
 		Pack:      pack.Input{Root: c.root, Locks: locks, Workers: f.jobs, Notice: func(line string) { a.note("pack: %s", line) }},
 		Materials: a.inputs,
 		By:        a.releaseSigner(c, f.by),
@@ -162,11 +162,11 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, err
 			return releaseNotes(c, d, address, f.changelog, trustFlags{key: publicHalf(f.by.key), noLog: f.by.key != "" && f.by.services == ""})
 		},
 		Verify: func(ctx context.Context, dir string, p verify.Policy) error {
-			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version)})
+			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version), named: []oci.Ref{r.Repository}})
 		},
 		Progress: func(s publish.Step) { a.note("publish: %s", stepLine(s, false)) },
 		Roll: func(ctx context.Context, record release.Record) ([]oci.RollingTag, error) {
-			return a.rollingTags(ctx, c, record, "", false)
+			return a.rollingTags(ctx, c, record, "", false, r.Repository)
 		},
 	}
 	if address != "" {
@@ -184,6 +184,8 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, err
 	if at := r.Repository; at.Kind != oci.Registry || at.Tag != "" || !at.Digest.IsZero() {
 		return nil, nil, usage("--image %s: expected REGISTRY/NAME without tag and digest", at)
 	}
+	r.Access = a.access(r.Repository)
+	r.Transfer = oci.TransferOptions{Access: r.Access}
 	return r, list, nil
 }
 

@@ -325,12 +325,12 @@ func (r *releasing) referrers() map[string]int {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{})
+		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{Named: []string{"127.0.0.1"}})
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		for i, d := range []release.Digest{ix.Digest, ix.Manifests[0].Digest} {
-			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{})
+			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{Named: []string{"127.0.0.1"}})
 			if err != nil || len(problems) > 0 {
 				r.t.Fatal(problems, err)
 			}

@@ -134,7 +134,7 @@ func TestDockerArchives(t *testing.T) {
 // readArchived returns the platform and the number of layers, or the error.
 func readArchived(t *testing.T, s string) string {
 	t.Helper()
-	ix, err := ReadIndex(t.Context(), mustRef(t, s), Access{})
+	ix, err := ReadIndex(t.Context(), mustRef(t, s), Access{Named: loopback})
 	if err != nil {
 		return err.Error()
 	}

@@ -4,15 +4,14 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
 	"net/url"
-	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -52,6 +51,10 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, host := g.access, r.URL.Host
 	if inside(r.URL.Hostname()) && !a.meant(r.URL.Hostname()) {
 		return nil, &insideError{r.URL.Hostname(), ""}
+	}
+	r, err := g.withhold(r)
+	if err != nil {
+		return nil, err
 	}
 	r = r.WithContext(context.WithValue(r.Context(), accessKey{}, a))
 	if r.URL.Scheme == "https" {
@@ -139,7 +142,7 @@ func (a Access) way() (*http.Transport, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := a.home + " " + a.CAFile
+	key := fmt.Sprintf("%q", append([]string{a.home, a.CAFile}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...)) // connections are reused
 	if t := c.transports[key]; t != nil {
 		return t, nil
 	}
@@ -199,7 +202,7 @@ func newTransport() *http.Transport {
 		Proxy: func(r *http.Request) (*url.URL, error) {
 			u, err := http.ProxyFromEnvironment(r)
 			if u != nil {
-				proxies.Store(u.Hostname(), true)
+				proxies.Store(proxyAddress(u), true)
 			}
 			return u, err
 		},
@@ -210,7 +213,7 @@ func newTransport() *http.Transport {
 				return nil, err
 			}
 			a, _ := ctx.Value(accessKey{}).(Access)
-			if _, proxy := proxies.Load(host); !proxy && !a.meant(host) {
+			if _, proxy := proxies.Load(address); !proxy && !a.meant(host) {
 				d.Control = func(_, dialled string, _ syscall.RawConn) error {
 					if ip, _, err := net.SplitHostPort(dialled); err != nil || inside(ip) {
 						return &insideError{host, ip}
@@ -228,6 +231,18 @@ func newTransport() *http.Transport {
 	}
 }
 
+// proxyAddress is the address that a proxy is connected to.
+func proxyAddress(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
+	}
+	if port == "" {
+		port = "80"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
 // insideError is a refusal to connect to this machine or its network.
 type insideError struct{ host, ip string }
 
@@ -239,16 +254,12 @@ func (e *insideError) Error() string {
 }
 
 func (e *insideError) Hint() string {
-	return fmt.Sprintf("use --insecure-registry %s if it is meant", text.Show(e.host))
+	return fmt.Sprintf("name the registry on the command line or in RELEASER_REGISTRY, or use --insecure-registry %s, if it is meant", text.Show(e.host))
 }
 
-// meant reports whether the caller named a host, given without its port: as the
-// registry of the reference or with --insecure-registry.
+// meant reports whether the caller named a host, given without its port.
 func (a Access) meant(host string) bool {
-	for _, named := range append([]string{a.home}, a.Insecure...) {
-		if named == "" {
-			continue
-		}
+	for _, named := range slices.Concat(a.Named, a.Insecure, a.TokenServers) {
 		if h, _, err := net.SplitHostPort(named); err == nil {
 			named = h
 		}
@@ -318,30 +329,4 @@ func shortIPv4(s string) (netip.Addr, bool) {
 		n = n<<bits | v
 	}
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), true
-}
-
-// credentialSource names the file and the key that choose the credential helper
-// of a registry.
-func credentialSource(registry string) string {
-	dir := os.Getenv("DOCKER_CONFIG")
-	if dir == "" {
-		home, _ := os.UserHomeDir()
-		dir = filepath.Join(home, ".docker")
-	}
-	path := filepath.Join(dir, "config.json")
-	var c struct {
-		CredsStore  string            `json:"credsStore"`
-		CredHelpers map[string]string `json:"credHelpers"`
-	}
-	raw, err := atomicfile.ReadFile(path, maxManifest)
-	if err != nil || json.Unmarshal(raw, &c) != nil {
-		return path
-	}
-	switch helper := c.CredHelpers[registry]; {
-	case helper != "":
-		return fmt.Sprintf("docker-credential-%s (credHelpers[%q] in %s)", helper, registry, path)
-	case c.CredsStore != "":
-		return fmt.Sprintf("docker-credential-%s (credsStore in %s)", c.CredsStore, path)
-	}
-	return path
 }

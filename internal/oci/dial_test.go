@@ -60,9 +60,10 @@ func TestDialPolicy(t *testing.T) {
 		refused bool
 	}{
 		{"127.0.0.1", Access{}, true},
-		{"localhost", Access{home: "registry.example"}, true},
-		{"localhost", Access{home: "localhost:1"}, false},
-		{"127.0.0.1", Access{home: "registry.example", Insecure: []string{"127.0.0.1:2"}}, false},
+		{"127.0.0.1", Access{home: "127.0.0.1:1"}, true},
+		{"localhost", Access{Named: []string{"registry.example"}}, true},
+		{"localhost", Access{Named: []string{"localhost:1"}}, false},
+		{"127.0.0.1", Access{Named: []string{"registry.example"}, Insecure: []string{"127.0.0.1:2"}}, false},
 	} {
 		before := connected.Load()
 		ctx := context.WithValue(t.Context(), accessKey{}, c.access)
@@ -79,7 +80,7 @@ func TestDialPolicy(t *testing.T) {
 
 // Every request is checked before a connection is made, that for a token too.
 func TestHopsInside(t *testing.T) {
-	g := (&Access{home: "registry.example"}).transport()
+	g := (&Access{home: "registry.example", Named: []string{"registry.example"}}).transport()
 	for _, url := range []string{"https://127.1/token", "https://localhost./v2/", "https://[64:ff9b::a00:1]/upload", "https://100.64.0.1/blob"} {
 		r := httptest.NewRequest(http.MethodGet, url, nil)
 		resp, err := g.RoundTrip(r)
@@ -134,7 +135,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	s.StartTLS()
 	t.Cleanup(s.Close)
 	ref := mustRef(t, strings.TrimPrefix(s.URL, "https://")+"/tool:1")
-	access := Access{Retry: &retry.Policy{Notice: func(line string) { notices.WriteString(line) }}}
+	access := Access{Named: loopback, Retry: &retry.Policy{Notice: func(line string) { notices.WriteString(line) }}}
 	_, err := ReadIndex(t.Context(), ref, access)
 	if err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Fatalf("got %v", err)
@@ -151,7 +152,7 @@ func TestUntrustedCertificate(t *testing.T) {
 	if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := ReadIndex(t.Context(), ref, Access{CAFile: ca}); !IsNotFound(err) {
+	if _, err := ReadIndex(t.Context(), ref, Access{Named: loopback, CAFile: ca}); !IsNotFound(err) {
 		t.Errorf("with --ca-file: got %v, expected an image that is not found", err)
 	}
 }
@@ -180,7 +181,7 @@ func TestMissingCredentialHelper(t *testing.T) {
 		}
 		t.Setenv("DOCKER_CONFIG", dir)
 		var notice string
-		_, err := ReadIndex(t.Context(), mustRef(t, host+"/tool:1"), Access{Retry: &retry.Policy{Notice: func(line string) { notice = line }}})
+		_, err := ReadIndex(t.Context(), mustRef(t, host+"/tool:1"), Access{Retry: &retry.Policy{Notice: func(line string) { notice = line }}}.Naming(mustRef(t, host+"/tool:1")))
 		if err != nil {
 			t.Errorf("%s: %v", key, err)
 		}
