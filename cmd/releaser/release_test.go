@@ -108,8 +108,10 @@ type releasing struct {
 	gate     *gate
 	registry string // HOST:PORT
 	single   bool   // there is one lineage
-	args     []string
-	env      []string
+
+	noReferrers bool // the registry has no referrers API
+	args        []string
+	env         []string
 }
 
 const tinyConfig = `{
@@ -177,7 +179,7 @@ func (r *releasing) fresh(n int, fits func(*http.Request, []byte) bool) {
 	if err := os.CopyFS(r.dir, os.DirFS(r.template)); err != nil {
 		r.t.Fatal(err)
 	}
-	r.gate.reset(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))), n, fits)
+	r.gate.reset(registry.New(registry.WithReferrersSupport(!r.noReferrers), registry.Logger(log.New(io.Discard, "", 0))), n, fits)
 }
 
 func (r *releasing) command() *exec.Cmd {
@@ -323,12 +325,12 @@ func (r *releasing) referrers() map[string]int {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{})
+		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{Named: []string{"127.0.0.1"}})
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		for i, d := range []release.Digest{ix.Digest, ix.Manifests[0].Digest} {
-			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{})
+			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{Named: []string{"127.0.0.1"}})
 			if err != nil || len(problems) > 0 {
 				r.t.Fatal(problems, err)
 			}
@@ -485,6 +487,30 @@ func TestReleaseGoesOnBetweenTwoFiles(t *testing.T) {
 		}
 		if d := differences(contents(t, r.www), page); d != nil {
 			t.Errorf("without %s, the page differs: %q", name, d)
+		}
+	}
+}
+
+// TestReleaseWithoutReferrersAPI is killed between a signature and the index that
+// lists it, in a registry that has no other list.
+func TestReleaseWithoutReferrersAPI(t *testing.T) {
+	r := newReleasing(t, "https://issuer.example", `{"name": "two"}`)
+	r.args, r.noReferrers = []string{"-q", "--key", deterministicKey(t)}, true
+	r.fresh(0, nil)
+	r.finish()
+	page, signed := contents(t, r.www), r.referrers()
+	lists := func(r *http.Request, _ []byte) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-")
+	}
+	for n := 1; n <= 5; n++ { // two signatures, two provenances, an SBOM
+		r.fresh(n, lists)
+		r.kill("")
+		r.finish()
+		if d := differences(contents(t, r.www), page); d != nil {
+			t.Errorf("killed at list %d, the page differs: %q", n, d)
+		}
+		if got := r.referrers(); !maps.Equal(got, signed) {
+			t.Errorf("killed at list %d, the registry has %v, want %v", n, got, signed)
 		}
 	}
 }
