@@ -168,7 +168,7 @@ func pushed(t *testing.T, layout, repository string) []platformImage {
 		if err != nil {
 			t.Fatal(err)
 		}
-		index, err := oci.ReadIndex(t.Context(), at, oci.Access{})
+		index, err := oci.ReadIndex(t.Context(), at, oci.Access{Named: []string{"127.0.0.1"}})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -44,6 +44,9 @@ func benchChain(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	}
 	defer registry.Close()
 	host := registry.Addr
+	if err := os.Setenv("RELEASER_REGISTRY", host); err != nil { // verify goes to no other one on this machine
+		return err
+	}
 	releaser := filepath.Join(top, "bin", "releaser")
 	layout, dist, key := filepath.Join(work, "oci"), filepath.Join(work, "dist"), filepath.Join(work, "key")
 	chain := []step{

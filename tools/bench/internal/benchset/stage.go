@@ -64,6 +64,9 @@ func (s *Stage) Open(ctx context.Context) (err error) {
 	if s.registry, err = loopback.NewRegistry(ctx, storage); err != nil {
 		return err
 	}
+	if err := os.Setenv("RELEASER_REGISTRY", s.registry.Addr); err != nil { // verify goes to no other one on this machine
+		return err
+	}
 	_, err = s.Front(s.registry.Addr)
 	return err
 }
