@@ -3,7 +3,11 @@
 package house
 
 import (
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -56,6 +60,7 @@ tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
+tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
 tools/skips:
 tools/cipass: internal/release
@@ -144,5 +149,25 @@ func TestArrowsRunDownwards(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestClock checks that only cmd asks what time it is: a signature's time is its
+// timestamp's, so a wrong clock changes no verdict.
+func TestClock(t *testing.T) {
+	asks := regexp.MustCompile(`\btime\.(Now|Since|Until)\b`)
+	read := 0
+	err := filepath.WalkDir("internal", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".go" || strings.HasSuffix(path, "_test.go") || strings.HasPrefix(filepath.ToSlash(path), "internal/loopback/") {
+			return err
+		}
+		raw, err := os.ReadFile(path)
+		if read++; asks.Match(raw) {
+			t.Errorf("%s asks for the time: take it as an argument", path)
+		}
+		return err
+	})
+	if err != nil || read < 100 {
+		t.Errorf("%d files read, %v", read, err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"image"
+	"image/color"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,8 +15,9 @@ import (
 	"facerec/internal/app/apptest"
 )
 
-// sheet makes a contact sheet, all.html, of these pictures in a new directory.
-func sheet(t *testing.T, pictures map[string][]apptest.Patch) {
+// sheet makes a contact sheet, all.html, of these pictures in a new directory,
+// with a verb and its arguments.
+func sheet(t *testing.T, pictures map[string][]apptest.Patch, args ...string) {
 	t.Helper()
 	t.Chdir(t.TempDir())
 	if err := errors.Join(os.Mkdir("models", 0o777), os.WriteFile("models/fake.dat", []byte(fakeModel), 0o666)); err != nil {
@@ -30,13 +32,13 @@ func sheet(t *testing.T, pictures map[string][]apptest.Patch) {
 	env := fakeEnvironment()
 	var stderr bytes.Buffer
 	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &bytes.Buffer{}, &stderr
-	if code := run([]string{"recognize", "in", "--no-cache", "--report", "all.html"}, env); code != 0 {
+	if code := run(append(args, "--no-cache", "--report", "all.html"), env); code != 0 {
 		t.Fatalf("exit code %d: %s", code, stderr.String())
 	}
 }
 
-func face(color string) apptest.Patch {
-	return apptest.Patch{Box: image.Rect(100, 80, 250, 230), Color: paintColors[color]}
+func face(name string) apptest.Patch {
+	return apptest.Patch{Box: image.Rect(100, 80, 250, 230), Color: paintColors[name]}
 }
 
 // TestReportInABrowser opens a contact sheet in a real browser: its pictures
@@ -45,7 +47,7 @@ func TestReportInABrowser(t *testing.T) {
 	b := openTab(t)
 	sheet(t, map[string][]apptest.Patch{
 		"persons/Rose/1.png": {face("red")}, "in/known.png": {face("red")}, "in/unknown.png": {face("blue")}, "in/none.png": nil,
-	})
+	}, "recognize", "in")
 	b.call("Emulation.setScriptExecutionDisabled", map[string]any{"value": true}, nil)
 	b.show("all.html", 1280)
 	for _, tt := range []struct {
@@ -97,7 +99,7 @@ func TestAlbumInABrowser(t *testing.T) {
 			pictures[name] = []apptest.Patch{face("blue")}
 		}
 	}
-	sheet(t, pictures)
+	sheet(t, pictures, "recognize", "in")
 	const (
 		current  = `document.activeElement.id`
 		columns  = `getComputedStyle(document.querySelector("main")).gridTemplateColumns.split(" ").length`
@@ -161,6 +163,42 @@ func TestAlbumInABrowser(t *testing.T) {
 		`document.querySelector(".find").checkVisibility() || document.querySelector("nav").checkVisibility()`: "false",
 	})
 	b.shot("print")
+}
+
+// TestGroupsInABrowser does the same with the sheet of group: 27 groups on two
+// pages, the first of two pictures.
+func TestGroupsInABrowser(t *testing.T) {
+	b := openTab(t)
+	pictures := map[string][]apptest.Patch{"in/again_with_a_name_that_is_very_long_and_cannot_be_broken_at_a_blank.png": {face("red"), {Box: image.Rect(300, 80, 340, 120), Color: color.RGBA{20, 20, 230, 255}}}}
+	for i := range 26 {
+		c := paintColors["red"]
+		c.R -= uint8(2 * i)
+		pictures[fmt.Sprintf("in/%02d.png", i)] = []apptest.Patch{{Box: face("red").Box, Color: c}}
+	}
+	sheet(t, pictures, "group", "in", "--persons", "", "--group-threshold", "0.001", "--min-faces", "1")
+	const (
+		page     = `location.pathname.split("/").pop()`
+		heading  = `document.querySelector("main > article h2").textContent`
+		faces    = `document.querySelectorAll("main > article:first-child li > img").length`
+		loaded   = `Array.from(document.images).every(i => i.complete && i.naturalWidth > 0)`
+		overflow = `document.documentElement.scrollWidth > innerWidth`
+	)
+	for _, width := range []int{400, 800, 1280} {
+		b.show("all.html", width)
+		b.expect("at first", map[string]string{
+			heading: `"Group 1: seen 2 times"`, faces: "2", visible: "25", loaded: "true", overflow: "false",
+			`document.querySelector("#show-all")`: "null", `document.getElementById("search").checkVisibility()`: "true",
+		})
+		b.shot(fmt.Sprintf("groups-%d", width))
+		b.press("/", "a", "g", "a", "i", "n")
+		b.expect("a name", map[string]string{visible: "2", overflow: "false"}) // both faces of that picture
+		b.press("Escape")
+		b.follow("n")
+		b.expect("n", map[string]string{page: `"all-2.html"`, visible: "2", loaded: "true", overflow: "false"})
+	}
+	if len(b.errors) > 0 {
+		t.Errorf("the browser complains: %s", b.errors)
+	}
 }
 
 // count is how many pixels are about this colour.

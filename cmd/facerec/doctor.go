@@ -28,7 +28,7 @@ func doctorCommand(env *environment, g *globals) *cobra.Command {
 		Use:   "doctor",
 		Short: "Look at everything that facerec needs, and say what is wrong",
 		Long: `Doctor looks at the processor, the engine, the models (hashed), persons/, where
-pictures are written, the cache and the font, and, if there is a release.json, at
+pictures are written, the cache and its size, the font, and, if there is a release.json, at
 which files of the unpacked directory are as released. It exits with 5 if the models
 are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 		Args: noArgs,
@@ -92,10 +92,19 @@ func examine(env *environment, o *options, record string) ([]finding, error) {
 		}
 	}
 
-	o.persons = env.locate(o.persons, "persons")
-	if n, err := directories(o.persons); err != nil {
-		add("persons", "note", "%s: %v; nobody can be recognised", text.Show(o.persons), plain(err))
+	if env.decoder.HEIF == nil {
+		add("pictures", "note", "JPEG, PNG, WebP, GIF, BMP, TIFF; this program was built without HEIC and AVIF")
 	} else {
+		add("pictures", "ok", "JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC, AVIF")
+	}
+	o.persons = env.locate(o.persons, "persons")
+	n, err := directories(o.persons)
+	switch own, samples := peopleIn(o.persons); {
+	case err != nil:
+		add("persons", "note", "%s: %v; nobody can be recognised; facerec DIRECTORY groups the faces of a directory", text.Show(o.persons), plain(err))
+	case !own && samples:
+		add("persons", "ok", "%s: %s, the samples; facerec DIRECTORY groups the faces of a directory until there are others", text.Show(o.persons), text.Count(n, "directory"))
+	default:
 		add("persons", "ok", "%s: %s; facerec enroll reports on the photos", text.Show(o.persons), text.Count(n, "directory"))
 	}
 	if err := writable("images"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 
 	"facerec/internal/app"
@@ -55,10 +56,11 @@ func openEngine(ctx context.Context, env *environment, o *options) (*engine, err
 }
 
 // salt is what besides the photo decides its descriptor: the engine and its
-// models, which were found to be as pinned.
+// models, which were found to be as pinned. Architectures of a lineage give the same
+// answer; each has its own entries, so that this can be tested.
 func (e *engine) salt(env *environment) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%v\n", env.dlib(), env.engineOf, env.lineage(), e.opts.Detector, env.scores())
+	fmt.Fprintf(&b, "%s\n%s\n%s\n%s\n%s\n%v\n", runtime.GOARCH, env.dlib(), env.engineOf, env.lineage(), e.opts.Detector, env.scores())
 	for _, m := range env.pins.Models {
 		fmt.Fprintf(&b, "%s %s\n", m.Name, m.SHA256)
 	}

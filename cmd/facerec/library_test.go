@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
 	"image/color"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -202,3 +205,57 @@ func TestLibraryAtOnce(t *testing.T) {
 		t.Errorf("exit code %d\n%s", code, env.stderr)
 	}
 }
+
+// A run that is interrupted keeps what it found so far.
+func TestInterruptedRunIsKept(t *testing.T) {
+	env, looked, _ := library(t, 40)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	o := &options{globals: &globals{quiet: true}, cache: "auto", checkModels: "quick", detector: "hog", upsample: "0", memory: "0", maxPixels: 1 << 20, jobs: 1, models: "models"}
+	j, err := newJob(env, o, []string{"photos"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := openEngine(ctx, env, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j.use(env, e, nil, app.Rule{})
+	_, _, err = j.batch(ctx, bufio.NewWriter(io.Discard), []app.Reporter{stopAfter{15, new(int), cancel}})
+	if err = e.shut(ctx, err); !errors.Is(err, context.Canceled) {
+		t.Fatalf("%v, expected an interrupted run", err)
+	}
+	if n := looked(); n < 15 || n > 20 {
+		t.Fatalf("the engine looked at %d pictures before it was interrupted", n)
+	}
+	ctx = t.Context()
+	if e, err = openEngine(ctx, env, o); err != nil {
+		t.Fatal(err)
+	}
+	j.use(env, e, nil, app.Rule{})
+	if _, _, err = j.batch(ctx, bufio.NewWriter(io.Discard), []app.Reporter{&app.Insides{}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := e.shut(ctx, nil); err != nil {
+		t.Fatal(err)
+	}
+	if n := looked(); n > 25 {
+		t.Errorf("the second run looked at %d pictures, expected at most 25", n)
+	}
+}
+
+// stopAfter interrupts a run after so many pictures.
+type stopAfter struct {
+	n      int
+	seen   *int
+	cancel func()
+}
+
+func (s stopAfter) Picture(*app.Result) error {
+	if *s.seen++; *s.seen == s.n {
+		s.cancel()
+	}
+	return nil
+}
+
+func (s stopAfter) End(app.Summary) error { return nil }

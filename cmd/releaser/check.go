@@ -94,7 +94,7 @@ func (a *app) check(ctx context.Context, image string, f checkFlags, configNamed
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	answer := checkAnswer{Schema: "releaser.check/v1", Verdict: check.OK}
 	for _, ref := range refs {
-		index, err := oci.ReadIndex(ctx, ref, a.access())
+		index, err := oci.ReadIndex(ctx, ref, a.access(ref))
 		if err != nil {
 			return err
 		}

@@ -58,7 +58,7 @@ file is printed.`,
 
 // openImage finds the one image that a reference and a platform name.
 func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci.Image, error) {
-	index, err := oci.ReadIndex(ctx, ref, a.access())
+	index, err := oci.ReadIndex(ctx, ref, a.access(ref))
 	if err != nil {
 		return nil, err
 	}

@@ -230,7 +230,7 @@ func (u *upstream) Tags(ctx context.Context, repository string) ([]string, error
 		return nil, err
 	}
 	u.a.note("discover: tags of %s", repository)
-	return oci.Tags(ctx, ref, u.a.access())
+	return oci.Tags(ctx, ref, u.a.access(ref))
 }
 
 func (u *upstream) Digest(ctx context.Context, repository, tag string) (release.Digest, error) {
@@ -238,7 +238,7 @@ func (u *upstream) Digest(ctx context.Context, repository, tag string) (release.
 	if err != nil {
 		return release.Digest{}, err
 	}
-	source, err := oci.Open(ctx, ref, u.a.access())
+	source, err := oci.Open(ctx, ref, u.a.access(ref))
 	if err != nil {
 		return release.Digest{}, err
 	}

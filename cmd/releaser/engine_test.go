@@ -168,7 +168,7 @@ func pushed(t *testing.T, layout, repository string) []platformImage {
 		if err != nil {
 			t.Fatal(err)
 		}
-		index, err := oci.ReadIndex(t.Context(), at, oci.Access{})
+		index, err := oci.ReadIndex(t.Context(), at, oci.Access{Named: []string{"127.0.0.1"}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -187,10 +187,9 @@ func pushed(t *testing.T, layout, repository string) []platformImage {
 // FACEREC_LAYOUT names another.
 var layouts = []string{"../../build/demo/oci", "../../build/oci"}
 
-// TestReleasedImagesRecognise runs facerec's images as `releaser build` made
-// them, every platform's that is there, in a real engine, hardened. Each must
-// name the people in the sample picture.
-func TestReleasedImagesRecognise(t *testing.T) {
+// facerecLayout is where facerec's images are, or skips the test.
+func facerecLayout(t *testing.T) string {
+	t.Helper()
 	layout := os.Getenv("FACEREC_LAYOUT")
 	for _, dir := range layouts {
 		if _, err := os.Stat(filepath.Join(dir, "index.json")); layout == "" && err == nil {
@@ -200,6 +199,14 @@ func TestReleasedImagesRecognise(t *testing.T) {
 	if layout == "" {
 		t.Skipf("there is no image of facerec in %s: run `make demo` or `make test-image`", strings.Join(layouts, " or "))
 	}
+	return layout
+}
+
+// TestReleasedImagesRecognise runs facerec's images as `releaser build` made
+// them, every platform's that is there, in a real engine, hardened. Each must
+// name the people in the sample picture.
+func TestReleasedImagesRecognise(t *testing.T) {
+	layout := facerecLayout(t)
 	engine := startEngine(t)
 	for _, im := range pushed(t, layout, startRegistry(t)+"/facerec") {
 		t.Run(im.tag+"/"+im.platform.String(), func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 // line wins.
 var environment = []string{
 	"config", "quiet",
-	"registry", "insecure-registry", "ca-file", "retries", "stall", "cache", "no-cache", "cache-limit",
+	"registry", "insecure-registry", "token-server", "ca-file", "retries", "stall", "cache", "no-cache", "cache-limit",
 	"trusted-root", "signing-config", "page", "token-file", "jobs",
 }
 

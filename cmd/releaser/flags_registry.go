@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -16,13 +17,14 @@ import (
 
 // accessFlags are the flags of every verb that uses a registry.
 type accessFlags struct {
-	insecure   []string
-	caFile     string
-	retries    int
-	stall      time.Duration
-	cache      string
-	noCache    bool
-	cacheLimit int64
+	insecure     []string
+	tokenServers []string
+	caFile       string
+	retries      int
+	stall        time.Duration
+	cache        string
+	noCache      bool
+	cacheLimit   int64
 
 	// Made once a run: they remember what happened.
 	once        sync.Once
@@ -34,6 +36,7 @@ type accessFlags struct {
 func (f *accessFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "allow plain HTTP to `HOST[:PORT]` (always allowed for loopback); can be repeated")
+	flags.StringArrayVar(&f.tokenServers, "token-server", nil, "send a registry's credentials to `HOST[:PORT]` too, which is outside its domain and gives out its tokens; can be repeated")
 	flags.StringVar(&f.caFile, "ca-file", "", "trust the certificate authorities in `FILE` (PEM) for registries, in addition to the system's")
 	flags.IntVar(&f.retries, "retries", 5, "retry each failed request up to `N` times")
 	flags.DurationVar(&f.stall, "stall", 30*time.Second, "abort and retry a connection that is idle for longer than `DURATION`")
@@ -56,15 +59,23 @@ func (f *accessFlags) check() error {
 	return nil
 }
 
-// access returns how this run reaches registries.
-func (a *app) access() oci.Access {
+// access returns how this run reaches registries. named are the references that the
+// caller wrote: the command line's, and config.json's if it is not part of a
+// release. What a release says is none of them.
+func (a *app) access(named ...oci.Ref) oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
 		f.retry = &retry.Policy{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
 		f.connections = &oci.Connections{}
 		f.blobs = a.blobCache()
 	})
-	return oci.Access{Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Retry: f.retry, Connections: f.connections, Cache: f.blobs}
+	if host := os.Getenv(variable("registry")); host != "" {
+		if ref, err := oci.ParseRef(strings.TrimSuffix(host, "/") + "/any"); err == nil {
+			named = append(named, ref)
+		}
+	}
+	access := oci.Access{TokenServers: f.tokenServers, Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Retry: f.retry, Connections: f.connections, Cache: f.blobs}
+	return access.Naming(named...)
 }
 
 // blobCache returns nil when no cache was requested: then only what the registry
@@ -95,8 +106,8 @@ func (noNetwork) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // accessFor is access without a network if offline is set.
-func (a *app) accessFor(offline bool) oci.Access {
-	access := a.access()
+func (a *app) accessFor(offline bool, named ...oci.Ref) oci.Access {
+	access := a.access(named...)
 	if offline {
 		access.Transport = noNetwork{}
 	}

@@ -61,7 +61,7 @@ different image of a cell, are refused (exit 3).`,
 			}
 			plan := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root}
 			if from != "" {
-				found, err := plan.Parts(cmd.Context(), repository, a.access())
+				found, err := plan.Parts(cmd.Context(), repository, a.access(repository))
 				if err != nil {
 					return err
 				}
@@ -70,7 +70,7 @@ different image of a cell, are refused (exit 3).`,
 			var built []build.Built
 			p := a.progress("join")
 			err = atomicfile.ReplaceDir(out, func(tmp string) (err error) {
-				built, err = plan.Join(cmd.Context(), tmp, parts, a.transfer(p, true, 0))
+				built, err = plan.Join(cmd.Context(), tmp, parts, a.transfer(p, true, 0, append(parts, repository)...))
 				return err
 			})
 			p.close()
@@ -87,7 +87,7 @@ different image of a cell, are refused (exit 3).`,
 			var pushed []oci.Pushed
 			if push != "" {
 				p := a.progress("push")
-				pushed, err = oci.Push(cmd.Context(), oci.Ref{Kind: oci.Layout, Name: out}, target, a.transfer(p, false, 0))
+				pushed, err = oci.Push(cmd.Context(), oci.Ref{Kind: oci.Layout, Name: out}, target, a.transfer(p, false, 0, target))
 				p.close()
 				if err != nil {
 					return err

@@ -23,13 +23,13 @@ func TestOfflineRefusesToDial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(true)); err == nil || !strings.Contains(err.Error(), "--offline: not connecting to "+host) {
+	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(true, ref)); err == nil || !strings.Contains(err.Error(), "--offline: not connecting to "+host) {
 		t.Errorf("got %v", err)
 	}
 	if asked != 0 {
 		t.Errorf("the registry was asked %d times", asked)
 	}
-	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(false)); err == nil || asked == 0 {
+	if _, err := oci.ReadIndex(t.Context(), ref, (&app{}).accessFor(false, ref)); err == nil || asked == 0 {
 		t.Errorf("online: %v after %d requests", err, asked)
 	}
 }

@@ -82,7 +82,7 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	defer p.close()
 	record, err := pack.Release(ctx, pack.Input{
 		Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Locks: locks,
-		Images: ref, Access: a.access(), Limits: limits,
+		Images: ref, Access: a.access(ref), Limits: limits,
 		Workers: jobs, Moved: p.move, Notice: func(line string) { a.note("pack: %s", line) },
 	}, out)
 	if err != nil {

@@ -136,7 +136,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	}
 	var rolling []oci.RollingTag
 	if f.rolling {
-		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun); err != nil {
+		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun, a.callersImages([]target{{dist: dir}})...); err != nil {
 			return fmt.Errorf("rolling tags: %w", err)
 		}
 	}
@@ -271,7 +271,7 @@ func (a *app) verifyOne(ctx context.Context, t target, f verifyFlags) error {
 	}
 	p := a.progress("verify")
 	defer p.close()
-	done, err := a.chooseImages(&in, f, p)
+	done, err := a.chooseImages(&in, f, p, t)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,7 @@ be listed, the pull fails. --images-only skips them.`,
 				return usage("%s: several images cannot have one tag: leave it out, and each keeps its own", args[last])
 			}
 			var all []oci.PullJob
+			var named []oci.Ref
 			for _, arg := range args[:last] {
 				from, err := oci.ParseRef(arg)
 				if err != nil {
@@ -47,6 +48,7 @@ be listed, the pull fails. --images-only skips them.`,
 				if tag != "" && slices.ContainsFunc(all, func(j oci.PullJob) bool { return j.Tag == tag }) {
 					return usage("%s: another image has the tag %s already: pull them into layouts of their own", arg, tag)
 				}
+				named = append(named, from)
 				all = append(all, oci.PullJob{From: from, Tag: tag})
 			}
 			var pulled []oci.Pushed
@@ -55,7 +57,7 @@ be listed, the pull fails. --images-only skips them.`,
 			}
 			p := a.progress("pull")
 			err = atomicfile.ReplaceDir(to.Name, func(tmp string) (err error) {
-				pulled, err = oci.Pull(cmd.Context(), all, tmp, a.transfer(p, only, jobs))
+				pulled, err = oci.Pull(cmd.Context(), all, tmp, a.transfer(p, only, jobs, named...))
 				return err
 			})
 			p.close()

@@ -51,7 +51,7 @@ refused (exit 3).`,
 				}
 			}
 			p := a.progress("push")
-			pushed, err := push(cmd.Context(), from, to, a.transfer(p, only, 0))
+			pushed, err := push(cmd.Context(), from, to, a.transfer(p, only, 0, to))
 			p.close()
 			if err != nil {
 				return err
@@ -65,9 +65,9 @@ refused (exit 3).`,
 }
 
 // transfer tells p what is moved.
-func (a *app) transfer(p *progress, only bool, jobs int) oci.TransferOptions {
+func (a *app) transfer(p *progress, only bool, jobs int, named ...oci.Ref) oci.TransferOptions {
 	return oci.TransferOptions{
-		Access: a.access(), ImagesOnly: only, Jobs: jobs,
+		Access: a.access(named...), ImagesOnly: only, Jobs: jobs,
 		Progress: func(done, total int64) { p.move("blobs", done, total) },
 		Moved: func(image oci.Pushed) {
 			p.finish(image.Ref, text.Count(image.Referrers, "referrer"))

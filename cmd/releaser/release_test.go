@@ -16,10 +16,13 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -27,7 +30,9 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/registry"
 
+	"facerec/internal/loopback"
 	"facerec/internal/oci"
+	"facerec/internal/publish"
 	"facerec/internal/release"
 	"facerec/internal/steps"
 )
@@ -103,8 +108,11 @@ type releasing struct {
 	gate     *gate
 	registry string // HOST:PORT
 	single   bool   // there is one lineage
-	args     []string
-	env      []string
+
+	noReferrers bool         // the registry has no referrers API
+	backend     http.Handler // a registry that lasts; nil: a new one for each release
+	args        []string
+	env         []string
 }
 
 const tinyConfig = `{
@@ -147,6 +155,11 @@ func newReleasing(t *testing.T, issuer, lineages string) *releasing {
 	return r
 }
 
+// onPage names another page, and what the forge wants to know.
+func (r *releasing) onPage(page, token string) {
+	r.env = append(r.env, "RELEASER_PAGE="+page, "RELEASER_TOKEN="+token)
+}
+
 // git runs it in the template.
 func (r *releasing) git(args ...string) {
 	r.t.Helper()
@@ -167,7 +180,11 @@ func (r *releasing) fresh(n int, fits func(*http.Request, []byte) bool) {
 	if err := os.CopyFS(r.dir, os.DirFS(r.template)); err != nil {
 		r.t.Fatal(err)
 	}
-	r.gate.reset(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))), n, fits)
+	backend := r.backend
+	if backend == nil {
+		backend = registry.New(registry.WithReferrersSupport(!r.noReferrers), registry.Logger(log.New(io.Discard, "", 0)))
+	}
+	r.gate.reset(backend, n, fits)
 }
 
 func (r *releasing) command() *exec.Cmd {
@@ -182,6 +199,17 @@ func (r *releasing) finish() string {
 	out, err := r.command().CombinedOutput()
 	if err != nil {
 		r.t.Fatalf("%v\n%s", err, out)
+	}
+	return string(out)
+}
+
+// fail runs the release and wants an exit code.
+func (r *releasing) fail(code int) string {
+	r.t.Helper()
+	out, err := r.command().CombinedOutput()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != code {
+		r.t.Fatalf("%v, want exit code %d\n%s", err, code, out)
 	}
 	return string(out)
 }
@@ -302,12 +330,12 @@ func (r *releasing) referrers() map[string]int {
 		if err != nil {
 			r.t.Fatal(err)
 		}
-		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{})
+		ix, err := oci.ReadIndex(r.t.Context(), ref, oci.Access{Named: []string{"127.0.0.1"}})
 		if err != nil {
 			r.t.Fatal(err)
 		}
 		for i, d := range []release.Digest{ix.Digest, ix.Manifests[0].Digest} {
-			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{})
+			found, problems, err := oci.Referrers(r.t.Context(), ref, d, oci.Access{Named: []string{"127.0.0.1"}})
 			if err != nil || len(problems) > 0 {
 				r.t.Fatal(problems, err)
 			}
@@ -468,6 +496,30 @@ func TestReleaseGoesOnBetweenTwoFiles(t *testing.T) {
 	}
 }
 
+// TestReleaseWithoutReferrersAPI is killed between a signature and the index that
+// lists it, in a registry that has no other list.
+func TestReleaseWithoutReferrersAPI(t *testing.T) {
+	r := newReleasing(t, "https://issuer.example", `{"name": "two"}`)
+	r.args, r.noReferrers = []string{"-q", "--key", deterministicKey(t)}, true
+	r.fresh(0, nil)
+	r.finish()
+	page, signed := contents(t, r.www), r.referrers()
+	lists := func(r *http.Request, _ []byte) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-")
+	}
+	for n := 1; n <= 5; n++ { // two signatures, two provenances, an SBOM
+		r.fresh(n, lists)
+		r.kill("")
+		r.finish()
+		if d := differences(contents(t, r.www), page); d != nil {
+			t.Errorf("killed at list %d, the page differs: %q", n, d)
+		}
+		if got := r.referrers(); !maps.Equal(got, signed) {
+			t.Errorf("killed at list %d, the registry has %v, want %v", n, got, signed)
+		}
+	}
+}
+
 // TestReleaseKeepsKeylessSignatures kills a release that signs keyless, each
 // signature another one: those that are in their places are in the release that comes
 // of it, and no image has two of a kind.
@@ -542,4 +594,143 @@ func TestReleaseKeepsKeylessSignatures(t *testing.T) {
 		})
 	}
 	r.t = t
+}
+
+// forgeFront is a gate in front of Gitea, which then names itself by the gate's
+// address.
+func forgeFront(t *testing.T, real string) (*gate, string) {
+	t.Helper()
+	to, err := url.Parse(real)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := &gate{}
+	server := httptest.NewServer(g)
+	t.Cleanup(server.Close)
+	proxy := httputil.NewSingleHostReverseProxy(to)
+	proxy.ErrorLog = log.New(io.Discard, "", 0)
+	proxy.ModifyResponse = func(resp *http.Response) error {
+		if !strings.Contains(resp.Header.Get("Content-Type"), "json") {
+			return nil
+		}
+		body, err := io.ReadAll(resp.Body)
+		body = bytes.ReplaceAll(body, []byte(real), []byte(server.URL))
+		resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+		resp.Header.Set("Content-Length", strconv.Itoa(len(body)))
+		return err
+	}
+	g.next = proxy
+	return g, server.URL
+}
+
+// TestReleaseOnGitea pushes to distribution's registry and publishes on the real
+// forge, is killed while it uploads and before it promotes, and is told of a tag that
+// is missing there or has moved.
+func TestReleaseOnGitea(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts Gitea")
+	}
+	needTools(t, "gitea", "registry")
+	images, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(images.Close)
+	server, err := loopback.NewGitea(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	forge, address := forgeFront(t, server.URL)
+	r := newReleasing(t, "https://issuer.example", `{"name": "two"}`)
+	r.backend = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: images.Addr})
+	r.args = []string{"-q", "--key", deterministicKey(t)}
+	remote := func(name string) string {
+		return strings.Replace(server.URL, "://", "://"+server.User+":"+server.Token+"@", 1) + "/" + server.User + "/" + name
+	}
+	// assets reads the published release as its maintainer.
+	assets := func(t *testing.T, page string) map[string]string {
+		t.Helper()
+		reader, err := publish.Open(t.Context(), page, publish.Options{Token: func(string) string { return server.Token }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := reader.(publish.Page).Find(t.Context(), "v1.0.0")
+		if err != nil || len(found) != 1 || found[0].Draft {
+			t.Fatalf("%+v, %v", found, err)
+		}
+		out := map[string]string{}
+		for _, a := range found[0].Assets {
+			raw, err := publish.ReadAsset(t.Context(), reader, found[0], a.Name, 1<<20, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			out[a.Name] = string(raw)
+		}
+		return out
+	}
+	uploads := func(r *http.Request, _ []byte) bool {
+		return r.Method == http.MethodPost && strings.HasSuffix(r.URL.Path, "/assets")
+	}
+	promotes := func(r *http.Request, _ []byte) bool { return r.Method == http.MethodPatch }
+	var first map[string]string
+	for i, p := range []struct {
+		name string
+		n    int
+		fits func(*http.Request, []byte) bool
+	}{{"undisturbed", 0, nil}, {"the first upload", 1, uploads}, {"the fourth upload", 4, uploads}, {"promotion", 1, promotes}} {
+		t.Run(p.name, func(t *testing.T) {
+			r.t = t
+			name := "tool" + strconv.Itoa(i)
+			if _, _, err := server.Repository(t.Context(), name); err != nil {
+				t.Fatal(err)
+			}
+			r.git("push", "-qf", remote(name), "HEAD:main")
+			page := address + "/" + server.User + "/" + name
+			r.onPage(page, server.Token)
+			r.fresh(0, nil)
+			if out := r.fail(1); !strings.Contains(out, "step preflight: ") || !strings.Contains(out, "hint: push the tag first: git push REMOTE v1.0.0; ") {
+				t.Errorf("without a tag on the page: got %s", out)
+			}
+			// Not by a push: Gitea sees to its releases some time after that, and makes a
+			// draft public that it finds.
+			if err := server.Tag(t.Context(), name, "v1.0.0", "main"); err != nil {
+				t.Fatal(err)
+			}
+			forge.reset(forge.next, p.n, p.fits)
+			if p.fits != nil {
+				r.gate.held = forge.held
+				r.kill("")
+			}
+			out := r.finish()
+			if !strings.Contains(out, "publish       done   v1.0.0 at "+page) {
+				t.Errorf("got %s", out)
+			}
+			got := assets(t, page)
+			if first == nil {
+				first = got
+			}
+			if d := differences(got, first); d != nil || len(got) != 6 {
+				t.Errorf("the page has %d assets, and differs: %q", len(got), d)
+			}
+			if out = r.finish(); !strings.Contains(out, "publish       kept   v1.0.0 at "+page) {
+				t.Errorf("again: got %s", out)
+			}
+		})
+	}
+	r.t = t
+	// The tag is moved on the page, behind our back.
+	r.git("commit", "-q", "--allow-empty", "-m", "second")
+	r.git("push", "-qf", remote("tool0"), "HEAD:refs/tags/v1.0.0")
+	r.onPage(address+"/"+server.User+"/tool0", server.Token)
+	r.git("checkout", "-q", "v1.0.0")
+	r.fresh(0, nil)
+	if out := r.fail(3); !strings.Contains(out, "step preflight: git tag v1.0.0: expected commit ") {
+		t.Errorf("got %s", out)
+	}
+	// Somebody who may not.
+	r.onPage(address+"/"+server.User+"/tool1", "0000000000000000000000000000000000000000")
+	if out := r.fail(1); !strings.Contains(out, "step preflight: ") {
+		t.Errorf("got %s", out)
+	}
 }

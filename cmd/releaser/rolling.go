@@ -11,19 +11,25 @@ import (
 
 // rollingTags moves the rolling tags of a published release to its indexes, in
 // the repository that release.json names or, if image is given, in that one. With
-// dryRun it only decides.
-func (a *app) rollingTags(ctx context.Context, c *chosen, record release.Record, image string, dryRun bool) ([]oci.RollingTag, error) {
+// dryRun it only decides. The release is verified; named are the references that the
+// caller wrote.
+func (a *app) rollingTags(ctx context.Context, c *chosen, record release.Record, image string, dryRun bool, named ...oci.Ref) ([]oci.RollingTag, error) {
 	indexes, err := recordedIndexes(record, image)
 	if err != nil {
 		return nil, err
 	}
+	if ref, err := oci.ParseRef(image); err == nil {
+		named = append(named, ref)
+	}
+	access := a.access(named...)
+	access.Trusted = true
 	var all []oci.RollingTag
 	for _, l := range c.config.Lineages {
 		index, ok := indexes[l.Name]
 		if !ok {
 			continue
 		}
-		tags, err := oci.RollingTags(ctx, c.config, record.Version, l, index, a.access())
+		tags, err := oci.RollingTags(ctx, c.config, record.Version, l, index, access)
 		if err != nil {
 			return nil, err
 		}
@@ -41,7 +47,7 @@ func (a *app) rollingTags(ctx context.Context, c *chosen, record release.Record,
 		if dryRun {
 			continue
 		}
-		if err := t.Apply(ctx, a.access()); err != nil {
+		if err := t.Apply(ctx, access); err != nil {
 			return nil, err
 		}
 	}

@@ -87,7 +87,7 @@ func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	}
 	signed, err := attest.Sign(ctx, attest.Input{
 		Dist: dist, Images: images, Provenance: f.provenance, Attest: f.attest,
-		Materials: a.inputs, Access: a.access(), Notice: func(line string) { a.note("sign: %s", line) },
+		Materials: a.inputs, Access: a.access(images...), Notice: func(line string) { a.note("sign: %s", line) },
 		By: func(ctx context.Context) (attest.By, error) { return a.signer(ctx, f.by, a.identityOfDist(dist)) },
 	})
 	if err != nil {

@@ -22,6 +22,7 @@ import (
 )
 
 type verifyFlags struct {
+	named      []oci.Ref // by the caller, besides image and config.json
 	trust      trustFlags
 	policy     *verify.Policy // instead of trust, of a verb that has one
 	limits     limitFlags
@@ -144,7 +145,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 			p.finish(s.Cell, s.Outcome())
 		}
 	}
-	done, err := a.chooseImages(&in, f, p)
+	done, err := a.chooseImages(&in, f, p, targets...)
 	if err != nil {
 		return err
 	}
@@ -256,8 +257,30 @@ func (a *app) untrusted(err error) error {
 	return err
 }
 
+// callersImages is where the caller's config.json has images, unless it lies in a
+// release that is verified: then its word is that of the release.
+func (a *app) callersImages(targets []target) []oci.Ref {
+	for _, t := range targets {
+		if t.dist == "" {
+			continue
+		}
+		if inside, err := isInside(a.configFile, t.dist); err != nil || inside {
+			return nil
+		}
+	}
+	c, err := a.load()
+	if err != nil { // said where config.json is needed
+		return nil
+	}
+	ref, err := c.image("", os.Getenv(variable("registry")))
+	if err != nil {
+		return nil
+	}
+	return []oci.Ref{ref}
+}
+
 // chooseImages decides where images come from.
-func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func(), error) {
+func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets ...target) (func(), error) {
 	var override *oci.Ref
 	if f.image != "" {
 		ref, err := oci.ParseRef(f.image)
@@ -284,7 +307,15 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress) (func()
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	found := &pack.Images{Access: a.accessFor(f.offline), Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
+	named := f.named
+	if override != nil {
+		named = append(named, *override)
+	} else {
+		named = append(named, a.callersImages(targets)...)
+	}
+	access := a.accessFor(f.offline, named...)
+	access.Trusted = override == nil // else nothing is read before the signature holds
+	found := &pack.Images{Access: access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
 	if in.Images = verify.CompareWith(found); override != nil {
 		in.Images = verify.CompareWithNamed(found)
 	}

@@ -96,7 +96,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 // subjects reads what is attached to an image and next to each manifest in it. It
 // gives the reference pinned to its digest.
 func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.ImageSubject, error) {
-	ix, err := oci.ReadIndex(ctx, ref, a.access())
+	ix, err := oci.ReadIndex(ctx, ref, a.access(ref))
 	if err != nil {
 		return "", nil, err
 	}
@@ -110,7 +110,7 @@ func (a *app) subjects(ctx context.Context, ref oci.Ref) (string, []verify.Image
 	}
 	for i := range all {
 		a.note("verify-image: %s", all[i].Digest)
-		if err := pack.ReadReferrers(ctx, ix.Ref, &all[i], a.access()); err != nil {
+		if err := pack.ReadReferrers(ctx, ix.Ref, &all[i], a.access(ref)); err != nil {
 			return "", nil, err
 		}
 	}

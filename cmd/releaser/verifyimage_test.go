@@ -173,7 +173,7 @@ func (s *signing) push(t *testing.T, registry, name string) oci.Ref {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := oci.Push(t.Context(), from.WithTag("1.0.0"), to, oci.TransferOptions{})
+	pushed, err := oci.Push(t.Context(), from.WithTag("1.0.0"), to, oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -270,7 +270,7 @@ func TestImagesSignedByCosign3(t *testing.T) {
 // platform is the first manifest of an index.
 func (s *signing) platform(t *testing.T, index oci.Ref) oci.Ref {
 	t.Helper()
-	ix, err := oci.ReadIndex(t.Context(), index, oci.Access{})
+	ix, err := oci.ReadIndex(t.Context(), index, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -281,7 +281,7 @@ func (s *signing) platform(t *testing.T, index oci.Ref) oci.Ref {
 // the other as its subject.
 func (s *signing) misplace(t *testing.T, registry string, from, to oci.Ref) {
 	t.Helper()
-	found, problems, err := oci.Referrers(t.Context(), from, from.Digest, oci.Access{})
+	found, problems, err := oci.Referrers(t.Context(), from, from.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil || len(problems) > 0 || len(found) == 0 {
 		t.Fatalf("%d attachments, %v, %v", len(found), problems, err)
 	}
@@ -414,7 +414,7 @@ func TestKeylessImagesOfCosign2(t *testing.T) {
 	image := s.push(t, api.Addr, "old")
 	services := []string{"--yes", "--fulcio-url", s.Fulcio, "--rekor-url", s.OldRekor, "--insecure-skip-verify", "--identity-token", s.token(t)}
 	s.cosign(t, "cosign-v2", with(append([]string{"sign"}, services...), image.String())...)
-	s.verify(t, 0, image, s.keyless(), ".sig", "entry 0 of "+s.OldRekor, "by the transparency log")
+	s.verify(t, 0, image, s.keyless(), ".sig", ", entry ", " of "+s.OldRekor, "by the transparency log")
 	other := s.keyless()
 	other[3] = "bob@example.com"
 	s.verify(t, 4, image, other, "expected bob@example.com", "got      "+signerMail)

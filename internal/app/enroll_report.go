@@ -76,8 +76,8 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		Hint    string    `json:"hint,omitempty"`
 		Faces   []boxJSON `json:"faces"`
 		// Scores are in the order of Faces; left out if there are none.
-		Scores []distance `json:"scores,omitempty"`
-		Taken  *int       `json:"taken"` // from 1
+		Scores []score `json:"scores,omitempty"`
+		Taken  *int    `json:"taken"` // from 1
 	}
 	type doubtJSON struct {
 		Path string `json:"path"`
@@ -100,7 +100,7 @@ func (e *Enrolment) WriteJSON(w io.Writer) error {
 		for _, f := range p.Faces {
 			j.Faces = append(j.Faces, boxOf(f.Box))
 			if f.Score != 0 {
-				j.Scores = append(j.Scores, distance(f.Score))
+				j.Scores = append(j.Scores, score(f.Score))
 			}
 		}
 		if p.Taken >= 0 {

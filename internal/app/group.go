@@ -19,7 +19,7 @@ import (
 const DefaultGroupThreshold = 0.6
 
 // MaxGroupFaces is the largest number of faces that Group takes: they take
-// GroupBytes, 1.8 GB, and some minutes.
+// GroupBytes, 1.8 GB, and about a minute.
 const MaxGroupFaces = 30_000
 
 // GroupBytes is the memory that it takes to group n faces: four bytes for each

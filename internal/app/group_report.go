@@ -62,7 +62,7 @@ func (g *Groups) left() []string {
 		out = append(out, text.Count(s.Known, "face")+" of known people")
 	}
 	if s.Ambiguous > 0 {
-		out = append(out, text.Count(s.Ambiguous, "face")+" near two known people")
+		out = append(out, text.Count(s.Ambiguous, "ambiguous face"))
 	}
 	if g.Copies > 0 {
 		out = append(out, text.CountForms(g.Copies, "picture that is a copy", "pictures that are copies")+" of another")
@@ -84,7 +84,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 		SHA256     string    `json:"sha256"`
 		Face       int       `json:"face"`
 		Box        boxJSON   `json:"box"`
-		Score      distance  `json:"score,omitzero"`
+		Score      score     `json:"score,omitzero"`
 		Descriptor []float32 `json:"descriptor,omitempty"`
 	}
 	type groupJSON struct {
@@ -101,7 +101,7 @@ func (g *Groups) WriteJSON(w io.Writer) error {
 	facesOf := func(faces []GroupFace) []faceJSON {
 		out := []faceJSON{}
 		for _, f := range faces {
-			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box), Score: distance(f.Score)}
+			j := faceJSON{File: f.Picture, FileBase64: rawBytes(f.Picture), SHA256: fmt.Sprintf("%x", f.Content), Face: f.Index + 1, Box: boxOf(f.Box), Score: score(f.Score)}
 			if g.Header.Descriptors {
 				j.Descriptor = slices.Clone(f.Descriptor[:])
 			}

@@ -19,7 +19,7 @@ type seen struct {
 	// stored is the EXIF orientation, 1 to 8, in which the file has the picture; 1
 	// if every decoder of the format turns it.
 	stored int
-	image image.Image // nil if nobody asked for it; it may be a smaller copy
+	image  image.Image // nil if nobody asked for it; it may be a smaller copy
 	// reduced says that a smaller copy was searched for want of memory.
 	reduced bool
 	cached  bool  // the cache had it

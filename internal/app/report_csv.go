@@ -77,11 +77,11 @@ func (c *csvReport) Picture(r *Result) error {
 				row = append(row, inert(m.RunnerUp.Person), num(m.RunnerUp.Distance), num(m.Margin))
 			}
 		}
-		score := ""
+		confidence := ""
 		if f.Score != 0 {
-			score = num(f.Score)
+			confidence = score(f.Score).String()
 		}
-		if err := c.write(append(row, "", score)); err != nil {
+		if err := c.write(append(row, "", confidence)); err != nil {
 			return err
 		}
 	}

@@ -20,6 +20,14 @@ func (d distance) MarshalJSON() ([]byte, error) {
 	return strconv.AppendFloat(nil, float64(d), 'f', 6, 64), nil
 }
 
+// score is written with three decimals: architectures may differ in the last bits
+// of what dlib's detector computes.
+type score float64
+
+func (s score) String() string { return strconv.FormatFloat(float64(s), 'f', 3, 64) }
+
+func (s score) MarshalJSON() ([]byte, error) { return []byte(s.String()), nil }
+
 type boxJSON struct {
 	X      int `json:"x"`
 	Y      int `json:"y"`
@@ -73,7 +81,7 @@ type faceJSON struct {
 	Box       boxJSON  `json:"box"`
 	Landmarks [][2]int `json:"landmarks"`
 	// Score is left out by an engine that has none.
-	Score distance `json:"score,omitzero"`
+	Score score `json:"score,omitzero"`
 	*matchJSON
 	Descriptor []float32 `json:"descriptor,omitempty"`
 }
@@ -98,7 +106,7 @@ func (h Header) pictureOf(r *Result) pictureJSON {
 	}
 	for i := range r.Faces {
 		f := &r.Faces[i]
-		j := faceJSON{Box: boxOf(f.Box), Landmarks: pointsOf(f.Landmarks), Score: distance(f.Score)}
+		j := faceJSON{Box: boxOf(f.Box), Landmarks: pointsOf(f.Landmarks), Score: score(f.Score)}
 		if h.Matching {
 			m := &matchJSON{Verdict: f.Match.Verdict.String(), Best: candidateOf(f.Match.Best), RunnerUp: candidateOf(f.Match.RunnerUp)}
 			if f.Match.Verdict == Known {

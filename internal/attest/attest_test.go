@@ -66,12 +66,12 @@ func newRelease(t *testing.T) made {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := oci.Push(t.Context(), from, to, oci.TransferOptions{})
+	pushed, err := oci.Push(t.Context(), from, to, oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	m := made{filepath.Join(dir, "dist"), to.At(pushed[0].Digest)}
-	_, err = pack.Release(t.Context(), pack.Input{Config: config, Version: "1.0.0", Cells: plan.Cells, Root: dir, Images: to,
+	_, err = pack.Release(t.Context(), pack.Input{Config: config, Version: "1.0.0", Cells: plan.Cells, Root: dir, Images: to, Access: oci.Access{}.Naming(to),
 		Limits: layer.Limits{Entries: 100, Bytes: 1 << 20, Ratio: 1000}}, m.dist)
 	if err != nil {
 		t.Fatal(err)
@@ -103,7 +103,7 @@ func signer(t *testing.T) attest.By {
 // request asks for everything.
 func (m made) request(by attest.By) attest.Input {
 	return attest.Input{
-		Dist: m.dist, Images: []oci.Ref{m.image}, Provenance: true, Attest: true,
+		Dist: m.dist, Images: []oci.Ref{m.image}, Provenance: true, Attest: true, Access: oci.Access{}.Naming(m.image),
 		Materials: func() ([]sign.Input, error) { return nil, nil },
 		By:        func(context.Context) (attest.By, error) { return by, nil },
 	}
@@ -147,7 +147,7 @@ func TestKeep(t *testing.T) {
 			t.Errorf("%s was signed again", name)
 		}
 	}
-	found, _, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{})
+	found, _, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil || len(found) != 2 {
 		t.Errorf("the index has %d referrers, %v", len(found), err)
 	}
@@ -240,7 +240,7 @@ func TestNothingIsPlacedByHalf(t *testing.T) {
 	if _, err := attest.Sign(t.Context(), m.request(bad)); err == nil {
 		t.Fatal("signed by nobody whom the policy expects")
 	}
-	found, problems, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{})
+	found, problems, err := oci.Referrers(t.Context(), m.image, m.image.Digest, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil || len(found)+len(problems) != 0 {
 		t.Errorf("%d referrers, %v, %v", len(found), problems, err)
 	}

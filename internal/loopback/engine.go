@@ -72,8 +72,13 @@ func NewEngine(ctx context.Context, dir string) (*Engine, error) {
 // Command is a call of the engine's client.
 func (e *Engine) Command(ctx context.Context, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, e.client, append([]string{"--host", "unix://" + e.socket}, args...)...)
-	cmd.Env = append(os.Environ(), "DOCKER_CONFIG="+filepath.Dir(e.socket))
+	cmd.Env = e.Environment()
 	return cmd
+}
+
+// Environment is this process's, with what clients need to find the engine.
+func (e *Engine) Environment() []string {
+	return append(os.Environ(), "DOCKER_HOST=unix://"+e.socket, "DOCKER_CONFIG="+filepath.Dir(e.socket))
 }
 
 // Hardened are the flags of docker run under which a release must work: no

@@ -95,6 +95,13 @@ const giteaAccount = "65534"
 // NewGitea starts Gitea with its state in a temporary directory, which Close
 // removes. It needs git, and as root setpriv (Debian package util-linux).
 func NewGitea(ctx context.Context) (*Gitea, error) {
+	return NewGiteaBehind(ctx, func(addr string) (string, error) { return addr, nil })
+}
+
+// NewGiteaBehind is NewGitea for a server that everybody reaches through another
+// address: front is given the server's HOST:PORT and returns the one to use, which
+// the server then names in its answers.
+func NewGiteaBehind(ctx context.Context, front func(addr string) (string, error)) (*Gitea, error) {
 	program, err := Tool(ctx, "gitea")
 	if err != nil {
 		return nil, err
@@ -105,7 +112,7 @@ func NewGitea(ctx context.Context) (*Gitea, error) {
 		return nil, err
 	}
 	g := &Gitea{User: "maintainer"}
-	if err := g.start(ctx, program, home); err != nil {
+	if err := g.start(ctx, program, home, front); err != nil {
 		return nil, errors.Join(err, os.RemoveAll(home))
 	}
 	stop := g.child.Close
@@ -120,7 +127,7 @@ func NewGitea(ctx context.Context) (*Gitea, error) {
 // Close stops the server and removes its state.
 func (g *Gitea) Close() { g.child.Close() }
 
-func (g *Gitea) start(ctx context.Context, program, home string) error {
+func (g *Gitea) start(ctx context.Context, program, home string, front func(string) (string, error)) error {
 	var secret [32]byte
 	if _, err := rand.Read(secret[:]); err != nil {
 		return err
@@ -135,12 +142,18 @@ func (g *Gitea) start(ctx context.Context, program, home string) error {
 			return err
 		}
 	}
-	c, ports, err := startOnPorts(ctx, 1, func(ports []int) (*child, error) {
+	url := ""
+	c, _, err := startOnPorts(ctx, 1, func(ports []int) (*child, error) {
+		addr, err := front(strings.TrimPrefix(loopbackURL(ports[0]), "http://"))
+		if err != nil {
+			return nil, err
+		}
+		url = "http://" + addr
 		account := "nobody"
 		if os.Getuid() != 0 {
 			account = os.Getenv("USER")
 		}
-		text := fmt.Sprintf(giteaConfig, account, home, hex.EncodeToString(secret[:]), ports[0])
+		text := fmt.Sprintf(giteaConfig, account, home, hex.EncodeToString(secret[:]), ports[0], url)
 		if err := os.WriteFile(filepath.Join(home, "app.ini"), []byte(text), 0o644); err != nil {
 			return nil, err
 		}
@@ -153,7 +166,7 @@ func (g *Gitea) start(ctx context.Context, program, home string) error {
 	if err != nil {
 		return err
 	}
-	g.child, g.URL = c, loopbackURL(ports[0])
+	g.child, g.URL = c, url
 	return nil
 }
 
@@ -291,7 +304,8 @@ func (g *Gitea) DeleteTag(ctx context.Context, repository, tag string) error {
 	return nil
 }
 
-// giteaConfig takes the account, the directory, a secret and the port.
+// giteaConfig takes the account, the directory, a secret, the port and the address
+// that it is reached by.
 const giteaConfig = `APP_NAME = loopback
 RUN_USER = %[1]s
 RUN_MODE = prod
@@ -300,7 +314,7 @@ WORK_PATH = %[2]s
 PROTOCOL = http
 HTTP_ADDR = 127.0.0.1
 HTTP_PORT = %[4]d
-ROOT_URL = http://127.0.0.1:%[4]d/
+ROOT_URL = %[5]s/
 DISABLE_SSH = true
 SSH_ROOT_PATH = %[2]s/ssh
 OFFLINE_MODE = true

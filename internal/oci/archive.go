@@ -31,6 +31,14 @@ type archiveSource struct {
 	manifest []byte
 	config   []byte
 	layers   map[release.Digest]string // file names
+	stats    map[int64]storedLayer     // by where its file lies
+}
+
+// storedLayer is what is known of a layer's file.
+type storedLayer struct {
+	mediaType types.MediaType
+	size      int64
+	digest    v1.Hash // of a compressed one
 }
 
 // savedImage is one entry of manifest.json, or what stands for it in an older
@@ -47,7 +55,6 @@ type savedImage struct {
 // Limits of a docker archive.
 const (
 	maxSavedImages    = 512
-	maxSavedLayers    = 1024     // per image; Docker's own limit is 127
 	maxConfigurations = 32 << 20 // bytes of all configurations
 )
 
@@ -69,7 +76,7 @@ func readArchive(ref Ref) (*archiveSource, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &archiveSource{ref: ref, files: files, layers: map[release.Digest]string{}}
+	s := &archiveSource{ref: ref, files: files, layers: map[release.Digest]string{}, stats: map[int64]storedLayer{}}
 	images, err := savedImages(files)
 	if err != nil {
 		return nil, err
@@ -90,7 +97,7 @@ func savedImages(files *archiveFiles) ([]savedImage, error) {
 			return nil, err
 		}
 		var images []savedImage
-		if err := json.Unmarshal(raw, &images); err != nil {
+		if err := decode(raw, &images); err != nil {
 			return nil, fmt.Errorf("manifest.json: %w", err)
 		}
 		if len(images) == 0 {
@@ -115,12 +122,12 @@ func (s *archiveSource) choose(images []savedImage) (savedImage, error) {
 		if err != nil {
 			return savedImage{}, err
 		}
-		var c v1.ConfigFile
-		if err := json.Unmarshal(raw, &c); err != nil {
-			return savedImage{}, fmt.Errorf("configuration %s: %w", text.Show(images[i].Config), err)
-		}
 		if total += len(raw); total > maxConfigurations {
 			return savedImage{}, fmt.Errorf("configurations of more than %d bytes", maxConfigurations)
+		}
+		var c v1.ConfigFile
+		if err := decode(raw, &c); err != nil {
+			return savedImage{}, fmt.Errorf("configuration %s: %w", text.Show(images[i].Config), err)
 		}
 		id := "@" + release.DigestBytes(raw).String()
 		all = append(all, choice{images[i].RepoTags, id, platformName(c.OS, c.Architecture, c.Variant), i})
@@ -131,7 +138,7 @@ func (s *archiveSource) choose(images []savedImage) (savedImage, error) {
 		found = slices.DeleteFunc(slices.Clone(all), func(c choice) bool { return c.id != "@"+s.ref.Digest.String() })
 		if len(found) == 0 { // the digest of a manifest that is made here
 			for i := range images {
-				made := &archiveSource{ref: s.ref, files: s.files, layers: map[release.Digest]string{}}
+				made := &archiveSource{ref: s.ref, files: s.files, layers: map[release.Digest]string{}, stats: s.stats}
 				if made.assemble(images[i]) == nil && made.top.Digest == s.ref.Digest {
 					return images[i], nil
 				}
@@ -170,14 +177,14 @@ func (s *archiveSource) assemble(image savedImage) error {
 		return err
 	}
 	var config v1.ConfigFile
-	if err := json.Unmarshal(raw, &config); err != nil {
+	if err := decode(raw, &config); err != nil {
 		return fmt.Errorf("configuration %s: %w", text.Show(image.Config), err)
 	}
 	if len(image.Layers) != len(config.RootFS.DiffIDs) {
 		return fmt.Errorf("%d layers, but %d diff IDs in the configuration", len(image.Layers), len(config.RootFS.DiffIDs))
 	}
-	if len(image.Layers) > maxSavedLayers {
-		return fmt.Errorf("more than %d layers", maxSavedLayers)
+	if len(image.Layers) > maxLayers {
+		return fmt.Errorf("more than %d layers", maxLayers)
 	}
 	m := v1.Manifest{SchemaVersion: 2, MediaType: types.DockerManifestSchema2, Config: v1.Descriptor{
 		MediaType: types.DockerConfigJSON, Size: int64(len(raw)), Digest: hashOf(release.DigestBytes(raw)),
@@ -205,36 +212,54 @@ func (s *archiveSource) assemble(image savedImage) error {
 // layer describes a layer as it is stored. The digest of one that is not
 // compressed is its diff ID, which is checked when the layer is read.
 func (s *archiveSource) layer(name string, diffID v1.Hash) (v1.Descriptor, error) {
-	rc, err := s.files.open(name)
+	l, err := s.stat(name)
 	if err != nil {
 		return v1.Descriptor{}, err
+	}
+	d := v1.Descriptor{MediaType: l.mediaType, Digest: diffID, Size: l.size}
+	if l.mediaType != types.DockerUncompressedLayer {
+		d.Digest = l.digest
+	}
+	digest, err := digestOf(d.Digest)
+	s.layers[digest] = name
+	return d, err
+}
+
+// stat looks at a layer's file, the first time that a name or link leads to it.
+func (s *archiveSource) stat(name string) (storedLayer, error) {
+	e, err := s.files.entry(name)
+	if err != nil {
+		return storedLayer{}, err
+	}
+	if l, ok := s.stats[e.offset]; ok {
+		return l, nil
+	}
+	rc, err := s.files.open(name)
+	if err != nil {
+		return storedLayer{}, err
 	}
 	defer rc.Close()
 	magic := make([]byte, 4)
 	n, err := io.ReadFull(rc, magic)
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return v1.Descriptor{}, err
+		return storedLayer{}, err
 	}
-	d := v1.Descriptor{MediaType: types.DockerUncompressedLayer, Digest: diffID}
-	if d.Size, err = s.files.size(name); err != nil {
-		return v1.Descriptor{}, err
-	}
+	l := storedLayer{mediaType: types.DockerUncompressedLayer, size: e.bytes}
 	switch {
 	case bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}):
-		d.MediaType = types.DockerLayer
+		l.mediaType = types.DockerLayer
 	case bytes.Equal(magic[:n], []byte{0x28, 0xb5, 0x2f, 0xfd}):
-		d.MediaType = types.OCILayerZStd
+		l.mediaType = types.OCILayerZStd
 	}
-	if d.MediaType != types.DockerUncompressedLayer {
+	if l.mediaType != types.DockerUncompressedLayer {
 		sum := release.NewHasher()
 		if _, err := io.Copy(sum, io.MultiReader(bytes.NewReader(magic[:n]), rc)); err != nil {
-			return v1.Descriptor{}, err
+			return storedLayer{}, err
 		}
-		d.Digest = hashOf(sum.Digest())
+		l.digest = hashOf(sum.Digest())
 	}
-	digest, err := digestOf(d.Digest)
-	s.layers[digest] = name
-	return d, err
+	s.stats[e.offset] = l
+	return l, nil
 }
 
 func (s *archiveSource) place() Ref { return s.ref }
@@ -288,6 +313,7 @@ func legacyImages(files *archiveFiles) ([]savedImage, error) {
 	layers := map[string]legacyLayer{}
 	parents := map[string]bool{}
 	var ids []string
+	total := 0
 	for _, name := range files.names {
 		id, file := path.Split(name)
 		if id = strings.TrimSuffix(id, "/"); file != "json" || id == "" || strings.Contains(id, "/") {
@@ -297,8 +323,11 @@ func legacyImages(files *archiveFiles) ([]savedImage, error) {
 		if err != nil {
 			return nil, err
 		}
+		if total += len(raw); total > maxConfigurations {
+			return nil, fmt.Errorf("configurations of more than %d bytes", maxConfigurations)
+		}
 		var l legacyLayer
-		if err := json.Unmarshal(raw, &l); err != nil {
+		if err := decode(raw, &l); err != nil {
 			return nil, fmt.Errorf("%s: %w", text.Show(name), err)
 		}
 		layers[id], parents[l.Parent] = l, true
@@ -316,7 +345,7 @@ func legacyImages(files *archiveFiles) ([]savedImage, error) {
 			return nil, err
 		}
 		var repositories map[string]map[string]string
-		if err := json.Unmarshal(raw, &repositories); err != nil {
+		if err := decode(raw, &repositories); err != nil {
 			return nil, fmt.Errorf("repositories: %w", err)
 		}
 		for repository, tags := range repositories {
@@ -341,6 +370,9 @@ func legacyImages(files *archiveFiles) ([]savedImage, error) {
 		image, err := legacyImage(files, layers, diffIDs, id)
 		if err != nil {
 			return nil, err
+		}
+		if total += len(image.raw); total > maxConfigurations {
+			return nil, fmt.Errorf("configurations of more than %d bytes", maxConfigurations)
 		}
 		image.RepoTags = names[id]
 		images = append(images, image)
@@ -381,8 +413,8 @@ func legacyImage(files *archiveFiles, layers map[string]legacyLayer, diffIDs map
 		if !ok {
 			return image, fmt.Errorf("layer %s is missing", text.Show(at))
 		}
-		if len(image.Layers) == maxSavedLayers {
-			return image, fmt.Errorf("layer %s: more than %d layers below it", text.Show(id), maxSavedLayers)
+		if len(image.Layers) == maxLayers {
+			return image, fmt.Errorf("layer %s: more than %d layers below it", text.Show(id), maxLayers)
 		}
 		if _, ok := diffIDs[at]; !ok {
 			sum := release.NewHasher()

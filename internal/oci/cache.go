@@ -208,6 +208,9 @@ func (k *keeping) finish() error {
 	if err != nil {
 		k.drop()
 	}
+	if _, there := os.Stat(k.c.path(k.d)); there == nil {
+		err = nil // the same bytes: on Windows a file that is open is not replaced
+	}
 	k.f = nil
 	return err
 }
@@ -226,7 +229,8 @@ func (k *keeping) Close() error {
 }
 
 // Prune removes what killed runs left behind, and the entries that were not used
-// for longest until the rest fits the limit. A run calls it when it is done, so
+// for longest until the rest fits the limit; first one that alone is above it, as
+// no other can make room for it. A run calls it when it is done, so
 // that it finds all that it kept itself. Failures are not worth a word: the next
 // run tries again.
 func (c *Cache) Prune() {
@@ -270,7 +274,15 @@ func (c *Cache) Prune() {
 	if c.limit <= 0 {
 		return
 	}
-	slices.SortStableFunc(entries, func(a, b entry) int { return a.used.Compare(b.used) })
+	slices.SortStableFunc(entries, func(a, b entry) int {
+		switch largeA, largeB := a.size > c.limit, b.size > c.limit; {
+		case largeA && !largeB:
+			return -1
+		case largeB && !largeA:
+			return 1
+		}
+		return a.used.Compare(b.used)
+	})
 	for _, e := range entries {
 		if sum <= c.limit {
 			return

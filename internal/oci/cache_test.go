@@ -42,7 +42,7 @@ func TestCache(t *testing.T) {
 	n, dir := newBadNetwork(t), t.TempDir()
 	for i, blobs := range []int{1, 0} {
 		c, warnings := newCache(dir, 0)
-		if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Named: loopback, Cache: c}); err != nil {
 			t.Fatal(err)
 		}
 		if got := len(n.Requests(n.layer.Digest.String())); got != blobs || len(*warnings) > 0 {
@@ -64,7 +64,7 @@ func TestCache(t *testing.T) {
 func TestDamagedCache(t *testing.T) {
 	n, dir := newBadNetwork(t), t.TempDir()
 	c, _ := newCache(dir, 0)
-	if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil {
+	if err := n.pull(t.Context(), t, Access{Named: loopback, Cache: c}); err != nil {
 		t.Fatal(err)
 	}
 	for name, damage := range map[string]func([]byte) []byte{
@@ -87,7 +87,7 @@ func TestDamagedCache(t *testing.T) {
 					t.Fatal(err)
 				}
 				c, warnings := newCache(dir, 0)
-				if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil {
+				if err := n.pull(t.Context(), t, Access{Named: loopback, Cache: c}); err != nil {
 					t.Error(err)
 				}
 				if len(*warnings) != 1 || !strings.Contains((*warnings)[0], path+" was damaged (expected ") || strings.Contains((*warnings)[0], "\n") {
@@ -110,7 +110,7 @@ func TestDamagedCache(t *testing.T) {
 		}
 		n.Spoil(n.layer.Digest.String(), 0, hostile.Body(hostile.Flip, true))
 		c, _ := newCache(dir, 0)
-		want[*MismatchError](t, n.pull(t.Context(), t, Access{Cache: c}), n.layer.Digest.String())
+		want[*MismatchError](t, n.pull(t.Context(), t, Access{Named: loopback, Cache: c}), n.layer.Digest.String())
 		if got := names(t, dir); len(got) != 1 {
 			t.Errorf("what is wrong was kept: %q", got)
 		}
@@ -126,7 +126,7 @@ func TestUselessCache(t *testing.T) {
 	}
 	for name, dir := range map[string]string{"a file": file, "below a file": filepath.Join(file, "x"), "no device": "/proc/1/nowhere"} {
 		c, warnings := newCache(dir, 0)
-		if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Named: loopback, Cache: c}); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
 		if len(*warnings) != 1 || !strings.Contains((*warnings)[0], dir) || !strings.Contains((*warnings)[0], "continuing without it") {
@@ -140,7 +140,7 @@ func TestUselessCache(t *testing.T) {
 func TestHalfBlobsAreNotKept(t *testing.T) {
 	n, dir := newBadNetwork(t), t.TempDir()
 	c, warnings := newCache(dir, 0)
-	src, err := Open(t.Context(), n.ref, Access{Cache: c, Retry: &retry.Policy{Tries: 1}})
+	src, err := Open(t.Context(), n.ref, Access{Named: loopback, Cache: c, Retry: &retry.Policy{Tries: 1}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +177,7 @@ func TestManyAtOnce(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			c, warnings := newCache(dir, 0)
-			if err := n.pull(t.Context(), t, Access{Cache: c}); err != nil || len(*warnings) > 0 {
+			if err := n.pull(t.Context(), t, Access{Named: loopback, Cache: c}); err != nil || len(*warnings) > 0 {
 				t.Errorf("%v, %q", err, *warnings)
 			}
 			c.Prune()
@@ -209,12 +209,13 @@ func TestPrune(t *testing.T) {
 	put(hex("a"), 100, 3*time.Hour)
 	put(hex("b"), 100, 2*time.Hour)
 	put(hex("c"), 100, time.Hour)
+	put(hex("d"), 251, 0) // used last, and above the limit by itself
 	put(partialBlob+"old", 100, 25*time.Hour)
 	put(partialBlob+"new", 100, time.Hour)
 	put("README", 1000, 100*time.Hour)
 	c, _ := newCache(dir, 250)
 	c.Prune()
-	if got := names(t, dir); len(got) != 6 {
+	if got := names(t, dir); len(got) != 7 {
 		t.Errorf("an unused cache was pruned: %q", got)
 	}
 	if rc := c.open(Descriptor{Digest: mustDigest(t, hex("a")), Size: 100}, "x"); rc == nil { // now used last

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"regexp"
@@ -34,9 +33,18 @@ func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if err != nil {
 		return false
 	}
+	s.facts.mu.Lock()
+	defer s.facts.mu.Unlock()
+	is, known := s.facts.known[digest]
+	if known || s.facts.bytes > maxReferrerSearch {
+		return is
+	}
 	_, raw, err := s.Manifest(context.Background(), digest)
+	s.facts.bytes += int64(len(raw))
 	var m struct{ Subject *v1.Descriptor }
-	return err == nil && json.Unmarshal(raw, &m) == nil && m.Subject != nil
+	is = err == nil && decode(raw, &m) == nil && m.Subject != nil
+	s.facts.known[digest] = is
+	return is
 }
 
 // below gives the digests of an index or manifest and of all manifests in it,

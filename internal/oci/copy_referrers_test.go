@@ -24,7 +24,7 @@ import (
 // keeps signatures.
 func putTagged(t *testing.T, at Ref, tag, text string) {
 	t.Helper()
-	repo, err := Access{}.repository(at.Name)
+	repo, err := Access{Named: loopback}.repository(at.Name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +53,7 @@ func putTagged(t *testing.T, at Ref, tag, text string) {
 // texts reads what stands beside an image, sorted.
 func texts(t *testing.T, at Ref, subject release.Digest) []string {
 	t.Helper()
-	found, problems, err := Referrers(t.Context(), at, subject, Access{})
+	found, problems, err := Referrers(t.Context(), at, subject, Access{Named: loopback})
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
@@ -87,14 +87,14 @@ func TestReferrersTravel(t *testing.T) {
 		t.Run(fmt.Sprintf("api %v", api), func(t *testing.T) {
 			_, from := newTwisted(t, api)
 			for _, text := range want[1:3] {
-				if _, err := Attach(t.Context(), from, []byte(text), bundleType, nil, Access{}); err != nil {
+				if _, err := Attach(t.Context(), from, []byte(text), bundleType, nil, Access{Named: loopback}); err != nil {
 					t.Fatal(err)
 				}
 			}
 			putTagged(t, from, fallbackTag(from.Digest)+".sig", "sig")
 			putTagged(t, from, fallbackTag(from.Digest)+".att", "att")
 			dir := filepath.Join(t.TempDir(), "layout")
-			pulled, err := pull1(t, from, dir, TransferOptions{Jobs: 2})
+			pulled, err := pull1(t, from, dir, TransferOptions{Access: Access{Named: loopback}, Jobs: 2})
 			if err != nil || pulled.Digest != from.Digest || pulled.Referrers != 4 {
 				t.Fatalf("got %+v, %v", pulled, err)
 			}
@@ -105,13 +105,13 @@ func TestReferrersTravel(t *testing.T) {
 			if tags, err := LayoutTags(layout); err != nil || !slices.Equal(tags, []string{"1"}) {
 				t.Errorf("tags: %q, %v", tags, err)
 			}
-			if ix, err := ReadIndex(t.Context(), layout, Access{}); err != nil || ix.Digest != from.Digest {
+			if ix, err := ReadIndex(t.Context(), layout, Access{Named: loopback}); err != nil || ix.Digest != from.Digest {
 				t.Errorf("the layout without a tag: %+v, %v", ix, err)
 			}
 			for _, other := range []bool{true, false} {
 				_, to := newTwisted(t, other)
 				to = Ref{Name: to.Name + "-copy"}
-				pushed, err := Push(t.Context(), layout, to, TransferOptions{})
+				pushed, err := Push(t.Context(), layout, to, TransferOptions{Access: Access{Named: loopback}})
 				if err != nil || len(pushed) != 1 || pushed[0].Referrers != 4 {
 					t.Fatalf("api %v: got %+v, %v", other, pushed, err)
 				}
@@ -119,7 +119,7 @@ func TestReferrersTravel(t *testing.T) {
 					t.Errorf("api %v: in the registry: %q", other, got)
 				}
 				bare := Ref{Name: to.Name + "-bare"}
-				if pushed, err = Push(t.Context(), layout, bare, TransferOptions{ImagesOnly: true}); err != nil || pushed[0].Referrers != 0 {
+				if pushed, err = Push(t.Context(), layout, bare, TransferOptions{Access: Access{Named: loopback}, ImagesOnly: true}); err != nil || pushed[0].Referrers != 0 {
 					t.Fatalf("got %+v, %v", pushed, err)
 				}
 				if got := texts(t, bare, from.Digest); len(got) > 0 {
@@ -127,7 +127,7 @@ func TestReferrersTravel(t *testing.T) {
 				}
 			}
 			bare := filepath.Join(t.TempDir(), "bare")
-			if pulled, err = pull1(t, from, bare, TransferOptions{ImagesOnly: true}); err != nil || pulled.Referrers != 0 {
+			if pulled, err = pull1(t, from, bare, TransferOptions{Access: Access{Named: loopback}, ImagesOnly: true}); err != nil || pulled.Referrers != 0 {
 				t.Fatalf("got %+v, %v", pulled, err)
 			}
 			if got := texts(t, Ref{Kind: Layout, Name: bare}, from.Digest); len(got) > 0 {
@@ -141,11 +141,11 @@ func TestReferrersTravel(t *testing.T) {
 // the image neither.
 func TestDamagedReferrerStaysHere(t *testing.T) {
 	_, from := newTwisted(t, true)
-	if _, err := Attach(t.Context(), from, []byte("signature"), bundleType, nil, Access{}); err != nil {
+	if _, err := Attach(t.Context(), from, []byte("signature"), bundleType, nil, Access{Named: loopback}); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "layout")
-	if _, err := pull1(t, from, dir, TransferOptions{}); err != nil {
+	if _, err := pull1(t, from, dir, TransferOptions{Access: Access{Named: loopback}}); err != nil {
 		t.Fatal(err)
 	}
 	blob := filepath.Join(dir, "blobs", "sha256", release.DigestBytes([]byte("signature")).Hex())
@@ -153,10 +153,10 @@ func TestDamagedReferrerStaysHere(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := Ref{Name: from.Name + "-copy"}
-	if _, err := Push(t.Context(), Ref{Kind: Layout, Name: dir}, to, TransferOptions{}); !errors.As(err, new(*MismatchError)) {
+	if _, err := Push(t.Context(), Ref{Kind: Layout, Name: dir}, to, TransferOptions{Access: Access{Named: loopback}}); !errors.As(err, new(*MismatchError)) {
 		t.Errorf("pushed: %v", err)
 	}
-	if _, err := ReadIndex(t.Context(), to.WithTag("1"), Access{}); !IsNotFound(err) {
+	if _, err := ReadIndex(t.Context(), to.WithTag("1"), Access{Named: loopback}); !IsNotFound(err) {
 		t.Errorf("the image is there: %v", err)
 	}
 }
@@ -173,10 +173,10 @@ func TestPullFailsWhereSignaturesCannotBeSeen(t *testing.T) {
 		return false
 	}
 	dir := filepath.Join(t.TempDir(), "layout")
-	if _, err := pull1(t, from, dir, TransferOptions{}); err == nil || !strings.Contains(err.Error(), "--images-only leaves them out") {
+	if _, err := pull1(t, from, dir, TransferOptions{Access: Access{Named: loopback}}); err == nil || !strings.Contains(err.Error(), "--images-only leaves them out") {
 		t.Errorf("got %v", err)
 	}
-	if _, err := pull1(t, from, dir, TransferOptions{ImagesOnly: true}); err != nil {
+	if _, err := pull1(t, from, dir, TransferOptions{Access: Access{Named: loopback}, ImagesOnly: true}); err != nil {
 		t.Error(err)
 	}
 }
@@ -186,7 +186,7 @@ func TestPullFetchesAsManyAsAsked(t *testing.T) {
 	s, from := newTwisted(t, true)
 	for i := range 12 {
 		putTagged(t, from, fmt.Sprintf("%s.s%d", fallbackTag(from.Digest), i), "unused") // what no reader looks for stays
-		if _, err := Attach(t.Context(), from, fmt.Appendf(nil, "text %d", i), bundleType, nil, Access{}); err != nil {
+		if _, err := Attach(t.Context(), from, fmt.Appendf(nil, "text %d", i), bundleType, nil, Access{Named: loopback}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -205,7 +205,7 @@ func TestPullFetchesAsManyAsAsked(t *testing.T) {
 	for _, jobs := range []int{1, 2} {
 		most.Store(0)
 		var told int
-		o := TransferOptions{Jobs: jobs, Moved: func(p Pushed) { told = p.Referrers }}
+		o := TransferOptions{Access: Access{Named: loopback}, Jobs: jobs, Moved: func(p Pushed) { told = p.Referrers }}
 		if _, err := pull1(t, from, filepath.Join(t.TempDir(), "layout"), o); err != nil {
 			t.Fatal(err)
 		}

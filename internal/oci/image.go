@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -43,7 +42,38 @@ const (
 	maxIndexDepth   = 4   // indexes inside one another
 	maxIndexEntries = 512 // manifests in an index and all indexes below it
 	maxUnnamed      = 32  // manifests whose platform only their configuration says
+
+	maxIndexBytes = 32 << 20 // bytes of all these manifests; one that is listed twice counts twice
 )
+
+// maxLayers is how many layers an image may have. Docker's own limit is 127.
+const maxLayers = 512
+
+// expansion counts what an index leads to.
+type expansion struct {
+	at      Ref
+	entries int
+	bytes   int64
+}
+
+// add counts a manifest that is listed.
+func (e *expansion) add(size int64) error {
+	if e.entries++; e.entries > maxIndexEntries {
+		return fmt.Errorf("index %s: more than %d manifests", e.at, maxIndexEntries)
+	}
+	if e.bytes += max(0, size); e.bytes > maxIndexBytes {
+		return fmt.Errorf("index %s: manifests of more than %d bytes", e.at, maxIndexBytes)
+	}
+	return nil
+}
+
+// deeper counts the indexes inside one another.
+func (e *expansion) deeper(depth int) error {
+	if depth > maxIndexDepth {
+		return fmt.Errorf("index %s: more than %d indexes inside one another", e.at, maxIndexDepth)
+	}
+	return nil
+}
 
 // Index is a multi-platform image whose digest is known: the tag that led here
 // is not asked again.
@@ -109,7 +139,7 @@ func readIndex(ctx context.Context, src Source) (*Index, error) {
 	ix := &Index{Ref: ref.At(top.Digest), Tag: tagOf(ref.Tag), Digest: top.Digest, source: src}
 	switch {
 	case mediaTypeOf(mediaType).IsIndex():
-		r := indexReader{ix: ix, seen: map[PlatformManifest]bool{}}
+		r := indexReader{ix: ix, seen: map[PlatformManifest]bool{}, all: expansion{at: ix.Ref}}
 		if err := r.read(ctx, top.Digest, raw, nil, 1); err != nil {
 			return nil, err
 		}
@@ -130,7 +160,7 @@ func readIndex(ctx context.Context, src Source) (*Index, error) {
 type indexReader struct {
 	ix      *Index
 	seen    map[PlatformManifest]bool
-	entries int
+	all     expansion
 	unnamed int
 }
 
@@ -138,8 +168,8 @@ type indexReader struct {
 // around it names it, if any.
 func (r *indexReader) read(ctx context.Context, at release.Digest, raw []byte, outer *v1.Platform, depth int) error {
 	where := r.ix.Ref.At(at)
-	if depth > maxIndexDepth {
-		return fmt.Errorf("index %s: more than %d indexes inside one another", r.ix.Ref, maxIndexDepth)
+	if err := r.all.deeper(depth); err != nil {
+		return err
 	}
 	var m struct {
 		Manifests []struct {
@@ -147,12 +177,12 @@ func (r *indexReader) read(ctx context.Context, at release.Digest, raw []byte, o
 			ArtifactType string `json:"artifactType"`
 		} `json:"manifests"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		return fmt.Errorf("index %s: %w", where, err)
 	}
 	for _, d := range m.Manifests {
-		if r.entries++; r.entries > maxIndexEntries {
-			return fmt.Errorf("index %s: more than %d manifests", r.ix.Ref, maxIndexEntries)
+		if err := r.all.add(d.Size); err != nil {
+			return err
 		}
 		digest, err := digestOf(d.Digest)
 		if err != nil {
@@ -388,7 +418,7 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 		v1.Manifest
 		ArtifactType string `json:"artifactType"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		return nil, fmt.Errorf("manifest %s: %w", img.Ref, err)
 	}
 	if t := artifactTypeOf(m.ArtifactType, m.Config.MediaType); t != "" {
@@ -405,7 +435,7 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 	if err != nil {
 		return nil, err
 	}
-	if err := json.Unmarshal(img.RawConf, &img.Config); err != nil {
+	if err := decode(img.RawConf, &img.Config); err != nil {
 		return nil, fmt.Errorf("configuration of %s: %w", img.Ref, err)
 	}
 	img.Platform = platformName(img.Config.OS, img.Config.Architecture, img.Config.Variant)
@@ -414,6 +444,9 @@ func (ix *Index) ReadImage(ctx context.Context, pm PlatformManifest) (*Image, er
 			return nil, fmt.Errorf("manifest %s: the index says platform %s, its configuration says %s", img.Ref, pm.Platform, img.Platform)
 		}
 		img.Platform = pm.Platform
+	}
+	if len(m.Layers) > maxLayers {
+		return nil, fmt.Errorf("manifest %s: expected at most %d layers, got %d", img.Ref, maxLayers, len(m.Layers))
 	}
 	if len(m.Layers) != len(img.Config.RootFS.DiffIDs) {
 		return nil, fmt.Errorf("manifest %s: %d layers, but %d diff IDs in its configuration", img.Ref, len(m.Layers), len(img.Config.RootFS.DiffIDs))

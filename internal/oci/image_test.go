@@ -54,7 +54,7 @@ func (b blobs) index(more string, manifests ...string) string {
 
 func (b blobs) open(top string) (*Index, error) {
 	b.write("index.json", []byte(`{"schemaVersion": 2, "manifests": [`+top+`]}`))
-	return ReadIndex(b.t.Context(), Ref{Kind: Layout, Name: b.dir}, Access{})
+	return ReadIndex(b.t.Context(), Ref{Kind: Layout, Name: b.dir}, Access{Named: loopback})
 }
 
 func says(platform string) string {

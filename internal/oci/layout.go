@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -30,10 +31,21 @@ type layoutSource struct {
 	ref   Ref
 	files files
 	index v1.IndexManifest
+	facts *referrerFacts
 }
 
+// referrerFacts remembers which manifests on top of a layout are referrers.
+type referrerFacts struct {
+	mu    sync.Mutex
+	known map[release.Digest]bool
+	bytes int64 // that were read to find out
+}
+
+// maxReferrerSearch bounds these bytes.
+const maxReferrerSearch = 64 << 20
+
 func openLayout(ref Ref) (*layoutSource, error) {
-	s := &layoutSource{ref: ref.existing()}
+	s := &layoutSource{ref: ref.existing(), facts: &referrerFacts{known: map[release.Digest]bool{}}}
 	what := "OCI layout " + s.ref.Name
 	s.files = dirFiles(s.ref.Name)
 	if ref.Kind == OCIArchive {
@@ -59,7 +71,7 @@ func openLayout(ref Ref) (*layoutSource, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	if err := json.Unmarshal(raw, &s.index); err != nil {
+	if err := decode(raw, &s.index); err != nil {
 		return nil, fmt.Errorf("%s: index.json: %w", what, err)
 	}
 	return s, nil
@@ -122,6 +134,11 @@ func (s *layoutSource) choices(all bool) ([]choice, error) {
 			}
 		}
 		out = append(out, c)
+	}
+	s.facts.mu.Lock()
+	defer s.facts.mu.Unlock()
+	if s.facts.bytes > maxReferrerSearch {
+		return nil, fmt.Errorf("%s: more than %d bytes of manifests on top", s.ref, maxReferrerSearch)
 	}
 	return merge(out), nil
 }
@@ -216,7 +233,7 @@ func (s *layoutSource) Manifest(_ context.Context, d release.Digest) (string, []
 		MediaType string            `json:"mediaType"`
 		Manifests []json.RawMessage `json:"manifests"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		return "", nil, fmt.Errorf("manifest %s: %w", s.ref.At(d), err)
 	}
 	if m.MediaType == "" { // the field is optional; the shape tells
@@ -301,7 +318,12 @@ func (w *LayoutWriter) Blob(write func(io.Writer) error) (Descriptor, error) {
 		return Descriptor{}, err
 	}
 	d := Descriptor{Digest: sum.Digest(), Size: sum.Size()}
-	return d, os.Rename(f.Name(), filepath.Join(blobs, d.Digest.Hex()))
+	place := filepath.Join(blobs, d.Digest.Hex())
+	err = os.Rename(f.Name(), place)
+	if _, there := os.Stat(place); there == nil {
+		err = nil // the same bytes: on Windows a file that is open is not replaced
+	}
+	return d, err
 }
 
 // Bytes is [LayoutWriter.Blob] for a document that is at hand.

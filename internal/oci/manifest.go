@@ -20,7 +20,7 @@ func manifestType(raw []byte, told, where string) (string, error) {
 		Config        json.RawMessage `json:"config"`
 		Layers        json.RawMessage `json:"layers"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		return "", fmt.Errorf("manifest %s is not JSON: %w", where, err)
 	}
 	if t, _, err := mime.ParseMediaType(told); err == nil {

@@ -141,7 +141,7 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 			} {
 				n.ClearFaults()
 				n.Spoil(suffix, 2, with)
-				if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
+				if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}); err != nil {
 					t.Errorf("%s: %v", kind, err)
 				}
 				if got := len(n.Requests(suffix)); got != 3 && kind != "log-in" { // that is tried by https besides
@@ -156,7 +156,7 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 func TestResume(t *testing.T) {
 	n := newBadNetwork(t)
 	n.Spoil(n.layer.Digest.String(), 0, hostile.Cut(70_000))
-	access := Access{Retry: hasty()}
+	access := Access{Named: loopback, Retry: hasty()}
 	access.Retry.Tries = 2
 	if err := n.pull(t.Context(), t, access); err != nil {
 		t.Fatal(err)
@@ -193,7 +193,7 @@ func TestNoRanges(t *testing.T) {
 			n := newBadNetwork(t)
 			n.Spoil(n.layer.Digest.String(), 1, hostile.Cut(70_000))
 			spoil(n)
-			if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
+			if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}); err != nil {
 				t.Error(err)
 			}
 		})
@@ -206,7 +206,7 @@ func TestRangeOfOtherBytes(t *testing.T) {
 	n := newBadNetwork(t)
 	n.Spoil(n.layer.Digest.String(), 1, hostile.Cut(70_000))
 	n.Spoil(n.layer.Digest.String(), 1, hostile.Body(hostile.Flip, true))
-	want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), n.layer.Digest.String())
+	want[*MismatchError](t, n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}), n.layer.Digest.String())
 }
 
 // TestPatienceEnds has the failures stay.
@@ -229,7 +229,7 @@ func TestPatienceEnds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
-			access := Access{Retry: hasty()}
+			access := Access{Named: loopback, Retry: hasty()}
 			access.Retry.Tries, access.Retry.Stall = 4, 50*time.Millisecond
 			want[error](t, n.pull(t.Context(), t, access), append(c.want, n.ref.Name[:strings.IndexByte(n.ref.Name, '/')])...)
 			// Who was given up on is not waited for again, until something arrives.
@@ -275,7 +275,7 @@ func TestNeverBelieved(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
-			want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), c.want...)
+			want[*MismatchError](t, n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}), c.want...)
 			if got := len(n.Requests(c.suffix)); got != 1 {
 				t.Errorf("asked %d times: a lie is not asked for again", got)
 			}
@@ -284,12 +284,12 @@ func TestNeverBelieved(t *testing.T) {
 	t.Run("endless manifest", func(t *testing.T) {
 		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Endless)
-		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 4194304 bytes")
+		want[error](t, n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}), "more than 4194304 bytes")
 	})
 	t.Run("no Docker-Content-Digest, no Content-Type", func(t *testing.T) {
 		t.Cleanup(n.ClearFaults)
 		n.Spoil(manifest, 0, hostile.Header("Docker-Content-Digest", "", "Content-Type", ""))
-		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}); err != nil {
 			t.Error(err)
 		}
 	})
@@ -300,7 +300,7 @@ func TestNeverBelieved(t *testing.T) {
 func TestDescriptorsAreHeldTo(t *testing.T) {
 	n := newBadNetwork(t)
 	good := `{"schemaVersion":2,"mediaType":"` + mediaIndex + `","manifests":[{"mediaType":"` + mediaManifest + `","size":SIZE,"digest":"` + n.manifest.String() + `","platform":{"os":"linux","architecture":"amd64"}}]}`
-	src, err := Open(t.Context(), n.ref, Access{})
+	src, err := Open(t.Context(), n.ref, Access{Named: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -319,7 +319,7 @@ func TestDescriptorsAreHeldTo(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			putManifest(t, n.ref, "1", mediaIndex, []byte(c.index))
-			err := n.pull(t.Context(), t, Access{Retry: hasty()})
+			err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()})
 			if c.want == nil && err != nil {
 				t.Error(err)
 			}
@@ -345,7 +345,7 @@ func TestInterruptedWait(t *testing.T) {
 		}
 		cancel()
 	}}
-	if err := n.pull(ctx, t, Access{Retry: p}); !errors.Is(err, context.Canceled) {
+	if err := n.pull(ctx, t, Access{Named: loopback, Retry: p}); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -368,7 +368,7 @@ func TestRegistryComesBack(t *testing.T) {
 		again.Start()
 		t.Cleanup(again.Close)
 	}
-	src, err := Open(t.Context(), n.ref, Access{Retry: p})
+	src, err := Open(t.Context(), n.ref, Access{Named: loopback, Retry: p})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -402,7 +402,7 @@ func TestRedirects(t *testing.T) {
 		t.Cleanup(store.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 		store.Spoil(layer, 2, hostile.Cut(100_000))
-		if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
+		if err := n.pull(t.Context(), t, Access{Retry: hasty()}.Naming(n.ref)); err != nil {
 			t.Fatal(err)
 		}
 		if got := n.Requests(layer); len(got) == 0 || got[0].Authorization == "" {
@@ -424,17 +424,17 @@ func TestRedirects(t *testing.T) {
 		store.Spoil(layer, 0, func(w http.ResponseWriter, _ *http.Request, _ hostile.Answer) {
 			_, _ = w.Write(hostile.Flip(bytes.Clone(n.body)))
 		})
-		want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "expected "+layer)
+		want[*MismatchError](t, n.pull(t.Context(), t, Access{Retry: hasty()}.Naming(n.ref)), "expected "+layer)
 	})
 	t.Run("to plain HTTP elsewhere", func(t *testing.T) {
 		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect("http://storage.example"))
-		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "refusing plain HTTP with storage.example")
+		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}.Naming(n.ref)), "refusing plain HTTP with storage.example")
 	})
 	t.Run("in a circle", func(t *testing.T) {
 		t.Cleanup(n.ClearFaults)
 		n.Spoil(layer, 0, hostile.Redirect(n.server.URL))
-		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}), "more than 10 times")
+		want[error](t, n.pull(t.Context(), t, Access{Retry: hasty()}.Naming(n.ref)), "more than 10 times")
 	})
 }
 
@@ -479,7 +479,7 @@ func TestTokens(t *testing.T) {
 	n.Spoil(layer, 3, hostile.Cut(50_000))
 	n.Spoil(layer, 0, hostile.Redirect(storage.URL))
 	store.Spoil(layer, 2, hostile.Cut(50_000))
-	if err := n.pull(t.Context(), t, Access{Retry: hasty()}); err != nil {
+	if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}); err != nil {
 		t.Fatal(err)
 	}
 	if given < 3 {
@@ -511,7 +511,7 @@ func TestRedirectRule(t *testing.T) {
 		{"http://127.0.0.1:5000/a", "http://127.0.0.1:6000/b", ""},
 	} {
 		from, to := httptest.NewRequest(http.MethodGet, c.from, nil), httptest.NewRequest(http.MethodGet, c.to, nil)
-		err := Access{Insecure: []string{"10.1.2.3:9000"}, home: from.Host}.redirect(to, []*http.Request{from})
+		err := Access{Insecure: []string{"10.1.2.3:9000"}, Named: []string{from.Host}}.redirect(to, []*http.Request{from})
 		if c.want == "" && err != nil || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 			t.Errorf("%s → %s: got %v, want %q", c.from, c.to, err, c.want)
 		}
@@ -525,7 +525,7 @@ func TestDowngrade(t *testing.T) {
 	t.Cleanup(secure.Close)
 	n.Spoil(n.layer.Digest.String(), 0, hostile.Redirect(n.server.URL))
 	n.ref = mustRef(t, strings.TrimPrefix(secure.URL, "https://")+"/tool:1")
-	want[error](t, n.pull(t.Context(), t, Access{Retry: hasty(), Transport: secure.Client().Transport}), "refusing to be redirected from https://")
+	want[error](t, n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty(), Transport: secure.Client().Transport}), "refusing to be redirected from https://")
 }
 
 func listenAt(t *testing.T, addr string) net.Listener {

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"mime"
@@ -174,7 +173,7 @@ func (s *session) tags(ctx context.Context) ([]string, error) {
 		var page struct {
 			Tags []string `json:"tags"`
 		}
-		if err := json.Unmarshal(raw, &page); err != nil {
+		if err := decode(raw, &page); err != nil {
 			return err
 		}
 		for _, t := range page.Tags {

@@ -53,7 +53,7 @@ func TestTags(t *testing.T) {
 		{"no link at all", func(int) string { return `next please` }, "expected <TARGET>"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{Retry: hasty()})
+			tags, err := Tags(t.Context(), tagPages(t, c.link), Access{Named: loopback, Retry: hasty()})
 			got := strings.Join(tags, " ")
 			if err != nil {
 				got = err.Error()
@@ -68,7 +68,7 @@ func TestTags(t *testing.T) {
 // TestUnknownTagNamesTheOthers is what a wrong version meets.
 func TestUnknownTagNamesTheOthers(t *testing.T) {
 	n := newBadNetwork(t)
-	_, err := ReadIndex(t.Context(), n.ref.WithTag("9"), Access{})
+	_, err := ReadIndex(t.Context(), n.ref.WithTag("9"), Access{Named: loopback})
 	if !IsNotFound(err) || !strings.HasSuffix(err.Error(), "not found: the repository has the tags 1") {
 		t.Errorf("got %v", err)
 	}
@@ -78,7 +78,7 @@ func TestUnknownTagNamesTheOthers(t *testing.T) {
 func TestReferrersInPages(t *testing.T) {
 	s, ref := newTwisted(t, true)
 	for _, text := range []string{"one", "two", "three"} {
-		if _, err := Attach(t.Context(), ref, []byte(text), bundleType, nil, Access{}); err != nil {
+		if _, err := Attach(t.Context(), ref, []byte(text), bundleType, nil, Access{Named: loopback}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -48,7 +48,7 @@ func newPushing(t *testing.T) *pushing {
 func (p *pushing) arrived(t *testing.T) {
 	t.Helper()
 	p.ClearFaults()
-	if _, err := pull1(t, p.to, filepath.Join(t.TempDir(), "back"), TransferOptions{}); err != nil {
+	if _, err := pull1(t, p.to, filepath.Join(t.TempDir(), "back"), TransferOptions{Access: Access{Named: loopback}}); err != nil {
 		t.Errorf("read back: %v", err)
 	}
 }
@@ -75,7 +75,7 @@ func TestPushOnBadNetwork(t *testing.T) {
 			} {
 				p := newPushing(t)
 				p.SpoilMethod(kind.method, kind.suffix, 2, with.done, with.spoil)
-				if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Retry: hasty()}}); err != nil {
+				if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: hasty()}}); err != nil {
 					t.Errorf("%s: %v", kind.name, err)
 					continue
 				}
@@ -98,7 +98,7 @@ func TestPushWaitsAsTold(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		noticed := ""
 		policy := &retry.Policy{Longest: 2 * time.Hour, Notice: func(line string) { noticed = line; cancel() }}
-		_, err := Push(ctx, p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Retry: policy}})
+		_, err := Push(ctx, p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: policy}})
 		if !errors.Is(err, context.Canceled) || !strings.Contains(noticed, "429") || !strings.Contains(noticed, "try 2 of 6 after 1h0m0") {
 			t.Errorf("%s: got %v, notice %q", kind.name, err, noticed)
 		}
@@ -133,7 +133,7 @@ func TestPushGivesUp(t *testing.T) {
 			p.SpoilMethod(c.method, c.suffix, 0, false, c.with)
 			policy := hasty()
 			policy.Tries, policy.Stall = 3, 50*time.Millisecond
-			_, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Retry: policy}})
+			_, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: policy}})
 			want[error](t, err, c.expected...)
 			if err != nil && (strings.Contains(err.Error(), "tries") != (c.requests > 1) || strings.Contains(err.Error(), "secret")) {
 				t.Errorf("got %q", err)
@@ -152,7 +152,7 @@ func TestPushIsSentOnce(t *testing.T) {
 	for i, uploads := range []int{2, 0} { // a configuration and a layer
 		p.ClearFaults()
 		var done, total int64
-		o := TransferOptions{Access: Access{Retry: hasty()}, Progress: func(d, of int64) { done, total = d, of }}
+		o := TransferOptions{Access: Access{Named: loopback, Retry: hasty()}, Progress: func(d, of int64) { done, total = d, of }}
 		if i == 0 {
 			p.SpoilMethod("PATCH", "", 1, true, hostile.Drop)
 			uploads++
@@ -195,7 +195,7 @@ func TestPushWithShortTokens(t *testing.T) {
 	}))
 	t.Cleanup(guarded.Close)
 	p.to = mustRef(t, strings.TrimPrefix(guarded.URL, "http://")+"/tool")
-	if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Retry: hasty()}}); err != nil {
+	if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: hasty()}}); err != nil {
 		t.Fatal(err)
 	}
 	if given < 4 || scopes[0] != "repository:tool:push,pull" {
@@ -208,7 +208,7 @@ func TestPushWithShortTokens(t *testing.T) {
 // arrive, and is not sent again and again.
 func TestPushOfOtherBytes(t *testing.T) {
 	p := newPushing(t)
-	s, err := openWriter(p.to, Access{Retry: hasty()})
+	s, err := openWriter(p.to, Access{Named: loopback, Retry: hasty()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -105,7 +104,7 @@ func (l *lister) referrers(ctx context.Context, s *remoteSource) {
 			return errLastPage
 		}
 		var m v1.IndexManifest
-		if err := json.Unmarshal(raw, &m); err != nil {
+		if err := decode(raw, &m); err != nil {
 			return err
 		}
 		if !l.open(ctx, "referrer", m.Manifests) {
@@ -125,7 +124,7 @@ func (l *lister) fallback(ctx context.Context) {
 		return
 	}
 	var m v1.IndexManifest
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		l.problem("tag %s: %w", tag, err)
 		return
 	}
@@ -163,7 +162,7 @@ func underTag(src Source, tag string) Source {
 	case *remoteSource:
 		return &remoteSource{session: s.session, ref: s.ref.WithTag(tag)}
 	case *layoutSource:
-		return &layoutSource{s.ref.WithTag(tag), s.files, s.index}
+		return &layoutSource{s.ref.WithTag(tag), s.files, s.index, s.facts}
 	}
 	return src
 }
@@ -205,7 +204,7 @@ func (l *lister) add(place string, digest release.Digest, raw []byte, needSubjec
 		v1.Manifest
 		ArtifactType string `json:"artifactType"`
 	}
-	if err := json.Unmarshal(raw, &m); err != nil {
+	if err := decode(raw, &m); err != nil {
 		l.problem("%s: manifest %s: %w", place, digest, err)
 		return
 	}

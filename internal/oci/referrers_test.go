@@ -65,7 +65,7 @@ func putManifest(t *testing.T, ref Ref, name, mediaType string, raw []byte) {
 
 func attachments(t *testing.T, ref Ref) ([]Referrer, []error) {
 	t.Helper()
-	found, problems, err := Referrers(t.Context(), ref, ref.Digest, Access{})
+	found, problems, err := Referrers(t.Context(), ref, ref.Digest, Access{Named: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,13 +80,13 @@ func TestAttachAndFind(t *testing.T) {
 			_, ref := newTwisted(t, api)
 			want := map[release.Digest]string{}
 			for _, text := range []string{"one", "two"} {
-				d, err := Attach(t.Context(), ref, []byte(text), bundleType, map[string]string{"k": text}, Access{})
+				d, err := Attach(t.Context(), ref, []byte(text), bundleType, map[string]string{"k": text}, Access{Named: loopback})
 				if err != nil {
 					t.Fatal(err)
 				}
 				want[d] = text
 			}
-			again, err := Attach(t.Context(), ref, []byte("one"), bundleType, map[string]string{"k": "one"}, Access{})
+			again, err := Attach(t.Context(), ref, []byte("one"), bundleType, map[string]string{"k": "one"}, Access{Named: loopback})
 			if err != nil || want[again] != "one" {
 				t.Errorf("the same again: %s, %v", again, err)
 			}
@@ -103,7 +103,7 @@ func TestAttachAndFind(t *testing.T) {
 					t.Errorf("over the limit: %v", err)
 				}
 			}
-			if _, err := Attach(t.Context(), ref.At(release.DigestBytes(nil)), []byte("x"), bundleType, nil, Access{}); !IsNotFound(err) {
+			if _, err := Attach(t.Context(), ref.At(release.DigestBytes(nil)), []byte("x"), bundleType, nil, Access{Named: loopback}); !IsNotFound(err) {
 				t.Errorf("beside nothing: %v", err)
 			}
 		})
@@ -140,7 +140,7 @@ func TestHostileReferrers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, ref := newTwisted(t, false) // the good one goes under the fallback tag
-			good, err := Attach(t.Context(), ref, []byte("good"), bundleType, nil, Access{})
+			good, err := Attach(t.Context(), ref, []byte("good"), bundleType, nil, Access{Named: loopback})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestHostileReferrers(t *testing.T) {
 // layer than the digests say.
 func TestReferrerOfOtherBytes(t *testing.T) {
 	s, ref := newTwisted(t, true)
-	good, err := Attach(t.Context(), ref, []byte("good"), bundleType, nil, Access{})
+	good, err := Attach(t.Context(), ref, []byte("good"), bundleType, nil, Access{Named: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -248,7 +248,7 @@ func TestAttachmentsOfALayout(t *testing.T) {
 	if got := strings.Join(texts, " "); len(problems) > 0 || len(texts) != 2 || !strings.Contains(got, "by its subject") || !strings.Contains(got, "by its tag") {
 		t.Errorf("found %s, %v", got, problems)
 	}
-	if _, _, err := Referrers(t.Context(), Ref{Kind: DockerArchive, Name: os.DevNull}, image.Digest, Access{}); err == nil {
+	if _, _, err := Referrers(t.Context(), Ref{Kind: DockerArchive, Name: os.DevNull}, image.Digest, Access{Named: loopback}); err == nil {
 		t.Error("a docker archive has signatures")
 	}
 }

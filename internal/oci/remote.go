@@ -24,7 +24,19 @@ import (
 )
 
 // Access is how registries are reached.
+//
+// Addresses inside this network are connected to only for hosts in Named and
+// Insecure, for every hop: the registry, its token server, redirects, uploads.
+// Credentials are used only for a registry in Named or Insecure, or if Trusted is
+// set. So a name that comes from a release reaches nothing by itself.
 type Access struct {
+	Named   []string // HOST[:PORT] that the caller named, see Naming
+	Trusted bool     // references come from a release whose signature holds
+
+	// TokenServers are hosts outside a registry's domain, HOST[:PORT], that its
+	// credentials may be sent to, because they give out its tokens.
+	TokenServers []string
+
 	Insecure    []string          // HOST[:PORT] with which plain HTTP may be spoken
 	Transport   http.RoundTripper // nil: http.DefaultTransport
 	UserAgent   string
@@ -33,7 +45,22 @@ type Access struct {
 	Cache       *Cache        // nil: every blob is fetched
 	CAFile      string        // PEM certificates to trust besides the system's
 
-	home string // the host of the reference: the caller named it
+	home string // HOST[:PORT] of the registry, as the library has it
+}
+
+// Naming returns the access for references that the caller wrote: on the command
+// line, in the environment, or in a config.json that is not part of a release.
+func (a Access) Naming(refs ...Ref) Access {
+	a.Named = slices.Clone(a.Named)
+	for _, r := range refs {
+		if r.Kind != Registry {
+			continue
+		}
+		if repo, err := a.repository(r.Name); err == nil {
+			a.Named = append(a.Named, repo.RegistryStr()) // docker.io has another name there
+		}
+	}
+	return a
 }
 
 // named reports whether the user has named a host as one to trust the way to.
@@ -220,13 +247,20 @@ func (s *remoteSource) explain(what string, err error) error {
 	default:
 		return fmt.Errorf("%s: %s answered HTTP %d%s%s", what, registry, status, saidOf(err), tried)
 	}
+	var refused *insideError
+	if errors.As(err, &refused) { // the library tries two schemes, and what the other one said matters less
+		return fmt.Errorf("%s: registry %s: %w", what, registry, refused)
+	}
 	var ue *url.Error
 	if errors.As(err, &ue) { // its URL may carry what opens a storage
 		err = ue.Err
 	}
-	if tlsAnswer(err) {
+	if badCertificate(err) {
 		return text.WithHint(fmt.Errorf("%s: registry %s: %w", what, registry, err),
 			"trust its certificate authority with --ca-file FILE, SSL_CERT_FILE or %s", filepath.Join(certsDir, registry, "ca.crt"))
+	}
+	if tlsAnswer(err) { // final, whatever the library counts
+		tried = ""
 	}
 	var op *net.OpError
 	var dns *net.DNSError

@@ -85,7 +85,7 @@ func TestPlainHTTPOnlyWithLoopback(t *testing.T) {
 	}
 	// The library itself would speak plain HTTP with these.
 	for _, host := range []string{"10.255.255.1:5000", "x.local"} {
-		g := &guarded{access: Access{home: host}, next: http.DefaultTransport}
+		g := &guarded{access: Access{home: host, Named: []string{host}}, next: http.DefaultTransport}
 		req := httptest.NewRequest(http.MethodGet, "http://"+host+"/v2/", nil)
 		resp, err := g.RoundTrip(req)
 		if err == nil {
@@ -104,7 +104,7 @@ func TestUnreachableRegistry(t *testing.T) {
 	}
 	host := l.Addr().String()
 	l.Close()
-	_, err = ReadIndex(context.Background(), mustRef(t, host+"/a:1"), Access{})
+	_, err = ReadIndex(context.Background(), mustRef(t, host+"/a:1"), Access{Named: loopback})
 	if err == nil || !strings.Contains(err.Error(), "cannot reach registry "+host) || strings.Contains(err.Error(), "\n") {
 		t.Errorf("got %v", err)
 	}
@@ -117,10 +117,10 @@ func TestUnknownTagAndPlatform(t *testing.T) {
 		"unknown/unknown": makeImage(t, v1.Platform{OS: "unknown", Architecture: "unknown"}, []file{reg("att", "x")}),
 	}))
 	ctx := context.Background()
-	if _, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:2"), Access{}); !IsNotFound(err) || !strings.Contains(err.Error(), host+"/a/tool:2") {
+	if _, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:2"), Access{Named: loopback}); !IsNotFound(err) || !strings.Contains(err.Error(), host+"/a/tool:2") {
 		t.Errorf("unknown tag: %v", err)
 	}
-	ix, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:1"), Access{})
+	ix, err := ReadIndex(ctx, mustRef(t, host+"/a/tool:1"), Access{Named: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestTagIsResolvedOnce(t *testing.T) {
 	old := makeIndex(map[string]v1.Image{"linux/amd64": makeImage(t, amd64, []file{dir("app", 0o755), reg("app/x", "old")})})
 	pushIndex(t, host+"/tool:1", old)
 	ctx := context.Background()
-	ix, err := ReadIndex(ctx, mustRef(t, host+"/tool:1"), Access{})
+	ix, err := ReadIndex(ctx, mustRef(t, host+"/tool:1"), Access{Named: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -10,10 +10,10 @@ import (
 	"sync"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
 )
@@ -40,17 +40,12 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 	if s.client != nil {
 		return s.client, nil
 	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
-	if err != nil { // a public repository can be read all the same
-		s.access.Retry.Note(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
-		auth = authn.Anonymous
-	}
 	scope := transport.PullScope
 	if s.writes {
 		scope = transport.PushScope
 	}
-	rt := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport(), Repeatable: repeatable}, s.access.agent())
-	rt, err = transport.NewWithContext(ctx, s.repo.Registry, auth, rt, []string{s.repo.Scope(scope)})
+	agent := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport(), Repeatable: repeatable}, s.access.agent())
+	rt, err := transport.NewWithContext(ctx, s.repo.Registry, s.credentials(ctx), agent, []string{s.repo.Scope(scope)})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +156,7 @@ func (a Access) leads(from, to *url.URL, what string) error {
 	switch {
 	case from.Scheme == "https" && to.Scheme != "https":
 		return fmt.Errorf("refusing to %s from https://%s to plain HTTP with %s", what, from.Host, text.Show(to.Host))
-	case inside(to.Hostname()) && !a.meant(to.Hostname()):
+	case release.Inside(to.Hostname()) && !a.meant(to.Hostname()):
 		return text.WithHint(fmt.Errorf("refusing to %s from %s to %s, an address inside this network that was not requested", what, from.Host, text.Show(to.Host)),
 			"use --insecure-registry %s if it is meant", text.Show(to.Host))
 	}

@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -10,10 +11,26 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // maxManifest bounds a manifest or an index, as registries themselves do.
 const maxManifest = 4 << 20
+
+// Limits of every JSON document of an image or a registry. A manifest has some ten
+// values for each layer, a list of tags one for each.
+const (
+	maxJSONDepth  = 100
+	maxJSONValues = 100_000
+)
+
+// decode reads a document within the limits.
+func decode(raw []byte, into any) error {
+	if err := text.BoundJSON(raw, maxJSONDepth, maxJSONValues); err != nil {
+		return err
+	}
+	return json.Unmarshal(raw, into)
+}
 
 // Descriptor says what bytes to ask for.
 type Descriptor struct {

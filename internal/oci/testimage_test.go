@@ -20,6 +20,9 @@ var (
 	amd64                = ocitest.AMD64
 )
 
+// loopback is what the tests name: servers on this machine.
+var loopback = []string{"127.0.0.1"}
+
 func mustRef(t testing.TB, s string) Ref {
 	t.Helper()
 	r, err := ParseRef(s)

@@ -2,7 +2,6 @@ package oci
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -35,6 +34,10 @@ type TransferOptions struct {
 	Moved func(Pushed)
 }
 
+// maxPushed is how many tags of a layout are pushed in one run: each is a score of
+// requests.
+const maxPushed = 256
+
 // Push copies from a layout to a registry, manifests as the bytes they are. A
 // layout reference without tag pushes every tag; a target with a tag needs
 // exactly one source. The digest of each is asked for again afterwards.
@@ -57,6 +60,9 @@ func Push(ctx context.Context, from, to Ref, o TransferOptions) ([]Pushed, error
 		if len(tags) == 0 {
 			return nil, fmt.Errorf("%s: the layout has no tags: name a digest", from)
 		}
+	}
+	if len(tags) > maxPushed {
+		return nil, fmt.Errorf("%s holds %d tags, expected at most %d to push together: name one of them", from, len(tags), maxPushed)
 	}
 	if to.Tag != "" && len(tags) != 1 {
 		return nil, fmt.Errorf("%s holds %d tags, %s can take one: leave the tag out to push them all", from, len(tags), to)
@@ -194,44 +200,98 @@ func checkComplete(ctx context.Context, src Source, top Descriptor) error {
 
 // visit walks from an index or manifest down. blob is called for each
 // configuration and layer, manifest (may be nil) for each index and manifest
-// with its raw bytes, children before parents.
+// with its raw bytes, children before parents, each once.
 func visit(ctx context.Context, src Source, d Descriptor, blob func(Descriptor) error, manifest func(Descriptor, []byte) error) error {
-	mediaType, raw, err := readManifest(ctx, src, d)
+	v := visitor{src: src, blob: blob, manifest: manifest, all: expansion{at: src.place().At(d.Digest)}, known: map[release.Digest]visited{}, blobs: map[release.Digest]bool{}}
+	return v.visit(ctx, d, 0)
+}
+
+type visitor struct {
+	src      Source
+	blob     func(Descriptor) error
+	manifest func(Descriptor, []byte) error
+	all      expansion
+	known    map[release.Digest]visited
+	blobs    map[release.Digest]bool
+}
+
+// visited is a manifest that was read.
+type visited struct {
+	size  int64
+	below []v1.Descriptor // of an index
+}
+
+func (v *visitor) visit(ctx context.Context, d Descriptor, depth int) error {
+	if seen, ok := v.known[d.Digest]; ok {
+		return v.again(ctx, d, seen, depth)
+	}
+	mediaType, raw, err := readManifest(ctx, v.src, d)
 	if err != nil {
 		return err
 	}
-	var below []v1.Descriptor
-	isIndex := mediaTypeOf(mediaType).IsIndex()
-	if isIndex {
+	if err := v.all.add(int64(len(raw))); err != nil {
+		return err
+	}
+	this := visited{size: int64(len(raw))}
+	if mediaTypeOf(mediaType).IsIndex() {
+		if err := v.all.deeper(depth + 1); err != nil {
+			return err
+		}
 		var m v1.IndexManifest
-		if err := json.Unmarshal(raw, &m); err != nil {
+		if err := decode(raw, &m); err != nil {
 			return fmt.Errorf("index %s: %w", d.Digest, err)
 		}
-		below = m.Manifests
+		this.below = m.Manifests
+		err = v.children(ctx, d, m.Manifests, func(c Descriptor) error { return v.visit(ctx, c, depth+1) })
 	} else {
 		var m v1.Manifest
-		if err := json.Unmarshal(raw, &m); err != nil {
+		if err := decode(raw, &m); err != nil {
 			return fmt.Errorf("manifest %s: %w", d.Digest, err)
 		}
-		below = append([]v1.Descriptor{m.Config}, m.Layers...)
+		if len(m.Layers) > maxLayers {
+			return fmt.Errorf("manifest %s: expected at most %d layers, got %d", d.Digest, maxLayers, len(m.Layers))
+		}
+		err = v.children(ctx, d, append([]v1.Descriptor{m.Config}, m.Layers...), v.once)
 	}
-	for _, b := range below {
+	if err != nil {
+		return err
+	}
+	v.known[d.Digest] = this
+	if v.manifest != nil {
+		return v.manifest(Descriptor{mediaType, d.Digest, int64(len(raw))}, raw)
+	}
+	return nil
+}
+
+// again counts what a manifest leads to that was visited before.
+func (v *visitor) again(ctx context.Context, d Descriptor, seen visited, depth int) error {
+	if err := v.all.add(seen.size); err != nil {
+		return err
+	}
+	return v.children(ctx, d, seen.below, func(c Descriptor) error { return v.visit(ctx, c, depth+1) })
+}
+
+func (v *visitor) children(ctx context.Context, d Descriptor, list []v1.Descriptor, each func(Descriptor) error) error {
+	for _, b := range list {
 		digest, err := digestOf(b.Digest)
+		if err == nil {
+			err = ctx.Err()
+		}
 		if err != nil {
 			return fmt.Errorf("below %s: %w", d.Digest, err)
 		}
-		child := Descriptor{string(b.MediaType), digest, b.Size}
-		if isIndex {
-			err = visit(ctx, src, child, blob, manifest)
-		} else {
-			err = blob(child)
-		}
-		if err != nil {
+		if err := each(Descriptor{string(b.MediaType), digest, b.Size}); err != nil {
 			return err
 		}
 	}
-	if manifest != nil {
-		return manifest(Descriptor{mediaType, d.Digest, int64(len(raw))}, raw)
-	}
 	return nil
+}
+
+// once calls blob for the first of several with the same digest.
+func (v *visitor) once(d Descriptor) error {
+	if v.blobs[d.Digest] {
+		return nil
+	}
+	v.blobs[d.Digest] = true
+	return v.blob(d)
 }

@@ -187,12 +187,16 @@ func (i *Images) Tree(ctx context.Context, cell release.RecordCell) (tarball.Tre
 	return selectTree(flat.Tree, cell.Include, cell.Exclude, i.Extra)
 }
 
-// asDifference tells verify which errors mean other bytes than were promised.
+// asDifference tells verify which errors mean other bytes than were promised, and
+// gives the others their hints.
 func asDifference(err error) error {
 	var m *oci.MismatchError
 	if errors.As(err, &m) {
 		return &verify.Error{Class: verify.Differs, Check: m.What, Field: m.Where, Expected: m.Expected, Got: m.Got,
 			Err: errors.New("the copy there is damaged or was replaced: fetch it from another place")}
+	}
+	if hint := text.Hint(err); hint != "" { // a report has no lines for hints
+		return fmt.Errorf("%w: %s", err, hint)
 	}
 	return err
 }

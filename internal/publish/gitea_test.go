@@ -93,6 +93,23 @@ func TestGitea(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("private", func(t *testing.T) {
+		name, page := repository(t, "v1.0.0")
+		if _, err := put(t, page, d); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := server.Do(ctx, "PATCH", "repos/"+server.User+"/"+name, map[string]any{"private": true}); err != nil {
+			t.Fatal(err)
+		}
+		for token, want := range map[string]string{server.Token: "", "": "HTTP 404", "0000000000000000000000000000000000000000": "HTTP 401"} {
+			dir := t.TempDir()
+			err := fetchAll(t, open(t, page.String(), token), d, dir)
+			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, expected %q", err, want)
+			}
+			onlyTrue(t, dir, d)
+		}
+	})
 	t.Run("issues", func(t *testing.T) {
 		name, page := repository(t)
 		there := func(method, path string, body map[string]any) {

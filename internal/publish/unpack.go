@@ -59,7 +59,10 @@ func unpack(tarball, dir string, rules atomicfile.Rules) (string, error) {
 	if err := u.all(tar.NewReader(z)); err != nil {
 		var refusal *Refusal
 		var write *atomicfile.WriteError
-		if errors.As(err, &refusal) || errors.As(err, &write) {
+		switch {
+		case errors.As(err, &write): // names are the archive's
+			return "", &atomicfile.WriteError{Path: filepath.Join(dir, filepath.FromSlash(write.Path)), Err: write.Err}
+		case errors.As(err, &refusal):
 			return "", err
 		}
 		return "", fmt.Errorf("%s: %w", tarball, err)

@@ -452,8 +452,26 @@ func (d *decoder) mode(n node, p string) uint32 {
 	return uint32(m)
 }
 
+// Lineages and platforms are multiplied with one another.
+const (
+	maxLineages  = 100
+	maxPlatforms = 100
+)
+
+// few complains about a list that is too long, and reports whether it is short enough.
+func (d *decoder) few(n node, p string, most int) bool {
+	list, _ := n.value.([]node)
+	if len(list) > most {
+		d.complain(n.offset, p, "expected at most %d, got %d", most, len(list))
+	}
+	return len(list) <= most
+}
+
 func (d *decoder) lineages(n node, p string) []Lineage {
 	var out []Lineage
+	if !d.few(n, p, maxLineages) {
+		return nil
+	}
 	d.list(n, p, func(n node, p string) {
 		var l Lineage
 		present := d.object(n, p,
@@ -484,6 +502,9 @@ func (d *decoder) lineages(n node, p string) []Lineage {
 
 func (d *decoder) platforms(n node, p string) []Platform {
 	var out []Platform
+	if !d.few(n, p, maxPlatforms) {
+		return nil
+	}
 	d.list(n, p, func(n node, p string) {
 		s, ok := d.text(n, p)
 		if !ok {

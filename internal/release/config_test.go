@@ -2,7 +2,9 @@ package release
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -34,6 +36,21 @@ func TestParseR10edocker(t *testing.T) {
 		if check.got != check.want {
 			t.Errorf("%s = %q, want %q", check.name, check.got, check.want)
 		}
+	}
+}
+
+// An editor on Windows ends lines with CRLF; positions stay those of a person.
+func TestParseDOSLineEnds(t *testing.T) {
+	dos := strings.ReplaceAll(minimal, "\n", "\r\n")
+	c, err := Parse("config.json", []byte(dos))
+	want, _ := Parse("config.json", []byte(minimal))
+	if err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, %v, expected %+v", c, err, want)
+	}
+	broken := strings.Replace(minimal, "\"project_name\"", "\"project_nam\"", 1)
+	_, dosErr := Parse("config.json", []byte(strings.ReplaceAll(broken, "\n", "\r\n")))
+	if _, err := Parse("config.json", []byte(broken)); err == nil || dosErr == nil || err.Error() != dosErr.Error() {
+		t.Errorf("got %v, expected %v", dosErr, err)
 	}
 }
 
@@ -92,6 +109,8 @@ func TestParseProblems(t *testing.T) {
 		{"absolute inputs", `"build_cmd"`, `"inputs": ["/etc/lock.json"], "build_cmd"`, `inputs[0]: "/etc/lock.json" is absolute`},
 		{"inputs with placeholder", `"build_cmd"`, `"inputs": ["{arch}.json"], "build_cmd"`, "must not have placeholders"},
 		{"inputs no list", `"build_cmd"`, `"inputs": "lock.json", "build_cmd"`, "expected a list"},
+		{"many platforms", `"build_cmd"`, `"platforms": [` + strings.Repeat(`"linux/amd64", `, maxPlatforms) + `"linux/arm64"], "build_cmd"`, "platforms: expected at most 100, got 101"},
+		{"many lineages", `"build_cmd"`, `"lineages": [` + strings.Repeat(`{"name": "a"}, `, maxLineages) + `{"name": "b"}], "build_cmd"`, "lineages: expected at most 100, got 101"},
 		{"epoch", `"build_cmd"`, `"epoch": 1.5, "build_cmd"`, "expected whole seconds"},
 	}
 	for _, c := range cases {
@@ -117,6 +136,18 @@ func TestParseProblems(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+func TestProblemsAreBounded(t *testing.T) {
+	var b strings.Builder
+	for i := range 10 * maxProblems {
+		fmt.Fprintf(&b, "%q: 1,\n", fmt.Sprint("key", i))
+	}
+	_, err := Parse("c.json", []byte("{"+b.String()+`"project_name": 1}`))
+	var p *Problems
+	if !errors.As(err, &p) || len(p.List) != maxProblems {
+		t.Errorf("expected %d problems, got %v", maxProblems, err)
 	}
 }
 

@@ -165,13 +165,19 @@ func (p *Problems) Error() string {
 }
 
 // decoder turns nodes into values and collects problems instead of stopping at
-// the first: a person repairing a file wants all of them.
+// the first: a person repairing a file wants all of them, up to [maxProblems].
 type decoder struct {
 	data     []byte
 	problems []*Problem
 }
 
+// maxProblems is how many problems are listed. The position of each is looked for.
+const maxProblems = 100
+
 func (d *decoder) complain(offset int, field, format string, args ...any) {
+	if len(d.problems) >= maxProblems {
+		return
+	}
 	line, column := position(d.data, offset)
 	d.problems = append(d.problems, &Problem{line, column, field, fmt.Sprintf(format, args...)})
 }

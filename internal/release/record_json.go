@@ -71,6 +71,9 @@ func parseRecord(data []byte) (Record, error) {
 	if head.Schema != RecordSchema {
 		return Record{}, fmt.Errorf("schema: expected %q, got %q; a newer releaser may be needed", RecordSchema, head.Schema)
 	}
+	if n := cellsIn(data); n > maxCells {
+		return Record{}, fmt.Errorf("expected at most %d cells, got %d", maxCells, n)
+	}
 	var r Record
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.DisallowUnknownFields()
@@ -88,6 +91,31 @@ func parseRecord(data []byte) (Record, error) {
 		return Record{}, fmt.Errorf("line %d is not spelled as releaser writes it", firstDifference(canonical, data))
 	}
 	return r, nil
+}
+
+// maxCells is how many cells a record has at most: they are counted before any of
+// them takes memory.
+const maxCells = maxLineages * maxPlatforms
+
+// cellsIn counts the objects in lists at the top: in a record, these are the cells.
+func cellsIn(data []byte) int {
+	depth, n, inString := 0, 0, false
+	for i := 0; i < len(data); i++ {
+		switch c := data[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth == 3 {
+				n++
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return n
 }
 
 // jsonFault adds the line to an error of encoding/json that knows an offset.

@@ -90,6 +90,7 @@ func TestParseRecordRefuses(t *testing.T) {
 	}
 	for _, c := range []struct{ name, old, new, want string }{
 		{"newer schema", "release/v1", "release/v2", "newer releaser"},
+		{"many cells", `"cells": [`, `"cells": [` + strings.Repeat("{}, ", maxCells), "expected at most 10000 cells, got 100"},
 		{"unknown field", `"epoch"`, `"epocx"`, "unknown field"},
 		{"unknown entry field", `"mode": "4755"`, `"modes": "4755"`, "unknown field"},
 		{"repeated field", `"epoch": 1700000000,`, `"epoch": 1700000000, "epoch": 1700000000,`, "line 5 is not spelled"},

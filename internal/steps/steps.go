@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"facerec/internal/publish"
@@ -72,18 +73,24 @@ func (e *NameError) Error() string {
 	return fmt.Sprintf("unknown step %s: expected one of %s", text.Quote(e.Name), strings.Join(e.Known, ", "))
 }
 
+// Names returns the names of the steps, in their order.
+func Names(list []Step) []string {
+	var out []string
+	for _, s := range list {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
 // Through returns the steps up to the named one, or all for "". The error is a
 // [*NameError].
 func Through(list []Step, name string) ([]Step, error) {
 	if name == "" {
 		return list, nil
 	}
-	e := &NameError{Name: name}
-	for i, s := range list {
-		if s.Name == name {
-			return list[:i+1], nil
-		}
-		e.Known = append(e.Known, s.Name)
+	e := &NameError{Name: name, Known: Names(list)}
+	if i := slices.Index(e.Known, name); i >= 0 {
+		return list[:i+1], nil
 	}
 	e.Near, _ = text.Nearest(name, e.Known)
 	return nil, e

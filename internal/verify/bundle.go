@@ -38,7 +38,7 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 	if kind := otherKind(data); kind != "" {
 		return nil, &Error{Class: Failed, Check: CheckBundle, Err: fmt.Errorf("expected a Sigstore bundle, got %s", kind)}
 	}
-	if err := checkDepth(data); err != nil {
+	if err := checkValues(data); err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	pb := new(protobundle.Bundle)

@@ -33,7 +33,7 @@ func candidates(data []byte, a Artifact) ([]candidate, error) {
 	if len(data) > MaxBundle {
 		return nil, notBundle("at most %d bytes", MaxBundle, "%d", len(data))
 	}
-	if err := checkDepth(data); err != nil {
+	if err := checkValues(data); err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
 	members, what, err := membersOf(data)
@@ -181,7 +181,7 @@ func otherKind(data []byte) string {
 		return "a file that is not JSON"
 	}
 	var fields map[string]json.RawMessage
-	if checkDepth(data) != nil || json.Unmarshal(data, &fields) != nil {
+	if checkValues(data) != nil || json.Unmarshal(data, &fields) != nil {
 		return ""
 	}
 	has := func(names ...string) bool {

@@ -1,6 +1,6 @@
 package verify
 
-import "fmt"
+import "facerec/internal/text"
 
 // MaxStatement is the largest in-toto statement, in bytes: attestations can hold
 // an SBOM.
@@ -10,24 +10,12 @@ const MaxStatement = 12 << 20
 // provenance to 12.
 const maxJSONDepth = 200
 
-// checkDepth refuses JSON that nests too deep, before anything decodes it: a
-// decoder may need memory or stack for each level. It does not check the syntax.
-func checkDepth(data []byte) error {
-	depth, inString := 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
-			if depth++; depth > maxJSONDepth {
-				return fmt.Errorf("JSON is nested more than %d levels deep", maxJSONDepth)
-			}
-		case c == '}' || c == ']':
-			depth--
-		}
-	}
-	return nil
-}
+// maxJSONValues is how many values a bundle or a trusted root may have: a bundle
+// has under 100, and a file up to 100 bundles.
+const maxJSONValues = 100_000
+
+// checkDepth refuses JSON that nests too deep, before anything decodes it.
+func checkDepth(data []byte) error { return text.BoundJSON(data, maxJSONDepth, 0) }
+
+// checkValues is checkDepth for documents that have few values.
+func checkValues(data []byte) error { return text.BoundJSON(data, maxJSONDepth, maxJSONValues) }

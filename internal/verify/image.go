@@ -36,9 +36,32 @@ func IsSignatureLayer(mediaType string) bool {
 	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
 }
 
-// MaxSignatureLayers is how many signatures and attestations of one image are
-// looked at. Each is read, verified and dropped before the next.
-const MaxSignatureLayers = 1000
+// How many signatures and attestations of one image and of all its manifests are
+// looked at, and how many bytes they may have together. Each is read, verified and
+// dropped before the next.
+const (
+	MaxSignatureLayers = 1000
+	MaxSignatureBytes  = 64 << 20
+)
+
+// signatureBudget is what is left of these.
+type signatureBudget struct {
+	layers int
+	bytes  int64
+}
+
+// take counts a layer before it is read, read the bytes that it turned out to have.
+func (b *signatureBudget) take() error {
+	if b.layers--; b.layers < 0 {
+		return fmt.Errorf("only the first %d signatures and attestations were checked", MaxSignatureLayers)
+	}
+	if b.bytes < 0 {
+		return fmt.Errorf("only the first %d bytes of signatures and attestations were checked", MaxSignatureBytes)
+	}
+	return nil
+}
+
+func (b *signatureBudget) read(data []byte) { b.bytes -= int64(len(data)) }
 
 // ImageSubject is an index or a manifest, and what is attached to it.
 type ImageSubject struct {
@@ -118,8 +141,9 @@ func Image(ctx context.Context, in ImageInput) ImageReport {
 		r.Verdict, r.ExitCode = Incomplete.String(), Incomplete.ExitCode()
 		return r
 	}
+	budget := &signatureBudget{MaxSignatureLayers, MaxSignatureBytes}
 	for i, s := range in.Subjects {
-		sr := in.look(ctx, s)
+		sr := in.look(ctx, s, budget)
 		if i > 0 && !in.EveryPlatform && len(sr.Signatures) == 0 {
 			sr.inheritFrom(r.Subjects[0])
 		}
@@ -143,19 +167,19 @@ func (r *SubjectReport) inheritFrom(index SubjectReport) {
 }
 
 // look verifies all that is attached to one manifest.
-func (in ImageInput) look(ctx context.Context, s ImageSubject) SubjectReport {
+func (in ImageInput) look(ctx context.Context, s ImageSubject, budget *signatureBudget) SubjectReport {
 	r := SubjectReport{Digest: s.Digest, Platform: s.Platform, Signatures: []Proven{}, Attestations: []Proven{}, Refused: []Refusal{}}
 	var closest *Error // the refusal that got furthest
-	looked := 0
 	for _, a := range s.Layers {
 		if !IsSignatureLayer(a.MediaType) {
 			continue
 		}
-		if looked++; looked > MaxSignatureLayers {
-			s.Problems = append(s.Problems, fmt.Errorf("only the first %d signatures and attestations were checked", MaxSignatureLayers))
+		if err := budget.take(); err != nil {
+			s.Problems = append(s.Problems, err)
 			break
 		}
 		data, err := a.Read(ctx)
+		budget.read(data)
 		var sig Signature
 		var signs bool
 		if err == nil {

@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ecdsa"
 	"crypto/rand"
@@ -9,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -147,6 +149,38 @@ type errFor string
 func (e errFor) Error() string { return string(e) }
 
 // TestSimpleSigning holds the payload to the image, once its signature is good.
+// What stands beside an image is looked at one by one, in bounds: many signatures,
+// and many bytes of them, of the index and its manifests together.
+func TestSignaturesAreBounded(t *testing.T) {
+	k := newKey(t)
+	for _, c := range []struct {
+		name  string
+		size  int
+		times int
+		want  int // that are read
+		says  string
+	}{
+		{"many", 10, verify.MaxSignatureLayers + 50, verify.MaxSignatureLayers, "only the first 1000 signatures and attestations were checked"},
+		{"large", 8 << 20, 20, 9, "only the first 67108864 bytes of signatures and attestations were checked"},
+		{"few", 10, 5, 5, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			read := 0
+			data := bytes.Repeat([]byte(" "), c.size)
+			subject := verify.ImageSubject{Digest: imageIndex}
+			for range c.times / 2 {
+				subject.Layers = append(subject.Layers, verify.SignatureLayer{MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { read++; return data, nil }})
+			}
+			second := subject
+			second.Layers = append(second.Layers[:len(second.Layers):len(second.Layers)], subject.Layers[:c.times-2*(c.times/2)]...)
+			r := verify.Image(t.Context(), verify.ImageInput{Policy: keyPolicy(t, k), Subjects: []verify.ImageSubject{subject, second}})
+			if read != c.want || r.Verified || c.says != "" && !strings.Contains(fmt.Sprintf("%+v", r), c.says) {
+				t.Errorf("%d were read, expected %d; verified %t: %.300s", read, c.want, r.Verified, r.Text())
+			}
+		})
+	}
+}
+
 func TestSimpleSigning(t *testing.T) {
 	k := newKey(t)
 	one := func(a verify.SignatureLayer) verify.SubjectReport {

@@ -61,6 +61,9 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 	if len(data) > maxTrustedRoot {
 		return nil, untrusted(CheckTrustRoot, "expected at most %d bytes, got %d", maxTrustedRoot, len(data))
 	}
+	if err := checkValues(data); err != nil {
+		return nil, &Error{Class: Untrusted, Check: CheckTrustRoot, Err: err}
+	}
 	members := []json.RawMessage{data}
 	if !json.Valid(data) {
 		if lines, _, _ := membersOf(data); lines != nil {

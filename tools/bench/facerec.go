@@ -16,6 +16,8 @@ import (
 func benchFacerec(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	n := flags.Int("n", 3, "rounds")
 	program := flags.String("facerec", "bin/facerec", "the program to measure")
+	size := flags.Int("library", 2000, "`pictures` of the library")
+	only := flags.Bool("more", false, "only the tables after the first: library and formats")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -60,11 +62,17 @@ func benchFacerec(ctx context.Context, flags *flag.FlagSet, args []string) error
 	fmt.Fprintln(w, "\tCPU s\tNATIVE\tRATIO\tANY\tRATIO\tWALL s\tNATIVE\tANY\tPEAK MB\tNATIVE\tANY\t")
 	b := rows{ctx: ctx, w: w, n: *n, ours: ours, others: others, models: models, dir: work}
 	for _, r := range p.rows() {
+		if *only {
+			break
+		}
 		if err := b.row(r); err != nil {
 			return fmt.Errorf("%s: %w", r.name, err)
 		}
 	}
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	return b.more(p, keep, *size)
 }
 
 // row is one line of the table.

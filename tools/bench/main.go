@@ -4,7 +4,8 @@
 //	go run ./tools/bench archive  [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
-//	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec]
+//	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
+//	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench security [-releaser bin/releaser] [-only TEXT] [-v]
@@ -45,6 +46,14 @@
 // gzip and cmp. The release is the set "cells", signed keyless by a Sigstore on
 // loopback that is idle while commands are measured.
 //
+// # publish
+//
+// releaser publish and releaser fetch --all of six cells against shell scripts that
+// do it with curl, sha256sum and cosign, and for publish also with the check of the
+// tarballs against their images. The forge is a real Gitea on loopback behind a
+// proxy that counts bytes; each round publishes on two new repositories. What the
+// servers use is not counted.
+//
 // # facerec
 //
 // facerec against go-face as upstream compiles it (-O3 -march=native, OpenBLAS),
@@ -62,6 +71,10 @@
 // "One more" rows are the difference between a run over many pictures and a run
 // over one, divided by the number of additional pictures: start-up cost cancels
 // out. Wall times mean little on a busy machine.
+//
+// Two tables follow, alone with -more: a library of many portraits, with an empty
+// cache, again, after one new picture, after all were renamed, and grouped; and one
+// picture of 12 megapixels as JPEG, PNG, HEIC and AVIF, which Debian's heif-enc writes.
 //
 // # memory
 //
@@ -108,6 +121,7 @@ var benchmarks = []benchmark{
 	{"chain", benchChain},
 	{"archive", benchArchive},
 	{"verify", benchVerify},
+	{"publish", benchPublish},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},
 	{"group", benchGroup},
@@ -126,12 +140,20 @@ func main() {
 	}
 }
 
+func names() []string {
+	var out []string
+	for _, b := range benchmarks {
+		out = append(out, b.name)
+	}
+	return out
+}
+
 func run(ctx context.Context, args []string) error {
 	chosen := benchmarks[0]
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		i := slices.IndexFunc(benchmarks, func(b benchmark) bool { return b.name == args[0] })
 		if i < 0 {
-			return fmt.Errorf("unknown benchmark %q, expected chain, archive, verify, facerec, memory or security", args[0])
+			return fmt.Errorf("unknown benchmark %q, expected one of %s", args[0], strings.Join(names(), ", "))
 		}
 		chosen, args = benchmarks[i], args[1:]
 	}

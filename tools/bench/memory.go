@@ -75,7 +75,7 @@ func benchMemory(ctx context.Context, flags *flag.FlagSet, args []string) error 
 		}
 		for _, memory := range p.memory {
 			// That there is not a face in them is 4.
-			f, err := measure.Run(ctx, measure.Command{Args: []string{"sh", "-c", `"$@"; test $? = 4`, "sh", *program, "detect", "--quiet", "--models", *models, "--memory", memory, name}})
+			f, err := measure.Run(ctx, measure.Command{Args: []string{"sh", "-c", `"$@"; test $? = 4`, "sh", *program, "detect", "--quiet", "--no-cache", "--models", *models, "--memory", memory, name}})
 			if err != nil {
 				return err
 			}

@@ -92,7 +92,7 @@ func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) erro
 		missed = append(missed, report(in, size, calls)...)
 	}
 	if len(missed) > 0 {
-		return fmt.Errorf("%s:\n  %s", text.Count(len(missed), "miss"), strings.Join(missed, "\n  "))
+		return fmt.Errorf("%s:\n  %s", text.CountForms(len(missed), "miss", "misses"), strings.Join(missed, "\n  "))
 	}
 	return nil
 }

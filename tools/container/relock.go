@@ -93,7 +93,7 @@ func resolve(ctx context.Context, from, name string) (release.Digest, error) {
 	if err != nil {
 		return release.Digest{}, usageError{err}
 	}
-	index, err := oci.ReadIndex(ctx, ref, oci.Access{UserAgent: "facerec-container"})
+	index, err := oci.ReadIndex(ctx, ref, oci.Access{UserAgent: "facerec-container"}.Naming(ref))
 	if err != nil {
 		return release.Digest{}, err
 	}

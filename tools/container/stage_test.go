@@ -100,7 +100,7 @@ func TestStageIsWhatReleaserBuilds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	index, err := oci.ReadIndex(t.Context(), ref, oci.Access{})
+	index, err := oci.ReadIndex(t.Context(), ref, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func TestOneAnswerFromEveryPlatform(t *testing.T) {
 				t.Logf("%s/%s is not run: %v", lineage, name, err)
 				continue
 			}
-			args = append(args, program, "detect", "--quiet", "--json", "--descriptors", "--models", "../../models", photos[0])
+			args = append(args, program, "detect", "--quiet", "--no-cache", "--json", "--descriptors", "--models", "../../models", photos[0])
 			out, err := exec.Command(args[0], args[1:]...).Output()
 			if err != nil {
 				t.Errorf("%s/%s: %v", lineage, name, err)

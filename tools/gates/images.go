@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"time"
 
 	"facerec/internal/release"
 	"facerec/internal/text"
@@ -78,10 +77,6 @@ func structureGate(ctx context.Context, w *world) (string, error) {
 	}
 	return "", fmt.Errorf("releaser check: exit code %d: %s", r.code, r.last())
 }
-
-// startTime is how long a program may take to say its version; emulated ones
-// are slow.
-const startTime = time.Minute
 
 // smokeGate starts the program of every platform image with the argument
 // "version" and expects the release's version in what it says.
@@ -223,12 +218,12 @@ func (w *world) start(ctx context.Context, config *release.Config, cell release.
 	args = append(args, filepath.Join(root, filepath.FromSlash(config.Image.Entrypoint[0])))
 	args = append(args, config.Image.Entrypoint[1:]...)
 	args = append(args, "version")
-	limited, cancel := context.WithTimeout(ctx, startTime)
+	limited, cancel := context.WithTimeout(ctx, w.startTime)
 	defer cancel()
 	r, err := call{dir: filepath.Join(root, filepath.FromSlash(config.Image.Workdir)), args: args}.run(limited)
 	switch {
 	case limited.Err() != nil && ctx.Err() == nil:
-		return fmt.Errorf("it did not say its version within %v", startTime)
+		return fmt.Errorf("it did not say its version within %v", w.startTime)
 	case err != nil:
 		return err
 	case r.code != 0:

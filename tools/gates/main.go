@@ -81,8 +81,11 @@ type world struct {
 	write    bool   // renew what is derived: licence tables, coverage.floor
 	packages string // patterns for race and coverage
 	notRun   string // platforms that smoke need not run, comma-separated
-	today    time.Time
-	tool     func(context.Context, string) (string, error)
+	// startTime is how long a program may take to say its version; emulated ones
+	// are slow.
+	startTime time.Duration
+	today     time.Time
+	tool      func(context.Context, string) (string, error)
 }
 
 // foundError is a gate's verdict that something is wrong.
@@ -124,7 +127,7 @@ const (
 )
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	w := &world{today: time.Now(), tool: tool}
+	w := &world{today: time.Now(), tool: tool, startTime: time.Minute}
 	flags := flag.NewFlagSet("gates", flag.ContinueOnError)
 	flags.SetOutput(stderr)
 	list := flags.Bool("list", false, "list the gates")

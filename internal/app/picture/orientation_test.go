@@ -277,3 +277,13 @@ func FuzzOrientation(f *testing.F) {
 		}
 	})
 }
+
+// HEIC and AVIF are turned by every decoder; what other files say is left to
+// programs.
+func TestStored(t *testing.T) {
+	for format, want := range map[Format]int{JPEG: 6, PNG: 6, WebP: 6, TIFF: 6, HEIC: 1, AVIF: 1} {
+		if got := (&File{Format: format, Orientation: 6}).Stored(); got != want {
+			t.Errorf("%s: stored in orientation %d, expected %d", format, got, want)
+		}
+	}
+}

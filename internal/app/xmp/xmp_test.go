@@ -378,6 +378,64 @@ func TestOtherProgramsRead(t *testing.T) {
 	}
 }
 
+// What exiftool itself writes is merged, and every other tag that it reads is the
+// same afterwards.
+func TestOtherTagsStay(t *testing.T) {
+	exiftool, err := exec.LookPath("exiftool")
+	if err != nil {
+		t.Skipf("no exiftool: %v (Debian package libimage-exiftool-perl)", err)
+	}
+	file := filepath.Join(t.TempDir(), "photo.xmp")
+	if out, err := exec.Command(exiftool, "-q", "-o", file, "-XMP-dc:Title=A \"title\" & <more>", "-XMP-dc:Creator=Zoë", "-XMP-dc:Subject=sea", "-XMP-dc:Subject=sand",
+		"-XMP-xmp:Rating=3", "-XMP-exif:GPSLatitude=47.5", "-XMP-photoshop:City=Zürich", "-XMP-lr:HierarchicalSubject=a|b", "-XMP-iptcExt:PersonInImage=Zoë",
+		"-XMP-tiff:Orientation#=6", "-XMP-xmpMM:History=[{Action=saved,When=2020:01:01}]",
+		"-RegionInfo={AppliedToDimensions={W=400,H=300,Unit=pixel},RegionList=[{Area={X=0.1,Y=0.1,W=0.1,H=0.1,Unit=normalized},Name=Zoë,Type=Face}]}").CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	read := func() map[string]json.RawMessage {
+		out, err := exec.Command(exiftool, "-j", "-struct", "-G1", "-XMP:all", file).Output()
+		var docs []map[string]json.RawMessage
+		if err == nil {
+			err = json.Unmarshal(out, &docs)
+		}
+		if err != nil || len(docs) != 1 {
+			t.Fatalf("%v: %s", err, out)
+		}
+		return docs[0]
+	}
+	before := read()
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, []byte(merge(t, string(old), faces(rose, bob))), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	after := read()
+	changed := map[string]bool{"XMP-dc:Subject": true, "XMP-iptcExt:PersonInImage": true, "XMP-mwg-rs:RegionInfo": true}
+	if len(before) < 12 {
+		t.Fatalf("only %d tags: %s", len(before), before)
+	}
+	for tag, value := range before {
+		if now := after[tag]; !changed[tag] && !bytes.Equal(now, value) {
+			t.Errorf("%s was %s and is %s", tag, value, now)
+		}
+		if changed[tag] && !bytes.Contains(after[tag], []byte("Rose")) {
+			t.Errorf("%s is %s", tag, after[tag])
+		}
+	}
+	for _, want := range []string{"sea", "sand"} {
+		if !bytes.Contains(after["XMP-dc:Subject"], []byte(want)) {
+			t.Errorf("no %s in %s", want, after["XMP-dc:Subject"])
+		}
+	}
+	for _, tag := range []string{"XMP-iptcExt:PersonInImage", "XMP-mwg-rs:RegionInfo"} {
+		if !bytes.Contains(after[tag], []byte("Zoë")) {
+			t.Errorf("no Zoë in %s: %s", tag, after[tag])
+		}
+	}
+}
+
 // list is an array, of which exiftool writes a single item without brackets.
 type list []string
 
@@ -437,4 +495,25 @@ func comments(data []byte) []string {
 		out = append(out, string(c))
 	}
 	return out
+}
+
+// Another program wrote a sidecar of facerec's anew, in its own style, and added a
+// tag: what facerec wrote is still known as its own.
+func TestRewritten(t *testing.T) {
+	files, err := filepath.Glob("testdata/rewritten/*.xmp")
+	if err != nil || len(files) != 2 {
+		t.Fatal(files, err)
+	}
+	for _, name := range files {
+		old, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		alice := rose
+		alice.Name = "Alice"
+		merged := merge(t, string(old), faces(alice))
+		if strings.Contains(merged, "Rose") || strings.Contains(merged, "Ann") || strings.Count(merged, ">Alice<") != 5 || !strings.Contains(merged, "xmp:Rating") {
+			t.Errorf("%s:\n%s", name, merged)
+		}
+	}
 }

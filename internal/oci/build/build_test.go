@@ -202,7 +202,7 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	pushed, err := oci.Push(ctx, from, mustRef(t, host+"/a/tool"), oci.TransferOptions{})
+	pushed, err := oci.Push(ctx, from, mustRef(t, host+"/a/tool"), oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,14 +210,14 @@ func TestPushAndPullKeepDigests(t *testing.T) {
 		t.Fatalf("pushed %v", pushed)
 	}
 	back := filepath.Join(t.TempDir(), "back")
-	pulled, err := oci.Pull(ctx, []oci.PullJob{{From: mustRef(t, host+"/a/tool:1.0.0"), Tag: "1.0.0"}}, back, oci.TransferOptions{})
+	pulled, err := oci.Pull(ctx, []oci.PullJob{{From: mustRef(t, host+"/a/tool:1.0.0"), Tag: "1.0.0"}}, back, oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if pulled[0].Digest != cells[0].Index {
 		t.Errorf("pulled %s, want %s", pulled[0].Digest, cells[0].Index)
 	}
-	again, err := oci.Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), oci.TransferOptions{})
+	again, err := oci.Push(ctx, mustRef(t, "oci-layout:"+back), mustRef(t, host+"/b/tool:other"), oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -241,11 +241,11 @@ func TestPushRefusesADamagedLayout(t *testing.T) {
 		t.Fatal(err)
 	}
 	host := ocitest.Registry(t)
-	_, err = oci.Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), oci.TransferOptions{})
+	_, err = oci.Push(context.Background(), mustRef(t, "oci-layout:"+dir), mustRef(t, host+"/tool"), oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 	if err == nil || !strings.Contains(err.Error(), "expected "+cells[0].Layers[0].Digest.String()) {
 		t.Fatalf("got %v", err)
 	}
-	if _, err := oci.ReadIndex(context.Background(), mustRef(t, host+"/tool:1.0.0"), oci.Access{}); !oci.IsNotFound(err) {
+	if _, err := oci.ReadIndex(context.Background(), mustRef(t, host+"/tool:1.0.0"), oci.Access{Named: []string{"127.0.0.1"}}); !oci.IsNotFound(err) {
 		t.Errorf("something was pushed: %v", err)
 	}
 }

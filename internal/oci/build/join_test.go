@@ -58,7 +58,7 @@ func TestJoinIsWhatOneMachineMakes(t *testing.T) {
 	for range 5 {
 		random.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
 		dir := filepath.Join(t.TempDir(), "oci")
-		joined, err := p.Join(context.Background(), dir, append(parts, parts[0]), oci.TransferOptions{})
+		joined, err := p.Join(context.Background(), dir, append(parts, parts[0]), oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -128,7 +128,7 @@ func TestJoinRefusals(t *testing.T) {
 		{"another platform", fewer, parts, false, []string{"expected a platform of the configuration, got linux/arm/v7"}},
 	} {
 		dir := filepath.Join(t.TempDir(), "oci")
-		_, err := c.plan.Join(context.Background(), dir, c.parts, oci.TransferOptions{})
+		_, err := c.plan.Join(context.Background(), dir, c.parts, oci.TransferOptions{Access: oci.Access{Named: []string{"127.0.0.1"}}})
 		var missing *MissingCellsError
 		var conflict *ConflictError
 		if err == nil || errors.As(err, &missing) != c.missing || errors.As(err, &conflict) == c.missing {

@@ -66,7 +66,7 @@ func checkIndex(t testing.TB, ix v1.ImageIndex, o Options) Report {
 
 func checkLayout(t testing.TB, d string, o Options) Report {
 	t.Helper()
-	index, err := oci.ReadIndex(context.Background(), mustRef(t, "oci-layout:"+d+":1.0.0"), oci.Access{})
+	index, err := oci.ReadIndex(context.Background(), mustRef(t, "oci-layout:"+d+":1.0.0"), oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +418,7 @@ func TestCheckDockerArchive(t *testing.T) {
 	if err := ggtarball.WriteToFile(name, tag, img); err != nil {
 		t.Fatal(err)
 	}
-	index, err := oci.ReadIndex(context.Background(), mustRef(t, "docker-archive:"+name), oci.Access{})
+	index, err := oci.ReadIndex(context.Background(), mustRef(t, "docker-archive:"+name), oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -445,7 +445,7 @@ func TestCheckRegistryFails(t *testing.T) {
 	t.Cleanup(s.Close)
 	at := strings.TrimPrefix(s.URL, "http://") + "/tool:1.0.0"
 	ocitest.PushIndex(t, at, ocitest.Index(map[string]v1.Image{"linux/amd64": runImage(t, ocitest.AMD64, nil, []ocitest.File{ocitest.Dir("app/", 0o755), exe("app/tool", goodTool)})}))
-	index, err := oci.ReadIndex(context.Background(), mustRef(t, at), oci.Access{})
+	index, err := oci.ReadIndex(context.Background(), mustRef(t, at), oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -128,7 +128,7 @@ func openLayers(t *testing.T, layers ...[]ocitest.File) *oci.Image {
 	t.Helper()
 	dir := t.TempDir()
 	ocitest.SaveLayout(t, dir, "x", ocitest.Index(map[string]v1.Image{"linux/amd64": ocitest.Image(t, ocitest.AMD64, layers...)}))
-	ix, err := oci.ReadIndex(t.Context(), oci.Ref{Kind: oci.Layout, Name: dir}, oci.Access{})
+	ix, err := oci.ReadIndex(t.Context(), oci.Ref{Kind: oci.Layout, Name: dir}, oci.Access{Named: []string{"127.0.0.1"}})
 	if err != nil {
 		t.Fatal(err)
 	}

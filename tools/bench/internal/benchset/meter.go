@@ -6,12 +6,14 @@ import (
 	"sync/atomic"
 )
 
-// meter passes connections on to a registry and counts what comes back.
+// meter passes connections on to a server and counts what goes there and what comes
+// back.
 type meter struct {
 	Addr   string
 	listen net.Listener
 	to     string
-	n      atomic.Int64
+	n      atomic.Int64 // bytes that came back
+	sent   atomic.Int64
 }
 
 func newMeter(to string) (*meter, error) {
@@ -42,7 +44,7 @@ func (m *meter) pass(c net.Conn) {
 	}
 	defer up.Close()
 	go func() {
-		_, _ = io.Copy(up, c)
+		_, _ = io.Copy(counter{up, &m.sent}, c)
 		_ = up.(*net.TCPConn).CloseWrite()
 	}()
 	_, _ = io.Copy(counter{c, &m.n}, up)
@@ -59,8 +61,9 @@ func (c counter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-func (m *meter) reset() { m.n.Store(0) }
-
-func (m *meter) megabytes() float64 { return float64(m.n.Load()) / 1e6 }
+func (m *meter) reset() {
+	m.n.Store(0)
+	m.sent.Store(0)
+}
 
 func (m *meter) Close() { _ = m.listen.Close() }

@@ -21,18 +21,20 @@ type Project struct {
 func (p Project) Config() string { return filepath.Join(p.Dir, "config.json") }
 
 // Set makes the project of a name, builds its images and pushes them: "cells" is
-// lineages × three platforms, "small" one image of very many small files,
+// lineages × three platforms, "assets" the same without programs, "small" one image of very many small files,
 // "small-six" the same files in two lineages of three platforms.
 func (s *Stage) Set(name string) (Project, error) {
 	fill := s.makeCells
 	switch name {
 	case "cells":
+	case "assets":
+		fill = s.makeAssets
 	case "small":
 		fill = s.makeSmall
 	case "small-six":
 		fill = s.makeSmallSix
 	default:
-		return Project{}, fmt.Errorf("set %q: expected cells, small or small-six", name)
+		return Project{}, fmt.Errorf("set %q: expected cells, assets, small or small-six", name)
 	}
 	p := Project{Dir: filepath.Join(s.Dir, name), Image: s.Addr() + "/" + name}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
@@ -122,6 +124,26 @@ func (s *Stage) makeCells(dir string) (Config, error) {
 		{"src": "small", "dest": "/app/data", "layer": "data"},
 	}
 	c.Artifacts = []map[string]string{{"src": "programs/{platform}", "dest": "/app/bin", "layer": "programs"}}
+	return c, nil
+}
+
+// makeAssets lays out lineages × three platforms without programs: what matters is
+// how large the tarballs are.
+func (s *Stage) makeAssets(dir string) (Config, error) {
+	c := Config{Name: "set", Version: "1.0.0", Build: "true", Platforms: []string{"linux/amd64", "linux/arm64", "linux/arm/v7"}}
+	for i := range s.Lineages {
+		l := map[string]string{"name": fmt.Sprintf("line%d", i)}
+		if i > 0 {
+			l["suffix"] = fmt.Sprintf("-line%d", i)
+		}
+		c.Lineages = append(c.Lineages, l)
+		for j, p := range c.Platforms {
+			if err := weights(filepath.Join(dir, "weights", l["name"], p), s.Weights<<20, uint64(10*i+j)); err != nil {
+				return c, err
+			}
+		}
+	}
+	c.Artifacts = []map[string]string{{"src": "weights/{lineage}/{platform}", "dest": "/app/models", "binary": "any"}}
 	return c, nil
 }
 

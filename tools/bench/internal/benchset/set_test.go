@@ -41,7 +41,7 @@ func TestRowsGiveRatios(t *testing.T) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	Head(w)
-	Rows(w, "x", Figures{measure.Figures{CPU: 10, Wall: 8, Peak: 30}, 6}, Figures{measure.Figures{CPU: 0.5, Wall: 2, Peak: 60}, 3})
+	Rows(w, "x", Figures{measure.Figures{CPU: 10, Wall: 8, Peak: 30}, 6, 0}, Figures{measure.Figures{CPU: 0.5, Wall: 2, Peak: 60}, 3, 0})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}

@@ -36,7 +36,7 @@ type Stage struct {
 	ctx      context.Context
 	own      bool // Dir goes away with Close
 	registry *loopback.Registry
-	meter    *meter
+	meters   []*meter // the registry's first
 }
 
 // Open starts the registry and finds the programs. bin/releaser must be there.
@@ -64,14 +64,28 @@ func (s *Stage) Open(ctx context.Context) (err error) {
 	if s.registry, err = loopback.NewRegistry(ctx, storage); err != nil {
 		return err
 	}
-	s.meter, err = newMeter(s.registry.Addr)
+	if err := os.Setenv("RELEASER_REGISTRY", s.registry.Addr); err != nil { // verify goes to no other one on this machine
+		return err
+	}
+	_, err = s.Front(s.registry.Addr)
 	return err
+}
+
+// Front puts a proxy that counts before a server at HOST:PORT and returns the
+// proxy's address.
+func (s *Stage) Front(addr string) (string, error) {
+	m, err := newMeter(addr)
+	if err != nil {
+		return "", err
+	}
+	s.meters = append(s.meters, m)
+	return m.Addr, nil
 }
 
 // Close stops the registry and tidies up.
 func (s *Stage) Close() {
-	if s.meter != nil {
-		s.meter.Close()
+	for _, m := range s.meters {
+		m.Close()
 	}
 	if s.registry != nil {
 		s.registry.Close()
@@ -82,7 +96,7 @@ func (s *Stage) Close() {
 }
 
 // Addr is the registry, by way of the proxy.
-func (s *Stage) Addr() string { return s.meter.Addr }
+func (s *Stage) Addr() string { return s.meters[0].Addr }
 
 // Machine prints on what all of this ran.
 func Machine() {

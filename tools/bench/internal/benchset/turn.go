@@ -13,10 +13,11 @@ import (
 	"facerec/tools/bench/internal/measure"
 )
 
-// Figures are what one run of a command came to, and what it pulled.
+// Figures are what one run of a command came to, and what it pulled and sent through
+// the proxies.
 type Figures struct {
 	measure.Figures
-	Pulled float64 // MB
+	Pulled, Sent float64 // MB
 }
 
 // Command is what to run, and what is added to its environment.
@@ -42,6 +43,23 @@ func Rows(w *tabwriter.Writer, name string, theirs, ours Figures) {
 		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirs.Wrote/max(ours.Wrote, 0.01))
 }
 
+// ForgeHead and ForgeRows are Head and Rows with what was sent.
+func ForgeHead(w *tabwriter.Writer) {
+	fmt.Fprintln(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\tSENT MB\t")
+}
+
+// ForgeRows prints the incumbent's figures, ours, and how many times less ours are.
+func ForgeRows(w *tabwriter.Writer, name string, theirs, ours Figures) {
+	for _, row := range []struct {
+		who string
+		f   Figures
+	}{{"incumbent", theirs}, {"ours", ours}} {
+		fmt.Fprintf(w, "%s, %s\t%s\t%s\t%.0f\t%.1f\t%.1f\t\n", name, row.who, seconds(row.f.CPU), seconds(row.f.Wall), row.f.Peak, row.f.Pulled, row.f.Sent)
+	}
+	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, theirs.CPU/ours.CPU, theirs.Wall/ours.Wall,
+		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirs.Sent/max(ours.Sent, 0.01))
+}
+
 // seconds shows short times to the millisecond.
 func seconds(s float64) string {
 	if s < 1 {
@@ -55,8 +73,21 @@ func seconds(s float64) string {
 // before each command the disk has what the one before wrote; both stay out of
 // the figures.
 func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
-	runs := make([][]Figures, len(commands))
-	for range s.Runs {
+	return s.Rounds(scratch, func(int) ([]Command, error) { return commands, nil })
+}
+
+// Rounds is InTurn for commands that differ from round to round: next returns those
+// of a round, always as many.
+func (s *Stage) Rounds(scratch string, next func(round int) ([]Command, error)) ([]Figures, error) {
+	var runs [][]Figures
+	for round := range s.Runs {
+		commands, err := next(round)
+		if err != nil {
+			return nil, err
+		}
+		for len(runs) < len(commands) {
+			runs = append(runs, nil)
+		}
 		if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o755)); err != nil {
 			return nil, err
 		}
@@ -78,9 +109,16 @@ func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
 
 // Measure runs a command once.
 func (s *Stage) Measure(c Command) (Figures, error) {
-	s.meter.reset()
+	for _, m := range s.meters {
+		m.reset()
+	}
 	f, err := measure.Run(s.ctx, measure.Command{Args: c.Args, Env: append([]string{"CRANE=" + s.Crane}, c.Env...), Stdin: c.Stdin})
-	return Figures{f, s.meter.megabytes()}, err
+	out := Figures{Figures: f}
+	for _, m := range s.meters {
+		out.Pulled += float64(m.n.Load()) / 1e6
+		out.Sent += float64(m.sent.Load()) / 1e6
+	}
+	return out, err
 }
 
 // Shell is a script that is run for a project with more arguments behind its
@@ -94,13 +132,14 @@ func (p Project) Shell(script, work string, extra ...string) Command {
 
 func median(all []Figures) Figures {
 	var runs []measure.Figures
-	var pulled []float64
+	var pulled, sent []float64
 	for _, f := range all {
 		runs = append(runs, f.Figures)
-		pulled = append(pulled, f.Pulled)
+		pulled, sent = append(pulled, f.Pulled), append(sent, f.Sent)
 	}
 	slices.Sort(pulled)
-	return Figures{measure.Median(runs), pulled[len(pulled)/2]}
+	slices.Sort(sent)
+	return Figures{measure.Median(runs), pulled[len(pulled)/2], sent[len(sent)/2]}
 }
 
 // Same reports whether two files are the same, byte for byte.

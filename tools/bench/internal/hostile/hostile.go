@@ -65,16 +65,28 @@ func (d *Dir) File(name string, data []byte) {
 	}
 }
 
-// Size sums the bytes of all files.
+// Size is that of the largest input in the directory: each file or directory is
+// one, and calls read one at a time.
 func (d *Dir) Size() (int64, error) {
-	var n int64
-	err := filepath.Walk(d.Path, func(_ string, fi os.FileInfo, err error) error {
-		if err == nil && fi.Mode().IsRegular() {
-			n += fi.Size()
+	list, err := os.ReadDir(d.Path)
+	if err != nil {
+		return 0, err
+	}
+	var most int64
+	for _, e := range list {
+		var n int64
+		err := filepath.Walk(filepath.Join(d.Path, e.Name()), func(_ string, fi os.FileInfo, err error) error {
+			if err == nil && fi.Mode().IsRegular() {
+				n += fi.Size()
+			}
+			return err
+		})
+		if err != nil {
+			return 0, err
 		}
-		return err
-	})
-	return n, err
+		most = max(most, n)
+	}
+	return most, nil
 }
 
 // All are the inputs of releaser.

@@ -119,7 +119,7 @@ func imageInputs() []Input {
 			}
 			d.top("image", list...)
 		}, "", ""},
-		{"layout: 5,000 names for one image", func(d *Dir) {
+		{"layout: 3,900 names for one image", func(d *Dir) {
 			m := d.manifest("image", config(one, ""), one, "")
 			var list []string
 			for i := range 3_900 {
@@ -127,7 +127,7 @@ func imageInputs() []Input {
 			}
 			d.top("image", list...)
 		}, "", ""},
-		{"index: 6,000 manifests", func(d *Dir) {
+		{"index: 4,000 manifests", func(d *Dir) {
 			m := d.manifest("image", config(one, ""), one, ","+amd64)
 			list := make([]string, 4_000)
 			for i := range list {
@@ -174,7 +174,7 @@ func imageInputs() []Input {
 			m := fmt.Sprintf(`{"schemaVersion":2,"mediaType":%q,"config":%s,"layers":[%s]}`, mediaManifest, c, many(300_000, ",", same("{}")))
 			d.top("image", d.stored("image", mediaManifest, []byte(m), tagged("1.0.0")))
 		}, "", ""},
-		{"manifest: one layer of 20,000 files, 2,500 times", func(d *Dir) {
+		{"manifest: one layer of 20,000 files, 500 times", func(d *Dir) {
 			s := stream(func(t *tarWriter) {
 				t.dir("app/")
 				for i := range 20_000 {
@@ -182,13 +182,13 @@ func imageInputs() []Input {
 				}
 			})
 			l := s.layer(s.gzip())
-			layers := make([]layer, 2_500)
+			layers := make([]layer, 500)
 			for i := range layers {
 				layers[i] = l
 			}
 			d.image("image", layers...)
 		}, "", ""},
-		{"manifest: one layer that removes what the other has, 1,200 times each", func(d *Dir) {
+		{"manifest: one layer that removes what the other has, 250 times each", func(d *Dir) {
 			a := stream(func(t *tarWriter) {
 				for i := range 10_000 {
 					t.file(fmt.Sprintf("app/%05d", i))
@@ -197,15 +197,15 @@ func imageInputs() []Input {
 			b := stream(func(t *tarWriter) { t.file("app/.wh..wh..opq") })
 			la, lb := a.layer(a.gzip()), b.layer(b.gzip())
 			var layers []layer
-			for range 1_200 {
+			for range 250 {
 				layers = append(layers, la, lb)
 			}
 			d.image("image", layers...)
 		}, "", ""},
-		{"manifest: one layer of 200 MB of zero bytes, 2,500 times", func(d *Dir) {
+		{"manifest: one layer of 200 MB of zero bytes, 500 times", func(d *Dir) {
 			s := stream(func(t *tarWriter) { t.zeros("app/a", 190*mB) })
 			l := s.layer(s.gzip())
-			layers := make([]layer, 2_500)
+			layers := make([]layer, 500)
 			for i := range layers {
 				layers[i] = l
 			}
@@ -246,10 +246,10 @@ func archiveInputs() []Input {
 			t.reg("c.json", []byte(`{"os":"linux","architecture":"amd64","history":[`+big[:3*mB-1]+`],"rootfs":{"type":"layers","diff_ids":[]}}`))
 			t.reg("manifest.json", []byte("["+many(500, ",", numbered(`{"Config":"c.json","RepoTags":["a:t%d"],"Layers":[]}`))+"]"))
 		}, "", ""},
-		{"docker archive: 1,000 layers that are one of 300 MB", func(t *tarWriter) {
-			ids := many(1000, ",", same(`"`+digest(nil)+`"`))
+		{"docker archive: 500 layers that are one of 300 MB", func(t *tarWriter) {
+			ids := many(500, ",", same(`"`+digest(nil)+`"`))
 			t.reg("c.json", []byte(`{"os":"linux","architecture":"amd64","rootfs":{"type":"layers","diff_ids":[`+ids+`]}}`))
-			t.reg("manifest.json", []byte(`[{"Config":"c.json","RepoTags":["a:t9"],"Layers":[`+many(1000, ",", same(`"l.tar"`))+`]}]`))
+			t.reg("manifest.json", []byte(`[{"Config":"c.json","RepoTags":["a:t9"],"Layers":[`+many(500, ",", same(`"l.tar"`))+`]}]`))
 			t.head('0', "l.tar", "", 300*mB)
 			t.fill(300*mB-300*mB%512+512, []byte("\x1f\x8b\x08\x00\x00\x00\x00\x00"))
 		}, "", ""},
@@ -282,9 +282,9 @@ func archiveInputs() []Input {
 				t.file(fmt.Sprintf("i%d/layer.tar", i))
 			}
 		}, "", ""},
-		{"docker archive: 500 old images above 1,000 layers", func(t *tarWriter) {
+		{"docker archive: 500 old images above 500 layers", func(t *tarWriter) {
 			parent := ""
-			for i := range 1_000 {
+			for i := range 500 {
 				t.reg(fmt.Sprintf("b%d/json", i), []byte(fmt.Sprintf(`{"id":"b%d","parent":%q}`, i, parent)))
 				t.file(fmt.Sprintf("b%d/layer.tar", i))
 				parent = fmt.Sprintf("b%d", i)
@@ -294,8 +294,8 @@ func archiveInputs() []Input {
 				t.file(fmt.Sprintf("i%d/layer.tar", i))
 			}
 		}, "", ""},
-		{"docker archive: 2,000 old layers of 400 kB, each read from the start", func(t *tarWriter) {
-			for i := range 2_000 {
+		{"docker archive: 900 old layers of 400 kB", func(t *tarWriter) {
+			for i := range 900 {
 				t.reg(fmt.Sprintf("i%d/json", i), []byte(fmt.Sprintf(`{"id":"i%d","comment":"%s"}`, i, strings.Repeat("a", 100*kB))))
 				t.zeros(fmt.Sprintf("i%d/layer.tar", i), 300*kB)
 			}
@@ -338,7 +338,7 @@ func reversed(d *Dir) {
 				if name == "b" {
 					n = 999 - i
 				}
-				t.reg(fmt.Sprintf("app/%03d", n), bytes.Repeat([]byte(name), 400*kB))
+				t.reg(fmt.Sprintf("app/%03d", n), bytes.Repeat([]byte(name), 250*kB))
 			}
 		})
 		d.File(name+".tar.gz", s.gzip())

@@ -61,8 +61,8 @@ func programInputs() []Input {
 		{"ELF: 60,000 compressed sections that are one of 60 MB", func(t *tarWriter) {
 			t.reg("app/a", elf(60_000, 1, 1, compressed, compressedSection(make([]byte, 60*mB))))
 		}},
-		{"ELF: a compressed section of 900 MB", func(t *tarWriter) {
-			t.reg("app/a", elf(3, 1, 1, compressed, compressedSection(make([]byte, 900*mB))))
+		{"ELF: a compressed section of 600 MB", func(t *tarWriter) {
+			t.reg("app/a", elf(3, 1, 1, compressed, compressedSection(make([]byte, 600*mB))))
 		}},
 		{"ELF: 65,000 program headers of notes of 1 MB", func(t *tarWriter) { t.reg("app/a", elf(0, 65_000, 4, 0, make([]byte, mB))) }},
 		{"ELF: 4,000 program headers of notes of 1 MB", func(t *tarWriter) { t.reg("app/a", elf(0, 4_000, 4, 0, make([]byte, mB))) }},
@@ -74,8 +74,8 @@ func programInputs() []Input {
 				t.reg(fmt.Sprintf("app/%d", i), elf(3, 1, 1, 0, []byte(fmt.Sprint(i))))
 			}
 		}},
-		{"ELF: 900 MB that might hold Go's build information", func(t *tarWriter) {
-			data := bytes.Repeat([]byte("\xff Go buildinf:\x08\x02"), 900*mB/16)
+		{"ELF: 600 MB that might hold Go's build information", func(t *tarWriter) {
+			data := bytes.Repeat([]byte("\xff Go buildinf:\x08\x02"), 600*mB/16)
 			t.reg("app/a", elf(3, 1, 1, 0, data))
 		}},
 	} {

@@ -15,7 +15,7 @@ func (d *Dir) CopyOwn(from, to string) {
 	}
 }
 
-// registryInputs are hostile registries, and what stands next to images in them.
+// registryInputs are hostile registries, and hostile referrers.
 func registryInputs() []Input {
 	const signer = " --key OURS/k.pub --unsafe-no-transparency-log"
 	images := []string{"verify-image REGISTRY/x/y:1.0.0" + signer, "pull REGISTRY/x/y:1.0.0 pulled", "ls REGISTRY/x/y:1.0.0 --platform linux/amd64", "check REGISTRY/x/y --config="}
@@ -52,8 +52,8 @@ func registryInputs() []Input {
 				document("application/json", `{"name":"x/y","tags":[`+many(9_000, ",", numbered(`"t%0100d"`))+`]}`)(w)
 			}})
 		}},
-		{Name: "manifest: gzip as content encoding, 900 MB", Calls: images, Build: one, Serve: func(d *Dir) http.Handler {
-			bomb := gzipped(make([]byte, 900*mB))
+		{Name: "manifest: gzip as content encoding, 600 MB", Calls: images, Build: one, Serve: func(d *Dir) http.Handler {
+			bomb := gzipped(make([]byte, 600*mB))
 			return answering(d, map[string]func(http.ResponseWriter){"/manifests/": func(w http.ResponseWriter) {
 				w.Header().Set("Content-Encoding", "gzip")
 				document(mediaIndex, string(bomb))(w)
