@@ -17,7 +17,7 @@ gates: gates-source vulncheck race coverage ## every gate of the sources
 .PHONY: gates-source
 gates-source: ## the quick ones: format, tidy modules, Dockerfile, workflows, secrets, licences
 	$(INPUTS) packages lint
-	$(GATES) format dockerfile workflows history licences
+	$(GATES) format dockerfile workflows history subjects licences
 
 .PHONY: gates-image
 gates-image: releaser ## gates of the images in LAYOUT: structure, smoke, secrets

@@ -212,7 +212,7 @@ func cacheFinding(env *environment, o *options) finding {
 	n, size := s.Size()
 	what := text.Show(s.dir) + ": " + cacheSize(n, size)
 	if s.unreadable != nil {
-		return note("note", "%s: cannot be read: %v; done without", text.Show(s.dir), plain(s.unreadable))
+		return note("note", "%s: cannot be read: %v; continuing without it", text.Show(s.dir), plain(s.unreadable))
 	}
 	if bad := s.Damage(); len(bad) > 0 {
 		return note("note", "%s; damaged: %v; made anew where it is needed", what, bad[0])
@@ -225,7 +225,7 @@ func cacheFinding(env *environment, o *options) finding {
 		at = filepath.Dir(at)
 	}
 	if err := writable(at); err != nil {
-		return note("note", "%s; cannot be written: %v; done without", what, plain(err))
+		return note("note", "%s; cannot be written: %v; continuing without it", what, plain(err))
 	}
 	if at != packs(s.dir) {
 		return note("ok", "%s: made when it is first needed", text.Show(s.dir))

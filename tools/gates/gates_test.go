@@ -446,3 +446,22 @@ func TestExitCodes(t *testing.T) {
 		}
 	}
 }
+
+func TestSubjectsGate(t *testing.T) {
+	w := repository(t, nil)
+	say := func(subject string) {
+		t.Helper()
+		cmd := exec.Command("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-q", "--allow-empty", "--amend", "-m", subject)
+		cmd.Dir = w.root
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("git: %v\n%s", err, out)
+		}
+	}
+	say("tarball, oci/layer: " + strings.Repeat("x", 52))
+	passes(t, subjectsGate, w)
+	say("tarball, oci/layer: " + strings.Repeat("x", 53))
+	bites(t, subjectsGate, w, "73 characters, expected at most 72")
+	say("Fix things")
+	bites(t, subjectsGate, w, "got \"Fix things\"")
+	refuses(t, subjectsGate, &world{root: t.TempDir()}, "git")
+}

@@ -59,6 +59,7 @@ var gates = []gate{
 	{"dockerfile", dockerfileGate},
 	{"workflows", workflowsGate},
 	{"history", historyGate},
+	{"subjects", subjectsGate},
 	{"race", raceGate},
 	{"coverage", coverageGate},
 	{"licences", licencesGate},

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"facerec/internal/text"
 )
@@ -224,3 +226,37 @@ func historyGate(ctx context.Context, w *world) (string, error) {
 	// Only what leads to HEAD: other branches are other people's.
 	return leaks(ctx, w, gitleaks, "commits", "git", w.root, "--log-opts=--full-history HEAD")
 }
+
+// Subjects of commits: git and forges cut longer ones. Commits before the rule was
+// kept by a gate are left as they are.
+const (
+	maxSubject    = 72
+	subjectsSince = "2026-11-29T00:00:00Z"
+)
+
+// subjectsGate finds commits whose subject is too long, or is not "room: what".
+// Merges have git's own.
+func subjectsGate(ctx context.Context, w *world) (string, error) {
+	r, err := call{dir: w.root, args: []string{"git", "log", "--no-merges", "--since=" + subjectsSince, "--format=%h %s"}}.run(ctx)
+	if err != nil {
+		return "", unchecked("git: %w", err)
+	}
+	if r.code != 0 {
+		return "", unchecked("git log: %s", r.last())
+	}
+	var wrong []string
+	n := 0
+	for line := range strings.Lines(string(r.stdout)) {
+		hash, subject, _ := strings.Cut(strings.TrimSpace(line), " ")
+		n++
+		switch length := utf8.RuneCountInString(subject); {
+		case length > maxSubject:
+			wrong = append(wrong, fmt.Sprintf("%s: %d characters, expected at most %d: %s", hash, length, maxSubject, text.Show(subject)))
+		case !subjectShape.MatchString(subject):
+			wrong = append(wrong, fmt.Sprintf("%s: expected \"room: what and why\", got %s", hash, text.Quote(subject)))
+		}
+	}
+	return text.Count(n, "commit"), found("subjects of commits", wrong)
+}
+
+var subjectShape = regexp.MustCompile(`^[a-z0-9][a-z0-9/,._ -]*: \S`)
