@@ -111,7 +111,11 @@ func walk(r io.Reader, l ArchiveLimits, x *Listing, visit func(i int, content io
 	if err != nil {
 		x.describe(err)
 	}
-	if err := t.rest(x); err != nil {
+	err = t.rest(x)
+	if t.in != nil {
+		t.in.release()
+	}
+	if err != nil {
 		return err
 	}
 	if f.err != nil {

@@ -91,11 +91,11 @@ func compressedInputs() []Input {
 			return z
 		}, "", ""},
 		{"zstd: a window of 2 GB", func() []byte { return zstdFrame(31, plain(small.tar(), true)) }, "", ""},
-		{"zstd: a window of 128 MB", func() []byte { return zstdFrame(27, plain(small.tar(), true)) }, "", ""},
-		{"zstd: 300 frames with windows of 128 MB", func() []byte {
+		{"zstd: a window of 128 MiB", func() []byte { return zstdFrame(27, plain(small.tar(), true)) }, "", ""},
+		{"zstd: 300 frames with windows of 128 MiB", func() []byte {
 			return append(bytes.Repeat(zstdFrame(27, rle(512, 0, true)), 300), zstdFrame(27, plain(small.tar(), true))...)
 		}, "", ""},
-		{"zstd: a window of 128 MB, filled", func() []byte {
+		{"zstd: a window of 128 MiB, filled", func() []byte {
 			return append(zstdFrame(27, plain(head(4<<30), false)), rles(240_000)...)
 		}, "", ""},
 		{"zstd: 30 GB of zero bytes in runs", func() []byte {
