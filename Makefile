@@ -67,6 +67,22 @@ cross: ## check releaser and its tests for every system it runs on, and build it
 		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
 	done
 
+# What test-cross runs: the pure packages everywhere, and where the machine's own
+# processor runs the tests (386) those that cost more.
+ANYWHERE := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/sbom ./internal/models
+ON_386   := ./internal/inflate ./internal/tarball ./internal/oci/... ./internal/publish ./internal/verify
+
+.PHONY: test-cross
+test-cross: ## tests on 32 bits, natively (386), and for ARM and RISC-V under qemu
+	$(INPUTS) packages cross
+	GOARCH=386 CGO_ENABLED=0 $(GO) test -short $(ANYWHERE) $(ON_386)
+	@set -e; for pair in arm/arm arm64/aarch64 riscv64/riscv64; do \
+		echo "test: linux/$${pair%/*}"; \
+		export GOARCH=$${pair%/*} CGO_ENABLED=0; run=qemu-$${pair#*/}-static; \
+		$(GO) test -short -exec $$run $(ANYWHERE); \
+		$(GO) test -short -exec $$run -run TestGolden ./internal/tarball; \
+	done
+
 .PHONY: test
 test: packages models samples gitea ## every test that needs no foreign architecture
 	$(GO) vet ./...

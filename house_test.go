@@ -60,6 +60,7 @@ tools/bench: internal/release internal/loopback
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
+tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
 tools/skips:
 tools/cipass: internal/release

@@ -38,7 +38,7 @@ var words = []struct {
 	{banned(`in force`), "effective"},
 	{banned(`puts? right|putting right|healed|healing|heals`), "repair (the verb of facerec is called models heal)"},
 	{banned(`mend|mends|mended|mending`), "fix, repair"},
-	{banned(`(one|once|a line|a step|lines?) an? (line|cell|rule|lineage|platform|architecture|step|entry|request)`), "one per"},
+	{banned(`(one|once|a line|a step|lines?) an? (line|cell|rule|lineage|platform|architecture|step|entry|request|verb|file|page)`), "one per"},
 	{banned(`to be had|be had`), "available"},
 	{banned(`whom you expect`), "the expected signer"},
 	{banned(`ended well`), "succeeded"},

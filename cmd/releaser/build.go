@@ -81,6 +81,9 @@ systems in one image, are taken as they are.`,
 // snapshots reads the files of all cells. With run, it runs build_cmd for each
 // first; a cell that fails does not stop the others.
 func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool, jobs int) ([]build.Snapshot, error) {
+	if err := canBuild(); err != nil {
+		return nil, err
+	}
 	snapshots := make([]build.Snapshot, len(c.cells))
 	if !run {
 		for i, cell := range c.cells {

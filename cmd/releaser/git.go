@@ -16,28 +16,35 @@ import (
 	"facerec/internal/text"
 )
 
+// git runs git in a directory and returns what it prints. The error has what git
+// complains of.
+func git(ctx context.Context, dir string, args ...string) (string, error) {
+	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		err = fmt.Errorf("git %s: %w: %s", args[0], err, text.Line(string(bytes.TrimSpace(exit.Stderr)), 400))
+	}
+	return strings.TrimRight(string(out), "\n"), err
+}
+
 // gitVersion is the version of a project whose configuration has none: the exact
 // git tag of a clean tree, else 0.0.0-dev.COMMIT.
 func gitVersion(c *chosen) (release.Version, error) {
-	git := func(args ...string) (string, bool) {
-		cmd := exec.Command("git", append([]string{"-C", c.root}, args...)...)
-		out, err := cmd.Output()
-		return strings.TrimSpace(string(out)), err == nil
-	}
 	missing := func() (release.Version, error) {
 		return "", text.WithHint(usage("cannot determine the version: %s has none, and its directory is not a git working tree with a commit", filepath.Join(c.root, "config.json")),
 			"pass --version, or set version in config.json")
 	}
-	commit, ok := git("rev-parse", "--short=12", "HEAD")
-	if !ok {
+	ctx := context.Background() // it takes no time
+	commit, err := git(ctx, c.root, "rev-parse", "--short=12", "HEAD")
+	if err != nil {
 		return missing()
 	}
-	changes, ok := git("status", "--porcelain", "--untracked-files=no")
-	if !ok {
+	changes, err := git(ctx, c.root, "status", "--porcelain", "--untracked-files=no")
+	if err != nil {
 		return missing()
 	}
 	if changes == "" {
-		tags, _ := git("tag", "--points-at", "HEAD", "--sort=-version:refname")
+		tags, _ := git(ctx, c.root, "tag", "--points-at", "HEAD", "--sort=-version:refname")
 		for tag := range strings.Lines(tags) {
 			if v, err := c.config.ParseVersion(strings.TrimSpace(tag)); err == nil {
 				return v, nil
@@ -50,32 +57,23 @@ func gitVersion(c *chosen) (release.Version, error) {
 // readTree asks git about the directory of the configuration and the tag of a
 // version. Changes below the paths in own do not count: a release makes them.
 func readTree(ctx context.Context, c *chosen, v release.Version, own []string) (t steps.Tree, err error) {
-	git := func(args ...string) (string, error) {
-		cmd := exec.CommandContext(ctx, "git", append([]string{"-C", c.root}, args...)...)
-		out, err := cmd.Output()
-		var exit *exec.ExitError
-		if errors.As(err, &exit) {
-			err = fmt.Errorf("git %s: %w: %s", args[0], err, text.Line(string(bytes.TrimSpace(exit.Stderr)), 400))
-		}
-		return strings.TrimRight(string(out), "\n"), err
-	}
-	if t.Head, err = git("rev-parse", "--verify", "HEAD^{commit}"); err != nil {
+	if t.Head, err = git(ctx, c.root, "rev-parse", "--verify", "HEAD^{commit}"); err != nil {
 		return t, text.WithHint(usage("a release is made from a git tag: %w", err), "run in a git working tree with a commit")
 	}
-	t.Tagged, err = git("rev-parse", "--verify", "--quiet", "refs/tags/"+v.Tag()+"^{commit}")
+	t.Tagged, err = git(ctx, c.root, "rev-parse", "--verify", "--quiet", "refs/tags/"+v.Tag()+"^{commit}")
 	if err != nil {
 		t.Tagged = "" // there is no such tag
 	}
-	tags, err := git("tag", "--points-at", "HEAD")
+	tags, err := git(ctx, c.root, "tag", "--points-at", "HEAD")
 	if err != nil {
 		return t, err
 	}
 	t.Tags = strings.Fields(tags)
-	top, err := git("rev-parse", "--show-toplevel")
+	top, err := git(ctx, c.root, "rev-parse", "--show-toplevel")
 	if err != nil {
 		return t, err
 	}
-	status, err := git("status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
+	status, err := git(ctx, c.root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames")
 	if err != nil {
 		return t, err
 	}

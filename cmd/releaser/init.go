@@ -1,12 +1,12 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"go/build"
 	"io/fs"
 	"net/url"
 	"os"
-	"os/exec"
 	"path"
 	"path/filepath"
 	"regexp"
@@ -110,9 +110,8 @@ func findProject(dir, remote, pkg string) (project, error) {
 	}
 	module := majorSuffix.ReplaceAllString(string(m[1]), "")
 	if remote == "" {
-		out, err := exec.Command("git", "-C", dir, "config", "--get", "remote.origin.url").Output()
-		if err == nil {
-			remote = strings.TrimSpace(string(out))
+		if configured, err := git(context.Background(), dir, "config", "--get", "remote.origin.url"); err == nil {
+			remote = strings.TrimSpace(configured)
 		}
 	}
 	if remote != "" {

@@ -14,7 +14,7 @@ func (a *app) manVerb() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
 		Use:   "man",
-		Short: "Write manual pages, one a verb",
+		Short: "Write manual pages, one per verb",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return &atomicfile.WriteError{Path: dir, Err: err}

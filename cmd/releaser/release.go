@@ -109,11 +109,7 @@ func (a *app) release(ctx context.Context, named string, f releaseFlags) error {
 	if err != nil {
 		return err
 	}
-	r, err := a.plan(c, f)
-	if err != nil {
-		return err
-	}
-	list, err := r.Until(f.to)
+	r, list, err := a.plan(c, f)
 	if err != nil {
 		return err
 	}
@@ -132,30 +128,24 @@ func (a *app) release(ctx context.Context, named string, f releaseFlags) error {
 	return nil
 }
 
-// plan says how each step is done.
-func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
-	repository, err := c.image(f.image, f.registry)
-	if err != nil {
-		return nil, err
-	}
-	if repository.Kind != oci.Registry || repository.Tag != "" || !repository.Digest.IsZero() {
-		return nil, usage("--image %s: expected REGISTRY/NAME without tag and digest", repository)
-	}
+// plan lists the steps of this run and says how each is done.
+func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, []steps.Step, error) {
 	options, err := a.checkOptions(f.check, true)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	locks, err := pack.ReadLocks(c.root, c.config.Inputs)
 	if err != nil {
-		return nil, usageError(err)
+		return nil, nil, usageError(err)
 	}
 	address := f.page
 	if address == "" {
 		address = c.config.Page
 	}
-	r := &steps.Release{
-		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist, Repository: repository,
-		Access: a.access(repository), Limits: f.limits.limits(), Rules: options.Options,
+	r := &steps.Release{}
+	*r = steps.Release{
+		Config: c.config, Version: c.version, Layout: f.layout, Built: f.built, Dist: f.dist,
+		Limits: f.limits.limits(), Rules: options.Options,
 		Notice: func(line string) { a.note("%s", line) },
 		Tree: func(ctx context.Context) (steps.Tree, error) {
 			return readTree(ctx, c, c.version, f.outputs(c, address))
@@ -165,7 +155,6 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			_, err := a.buildLayout(ctx, c, f.layout, true, f.jobs, revision)
 			return err
 		},
-		Transfer:  oci.TransferOptions{Access: a.access(repository)},
 		Pack:      pack.Input{Root: c.root, Locks: locks, Workers: f.jobs, Notice: func(line string) { a.note("pack: %s", line) }},
 		Materials: a.inputs,
 		By:        a.releaseSigner(c, f.by),
@@ -173,11 +162,11 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			return releaseNotes(c, d, address, f.changelog, trustFlags{key: publicHalf(f.by.key), noLog: f.by.key != "" && f.by.services == ""})
 		},
 		Verify: func(ctx context.Context, dir string, p verify.Policy) error {
-			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version), named: []oci.Ref{repository}})
+			return a.verifyQuietly(ctx, dir, verifyFlags{policy: &p, limits: f.limits, jobs: f.jobs, version: string(c.version), named: []oci.Ref{r.Repository}})
 		},
 		Progress: func(s publish.Step) { a.note("publish: %s", stepLine(s, false)) },
 		Roll: func(ctx context.Context, record release.Record) ([]oci.RollingTag, error) {
-			return a.rollingTags(ctx, c, record, "", false, repository)
+			return a.rollingTags(ctx, c, record, "", false, r.Repository)
 		},
 	}
 	if address != "" {
@@ -185,7 +174,19 @@ func (a *app) plan(c *chosen, f releaseFlags) (*steps.Release, error) {
 			return a.openPage(ctx, address, f.reachable, &r.Retry)
 		}
 	}
-	return r, nil
+	list, err := r.Until(f.to)
+	if err != nil || !r.Needs(steps.Push) {
+		return r, list, err
+	}
+	if r.Repository, err = c.image(f.image, f.registry); err != nil {
+		return nil, nil, err
+	}
+	if at := r.Repository; at.Kind != oci.Registry || at.Tag != "" || !at.Digest.IsZero() {
+		return nil, nil, usage("--image %s: expected REGISTRY/NAME without tag and digest", at)
+	}
+	r.Access = a.access(r.Repository)
+	r.Transfer = oci.TransferOptions{Access: r.Access}
+	return r, list, nil
 }
 
 // releaseSigner asks for a fresh token each time, as tokens live for minutes.

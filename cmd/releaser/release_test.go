@@ -108,8 +108,11 @@ type releasing struct {
 	gate     *gate
 	registry string // HOST:PORT
 	single   bool   // there is one lineage
-	args     []string
-	env      []string
+
+	noReferrers bool         // the registry has no referrers API
+	backend     http.Handler // a registry that lasts; nil: a new one for each release
+	args        []string
+	env         []string
 }
 
 const tinyConfig = `{
@@ -177,7 +180,11 @@ func (r *releasing) fresh(n int, fits func(*http.Request, []byte) bool) {
 	if err := os.CopyFS(r.dir, os.DirFS(r.template)); err != nil {
 		r.t.Fatal(err)
 	}
-	r.gate.reset(registry.New(registry.WithReferrersSupport(true), registry.Logger(log.New(io.Discard, "", 0))), n, fits)
+	backend := r.backend
+	if backend == nil {
+		backend = registry.New(registry.WithReferrersSupport(!r.noReferrers), registry.Logger(log.New(io.Discard, "", 0)))
+	}
+	r.gate.reset(backend, n, fits)
 }
 
 func (r *releasing) command() *exec.Cmd {
@@ -489,6 +496,30 @@ func TestReleaseGoesOnBetweenTwoFiles(t *testing.T) {
 	}
 }
 
+// TestReleaseWithoutReferrersAPI is killed between a signature and the index that
+// lists it, in a registry that has no other list.
+func TestReleaseWithoutReferrersAPI(t *testing.T) {
+	r := newReleasing(t, "https://issuer.example", `{"name": "two"}`)
+	r.args, r.noReferrers = []string{"-q", "--key", deterministicKey(t)}, true
+	r.fresh(0, nil)
+	r.finish()
+	page, signed := contents(t, r.www), r.referrers()
+	lists := func(r *http.Request, _ []byte) bool {
+		return r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/sha256-")
+	}
+	for n := 1; n <= 5; n++ { // two signatures, two provenances, an SBOM
+		r.fresh(n, lists)
+		r.kill("")
+		r.finish()
+		if d := differences(contents(t, r.www), page); d != nil {
+			t.Errorf("killed at list %d, the page differs: %q", n, d)
+		}
+		if got := r.referrers(); !maps.Equal(got, signed) {
+			t.Errorf("killed at list %d, the registry has %v, want %v", n, got, signed)
+		}
+	}
+}
+
 // TestReleaseKeepsKeylessSignatures kills a release that signs keyless, each
 // signature another one: those that are in their places are in the release that comes
 // of it, and no image has two of a kind.
@@ -592,13 +623,19 @@ func forgeFront(t *testing.T, real string) (*gate, string) {
 	return g, server.URL
 }
 
-// TestReleaseOnGitea publishes on the real forge, is killed while it uploads and
-// before it promotes, and is told of a tag that is missing there or has moved.
+// TestReleaseOnGitea pushes to distribution's registry and publishes on the real
+// forge, is killed while it uploads and before it promotes, and is told of a tag that
+// is missing there or has moved.
 func TestReleaseOnGitea(t *testing.T) {
 	if testing.Short() {
 		t.Skip("starts Gitea")
 	}
-	needTools(t, "gitea")
+	needTools(t, "gitea", "registry")
+	images, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(images.Close)
 	server, err := loopback.NewGitea(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -606,6 +643,7 @@ func TestReleaseOnGitea(t *testing.T) {
 	t.Cleanup(server.Close)
 	forge, address := forgeFront(t, server.URL)
 	r := newReleasing(t, "https://issuer.example", `{"name": "two"}`)
+	r.backend = httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: images.Addr})
 	r.args = []string{"-q", "--key", deterministicKey(t)}
 	remote := func(name string) string {
 		return strings.Replace(server.URL, "://", "://"+server.User+":"+server.Token+"@", 1) + "/" + server.User + "/" + name

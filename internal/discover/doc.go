@@ -14,7 +14,8 @@
 //
 // A tag or name is cut into numbers and what is between them: 1.26.8-bookworm
 // has the shape #.#.#-bookworm. Only names of the same shape are compared, number
-// by number. Debian's versions are ordered as the Debian Policy Manual, section
+// by number. A tag without a number is compared only with the digest that is pinned
+// next to it, if one is. Debian's versions are ordered as the Debian Policy Manual, section
 // 5.6.12, says, Go modules by semantic version. Pre-releases are not reported.
 //
 // Debian packages are reported by source package, whose pins are taken together.

@@ -20,6 +20,10 @@ type Trace struct {
 	What    string
 }
 
+// rootHome is root's home directory, "/root/". It is put together when the program
+// runs, so that this package's own patterns are not such paths in the program.
+var rootHome = strings.Join([]string{"", "root", ""}, "/")
+
 // buildTraces are paths of the machine that built a program: of its users and
 // of its temporary files, and of a Go module cache wherever it lies (a program
 // built with -trimpath names modules without it).
@@ -30,9 +34,9 @@ type Trace struct {
 // "/tmp" is also a name that programs use: only what lies in a directory of it, or
 // is a source file, counts.
 var buildTraces = []Trace{
-	{Literal: "/root/", Near: regexp.MustCompile(`^/root/[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
-	{Literal: "/root/go/", What: "a path of the build machine"},
-	{Literal: "/root/.", Near: regexp.MustCompile(`^/root/\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), What: "a path of the build machine"},
+	{Literal: rootHome, Near: regexp.MustCompile(`^` + rootHome + `[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: rootHome + "go/", Near: regexp.MustCompile(`^` + rootHome + `go/(src|pkg|bin)/`), What: "a path of the build machine"},
+	{Literal: rootHome + ".", Near: regexp.MustCompile(`^` + rootHome + `\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), What: "a path of the build machine"},
 	{Literal: "/home/", Near: regexp.MustCompile(`^/home/[A-Za-z0-9._+@~-]+/`), Before: nameBefore, What: "a path of the build machine"},
 	{Literal: "/tmp/", Near: regexp.MustCompile(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), Before: nameBefore, What: "a path of the build machine"},
 	{Literal: "/pkg/mod/", Near: regexp.MustCompile(`^/pkg/mod/[A-Za-z0-9._!-]+[/@]`), What: "a path of a Go module cache"},

@@ -208,6 +208,9 @@ func (k *keeping) finish() error {
 	if err != nil {
 		k.drop()
 	}
+	if _, there := os.Stat(k.c.path(k.d)); there == nil {
+		err = nil // the same bytes: on Windows a file that is open is not replaced
+	}
 	k.f = nil
 	return err
 }

@@ -199,8 +199,7 @@ func TestTokenServerOfTheDomain(t *testing.T) {
 	nameServer(t)
 	var mu sync.Mutex
 	seen := map[string][]string{} // by host
-	var s *httptest.Server
-	s = httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		mu.Lock()
 		defer mu.Unlock()
 		host := strings.SplitN(r.Host, ":", 2)[0]

@@ -8,11 +8,9 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -49,7 +47,7 @@ type tlsAttempt struct {
 
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, host := g.access, r.URL.Host
-	if inside(r.URL.Hostname()) && !a.meant(r.URL.Hostname()) {
+	if release.Inside(r.URL.Hostname()) && !a.meant(r.URL.Hostname()) {
 		return nil, &insideError{r.URL.Hostname(), ""}
 	}
 	r, err := g.withhold(r)
@@ -100,14 +98,27 @@ func (g *guarded) overTLS(r *http.Request) (*http.Response, error) {
 }
 
 // tlsAnswer reports whether an error is that of a host that speaks TLS: its
-// certificate is not accepted, or it sent an alert.
+// certificate is not accepted, it sent an alert, or the two have no version or
+// cipher in common.
 func tlsAnswer(err error) bool {
+	var plain tls.RecordHeaderError
+	var alert tls.AlertError
+	switch {
+	case errors.As(err, &plain): // not TLS at all
+		return false
+	case badCertificate(err), errors.As(err, &alert):
+		return true
+	}
+	return err != nil && strings.Contains(err.Error(), "tls: ") // most errors of the package have no type
+}
+
+// badCertificate reports whether an error is about the certificate of a host.
+func badCertificate(err error) bool {
 	var certificate *tls.CertificateVerificationError
 	var unknown x509.UnknownAuthorityError
 	var hostname x509.HostnameError
 	var invalid x509.CertificateInvalidError
-	var alert tls.AlertError
-	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid) || errors.As(err, &alert)
+	return errors.As(err, &certificate) || errors.As(err, &unknown) || errors.As(err, &hostname) || errors.As(err, &invalid)
 }
 
 // transport returns how requests are made.
@@ -215,7 +226,7 @@ func newTransport() *http.Transport {
 			a, _ := ctx.Value(accessKey{}).(Access)
 			if _, proxy := proxies.Load(address); !proxy && !a.meant(host) {
 				d.Control = func(_, dialled string, _ syscall.RawConn) error {
-					if ip, _, err := net.SplitHostPort(dialled); err != nil || inside(ip) {
+					if ip, _, err := net.SplitHostPort(dialled); err != nil || release.Inside(ip) {
 						return &insideError{host, ip}
 					}
 					return nil
@@ -269,64 +280,4 @@ func (a Access) meant(host string) bool {
 		}
 	}
 	return false
-}
-
-// internal are the address blocks besides those that [netip.Addr] knows, which
-// lead to this machine or its network (RFC 6598, 6890).
-var internal = []netip.Prefix{
-	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
-	netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("255.255.255.255/32"), netip.MustParsePrefix("64:ff9b:1::/48"), netip.MustParsePrefix("fec0::/10"),
-}
-
-// inside reports whether a host, by its address, is this machine or its network.
-func inside(host string) bool {
-	host = strings.ToLower(strings.TrimSuffix(host, "."))
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		var ok bool
-		if ip, ok = shortIPv4(host); !ok {
-			return false
-		}
-	}
-	ip = ip.WithZone("").Unmap()
-	if ip.Is6() { // an IPv4 address in NAT64, 6to4 and compatible forms (RFC 6052, 3056, 4291)
-		b := ip.As16()
-		switch {
-		case netip.MustParsePrefix("64:ff9b::/96").Contains(ip), netip.MustParsePrefix("::/96").Contains(ip) && !ip.IsLoopback() && !ip.IsUnspecified():
-			ip = netip.AddrFrom4([4]byte(b[12:]))
-		case netip.MustParsePrefix("2002::/16").Contains(ip):
-			ip = netip.AddrFrom4([4]byte(b[2:6]))
-		}
-	}
-	for _, p := range internal {
-		if p.Contains(ip) {
-			return true
-		}
-	}
-	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsMulticast() || ip.IsUnspecified()
-}
-
-// shortIPv4 reads the forms of an IPv4 address that the C library takes: one to
-// four numbers, decimal, octal or hexadecimal, the last of which fills the rest.
-func shortIPv4(s string) (netip.Addr, bool) {
-	parts := strings.Split(s, ".")
-	if len(parts) > 4 {
-		return netip.Addr{}, false
-	}
-	var n uint64
-	for i, p := range parts {
-		v, err := strconv.ParseUint(p, 0, 32)
-		bits := 8
-		if i == len(parts)-1 {
-			bits = 8 * (5 - len(parts))
-		}
-		if err != nil || strings.ContainsAny(p, "_boBO") || v >= 1<<bits {
-			return netip.Addr{}, false
-		}
-		n = n<<bits | v
-	}
-	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}), true
 }

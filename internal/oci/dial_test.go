@@ -3,6 +3,7 @@ package oci
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/pem"
 	"io"
 	"log"
@@ -21,22 +22,6 @@ import (
 	"facerec/internal/retry"
 	"facerec/internal/text"
 )
-
-func TestInside(t *testing.T) {
-	for host, expected := range map[string]bool{
-		"localhost": true, "localhost.": true, "LOCALHOST": true, "a.localhost.": true,
-		"127.0.0.1": true, "127.1": true, "127.0.1": true, "2130706433": true, "0x7f.1": true, "0177.0.0.1": true, "0": true,
-		"10.1.2.3": true, "172.16.0.1": true, "192.168.1.1": true, "169.254.169.254": true, "100.64.0.1": true, "100.127.255.255": true,
-		"::1": true, "::": true, "fe80::1": true, "fe80::1%eth0": true, "fd00::1": true, "::ffff:10.0.0.1": true, "::127.0.0.1": true,
-		"64:ff9b::7f00:1": true, "64:ff9b::10.0.0.1": true, "64:ff9b:1::1": true, "2002:a00:1::": true, "224.0.0.1": true, "ff02::1": true,
-		"registry.example": false, "8.8.8.8": false, "100.128.0.1": false, "64:ff9b::808:808": false, "2001:4860::1": false, "172.32.0.1": false,
-		"example": false, "1.2.3.4.5": false, "256.1": false, "": false,
-	} {
-		if got := inside(host); got != expected {
-			t.Errorf("%s: got %t, expected %t", host, got, expected)
-		}
-	}
-}
 
 // The address that a name leads to is checked, and nothing is connected to.
 func TestDialPolicy(t *testing.T) {
@@ -154,6 +139,46 @@ func TestUntrustedCertificate(t *testing.T) {
 	}
 	if _, err := ReadIndex(t.Context(), ref, Access{Named: loopback, CAFile: ca}); !IsNotFound(err) {
 		t.Errorf("with --ca-file: got %v, expected an image that is not found", err)
+	}
+}
+
+// Every failure of TLS is final, at once, and plain HTTP is not tried after it.
+func TestTLSFailures(t *testing.T) {
+	for _, c := range []struct {
+		name, host string
+		config     *tls.Config
+		said       string
+		hint       bool // the certificate is what is wrong
+	}{
+		{"another name", "localhost", nil, "certificate is valid for", true},
+		{"an old version", "127.0.0.1", &tls.Config{MaxVersion: tls.VersionTLS11}, "protocol version", false},                                                     //nolint:gosec // that is the point
+		{"a certificate of the client is expected", "127.0.0.1", &tls.Config{ClientAuth: tls.RequireAnyClientCert, MaxVersion: tls.VersionTLS12}, "tls: ", false}, //nolint:gosec // that is the point
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var plain, notices atomic.Int32
+			s := httptest.NewUnstartedServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+			s.Config.ErrorLog = log.New(io.Discard, "", 0)
+			s.Listener = plainListener{s.Listener, &plain}
+			s.TLS = c.config
+			s.StartTLS()
+			t.Cleanup(s.Close)
+			ca := filepath.Join(t.TempDir(), "ca.pem")
+			if err := os.WriteFile(ca, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw}), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			ref := mustRef(t, strings.Replace(strings.TrimPrefix(s.URL, "https://"), "127.0.0.1", c.host, 1)+"/tool:1")
+			access := Access{CAFile: ca, Retry: &retry.Policy{Notice: func(string) { notices.Add(1) }}}
+			_, err := ReadIndex(t.Context(), ref, access.Naming(ref))
+			if err == nil || !strings.Contains(err.Error(), c.said) || strings.Contains(err.Error(), "tries") {
+				t.Errorf("got %v", err)
+			}
+			if hint := text.Hint(err); c.hint != strings.Contains(hint, "--ca-file") {
+				t.Errorf("got the hint %q", hint)
+			}
+			if plain.Load() != 0 || notices.Load() != 0 {
+				t.Errorf("%d connections in plain HTTP, %d notices", plain.Load(), notices.Load())
+			}
+		})
 	}
 }
 

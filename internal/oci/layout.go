@@ -318,7 +318,12 @@ func (w *LayoutWriter) Blob(write func(io.Writer) error) (Descriptor, error) {
 		return Descriptor{}, err
 	}
 	d := Descriptor{Digest: sum.Digest(), Size: sum.Size()}
-	return d, os.Rename(f.Name(), filepath.Join(blobs, d.Digest.Hex()))
+	place := filepath.Join(blobs, d.Digest.Hex())
+	err = os.Rename(f.Name(), place)
+	if _, there := os.Stat(place); there == nil {
+		err = nil // the same bytes: on Windows a file that is open is not replaced
+	}
+	return d, err
 }
 
 // Bytes is [LayoutWriter.Blob] for a document that is at hand.

@@ -255,9 +255,12 @@ func (s *remoteSource) explain(what string, err error) error {
 	if errors.As(err, &ue) { // its URL may carry what opens a storage
 		err = ue.Err
 	}
-	if tlsAnswer(err) {
+	if badCertificate(err) {
 		return text.WithHint(fmt.Errorf("%s: registry %s: %w", what, registry, err),
 			"trust its certificate authority with --ca-file FILE, SSL_CERT_FILE or %s", filepath.Join(certsDir, registry, "ca.crt"))
+	}
+	if tlsAnswer(err) { // final, whatever the library counts
+		tried = ""
 	}
 	var op *net.OpError
 	var dns *net.DNSError

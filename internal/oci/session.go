@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
+	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
 )
@@ -155,7 +156,7 @@ func (a Access) leads(from, to *url.URL, what string) error {
 	switch {
 	case from.Scheme == "https" && to.Scheme != "https":
 		return fmt.Errorf("refusing to %s from https://%s to plain HTTP with %s", what, from.Host, text.Show(to.Host))
-	case inside(to.Hostname()) && !a.meant(to.Hostname()):
+	case release.Inside(to.Hostname()) && !a.meant(to.Hostname()):
 		return text.WithHint(fmt.Errorf("refusing to %s from %s to %s, an address inside this network that was not requested", what, from.Host, text.Show(to.Host)),
 			"use --insecure-registry %s if it is meant", text.Show(to.Host))
 	}

@@ -9,13 +9,13 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
 )
@@ -91,8 +91,7 @@ func (o Options) plainHTTP(host string) bool {
 	if h, _, err := net.SplitHostPort(host); err == nil {
 		name = h
 	}
-	ip, err := netip.ParseAddr(strings.Trim(name, "[]"))
-	return name == "localhost" || err == nil && ip.IsLoopback() || slices.Contains(o.Insecure, host) || slices.Contains(o.Insecure, name)
+	return release.Loopback(strings.Trim(name, "[]")) || slices.Contains(o.Insecure, host) || slices.Contains(o.Insecure, name)
 }
 
 // client makes requests to a page and to where it redirects.
@@ -141,24 +140,11 @@ func (o Options) redirect(page *url.URL) func(*http.Request, []*http.Request) er
 			return fmt.Errorf("redirected more than 10 times, last to %s", text.Show(to.Host))
 		case to.Scheme != "https" && from.Scheme == "https", to.Scheme != "https" && !o.plainHTTP(to.Host):
 			return fmt.Errorf("refused to be redirected from %s to plain HTTP on %s", from.Host, text.Show(to.Host))
-		case inside(to.Hostname()) && !inside(page.Hostname()) && !slices.Contains(o.Insecure, to.Host):
+		case release.Inside(to.Hostname()) && !release.Inside(page.Hostname()) && !slices.Contains(o.Insecure, to.Host):
 			return fmt.Errorf("refused to be redirected from %s to %s, an address inside this network", from.Host, text.Show(to.Host))
 		}
 		return nil
 	}
-}
-
-// inside reports whether a host, by its address, is this machine or its network.
-func inside(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return false
-	}
-	ip = ip.WithZone("").Unmap()
-	return ip.IsLoopback() || ip.IsPrivate() || ip.IsLinkLocalUnicast() || ip.IsLinkLocalMulticast() || ip.IsUnspecified()
 }
 
 // get makes a GET request and returns an answer that is among want.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -35,6 +36,21 @@ func TestParseR10edocker(t *testing.T) {
 		if check.got != check.want {
 			t.Errorf("%s = %q, want %q", check.name, check.got, check.want)
 		}
+	}
+}
+
+// An editor on Windows ends lines with CRLF; positions stay those of a person.
+func TestParseDOSLineEnds(t *testing.T) {
+	dos := strings.ReplaceAll(minimal, "\n", "\r\n")
+	c, err := Parse("config.json", []byte(dos))
+	want, _ := Parse("config.json", []byte(minimal))
+	if err != nil || !reflect.DeepEqual(c, want) {
+		t.Errorf("got %+v, %v, expected %+v", c, err, want)
+	}
+	broken := strings.Replace(minimal, "\"project_name\"", "\"project_nam\"", 1)
+	_, dosErr := Parse("config.json", []byte(strings.ReplaceAll(broken, "\n", "\r\n")))
+	if _, err := Parse("config.json", []byte(broken)); err == nil || dosErr == nil || err.Error() != dosErr.Error() {
+		t.Errorf("got %v, expected %v", dosErr, err)
 	}
 }
 

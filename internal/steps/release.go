@@ -90,13 +90,13 @@ type Release struct {
 // Of lists the steps of a release. A nil release is good for their names and help.
 func Of(r *Release) []Step {
 	return []Step{
-		{Name: Preflight, Doc: "clean tree, tag, version, CHANGELOG, registry, page and signer are as they must be", Next: nothingDone, Run: r.preflight, ReadsOnly: true},
+		{Name: Preflight, Doc: "tree, tag, version, CHANGELOG, registry, page and signer are as they must be", Next: nothingDone, Run: r.preflight, ReadsOnly: true},
 		{Name: Build, Doc: "build the images, unless the layout has those of this commit", Next: nothingLeft, Done: r.built, Run: r.build},
 		{Name: Check, Doc: "check the images in the layout against every rule", Next: "'releaser check' lists every rule; " + nothingLeft, Run: r.check, ReadsOnly: true},
 		{Name: Push, Doc: "push the images, digests unchanged; a version's tag is never moved", Next: runAgain, Done: r.pushed, Run: r.push},
-		{Name: SignImages, Doc: "sign each index and manifest in the registry, and attest what it was built from", Next: runAgain, Run: r.signImages},
+		{Name: SignImages, Doc: "sign each index and manifest in the registry, and attest its provenance", Next: runAgain, Run: r.signImages},
 		{Name: Pack, Doc: "pack tarballs, SBOMs, release.json and checksums.txt from the images", Next: runAgain, Run: r.pack},
-		{Name: Sign, Doc: "sign checksums.txt and the provenance of the tarballs, and attach the SBOMs to the images", Next: runAgain, Run: r.sign},
+		{Name: Sign, Doc: "sign checksums.txt and the provenance, and attach the SBOMs to the images", Next: runAgain, Run: r.sign},
 		{Name: Verify, Doc: "verify the release as its users will", Next: "'releaser verify' prints every step; nothing was published yet", Run: r.verify, ReadsOnly: true},
 		{Name: Publish, Doc: "draft, upload, download and compare, verify, publish", Next: publishAgain, Run: r.publish},
 		{Name: RollingTags, Doc: "move the rolling tags of config.json to the release, forward only", Next: "the release is published; run again to move the tags", Run: r.roll},
@@ -113,8 +113,8 @@ func (r *Release) Until(name string) ([]Step, error) {
 	return list, err
 }
 
-// needs reports whether a step belongs to this run.
-func (r *Release) needs(name string) bool {
+// Needs reports whether a step belongs to this run.
+func (r *Release) Needs(name string) bool {
 	names := Names(Of(r))
 	return slices.Index(names, name) <= slices.Index(names, r.last)
 }
@@ -141,27 +141,27 @@ func (r *Release) preflight(ctx context.Context) (Answer, error) {
 	}
 	r.head = tree.Head
 	detail := "commit " + short(r.head) + " is " + r.Version.Tag()
-	if r.needs(Publish) {
+	if r.Needs(Publish) {
 		if _, err := r.Changelog(); err != nil {
 			return Answer{}, err
 		}
 	}
-	if r.needs(Push) {
+	if r.Needs(Push) {
 		if _, err := r.inRegistry(ctx); err != nil {
 			return Answer{}, err
 		}
 	}
-	if r.OpenPage != nil && r.needs(Sign) {
+	if r.OpenPage != nil && r.Needs(Sign) {
 		if r.page, err = r.OpenPage(ctx); err != nil {
 			return Answer{}, err
 		}
 		if _, err := r.look(ctx); err != nil {
 			return Answer{}, err
 		}
-	} else if r.needs(Publish) {
+	} else if r.Needs(Publish) {
 		return Answer{}, &NotReadyError{"no page to publish on", "give --page, or set page in config.json; or end before with --to " + Verify}
 	}
-	if r.needs(SignImages) {
+	if r.Needs(SignImages) {
 		by, err := r.By(ctx)
 		if err != nil {
 			return Answer{}, err

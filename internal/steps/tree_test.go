@@ -54,7 +54,7 @@ func TestNeeds(t *testing.T) {
 		}
 		var got []string
 		for _, name := range []string{Push, SignImages, Publish} {
-			if r.needs(name) {
+			if r.Needs(name) {
 				got = append(got, name)
 			}
 		}

@@ -322,6 +322,10 @@ func (c *inspection) find(program, workdir string, env []string) (string, *layer
 			name = path.Join("/", workdir, name)
 		}
 		d, err := c.view.Lookup(name)
+		if err == nil && d == nil && c.image.Config.OS == "windows" && path.Ext(name) == "" {
+			name += ".exe" // as Windows itself looks for a program
+			d, err = c.view.Lookup(name)
+		}
 		switch {
 		case err != nil:
 			return name, nil, err.Error()
