@@ -8,7 +8,7 @@ import (
 	"hash"
 	"io"
 	"strings"
-	"sync"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
@@ -31,11 +31,12 @@ type GzipFacts struct {
 // and "zstd --ultra -22" need at most. It bounds the memory of a reader.
 const MaxWindow = 128 << 20
 
-// zstdReaders keeps readers whose window can be used once more.
-var zstdReaders sync.Pool
+// spareZstd is a reader whose window can be used once more: without, the next one
+// is made before the collector has found the last.
+var spareZstd atomic.Pointer[zstd.Decoder]
 
 func newZstd(r io.Reader) (*zstd.Decoder, error) {
-	if z, ok := zstdReaders.Get().(*zstd.Decoder); ok {
+	if z := spareZstd.Swap(nil); z != nil {
 		return z, z.Reset(r)
 	}
 	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow), zstd.WithDecoderMaxMemory(MaxWindow))
@@ -44,7 +45,7 @@ func newZstd(r io.Reader) (*zstd.Decoder, error) {
 // release gives back what can be used for another file. Nothing is read after it.
 func (f *inflater) release() {
 	if z, ok := f.other.(*zstd.Decoder); ok && z.Reset(nil) == nil {
-		zstdReaders.Put(z)
+		spareZstd.Store(z)
 	}
 }
 
