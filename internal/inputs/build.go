@@ -103,13 +103,19 @@ func runsHere(env []string) bool { return slices.Contains(env, "GOARCH="+runtime
 // goCommand is the go command of the PATH; it is the one that runs this tool.
 func goCommand() string { return "go" }
 
-// machinePaths are the strings that must not be found in a released binary.
+// machinePaths are the strings that must not be found in a released binary: where
+// the sources, the user, the toolchain and Go's build cache are. Of the directory of
+// all caches only those two places are taken: its own name may be a part of an import
+// path, as /cache is.
 func machinePaths(t *Toolchain) []string {
 	paths := []string{t.Dir}
-	for _, f := range []func() (string, error){os.Getwd, os.UserHomeDir, os.UserCacheDir} {
+	for _, f := range []func() (string, error){os.Getwd, os.UserHomeDir} {
 		if p, err := f(); err == nil && len(p) > 1 {
 			paths = append(paths, p+"/")
 		}
+	}
+	if p, err := os.UserCacheDir(); err == nil {
+		paths = append(paths, p+"/facerec/", p+"/go-build/")
 	}
 	return paths
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -171,4 +172,27 @@ func FuzzFindDeb(f *testing.F) {
 			t.Errorf("got %+v", p)
 		}
 	})
+}
+
+// TestMachinePaths: the name of a directory that many import paths have too is no
+// trace of the machine; what lies in it is.
+func TestMachinePaths(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("XDG_CACHE_HOME is where Linux has its caches")
+	}
+	t.Setenv("XDG_CACHE_HOME", "/cache")
+	paths := machinePaths(&Toolchain{Dir: "/cache/facerec/inputs/toolchains/x"})
+	found := func(s string) bool {
+		return slices.ContainsFunc(paths, func(p string) bool { return strings.Contains(s, p) })
+	}
+	for s, want := range map[string]bool{
+		"example.com/a/cache/cache.go":                   false,
+		"/cache/facerec/inputs/toolchains/x/include/a.h": true,
+		"/cache/facerec/inputs/tmp/a":                    true,
+		"/cache/go-build/ab/abcd-d":                      true,
+	} {
+		if found(s) != want {
+			t.Errorf("%s: got %v, want %v in %q", s, !want, want, paths)
+		}
+	}
 }

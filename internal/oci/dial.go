@@ -153,7 +153,7 @@ func (a Access) way() (*http.Transport, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := fmt.Sprintf("%q", append([]string{a.home, a.CAFile}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...)) // connections are reused
+	key := fmt.Sprintf("%q", append([]string{a.home, a.CAFile, fmt.Sprint(a.Trusted)}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...)) // connections are reused
 	if t := c.transports[key]; t != nil {
 		return t, nil
 	}
@@ -268,16 +268,26 @@ func (e *insideError) Hint() string {
 	return fmt.Sprintf("name the registry on the command line or in RELEASER_REGISTRY, or use --insecure-registry %s, if it is meant", text.Show(e.host))
 }
 
-// meant reports whether the caller named a host, given without its port.
+// meant reports whether a host, given without its port, may be inside this network:
+// the caller named it, or it is this machine and so is the registry that a trusted
+// release names literally.
 func (a Access) meant(host string) bool {
+	if a.Trusted && release.Loopback(host) && release.Loopback(hostname(a.home)) {
+		return true
+	}
 	for _, named := range slices.Concat(a.Named, a.Insecure, a.TokenServers) {
-		if h, _, err := net.SplitHostPort(named); err == nil {
-			named = h
-		}
-		named = strings.Trim(named, "[]")
+		named = hostname(named)
 		if strings.EqualFold(named, host) || release.Loopback(named) && release.Loopback(host) {
 			return true
 		}
 	}
 	return false
+}
+
+// hostname takes the port and brackets from HOST[:PORT].
+func hostname(s string) string {
+	if h, _, err := net.SplitHostPort(s); err == nil {
+		s = h
+	}
+	return strings.Trim(s, "[]")
 }

@@ -214,7 +214,9 @@ func TestWhoNamedIt(t *testing.T) {
 		refused bool
 	}{
 		{"the release alone", host, Access{}, true},
-		{"a release whose signature holds", host, Access{Trusted: true}, true},
+		{"a release whose signature holds", host, Access{Trusted: true}, false},
+		{"a release whose signature holds, by a name that leads here", "registry.example:" + port, Access{Trusted: true}, true},
+		{"a release whose signature holds, by another spelling", "127.1:" + port, Access{Trusted: true}, true},
 		{"the release, and the caller named another host", host, Access{Named: []string{"registry.example"}}, true},
 		{"the release, by another spelling", "127.1:" + port, Access{}, true},
 		{"the release, by a name", "registry.example:" + port, Access{}, true},

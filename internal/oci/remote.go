@@ -26,9 +26,10 @@ import (
 // Access is how registries are reached.
 //
 // Addresses inside this network are connected to only for hosts in Named and
-// Insecure, for every hop: the registry, its token server, redirects, uploads.
+// Insecure, for every hop: the registry, its token server, redirects, uploads; and to
+// this machine itself for a Trusted release that names it as its registry.
 // Credentials are used only for a registry in Named or Insecure, or if Trusted is
-// set. So a name that comes from a release reaches nothing by itself.
+// set. So a name that comes from an unsigned release reaches nothing by itself.
 type Access struct {
 	Named   []string // HOST[:PORT] that the caller named, see Naming
 	Trusted bool     // references come from a release whose signature holds

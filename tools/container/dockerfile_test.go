@@ -73,12 +73,14 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range []struct{ stage, word, want string }{
-		{"final", "FROM", "--platform=${PLATFORM} scratch"},
-		{"final", "USER", config.Image.User},
-		{"final", "WORKDIR", config.Image.Workdir},
-		{"final", "ENTRYPOINT", string(entrypoint)},
+		{"runtime", "FROM", "--platform=${PLATFORM} scratch AS runtime"},
+		{"runtime", "USER", config.Image.User},
+		{"runtime", "WORKDIR", config.Image.Workdir},
+		{"runtime", "ENTRYPOINT", string(entrypoint)},
 		{"global", "ARG", "PLATFORM=linux/amd64"},
-		{"final", "ARG", "LINEAGE=dlib19"},
+		{"final", "FROM", "runtime"},
+		{"dlib", "ARG", "LINEAGE=dlib19"},
+		{"runtime", "ARG", "LINEAGE=dlib19"},
 		{"builder", "ARG", "LINEAGE=dlib19"},
 	} {
 		if got := find(file, c.stage, c.word); !slices.Contains(got, c.want) {
@@ -96,7 +98,7 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	labels := strings.Join(find(file, "final", "LABEL"), " ")
+	labels := strings.Join(find(file, "runtime", "LABEL"), " ")
 	labels = strings.NewReplacer("$LINEAGE", cell.Lineage.Name, "$PLATFORM", cell.Platform.String()).Replace(labels)
 	for _, l := range config.Labels(config.Version, cell) {
 		// The version is a release's, and this image is none.
@@ -107,7 +109,7 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 }
 
 // TestContextHasWhatIsCopied holds COPY against .dockerignore, and what is
-// copied before the models are fetched against what tools/inputs is made of.
+// copied before tools/inputs is compiled against what it is made of.
 func TestContextHasWhatIsCopied(t *testing.T) {
 	text, err := os.ReadFile("../../.dockerignore")
 	if err != nil {
@@ -127,10 +129,10 @@ func TestContextHasWhatIsCopied(t *testing.T) {
 	}
 	var copied []string
 	for _, i := range readDockerfile(t) {
-		if i.stage != "builder" {
+		if i.stage != "dlib" {
 			continue
 		}
-		if i.word == "RUN" && strings.Contains(i.rest, "tools/inputs models") {
+		if i.word == "RUN" && strings.Contains(i.rest, "./tools/inputs") {
 			break
 		}
 		if f := strings.Fields(i.rest); i.word == "COPY" && !strings.HasPrefix(f[0], "--") {
@@ -142,7 +144,7 @@ func TestContextHasWhatIsCopied(t *testing.T) {
 			t.Errorf("COPY %s: .dockerignore keeps it out of the context", name)
 		}
 	}
-	for _, pkg := range []string{"./tools/inputs", "./tools/container", "./cmd/facerec"} {
+	for _, pkg := range []string{"./tools/inputs", "./tools/container", "./cmd/facerec", "./cmd/releaser"} {
 		cmd := exec.Command("go", "list", "-deps", "-tags", "dlib", "-f", "{{.ImportPath}}", pkg)
 		cmd.Dir = "../.."
 		out, err := cmd.Output()
@@ -156,7 +158,7 @@ func TestContextHasWhatIsCopied(t *testing.T) {
 			case !in(dir, allowed) && dir != "models":
 				t.Errorf("%s needs %s, and .dockerignore keeps it out of the context", pkg, dir)
 			case pkg == "./tools/inputs" && !in(dir, copied):
-				t.Errorf("%s needs %s, and the Dockerfile copies it too late for fetching models", pkg, dir)
+				t.Errorf("%s needs %s, and the Dockerfile copies it too late for compiling it", pkg, dir)
 			}
 		}
 	}
@@ -169,8 +171,7 @@ func TestDockerfileCopiesWhatInputsImports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	copied := find(readDockerfile(t), "builder", "COPY")
-	early := copied[:slices.Index(copied, ". .")]
+	early := find(readDockerfile(t), "dlib", "COPY")
 	n := 0
 	for pkg := range strings.Lines(string(out)) {
 		dir, ours := strings.CutPrefix(strings.TrimSpace(pkg), "facerec/")
@@ -179,7 +180,7 @@ func TestDockerfileCopiesWhatInputsImports(t *testing.T) {
 		}
 		n++
 		if !slices.Contains(early, dir+" "+dir) {
-			t.Errorf("tools/inputs imports %s: expected COPY %s %s before the models are fetched", pkg, dir, dir)
+			t.Errorf("tools/inputs imports %s: expected COPY %s %s before it is compiled", pkg, dir, dir)
 		}
 	}
 	if n == 0 {

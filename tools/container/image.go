@@ -36,12 +36,14 @@ type builder struct {
 	cell   release.Cell
 	cache  string // root file system, buildah's state, the builder's own cache
 	out    string
+	layers bool // keep what each instruction made, for the next target
 }
 
 func image(ctx context.Context, config *release.Config, args []string) error {
 	flags := flag.NewFlagSet("container image", flag.ContinueOnError)
 	name := flags.String("cell", "dlib19/linux/amd64", "LINEAGE/OS/ARCH[/VARIANT]")
 	out := flags.String("out", "build/image", "directory for the image and what it is compared with")
+	targets := flags.Bool("targets", false, "build and check every target of the Dockerfile")
 	if err := flags.Parse(args); err != nil {
 		return usageError{err}
 	}
@@ -56,16 +58,20 @@ func image(ctx context.Context, config *release.Config, args []string) error {
 	if err != nil {
 		return err
 	}
-	b := &builder{ctx: ctx, config: config, cell: cell, cache: filepath.Join(cache, "facerec", "container"), out: *out}
+	b := &builder{ctx: ctx, config: config, cell: cell, cache: filepath.Join(cache, "facerec", "container"), out: *out, layers: *targets}
 	if err := b.tools(); err != nil {
 		return err
 	}
-	for _, dir := range []string{b.out, filepath.Join(b.cache, "cache")} {
+	for _, dir := range []string{b.out, b.cache} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return err
 		}
 	}
-	for _, step := range []func() error{b.snapshot, b.base, b.golang, b.dockerfile, b.host, b.compare} {
+	steps := []func() error{b.snapshot, b.base, b.golang, b.vendor, b.dockerfile, b.host, b.compare}
+	if *targets {
+		steps = append(steps, b.targets)
+	}
+	for _, step := range append(steps, b.tidy) {
 		if err := step(); err != nil {
 			return err
 		}
@@ -258,42 +264,70 @@ func (b *builder) tag() string {
 
 func (b *builder) layout() string { return filepath.Join(b.out, "oci-"+b.tag()) }
 
-// dockerfile builds it and leaves the image as an OCI layout. Go modules come
-// from this machine's module cache, in its own format for proxies, so that the
-// chroot needs neither certificates nor settings of this machine for them.
+// vendor collects what a build fetches, once, so that the builder's images hold it
+// themselves and need no volume.
+func (b *builder) vendor() error {
+	return b.show("go", "run", "./tools/inputs", "vendor", "--quiet", filepath.Join(b.cache, "inputs"))
+}
+
+// dockerfile builds it and leaves the image as an OCI layout. Only go-face may be
+// missing from the module cache: this program and bin/releaser have been compiled.
 func (b *builder) dockerfile() error {
-	modules, err := b.answer("go", "env", "GOMODCACHE")
-	if err != nil {
-		return err
-	}
 	if err := b.show("go", "mod", "download", "github.com/Kagami/go-face"); err != nil {
 		return err
 	}
 	name := "localhost/facerec:" + b.tag()
-	err = b.show(b.buildah("bud", "--isolation", "chroot", "--layers=false", "--force-rm", "--timestamp", "0", "--pull-never",
+	if err := b.bud("", name); err != nil {
+		return err
+	}
+	return b.push(name, b.layout())
+}
+
+// push leaves an image as an OCI layout.
+func (b *builder) push(name, layout string) error {
+	if err := os.RemoveAll(layout); err != nil {
+		return err
+	}
+	return b.show(b.buildah("push", "--quiet", name, "oci:"+layout+":"+b.tag())...)
+}
+
+// bud builds one target, "" for the default. Go modules come from this machine's
+// module cache, in its own format for proxies, so that the chroot needs neither
+// certificates nor settings of this machine for them.
+func (b *builder) bud(target, name string) error {
+	args := []string{"bud"}
+	if target != "" {
+		args = append(args, "--target", target)
+	}
+	args = append(args, "--file", filepath.Join(b.source(), "Dockerfile"), "--ignorefile", filepath.Join(b.source(), ".dockerignore"),
 		"--build-arg", "BASE="+baseImage, "--build-arg", "GO="+goImage,
-		"--build-arg", "LINEAGE="+b.cell.Lineage.Name, "--build-arg", "PLATFORM="+b.cell.Platform.String(),
-		"--build-arg", "GOPROXY=file:///modules",
-		"--volume", filepath.Join(modules, "cache", "download")+":/modules:ro",
-		"--volume", filepath.Join(b.cache, "cache")+":/cache",
-		"--ignorefile", filepath.Join(b.source(), ".dockerignore"), "--file", filepath.Join(b.source(), "Dockerfile"), "--tag", name, b.source())...)
+		"--build-arg", "LINEAGE="+b.cell.Lineage.Name, "--build-arg", "PLATFORM="+b.cell.Platform.String(), "--tag", name)
+	return b.budOf(b.source(), args...)
+}
+
+// budOf is a build in any directory, with what is mounted in each of them.
+func (b *builder) budOf(dir string, args ...string) error {
+	modules, err := b.answer("go", "env", "GOMODCACHE")
 	if err != nil {
 		return err
 	}
-	if err := os.RemoveAll(b.layout()); err != nil {
-		return err
-	}
-	if err := b.show(b.buildah("push", "--quiet", name, "oci:"+b.layout()+":"+b.tag())...); err != nil {
-		return err
-	}
-	return b.tidy()
+	all := append(args, "--isolation", "chroot", fmt.Sprintf("--layers=%v", b.layers), "--force-rm", "--timestamp", "0", "--pull-never",
+		"--build-arg", "GOPROXY=file:///modules", "--build-arg", "INPUTS=/inputs",
+		"--volume", filepath.Join(modules, "cache", "download")+":/modules:ro",
+		"--volume", filepath.Join(b.cache, "inputs")+":/inputs:ro", dir)
+	return b.show(b.buildah(all...)...)
 }
 
 // tidy removes what builds leave in the storage: containers of stages that only
 // lend files, and the images that had the names before. (It takes the image of
-// Go with them, which is made again in seconds.)
+// Go with them, which is made again in seconds.) Of several targets the layers
+// stay, for the next time.
 func (b *builder) tidy() error {
-	for _, args := range [][]string{{"rm", "--all"}, {"rmi", "--prune"}} {
+	all := [][]string{{"rm", "--all"}, {"rmi", "--prune"}}
+	if b.layers {
+		all = all[:1]
+	}
+	for _, args := range all {
 		if _, err := b.answer(b.buildah(args...)...); err != nil {
 			return err
 		}

@@ -1,7 +1,7 @@
 // Container builds the Dockerfile for real, without a daemon and without an
 // image from anywhere, and compares what came out with what this machine builds.
 //
-//	go run ./tools/container image [--cell dlib19/linux/amd64] [--out build/image]
+//	go run ./tools/container image [--targets] [--cell dlib19/linux/amd64] [--out build/image]
 //	go run ./tools/container stage --cell CELL DIR
 //	go run ./tools/container relock-images [--from REGISTRY/PATH]
 //
@@ -10,8 +10,12 @@
 // the Dockerfile on them with buildah (chroot isolation), makes the image of the
 // same cell with bin/releaser build, and compares /app of both entry by entry,
 // byte by byte, and the image's configuration with config.json. Both read one copy
-// of the sources. It leaves both images as OCI layouts in --out. State of buildah, the root file system and the builder's
-// caches are kept in $XDG_CACHE_HOME/facerec/container.
+// of the sources. It leaves both images as OCI layouts in --out. State of buildah,
+// the root file system and fetched inputs are kept in $XDG_CACHE_HOME/facerec/container.
+//
+// With --targets every named stage of the Dockerfile is built as well, and checked against
+// what it is for: a program can be built on dlib and on go-face; facerec and releaser
+// have the same bytes wherever they are.
 //
 // stage lays a cell's image out in a directory; the Dockerfile calls it.
 //

@@ -7,6 +7,7 @@
 //	dlib      fetch dlib and libjpeg, assemble one cell's toolchain; prints its directory
 //	facerec   build facerec for one cell into --out (build is the same)
 //	test      go test with one cell's toolchain: test --lineage L [--] PACKAGES AND FLAGS
+//	run       run a command with one cell's toolchain: run --lineage L -- COMMAND
 //	packages  install what packages.txt names and the machine lacks: packages [SECTION…]
 //	check     compare inputs.lock.json with this machine; fetches nothing
 //	relock    renew the pins that a suite has moved past; prints the difference
@@ -95,6 +96,7 @@ var verbs = []struct {
 	{"facerec", "build facerec for one cell", facerec},
 	{"build", "the same as facerec", facerec},
 	{"test", "go test with one cell's toolchain", test},
+	{"run", "run a command with one cell's toolchain", runWith},
 	{"packages", "install what packages.txt names", packages},
 	{"check", "compare the lock with this machine", check},
 	{"relock", "renew pins that a suite has moved past", relock},

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 
@@ -162,6 +164,22 @@ func test(c *call, args []string) error {
 		return err
 	}
 	cmd.Stdout, cmd.Stderr = c.stdout, c.stderr
+	return cmd.Run()
+}
+
+// runWith runs any command with the environment that a cell is compiled in.
+func runWith(c *call, args []string) error {
+	t, err := c.cell(args)
+	if err != nil {
+		return err
+	}
+	command := c.flags.Args()
+	if len(command) == 0 {
+		return usageError{errors.New("run: expected a command, as in run --lineage dlib19 -- go build")}
+	}
+	cmd := exec.CommandContext(c.ctx, command[0], command[1:]...)
+	cmd.Env = t.Env()
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, c.stdout, c.stderr
 	return cmd.Run()
 }
 
