@@ -21,7 +21,7 @@ func newRoot(env *environment) *cobra.Command {
 		Long: `Facerec names the people in photos.
 
 Without a verb it enrols everybody in persons/NAME/, looks at images/unknown.jpg,
-prints who is in it, one "Person:" line a face, and draws images/result.jpg.
+prints who is in it, one "Person:" line per face, and draws images/result.jpg.
 
 Pictures and directories without a verb are given to recognize. As long as nobody but
 the samples is in persons/, the faces of directories are grouped instead, as by group,
