@@ -79,8 +79,13 @@ func bites(t *testing.T, g func(context.Context, *world) (string, error), w *wor
 
 func passes(t *testing.T, g func(context.Context, *world) (string, error), w *world) {
 	t.Helper()
-	if note, err := g(t.Context(), w); err != nil {
-		t.Fatalf("want ok, got %q, %v, %+v", note, err, err)
+	note, err := g(t.Context(), w)
+	var wrong *foundError
+	if errors.As(err, &wrong) {
+		t.Fatalf("want ok, got %q, %v:\n%s", note, err, strings.Join(wrong.lines, "\n"))
+	}
+	if err != nil {
+		t.Fatalf("want ok, got %q, %v", note, err)
 	}
 }
 
