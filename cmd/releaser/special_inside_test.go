@@ -113,7 +113,9 @@ func TestOnlyRegularFilesInside(t *testing.T) {
 	}
 	at := func(path, args string, want ...int) place { return place{path, args, want} }
 	// What is compared by its hash alone may have 3 GB, and a directory in the place of some files is none.
-	large := func(path string) bool { return strings.HasSuffix(path, ".tar.gz") || strings.HasSuffix(path, ".spdx.json") }
+	large := func(path string) bool {
+		return strings.HasSuffix(path, ".tar.gz") || strings.HasSuffix(path, ".spdx.json")
+	}
 	none := func(path string) bool {
 		return path == "docker/config.json" || strings.HasSuffix(path, ".tar.gz") || path == "www/releases.json"
 	}
