@@ -68,6 +68,8 @@ type Result struct {
 	Expected string `json:"expected,omitempty"`
 	Got      string `json:"got,omitempty"`
 
+	Notes []string `json:"notes,omitempty"` // what is worth knowing and decides nothing
+
 	Grade       *tarball.Grade `json:"grade,omitempty"`       // of rebuilt bytes; nil for every other link
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
