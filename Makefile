@@ -95,7 +95,7 @@ test-pure: ## the tests that need neither dlib nor a network
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners ./...
 
 ##@ Measure
 

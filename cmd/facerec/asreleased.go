@@ -24,6 +24,9 @@ type releasedCell struct {
 	Files []releasedFile
 }
 
+// maxReleaseBytes is the largest release.json that is read.
+const maxReleaseBytes = 64 << 20
+
 // parseRelease takes out of release.json (schema releaser.release/v1) the
 // tarballs for a platform such as linux/amd64. It reads what it needs and no
 // more: the signature over the whole is releaser's business.

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/models"
 	"facerec/internal/text"
 )
@@ -81,7 +82,7 @@ func examine(env *environment, o *options, record string) ([]finding, error) {
 	}
 
 	dir := o.modelsPath(env)
-	report := models.Verify(os.DirFS(dir), env.pins)
+	report := models.Verify(atomicfile.FS(dir), env.pins)
 	bad := badModels(dir, report)
 	for _, f := range report.Files {
 		name := filepath.Join(dir, f.Model.Name)
@@ -144,7 +145,7 @@ func asReleased(env *environment, record string) []finding {
 	if !explicit {
 		record = filepath.Join(dir, "release.json")
 	}
-	data, err := os.ReadFile(record)
+	data, err := atomicfile.ReadFile(record, maxReleaseBytes)
 	if err != nil {
 		if !explicit {
 			return note("note", "no release.json next to the program, so changes since the release cannot be determined; name one with --release FILE")
@@ -157,7 +158,7 @@ func asReleased(env *environment, record string) []finding {
 	}
 	// Of several lineages it is the one that this program came with.
 	cell := cells[0]
-	if sum, err := hashOf(os.DirFS(dir), filepath.Base(exe)); err == nil {
+	if sum, err := hashOf(atomicfile.FS(dir), filepath.Base(exe)); err == nil {
 		for _, c := range cells {
 			if c.has(filepath.Base(exe), sum) {
 				cell = c
@@ -165,7 +166,7 @@ func asReleased(env *environment, record string) []finding {
 			}
 		}
 	}
-	changed := cell.changed(os.DirFS(dir))
+	changed := cell.changed(atomicfile.FS(dir))
 	if len(changed) == 0 {
 		return note("ok", "all %d files are as in %s", len(cell.Files), text.Show(cell.Asset))
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"facerec/internal/app"
+	"facerec/internal/atomicfile"
 	"facerec/internal/text"
 )
 
@@ -107,7 +108,7 @@ func enroll(ctx context.Context, env *environment, o *options, e *engine, warn b
 	if e.cache != nil {
 		en.Cache = e.cache
 	}
-	res, err := en.Enroll(ctx, os.DirFS(o.persons))
+	res, err := en.Enroll(ctx, atomicfile.FS(o.persons))
 	bar.done()
 	if res != nil && warn {
 		for _, w := range res.Warnings() {

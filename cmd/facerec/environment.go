@@ -87,10 +87,27 @@ func (env *environment) printJSON(v any) error {
 	return env.printf("%s", doc)
 }
 
-// errorf writes one line to standard error.
+// errorf writes one line to standard error, whatever is in the arguments.
 func (env *environment) errorf(format string, args ...any) {
-	line := fmt.Sprintf(format, args...)
-	fmt.Fprintf(env.stderr, "facerec: %s\n", strings.TrimRight(line, "\n"))
+	fmt.Fprintf(env.stderr, "facerec: %s\n", text.Line(fmt.Sprintf(format, args...), 0))
+}
+
+// complain writes an error, and each of several that were joined, on a line of its
+// own.
+func (env *environment) complain(err error) {
+	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost alone
+		var lines []string
+		for _, e := range joined.Unwrap() {
+			lines = append(lines, e.Error())
+		}
+		if strings.Join(lines, "\n") == err.Error() {
+			for _, e := range joined.Unwrap() {
+				env.complain(e)
+			}
+			return
+		}
+	}
+	env.errorf("%v", err)
 }
 
 // color reports whether a stream that may be a terminal gets colours
@@ -105,12 +122,12 @@ func (env *environment) warnf(format string, args ...any) {
 	if env.color(env.errTerminal) {
 		mark = "\x1b[33mwarning\x1b[0m"
 	}
-	env.errorf("%s: %s", mark, fmt.Sprintf(format, args...))
+	fmt.Fprintf(env.stderr, "facerec: %s: %s\n", mark, text.Line(fmt.Sprintf(format, args...), 0))
 }
 
 // hint writes the advice of an error, if it has some, on a line of its own.
 func (env *environment) hint(err error) {
 	if advice := text.Hint(err); advice != "" {
-		fmt.Fprintf(env.stderr, "hint: %s\n", advice)
+		fmt.Fprintf(env.stderr, "hint: %s\n", text.Line(advice, 0))
 	}
 }

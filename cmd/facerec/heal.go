@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/models"
 	"facerec/internal/text"
 )
@@ -37,7 +38,7 @@ func readyModels(ctx context.Context, env *environment, o *options, c *store) (s
 	if checkModels(env.pins, dir, full, c) == nil {
 		return dir, nil
 	}
-	repaired, err := models.Heal(ctx, dir, os.DirFS(source), env.pins)
+	repaired, err := models.Heal(ctx, dir, atomicfile.FS(source), env.pins)
 	if !o.quiet {
 		for _, f := range repaired {
 			env.errorf("%s was %s: copied from %s", filepath.Join(dir, f.Model.Name), f.State, source)
@@ -80,11 +81,11 @@ func cannotHeal(ctx context.Context, dir, source string, err error) error {
 	fi, serr := os.Stat(dir)
 	switch {
 	case errors.Is(serr, fs.ErrNotExist):
-		return text.WithHint(modelsError{fmt.Errorf("%s: directory for models not found", text.Show(dir))}, "mount a volume there (docker run -v VOLUME:%s), or %s", dir, without)
+		return text.WithHint(modelsError{fmt.Errorf("%s: directory for models not found", text.Show(dir))}, "mount a volume there (docker run -v VOLUME:%s), or %s", text.Show(dir), without)
 	case serr == nil && !fi.IsDir():
 		return modelsError{fmt.Errorf("%s: not a directory, expected one for models", text.Show(dir))}
 	case errors.Is(err, syscall.EROFS):
-		return fail("mount a writable volume there (docker run -v VOLUME:%s), or %s", dir, without)
+		return fail("mount a writable volume there (docker run -v VOLUME:%s), or %s", text.Show(dir), without)
 	case errors.Is(err, fs.ErrPermission):
 		return fail("%s; hand it over once as root (docker run --user 0:0 IMAGE entrypoint models heal, or chown -R %d:%d %s), or %s",
 			ownerAndMe(fi), os.Getuid(), os.Getgid(), dir, without)
@@ -157,10 +158,10 @@ func healModels(ctx context.Context, env *environment, o *options, from string) 
 	var repaired []models.File
 	if sameDirectory(dir, from) {
 		// A directory cannot be repaired from itself; if it is whole, all is well.
-		if err := badModels(dir, models.Verify(os.DirFS(dir), env.pins)); err != nil {
+		if err := badModels(dir, models.Verify(atomicfile.FS(dir), env.pins)); err != nil {
 			return text.WithHint(err, "there is no other copy: name one with --from DIR")
 		}
-	} else if repaired, err = models.Heal(ctx, dir, os.DirFS(from), env.pins); err != nil {
+	} else if repaired, err = models.Heal(ctx, dir, atomicfile.FS(from), env.pins); err != nil {
 		return cannotHeal(ctx, dir, from, err)
 	}
 	if format == "json" {

@@ -118,7 +118,7 @@ func run(args []string, env *environment) int {
 	case code == 130:
 		env.errorf("interrupted")
 	case err != nil:
-		env.errorf("%v", err)
+		env.complain(err)
 		env.hint(err)
 	}
 	if code == 2 && text.Hint(err) == "" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/models"
 	"facerec/internal/text"
 )
@@ -31,7 +32,7 @@ func badModels(dir string, r models.Report) error {
 // every file is hashed. All three are needed whatever the detector: go-face
 // loads them all.
 func checkModels(lock models.Lock, dir string, full bool, c *store) error {
-	fsys := os.DirFS(dir)
+	fsys := atomicfile.FS(dir)
 	r := models.VerifySize(fsys, lock)
 	if err := badModels(dir, r); err != nil {
 		return err
@@ -92,7 +93,7 @@ func verifyModels(env *environment, o *options) error {
 		return err
 	}
 	dir := o.modelsPath(env)
-	report := models.Verify(os.DirFS(dir), env.pins)
+	report := models.Verify(atomicfile.FS(dir), env.pins)
 	verdict := badModels(dir, report)
 	if format == "json" {
 		err = writeModelsJSON(env, dir, report)

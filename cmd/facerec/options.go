@@ -14,6 +14,7 @@ import (
 	"facerec/internal/app"
 	"facerec/internal/app/picture"
 	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 )
 
 // globals are the flags that every verb has.
@@ -226,7 +227,7 @@ func (o *options) pen() (*app.Pen, error) {
 	}
 	data, err := atomicfile.ReadFile(o.font, maxFontBytes)
 	if err != nil {
-		return nil, fmt.Errorf("%s: font cannot be read: %w", o.font, plain(err))
+		return nil, fmt.Errorf("%s: font cannot be read: %w", text.Show(o.font), plain(err))
 	}
 	p, err := app.NewPen(data)
 	if err != nil {

@@ -85,9 +85,9 @@ func verbArgs(cmd *cobra.Command, args []string) error {
 		return nil
 	}
 	if s := cmd.SuggestionsFor(args[0]); len(s) > 0 {
-		return text.WithHint(fmt.Errorf("%q is not a verb", args[0]), "did you mean %s?", strings.Join(s, " or "))
+		return text.WithHint(fmt.Errorf("%s is not a verb", text.Quote(args[0])), "did you mean %s?", strings.Join(s, " or "))
 	}
-	return text.WithHint(fmt.Errorf("%q is not a verb", args[0]), "to look at a picture, run facerec recognize %s", args[0])
+	return text.WithHint(fmt.Errorf("%s is not a verb", text.Quote(args[0])), "to look at a picture, run facerec recognize %s", text.Show(args[0]))
 }
 
 // wrapArgs makes wrong numbers of arguments usage errors, everywhere.

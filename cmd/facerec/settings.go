@@ -54,7 +54,7 @@ func settle(env *environment, cmd *cobra.Command) (sources map[string]string, er
 			source = path
 		}
 		if err := cmd.Flags().Set(f.Name, value); err != nil {
-			name := source
+			name := text.Show(source)
 			if source == path {
 				name += ": " + f.Name
 			}
@@ -101,11 +101,11 @@ func readConfig(path string, explicit bool) (map[string]string, error) {
 		if !explicit && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission)) {
 			return nil, nil
 		}
-		return nil, usagef("%s: configuration cannot be read: %v", path, plain(err))
+		return nil, usagef("%s: configuration cannot be read: %v", text.Show(path), plain(err))
 	}
 	out, err := parseConfig(data)
 	if err != nil {
-		return nil, usagef("%s: %v", path, err)
+		return nil, usagef("%s: %v", text.Show(path), err)
 	}
 	return out, nil
 }
@@ -228,8 +228,8 @@ func showEffective(env *environment, cmd *cobra.Command) {
 	}
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		if s, ok := sources[f.Name]; ok {
-			f.DefValue = f.Value.String()
-			f.Usage += " [from " + s + "]"
+			f.DefValue = text.Line(f.Value.String(), 0)
+			f.Usage += " [from " + text.Show(s) + "]"
 		}
 	})
 }

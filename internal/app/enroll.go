@@ -14,6 +14,7 @@ import (
 	"golang.org/x/text/unicode/norm"
 
 	"facerec/internal/app/picture"
+	"facerec/internal/atomicfile"
 	"facerec/internal/text"
 )
 
@@ -247,7 +248,7 @@ func (en Enroller) list(fsys fs.FS, res *Enrolment) (people []string, err error)
 			case fi.IsDir():
 				p.Outcome, p.Reason, p.Hint = Stray, "skipped: a directory inside a person's directory", "move its photos up"
 			case !fi.Mode().IsRegular():
-				p.Outcome, p.Reason = Stray, "skipped: not a regular file"
+				p.Outcome, p.Reason = Stray, "skipped: "+atomicfile.Kind(fi.Mode())+", expected a picture"
 			}
 			res.Photos = append(res.Photos, p)
 		}

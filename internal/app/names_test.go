@@ -19,8 +19,11 @@ func TestInertCells(t *testing.T) {
 		"+1":                 "'+1",
 		"-1":                 "'-1",
 		"@SUM(A1)":           "'@SUM(A1)",
-		"\t=1":               "'\t=1",
-		"\n=1":               "'\n=1",
+		"\t=1":               `"\t=1"`,
+		"=\x1b":              `"'=\x1b"`,
+		"a\nb":               `"a\nb"`,
+		"##[error]x":         `"#\x23[error]x"`,
+		"::error::x":         `"::error::x"`,
 		"＝1":                 "'＝1",
 		"-":                  "-", // standard input
 		"":                   "",
@@ -48,10 +51,13 @@ func TestInertCells(t *testing.T) {
 		if err != nil || len(rows) != 3 {
 			t.Fatalf("%q: %q, %v", name, rows, err)
 		}
-		for _, got := range []string{rows[1][0], rows[1][7], rows[1][8], rows[1][11], rows[1][12], rows[2][0], rows[2][len(rows[2])-2]} {
+		for _, got := range []string{rows[1][0], rows[1][7], rows[1][8], rows[1][11], rows[1][12], rows[2][0]} {
 			if got != want {
 				t.Errorf("%q: cell %q, expected %q", name, got, want)
 			}
+		}
+		if got := rows[2][len(rows[2])-2]; name == "\n=1" && got != "'=1" || name == "a\nb" && got != "a b" {
+			t.Errorf("%q: error %q", name, got)
 		}
 		if rows[1][2] != "-3" {
 			t.Errorf("a number became %q", rows[1][2])

@@ -6,20 +6,27 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"facerec/internal/text"
 )
 
-// inert keeps a spreadsheet from running a cell: one that begins like a formula
-// gets an apostrophe in front. The characters are those of OWASP's page on CSV
-// injection. A lone "-" is standard input, and runs nothing.
+// inert keeps a name from acting on a reader, a terminal, a CI log or a
+// spreadsheet: what [text.Show] quotes is quoted, and a cell that begins like a
+// formula gets an apostrophe in front. The characters are those of OWASP's page on
+// CSV injection. A lone "-" is standard input, and runs nothing. JSON gives names
+// back as they are.
 func inert(cell string) string {
-	if first, _ := utf8.DecodeRuneInString(cell); cell != "" && cell != "-" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", first) {
-		return "'" + cell
+	if cell == "" || cell == "-" {
+		return cell
 	}
-	return cell
+	if first, _ := utf8.DecodeRuneInString(cell); strings.ContainsRune("=+-@＝＋－＠", first) {
+		cell = "'" + cell
+	}
+	return text.Show(cell)
 }
 
-// csvReport is RFC 4180 but for its line feeds; one line for each face, and one with
-// face 0 for a picture without a face or with an error.
+// csvReport is RFC 4180 but for its line feeds; one line, which no name breaks, for
+// each face, and one with face 0 for a picture without a face or with an error.
 type csvReport struct {
 	w *csv.Writer
 	h Header
@@ -50,7 +57,7 @@ func (c *csvReport) Picture(r *Result) error {
 	if r.Err != nil || len(r.Faces) == 0 {
 		row := append([]string{inert(r.Name), "0"}, make([]string, empty+2)...)
 		if r.Err != nil {
-			row[len(row)-2] = inert(r.Err.Error())
+			row[len(row)-2] = inert(text.Line(r.Err.Error(), 0))
 		}
 		return c.write(row)
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"facerec/internal/atomicfile"
@@ -36,7 +35,7 @@ func Heal(ctx context.Context, dir string, source fs.FS, l Lock) (repaired []Fil
 	case !errors.As(err, &none): // where there are no locks, it goes without
 		return nil, err
 	}
-	here := os.DirFS(dir)
+	here := atomicfile.FS(dir)
 	for _, m := range l.Models {
 		if err := ctx.Err(); err != nil {
 			return repaired, err

@@ -8,6 +8,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"facerec/internal/atomicfile"
 )
 
 // State is what became of one model file.
@@ -89,6 +91,10 @@ func (r Report) Problems() string {
 	return strings.Join(lines, "; ")
 }
 
+func notAFile(mode fs.FileMode) error {
+	return fmt.Errorf("it is %s, expected a file", atomicfile.Kind(mode))
+}
+
 // Verify hashes every locked model in fsys. A wrong size is not hashed.
 func Verify(fsys fs.FS, l Lock) Report { return check(fsys, l, true) }
 
@@ -111,13 +117,17 @@ func checkOne(fsys fs.FS, m Model, full bool) File {
 			out.State = Missing
 			return out
 		}
+		var special *atomicfile.NotRegularError
+		if errors.As(err, &special) {
+			err = notAFile(special.Mode)
+		}
 		out.State, out.Cause = Unread, err
 		return out
 	}
 	defer func() { _ = f.Close() }()
 	info, err := f.Stat()
 	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("it is not a regular file")
+		err = notAFile(info.Mode())
 	}
 	if err != nil {
 		out.State, out.Cause = Unread, err

@@ -93,6 +93,7 @@ func (j CompareJob) fast(ctx context.Context, o Options, l ArchiveLimits) (Verdi
 		if v.Rebuilt.Tar, same, err = sameStream(ctx, in, s, j.Name, o); err != nil {
 			return v, fmt.Errorf("%s: %w", j.Name, err)
 		}
+		in.release()
 		same = same && in.gz != nil && in.trailing == 0 && in.facts.Members == 1
 	}
 	if file.err != nil {

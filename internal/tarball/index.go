@@ -98,6 +98,11 @@ func List(r io.Reader, l ArchiveLimits) (*Listing, error) {
 func walk(r io.Reader, l ArchiveLimits, x *Listing, visit func(i int, content io.Reader) error) error {
 	f := &fileReader{r: r, hash: sha256.New()}
 	t := &tarReader{limits: l, file: f, hash: sha256.New()}
+	defer func() {
+		if t.in != nil {
+			t.in.release()
+		}
+	}()
 	err := t.open(x)
 	if err == nil {
 		err = t.entries(x, visit)

@@ -8,6 +8,7 @@ import (
 	"hash"
 	"io"
 	"strings"
+	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/therootcompany/xz"
@@ -26,9 +27,27 @@ type GzipFacts struct {
 	Members int    `json:"members"`
 }
 
-// maxWindow is how far back a zstd or xz stream may refer, in bytes: what
-// "xz -9" and "zstd --ultra -22" need at most. It bounds the memory of a reader.
-const maxWindow = 128 << 20
+// MaxWindow is how far back a zstd or xz stream may refer, in bytes: what "xz -9"
+// and "zstd --ultra -22" need at most. It bounds the memory of a reader.
+const MaxWindow = 128 << 20
+
+// spareZstd is a reader whose window can be used once more: without, the next one
+// is made before the collector has found the last.
+var spareZstd atomic.Pointer[zstd.Decoder]
+
+func newZstd(r io.Reader) (*zstd.Decoder, error) {
+	if z := spareZstd.Swap(nil); z != nil {
+		return z, z.Reset(r)
+	}
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(MaxWindow), zstd.WithDecoderMaxMemory(MaxWindow))
+}
+
+// release gives back what can be used for another file. Nothing is read after it.
+func (f *inflater) release() {
+	if z, ok := f.other.(*zstd.Decoder); ok && z.Reset(nil) == nil {
+		spareZstd.Store(z)
+	}
+}
 
 // fileReader hashes and counts the bytes of a file as they are read, and keeps
 // the reader's own error apart from errors about the format. Once it is told
@@ -105,13 +124,13 @@ func newInflater(r io.Reader) (*inflater, error) {
 		f.gz, f.header = z, z.Size
 		f.facts = &GzipFacts{Name: z.Name, Comment: z.Comment, Mtime: int64(z.Mtime), OS: int(z.OS), Flags: int(z.Flags), XFL: int(z.XFL), Members: 1}
 	case "zstd":
-		z, err := zstd.NewReader(f.in, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderMaxMemory(maxWindow))
+		z, err := newZstd(f.in)
 		if err != nil {
 			return nil, err
 		}
 		f.other = z
 	case "xz":
-		z, err := xz.NewReader(f.in, maxWindow)
+		z, err := xz.NewReader(f.in, MaxWindow)
 		if err != nil {
 			return nil, err
 		}

@@ -281,7 +281,7 @@ func TestWindowsAreBounded(t *testing.T) {
 		if err != nil || len(x.Problems) == 0 {
 			t.Errorf("%s: got %+v, %v", name, x, err)
 		}
-		if n := after.TotalAlloc - before.TotalAlloc; n > maxWindow {
+		if n := after.TotalAlloc - before.TotalAlloc; n > MaxWindow {
 			t.Errorf("%s: allocated %d bytes for %d", name, n, len(data))
 		}
 	}

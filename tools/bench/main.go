@@ -8,7 +8,7 @@
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
-//	go run ./tools/bench security [-releaser bin/releaser] [-only TEXT] [-v]
+//	go run ./tools/bench security [-releaser bin/releaser] [-facerec bin/facerec] [-models models] [-only TEXT] [-v]
 //
 // CPU seconds are the sum over all processes that a command waited for, as the
 // kernel counts them; peak memory is that of the largest of these processes.

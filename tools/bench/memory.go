@@ -65,6 +65,7 @@ func benchMemory(ctx context.Context, flags *flag.FlagSet, args []string) error 
 	}{
 		{"12-megapixel.jpg", flat{4000, 3000, false}, []string{"auto"}},
 		{"100-megapixel.jpg", flat{11600, 8700, false}, []string{"auto", "600MB"}},
+		{"108-megapixel.jpg", flat{12000, 9000, false}, []string{"auto"}},
 		{"200-megapixel.jpg", flat{16320, 12240, false}, []string{"auto", "600MB"}},
 		{"100-megapixel.png", flat{11600, 8700, false}, []string{"auto"}},
 		{"100-megapixel-16-bit.png", flat{11600, 8700, true}, []string{"auto"}},

@@ -41,12 +41,16 @@ type seen struct {
 	err error // it could not be measured
 }
 
-// cost is above 1 if the call misses the aim.
-func (c seen) cost() float64 { return max(c.Peak/aimPeak, c.CPU/aimCPU) }
+// cost is above 1 if the call misses the aim, which is that of one input.
+func (c seen) cost() float64 {
+	return max(c.Peak/aimPeak, c.CPU/aimCPU) / float64(max(1, strings.Count(" "+c.line, " x.")))
+}
 
 type security struct {
 	ctx      context.Context
 	releaser string
+	facerec  string // "" if it was not built
+	models   string
 	own      string
 	verbose  bool
 }
@@ -54,6 +58,8 @@ type security struct {
 // benchSecurity measures what hostile inputs make the programs need.
 func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	program := flags.String("releaser", "bin/releaser", "the program")
+	other := flags.String("facerec", "bin/facerec", "the other program; left out if it was not built")
+	models := flags.String("models", "models", "its models")
 	only := flags.String("only", "", "only inputs whose name contains this")
 	verbose := flags.Bool("v", false, "print every call to standard error, with the end of what it said")
 	if err := flags.Parse(args); err != nil {
@@ -63,6 +69,18 @@ func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) erro
 	var err error
 	if s.releaser, err = filepath.Abs(*program); err != nil {
 		return err
+	}
+	inputs := hostile.All()
+	if _, err := os.Stat(*other); err == nil {
+		if s.facerec, err = filepath.Abs(*other); err != nil {
+			return err
+		}
+		if s.models, err = filepath.Abs(*models); err != nil {
+			return err
+		}
+		inputs = append(inputs, hostile.Pictures()...)
+	} else {
+		fmt.Fprintf(os.Stderr, "bench: %v: facerec is not measured; build it with make facerec models\n", err)
 	}
 	work, err := os.MkdirTemp("", "bench-security-")
 	if err != nil {
@@ -77,7 +95,7 @@ func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) erro
 	fmt.Println("| input | kB | verbs | the costliest ends with | exit | MiB | CPU s |")
 	fmt.Println("|---|---:|---|---|---:|---:|---:|")
 	var missed []string
-	for _, in := range hostile.All() {
+	for _, in := range inputs {
 		if !strings.Contains(in.Name, *only) {
 			continue
 		}
@@ -184,8 +202,12 @@ func (s *security) call(dir, line, host string) seen {
 	if fields[0] == "--config" {
 		c.verb = fields[2]
 	}
+	args := append([]string{s.releaser, "-q"}, fields...)
+	if c.verb == "detect" {
+		args = append([]string{s.facerec, "--models", s.models}, fields...)
+	}
 	c.Ended, c.err = measure.Observe(ctx, measure.Command{
-		Args: append([]string{s.releaser, "-q"}, fields...), Dir: dir, Env: s.env(dir), MemoryCap: capMemory, CPUCap: capCPU,
+		Args: args, Dir: dir, Env: s.env(dir), MemoryCap: capMemory, CPUCap: capCPU,
 	})
 	if s.verbose {
 		fmt.Fprintf(os.Stderr, "%6.0f MiB %6.2f s  exit %d  %s: %s\n", c.Peak, c.CPU, c.Exit, line, c.said())
@@ -198,10 +220,10 @@ func (s *security) call(dir, line, host string) seen {
 
 // said is the line that tells why a call ended as it did, "" for none.
 func (c seen) said() string {
-	for _, start := range []string{"releaser: ", "FAIL", "skip"} {
+	for _, start := range []string{"releaser: ", "facerec: ", "FAIL", "skip"} {
 		for line := range strings.Lines(c.Output) {
 			if strings.HasPrefix(line, start) {
-				return text.Line(strings.TrimPrefix(strings.TrimSpace(line), "releaser: "), 160)
+				return text.Line(strings.TrimPrefix(strings.TrimPrefix(strings.TrimSpace(line), "releaser: "), "facerec: "), 160)
 			}
 		}
 	}

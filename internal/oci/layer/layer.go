@@ -241,7 +241,7 @@ func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
 		return &members{in: r}, func() {}, nil
 	case isZstd(magic):
-		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
+		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(tarball.MaxWindow))
 		if err != nil {
 			return nil, nil, err
 		}
@@ -249,10 +249,6 @@ func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	}
 	return r, func() {}, nil
 }
-
-// maxWindow bounds the memory of a zstd decoder, in bytes. "zstd --ultra" and
-// "--long" stay within it.
-const maxWindow = 128 << 20
 
 // isZstd reports whether a frame of zstd begins, or a skippable frame, which
 // may stand anywhere (RFC 8878, section 3.1).

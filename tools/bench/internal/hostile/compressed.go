@@ -91,11 +91,11 @@ func compressedInputs() []Input {
 			return z
 		}, "", ""},
 		{"zstd: a window of 2 GB", func() []byte { return zstdFrame(31, plain(small.tar(), true)) }, "", ""},
-		{"zstd: a window of 128 MB", func() []byte { return zstdFrame(27, plain(small.tar(), true)) }, "", ""},
-		{"zstd: 300 frames with windows of 128 MB", func() []byte {
+		{"zstd: a window of 128 MiB", func() []byte { return zstdFrame(27, plain(small.tar(), true)) }, "", ""},
+		{"zstd: 300 frames with windows of 128 MiB", func() []byte {
 			return append(bytes.Repeat(zstdFrame(27, rle(512, 0, true)), 300), zstdFrame(27, plain(small.tar(), true))...)
 		}, "", ""},
-		{"zstd: a window of 128 MB, filled", func() []byte {
+		{"zstd: a window of 128 MiB, filled", func() []byte {
 			return append(zstdFrame(27, plain(head(4<<30), false)), rles(240_000)...)
 		}, "", ""},
 		{"zstd: 30 GB of zero bytes in runs", func() []byte {
@@ -135,10 +135,10 @@ func compressedInputs() []Input {
 	}
 	// Every layer is small, and each may inflate to what one may.
 	out = append(out, Input{
-		Name: "zstd: 300 layers of 60 MB of zero bytes",
+		Name: "zstd: 200 layers of 60 MB of zero bytes",
 		Build: func(d *Dir) {
 			var layers []layer
-			for i := range 300 {
+			for i := range 200 {
 				name := fmt.Sprintf("app/%d", i)
 				s := stream(func(t *tarWriter) { t.zeros(name, 60<<20) })
 				var b bytes.Buffer
