@@ -1,7 +1,10 @@
 package main
 
 import (
+	"archive/tar"
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"facerec/internal/loopback"
 	"facerec/internal/oci/ocitest"
 )
 
@@ -103,5 +107,105 @@ func TestAnyPlatform(t *testing.T) {
 		if code != c.code || strings.Contains(got, not) == no {
 			t.Errorf("releaser %s: exit code %d, want %d and %q, got\n%s", c.args, code, c.code, c.want, got)
 		}
+	}
+}
+
+// TestWhatImagesCannotGive: layers that lie elsewhere, devices and attributes are
+// named by every verb that meets them, and only by those.
+func TestWhatImagesCannotGive(t *testing.T) {
+	t.Chdir(t.TempDir())
+	const url = "https://example.invalid/layer"
+	const foreign = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+	save := func(dir string, urls []string, files ...ocitest.File) v1.Layer {
+		t.Helper()
+		l := ocitest.Layer(t, files...)
+		add := mutate.Addendum{Layer: l, URLs: urls}
+		if urls != nil {
+			add.MediaType = foreign
+		}
+		img, err := mutate.Append(ocitest.Image(t, ocitest.AMD64), add)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ocitest.SaveLayout(t, dir, "1.0.0", ocitest.Index(map[string]v1.Image{"linux/amd64": img}))
+		return l
+	}
+	ping := ocitest.Reg("app/ping", "P")
+	ping.PAX = map[string]string{"SCHILY.xattr.security.capability": "\x01"}
+	save("special", nil, ocitest.Dir("app", 0o755), ocitest.Reg("app/x", "X"),
+		ocitest.File{Name: "app/null", Kind: tar.TypeChar, Mode: 0o600}, ocitest.File{Name: "app/pipe", Kind: tar.TypeFifo, Mode: 0o600})
+	save("capable", nil, ocitest.Dir("app", 0o755), ping)
+	there := save("foreign", []string{url}, ocitest.Dir("app", 0o755), ocitest.Reg("app/x", "X"))
+	sum, err := there.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := `{"project_name": "tool", "version": "1.0.0", "build_cmd": "true", "artifacts": [{"src": "x", "dest": "/app/x"}], "platforms": ["linux/amd64"]}`
+	if err := os.WriteFile("config.json", []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	strict, err := loopback.NewRegistry(t.Context(), t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(strict.Close)
+	const left = "foreign layer oci-layout:foreign@sha256:"
+	const where = "not found: its manifest leaves it at " + url
+	const verify = " --key k.pub --unsafe-no-transparency-log --image oci-layout:"
+	for _, c := range []struct {
+		args string
+		code int
+		want []string // in what is printed; with "not:" before it, not in it
+	}{
+		{"ls special --platform linux/amd64", 0, []string{"char 1:3 0600", "pipe     0600", "app/x "}},
+		{"cp oci-layout:special:1.0.0:/app copied --platform linux/amd64", 0, []string{"null is a device or a named pipe (char 1:3): left out", "(pipe): left out"}},
+		{"check special --config=", exitDiffers, []string{"/app/null: is a device (char 1:3)", "/app/pipe: is a named pipe"}},
+		{"pack --image oci-layout:special --out no", 1, []string{`entry "null" is a device or a named pipe (char 1:3)`}},
+
+		{"ls capable --platform linux/amd64", 0, []string{"(left out of tarballs: security.capability)"}},
+		{"check capable --config=", exitDiffers, []string{"attributes      /app/ping: security.capability"}},
+		{"keygen k", 0, nil},
+		{"pack --image oci-layout:capable --out capable-dist", 0, []string{"warning: default/linux/amd64: the tarball loses attributes of ping: security.capability"}},
+		{"sign capable-dist --key k.key", 0, nil},
+		{"verify capable-dist" + verify + "capable", 0, []string{"note: default/linux/amd64: the image has attributes that the tarball loses: ping: security.capability\n"}},
+		{"verify capable-dist --json" + verify + "capable", 0, []string{`"the image has attributes that the tarball loses: ping: security.capability"`}},
+		{"verify capable-dist --format html" + verify + "capable", 0, []string{"Note: the image has attributes that the tarball loses: ping: security.capability"}},
+
+		{"pack --image oci-layout:foreign --out dist", 0, []string{"not:foreign layer"}},
+		{"sign dist --key k.key", 0, nil},
+		{"verify dist" + verify + "foreign", 0, []string{"not:note: default", "not:foreign layer"}},
+		{"pull oci-layout:foreign:1.0.0 oci-layout:whole", 0, []string{"not:warning"}},
+		{"gone", 0, nil},
+		{"ls foreign --platform linux/amd64", 1, []string{left, where}},
+		{"cp oci-layout:foreign:1.0.0:/app/x - --platform linux/amd64", 1, []string{left, where}},
+		{"diff foreign whole --platform linux/amd64", 1, []string{left, where}},
+		{"check foreign --platform linux/amd64", exitDiffers, []string{"skip  linux/amd64   layers          " + left, where, "FAIL  linux/amd64   user"}},
+		{"check foreign --platform linux/amd64 --config= --allow user --allow entrypoint", exitIncomplete, []string{where}},
+		{"pack --image oci-layout:foreign --out no", 1, []string{left, where}},
+		{"verify dist" + verify + "foreign", 1, []string{left, where, "the layers could not be read", "not:do not match their digests"}},
+		{"pull oci-layout:foreign:1.0.0 part", 0, []string{"warning: foreign layer " + sum.String() + " was not moved: its manifest leaves it at " + url}},
+		{"pull oci-layout:foreign:1.0.0 part --json", 0, []string{`"left": [`, `"digest": "` + sum.String() + `"`, `"url": "` + url + `"`}},
+		{"push part " + strict.Addr + "/tool", 1, []string{"HTTP 400", "hint: the registry may want foreign layer " + sum.String() + ", which is not sent"}},
+	} {
+		if c.args == "gone" {
+			if err := os.Remove(filepath.Join("foreign", "blobs", "sha256", sum.Hex)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		var out, errs bytes.Buffer
+		code := run(t.Context(), strings.Fields(c.args), nil, &out, &errs)
+		got := out.String() + "\n" + errs.String()
+		if code != c.code {
+			t.Errorf("releaser %s: exit code %d, want %d:\n%s", c.args, code, c.code, got)
+		}
+		for _, want := range c.want {
+			if w, no := strings.CutPrefix(want, "not:"); strings.Contains(got, w) == no {
+				t.Errorf("releaser %s: want %q, got\n%s", c.args, want, got)
+			}
+		}
+	}
+	if _, err := os.Lstat("no"); err == nil {
+		t.Error("a failed pack left a directory")
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -152,7 +153,11 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	at := to.WithTag(tag)
 	left, err := dst.pushAll(ctx, src, top, tag, o)
 	if err != nil {
-		return Pushed{}, dst.explain("pushing to "+at.String(), err)
+		why := dst.explain("pushing to "+at.String(), err)
+		if len(left) > 0 && statusOf(err) == http.StatusBadRequest {
+			why = text.WithHint(why, "the registry may want foreign layer %s, which is not sent: some can be set up to do without", left[0].Digest)
+		}
+		return Pushed{}, why
 	}
 	got, err := underTag(dst, tag).Resolve(ctx)
 	if err != nil {
@@ -170,7 +175,8 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 // pushAll sends everything from an index or manifest down: first the blobs, then
 // the manifests by their digests, children before parents, and the top one under
 // id, a tag or its digest. It lists the foreign layers that are not sent: those
-// that src does not have, and those of a type that is not to be distributed.
+// that src does not have, and those of a type that is not to be distributed. It
+// does so too where the registry refuses a manifest.
 func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, id string, o TransferOptions) (left []LeftLayer, err error) {
 	type manifest struct {
 		Descriptor
@@ -222,7 +228,7 @@ func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, 
 			at = id
 		}
 		if err := s.putManifest(ctx, at, m.MediaType, m.raw); err != nil {
-			return nil, err
+			return left, err
 		}
 	}
 	return left, nil

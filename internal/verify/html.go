@@ -92,7 +92,7 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 <p>{{with .Project}}{{.}} {{$.Version}}, {{end}}{{cells (len .Chains)}}{{with .Signature}}, {{.Text}}{{end}}. {{$v := verdict .Verdict}}{{if and $v (ne $v .Verdict)}}That is: {{$v}}. {{end}}Exit code {{.ExitCode}}.</p>
 <p>Expected signer: {{range $i, $e := .Expected}}{{if $i}} or {{end}}{{$e}}{{else}}nobody was named{{end}}.</p>
 {{with .TrustRoot}}<p>Trust root: {{.Text}}.</p>
-{{end}}{{range .Unchecked}}<p class="skip">Note: {{.}}, as requested.</p>
+{{end}}{{range .Unchecked}}<p class="skip">Note: {{.}}</p>
 {{end}}{{with .Releases}}<h2>Requested</h2>
 <ul id="releases">
 {{range .}}<li>{{.Dist}}: <span class="{{if .ExitCode}}fail{{else}}pass{{end}}">{{.Verdict}}</span>{{with .Project}}, {{.}}{{end}}{{with .Version}} {{.}}{{end}}, {{cells .Cells}}{{with .Signature}}, {{.Text}}{{end}}</li>

@@ -93,7 +93,7 @@ type Report struct {
 
 	TrustRoot *TrustOrigin `json:"trust_root,omitempty"`
 	Signature *Signature   `json:"signature,omitempty"` // only if it is good
-	Unchecked []string     `json:"unchecked,omitempty"` // what the caller waived, in words
+	Unchecked []string     `json:"unchecked,omitempty"` // what was not checked, in words
 	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
 	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
 	Results   []Result     `json:"steps"`
