@@ -67,7 +67,7 @@ Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked
 	fl := cmd.Flags()
 	fl.StringVar(&f.version, "version", "", "`VERSION` that the labels must show (default: from the tag)")
 	fl.StringVar(&f.lineage, "lineage", "", "`LINEAGE` that the labels must show (default: from the tag)")
-	fl.StringSliceVar(&f.platforms, "platform", nil, "check this `PLATFORM` only; can be repeated (default: all)")
+	fl.StringSliceVar(&f.platforms, "platform", nil, "check the image for `OS/ARCH[/VARIANT]` only; can be repeated (default: all)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "waive `RULE[=PATTERN]`; can be repeated")
 	fl.StringSliceVar(&f.strict, "strict", nil, "treat the notes of `RULE` as failures; can be repeated")
 	fl.StringArrayVar(&f.paths, "build-path", nil, "another `DIR` of the build machine that no program may name")
@@ -144,7 +144,14 @@ func imagesToCheck(image string) ([]oci.Ref, error) {
 type checkPromise struct{ check.Options }
 
 func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error) {
-	o := &checkPromise{check.Options{Platforms: f.platforms, Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
+	o := &checkPromise{check.Options{Paths: f.paths, MaxImage: f.maxImage, MaxFiles: f.maxFiles}}
+	for _, name := range f.platforms {
+		p, err := release.ParsePlatform(name)
+		if err != nil {
+			return nil, usageError(err)
+		}
+		o.Platforms = append(o.Platforms, p)
+	}
 	for _, name := range f.strict {
 		if !slices.Contains(check.Names(), name) {
 			return nil, usage("--strict %q: expected one of the rules %s", name, strings.Join(check.Names(), ", "))

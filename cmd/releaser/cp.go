@@ -74,7 +74,7 @@ func (a *app) openImage(ctx context.Context, ref oci.Ref, platform string) (*oci
 		if len(images) == 0 {
 			return nil, fmt.Errorf("%s is an attestation, not an image", ref)
 		}
-		if images[0].Platform != p.String() {
+		if _, err := index.Offers(p); err != nil {
 			a.warn("%s is a single image for %s, not for %s", ref, images[0].Platform, p)
 		}
 		return images[0], nil

@@ -20,6 +20,10 @@ directory or oci-layout:DIR[:TAG]. Every manifest and blob is hashed. An existin
 layout is replaced once everything has arrived. To have a whole release in one
 layout, name the images of all lineages.
 
+Foreign layers (of Windows base images mostly) that the registry does not have stay
+at the URLs in their manifest, with a warning; nothing is downloaded from there. For
+one platform alone, name its manifest: REF@DIGEST.
+
 Referrers of each index and manifest are pulled too: those of the referrers API,
 of the fallback tag, and of the .sig and .att tags. verify-image and
 verify --image-signatures read them from the layout, offline. If referrers cannot

@@ -72,6 +72,13 @@ func (a *app) transfer(p *progress, only bool, jobs int, named ...oci.Ref) oci.T
 		Moved: func(image oci.Pushed) {
 			p.finish(image.Ref, text.Count(image.Referrers, "referrer"))
 		},
+		Left: func(l oci.LeftLayer) {
+			where := "names no place for it"
+			if l.URL != "" {
+				where = "leaves it at " + text.Show(l.URL)
+			}
+			a.warn("foreign layer %s was not moved: its manifest %s", l.Digest, where)
+		},
 	}
 }
 

@@ -5,9 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
+
+	"facerec/internal/atomicfile"
 )
 
 // LockSchema is the first field of inputs.lock.json.
@@ -176,9 +177,12 @@ func (l *Lock) Format() []byte {
 	return b.Bytes()
 }
 
+// maxLock bounds a lock file, in bytes.
+const maxLock = 64 << 20
+
 // ReadLock reads and parses the file at path.
 func ReadLock(path string) (*Lock, error) {
-	b, err := os.ReadFile(path)
+	b, err := atomicfile.ReadFile(path, maxLock)
 	if err != nil {
 		return nil, err
 	}

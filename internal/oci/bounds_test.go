@@ -119,7 +119,7 @@ func TestVisitIsBounded(t *testing.T) {
 				t.Fatal(err)
 			}
 			read, manifests := 0, 0
-			err = visit(t.Context(), src, top, func(Descriptor) error { read++; return nil }, func(Descriptor, []byte) error { manifests++; return nil })
+			err = visit(t.Context(), src, top, func(blobUse) error { read++; return nil }, func(Descriptor, []byte) error { manifests++; return nil })
 			if c.want == "" && (err != nil || read != 2 || manifests != 3) || c.want != "" && (err == nil || !strings.Contains(err.Error(), c.want)) {
 				t.Errorf("got %v, %d blobs, %d manifests, expected %q", err, read, manifests, c.want)
 			}

@@ -51,7 +51,7 @@ func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 // those whose referrers travel with it.
 func below(ctx context.Context, src Source, top Descriptor) ([]release.Digest, error) {
 	var out []release.Digest
-	err := visit(ctx, src, top, func(Descriptor) error { return nil }, func(d Descriptor, _ []byte) error {
+	err := visit(ctx, src, top, func(blobUse) error { return nil }, func(d Descriptor, _ []byte) error {
 		out = append(out, d.Digest)
 		return nil
 	})
@@ -81,27 +81,31 @@ func referrers(ctx context.Context, at Ref, subjects []release.Digest, access Ac
 	return out, nil
 }
 
-// pullReferrers copies what is attached to the manifests into a layout.
-func (p *puller) pullReferrers(ctx context.Context, at Ref, subjects []release.Digest) (int, error) {
+// pullReferrers copies what is attached to the manifests into a layout, and adds
+// it to pulled.
+func (p *puller) pullReferrers(ctx context.Context, at Ref, subjects []release.Digest, pulled *Pushed) error {
 	list, err := referrers(ctx, at, subjects, p.o.Access)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for _, a := range list {
 		mediaType, _, err := a.source.Manifest(ctx, a.Digest)
 		if err != nil {
-			return 0, err
+			return err
 		}
 		top := Descriptor{MediaType: mediaType, Digest: a.Digest, Size: -1}
-		if err := p.copy(ctx, a.source, top); err != nil {
-			return 0, fmt.Errorf("%s: %w", a.Place, err)
+		left, err := p.copy(ctx, a.source, top)
+		if err != nil {
+			return fmt.Errorf("%s: %w", a.Place, err)
 		}
+		pulled.Left = append(pulled.Left, left...)
 		if !p.first(a.Digest, a.tag()) {
 			continue
 		}
 		p.w.referrer(top.Digest, mediaType, p.sizes[a.Digest], a.tag(), a.ArtifactType)
 	}
-	return len(list), nil
+	pulled.Referrers = len(list)
+	return nil
 }
 
 // tag is the tag under which an attachment was found; none for a referrer.
@@ -122,19 +126,22 @@ func (w *LayoutWriter) referrer(d release.Digest, mediaType string, size int64, 
 }
 
 // pushReferrers attaches the referrers in a layout to the same manifests in a
-// registry, and looks for each there afterwards.
-func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) error {
+// registry, and looks for each there afterwards. It lists what [remoteSource.pushAll]
+// left.
+func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at Ref, subjects []release.Digest, list []Referrer) (left []LeftLayer, err error) {
 	if len(list) == 0 {
-		return nil
+		return nil, nil
 	}
 	for _, a := range list {
-		if err := s.pushReferrer(ctx, from, a); err != nil {
-			return s.explain("pushing the referrers of "+at.String(), err)
+		more, err := s.pushReferrer(ctx, from, a)
+		if err != nil {
+			return nil, s.explain("pushing the referrers of "+at.String(), err)
 		}
+		left = append(left, more...)
 	}
 	there, err := referrers(ctx, at, subjects, s.access)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	have := map[release.Digest]bool{}
 	for _, a := range there {
@@ -142,13 +149,13 @@ func (s *remoteSource) pushReferrers(ctx context.Context, from *layoutSource, at
 	}
 	for _, a := range list {
 		if !have[a.Digest] {
-			return fmt.Errorf("%s: the registry took manifest %s and does not list it as attached to the image: try again", at, a.Digest)
+			return nil, fmt.Errorf("%s: the registry took manifest %s and does not list it as attached to the image: try again", at, a.Digest)
 		}
 	}
-	return nil
+	return left, nil
 }
 
-func (s *remoteSource) pushReferrer(ctx context.Context, from *layoutSource, a Referrer) error {
+func (s *remoteSource) pushReferrer(ctx context.Context, from *layoutSource, a Referrer) ([]LeftLayer, error) {
 	id := a.tag()
 	if id == "" {
 		id = a.Digest.String()

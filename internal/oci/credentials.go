@@ -24,12 +24,44 @@ func (s *session) credentials(ctx context.Context) authn.Authenticator {
 	if !s.access.mayLogIn(s.repo.RegistryStr()) {
 		return authn.Anonymous
 	}
-	auth, err := authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
+	var auth authn.Authenticator
+	err := readableCredentials()
+	if err == nil {
+		auth, err = authn.Resolve(ctx, authn.DefaultKeychain, s.repo)
+	}
 	if err != nil { // a public repository can be read all the same
 		s.access.Retry.Note(fmt.Sprintf("%s: no credentials from %s: %v; continuing anonymously", s.repo.RegistryStr(), credentialSource(s.repo.RegistryStr()), err))
 		return authn.Anonymous
 	}
 	return auth
+}
+
+// readableCredentials returns an error if a file that the keychain would read is a
+// pipe or device, which it would wait for or read without end, or is too large.
+func readableCredentials() error {
+	home, _ := os.UserHomeDir()
+	for _, at := range []struct{ dir, file string }{
+		{home, ".docker/config.json"},
+		{os.Getenv("DOCKER_CONFIG"), "config.json"},
+		{os.Getenv("REGISTRY_AUTH_FILE"), ""},
+		{os.Getenv("XDG_RUNTIME_DIR"), "containers/auth.json"},
+		{os.Getenv("XDG_CONFIG_HOME"), "containers/auth.json"},
+		{home, ".config/containers/auth.json"},
+	} {
+		if at.dir == "" { // the variable is not set
+			continue
+		}
+		path := filepath.Join(at.dir, at.file)
+		fi, err := os.Stat(path)
+		switch {
+		case err != nil, fi.IsDir(): // there is none, or the keychain says why not
+		case !fi.Mode().IsRegular():
+			return &atomicfile.NotRegularError{Path: path, Mode: fi.Mode()}
+		case fi.Size() > maxManifest:
+			return &atomicfile.TooLargeError{Path: path, Size: fi.Size(), Limit: maxManifest}
+		}
+	}
+	return nil
 }
 
 // mayLogIn reports whether credentials for a registry, HOST[:PORT], may be used: the

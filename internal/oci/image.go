@@ -113,7 +113,7 @@ type Image struct {
 type Layer struct {
 	Descriptor
 	DiffID release.Digest
-	URL    string // where a foreign layer lies, if it is one
+	URL    string // of a foreign layer: the first place that its manifest names for it; "" for others
 }
 
 // ReadIndex resolves a reference once and reads the index it names. An image
@@ -305,18 +305,39 @@ func (ix *Index) Platforms() []string {
 	return out
 }
 
-// Platform finds the manifest of one platform. Attestations are skipped. Where
-// the index has several, it is the first: see [Index.Image].
-func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
+// Offers lists the manifests that the index has for one platform, in its order:
+// those with the very variant, or else those that leave it out or have one where
+// p has none. Attestations are skipped. The error is a [*NotFoundError].
+func (ix *Index) Offers(p release.Platform) ([]PlatformManifest, error) {
 	found := ix.candidates(p)
 	if len(found) == 0 {
 		hint := "the index has no image"
 		if all := ix.Platforms(); len(all) > 0 {
 			hint = "the image has " + text.List(all, 12)
 		}
-		return PlatformManifest{}, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: hint}
+		return nil, &NotFoundError{What: fmt.Sprintf("platform %s in %s", p, ix.Ref), Hint: hint}
 	}
-	return found[0], nil
+	return found, nil
+}
+
+// Platform finds the manifest that [Index.Image] takes for a platform, or fails
+// on. Nothing is read where the index offers only one.
+func (ix *Index) Platform(ctx context.Context, p release.Platform) (PlatformManifest, error) {
+	found, err := ix.Offers(p)
+	switch {
+	case err != nil:
+		return PlatformManifest{}, err
+	case len(found) == 1:
+		return found[0], nil
+	}
+	img, err := ix.first(ctx, found)
+	switch {
+	case ctx.Err() != nil:
+		return PlatformManifest{}, err
+	case err != nil:
+		return found[0], nil //nolint:nilerr // whoever reads it is told
+	}
+	return found[slices.IndexFunc(found, func(m PlatformManifest) bool { return m.Digest == img.Digest })], nil
 }
 
 // Image reads the manifest of one platform and its configuration. An index may
@@ -324,10 +345,15 @@ func (ix *Index) Platform(p release.Platform) (PlatformManifest, error) {
 // that can be read, as the image specification says, and [Image.Others] names
 // the rest.
 func (ix *Index) Image(ctx context.Context, p release.Platform) (*Image, error) {
-	if _, err := ix.Platform(p); err != nil {
+	found, err := ix.Offers(p)
+	if err != nil {
 		return nil, err
 	}
-	found := ix.candidates(p)
+	return ix.first(ctx, found)
+}
+
+// first reads the first of several manifests that can be read.
+func (ix *Index) first(ctx context.Context, found []PlatformManifest) (*Image, error) {
 	var first error
 	for _, m := range found {
 		img, err := ix.ReadImage(ctx, m)
@@ -372,19 +398,46 @@ func (l Layer) Readable() error {
 	switch {
 	case strings.HasSuffix(l.MediaType, "+encrypted"):
 		return fmt.Errorf("it is encrypted (%s): decrypt the image first", text.Show(l.MediaType))
-	case t.IsLayer(), t == "", t == "application/octet-stream", strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer."):
+	case t.IsLayer(), t == "", t == "application/octet-stream", strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer."), strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs."):
 		return nil
 	}
 	return fmt.Errorf("expected a file system layer, got the media type %s", text.Show(l.MediaType))
 }
 
-// foreignURL returns where a layer lies that registries need not have (a
-// non-distributable layer, of Windows base images mostly), or "".
+// foreignURL returns where a foreign layer lies, or "" for any other. Those are
+// the layers whose descriptors have URLs: registries and layouts need not have
+// them (those of Windows base images mostly). Nothing is ever read from a URL.
 func foreignURL(d v1.Descriptor) string {
-	if len(d.URLs) == 0 || d.MediaType.IsDistributable() {
-		return ""
+	for _, u := range d.URLs {
+		if u != "" {
+			return u
+		}
 	}
-	return d.URLs[0]
+	return ""
+}
+
+// distributable reports whether layers of a type may be sent to registries.
+func distributable(mediaType string) bool {
+	return !strings.Contains(mediaType, ".layer.nondistributable.") && !strings.Contains(mediaType, ".rootfs.foreign.")
+}
+
+// ForeignLayerError says that a foreign layer is not where its image is.
+type ForeignLayerError struct {
+	Layer string // by digest, in its place
+	URL   string // where its manifest says that it lies
+	Err   error  // what did not find it
+}
+
+func (e *ForeignLayerError) Error() string {
+	return fmt.Sprintf("foreign layer %s not found: its manifest leaves it at %s, and nothing is downloaded from there", e.Layer, text.Show(e.URL))
+}
+
+// Unwrap returns what did not find it.
+func (e *ForeignLayerError) Unwrap() error { return e.Err }
+
+// Hint says what to do about it.
+func (e *ForeignLayerError) Hint() string {
+	return "name a registry or layout that has the foreign layers of the image"
 }
 
 // Images reads every platform manifest but attestations.
@@ -478,7 +531,7 @@ func (img *Image) ReadLayer(ctx context.Context, l Layer, use func(io.Reader) er
 	}
 	err := readBlob(ctx, img.source, l.Descriptor, use)
 	if l.URL != "" && IsNotFound(err) {
-		return &NotFoundError{What: "foreign layer " + img.Ref.At(l.Digest).String(), Hint: "it was left at " + text.Show(l.URL)}
+		return &ForeignLayerError{img.Ref.At(l.Digest).String(), l.URL, err}
 	}
 	return err
 }

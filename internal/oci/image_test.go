@@ -117,6 +117,31 @@ func TestIndexesAsBuildersWriteThem(t *testing.T) {
 			return b.index("", b.image("linux/amd64", "application/vnd.example.disk", says("linux/amd64")))
 		},
 			"linux/amd64", "linux/amd64", "expected a file system layer, got the media type application/vnd.example.disk"},
+		{"windows beside linux", func(b blobs) string {
+			return b.index("", b.image("linux/amd64", plain, says("linux/amd64")), b.image("windows/amd64", plain, says("windows/amd64")))
+		}, "windows/amd64", "linux/amd64 windows/amd64", "windows/amd64"},
+		{"v7 is not v6", func(b blobs) string {
+			return b.index("", b.image("linux/arm/v6", plain, says("linux/arm/v6")), b.image("linux/arm/v7", plain, says("linux/arm/v7")))
+		}, "linux/arm/v7", "linux/arm/v6 linux/arm/v7", "linux/arm/v7"},
+		{"v6 is not v7", func(b blobs) string { return b.index("", b.image("linux/arm/v7", plain, says("linux/arm/v7"))) },
+			"linux/arm/v6", "linux/arm/v7", "the image has linux/arm/v7"},
+		{"arm is arm/v7", func(b blobs) string {
+			return b.index("", b.image("linux/arm/v6", plain, says("linux/arm/v6")), b.image("linux/arm", plain, says("linux/arm")))
+		}, "linux/arm/v7", "linux/arm/v6 linux/arm/v7", "linux/arm/v7"},
+		{"arm64 is arm64/v8", func(b blobs) string { return b.index("", b.image("linux/arm64", plain, says("linux/arm64"))) },
+			"linux/arm64/v8", "linux/arm64", "linux/arm64"},
+		{"arm64/v9 where the index has v8", func(b blobs) string { return b.index("", b.image("linux/arm64/v8", plain, says("linux/arm64/v8"))) },
+			"linux/arm64/v9", "linux/arm64", "linux/arm64"},
+		{"no index", func(b blobs) string { return b.image("linux/arm/v6", plain, "") },
+			"linux/arm/v6", "linux/arm/v6", "linux/arm/v6"},
+		{"no index, another platform", func(b blobs) string { return b.image("linux/arm/v6", plain, "") },
+			"linux/arm64", "linux/arm/v6", "the image has linux/arm/v6"},
+		{"twice", func(b blobs) string {
+			return b.index("", b.image("linux/amd64", plain, says("linux/amd64")), b.image("linux/amd64/v1", plain, says("linux/amd64")))
+		}, "linux/amd64", "linux/amd64", "linux/amd64 other 1"},
+		{"twice, neither to be read", func(b blobs) string {
+			return b.index("", b.image("linux/amd64", plain+"+encrypted", says("linux/amd64")), b.image("linux/amd64/v1", "application/vnd.example.disk", says("linux/amd64")))
+		}, "linux/amd64", "linux/amd64", "it is encrypted"},
 		{"another platform", func(b blobs) string { return b.index("", b.image("linux/arm64", plain, says("linux/arm64"))) },
 			"windows/amd64", "linux/arm64", "the image has linux/arm64"},
 		{"artifact", func(b blobs) string {
@@ -140,6 +165,13 @@ func TestIndexesAsBuildersWriteThem(t *testing.T) {
 				t.Fatal(err)
 			}
 			img, err := ix.Image(t.Context(), p)
+			m, notThere := ix.Platform(t.Context(), p)
+			switch {
+			case IsNotFound(err) != IsNotFound(notThere):
+				t.Errorf("Image says %v, Platform %v", err, notThere)
+			case err == nil && m.Digest != img.Digest:
+				t.Errorf("Image took %s, Platform %s", img.Digest, m.Digest)
+			}
 			got := fmt.Sprint(err)
 			if err == nil {
 				if got = img.Platform; len(img.Others) > 0 {

@@ -341,9 +341,11 @@ func (w *LayoutWriter) Bytes(mediaType string, raw []byte) (Descriptor, error) {
 func (w *LayoutWriter) Copy(ctx context.Context, images []*Image, o TransferOptions) error {
 	p := &puller{w: w, o: o, sizes: map[release.Digest]int64{}, blobs: map[release.Digest]bool{}}
 	for _, img := range images {
-		if err := p.copy(ctx, img.source, Descriptor{Digest: img.Digest, Size: int64(len(img.Manifest))}); err != nil {
+		left, err := p.copy(ctx, img.source, Descriptor{Digest: img.Digest, Size: int64(len(img.Manifest))})
+		if err != nil {
 			return err
 		}
+		o.left(left)
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
@@ -23,6 +24,7 @@ type PullJob struct {
 
 // Pull copies what references name into one new layout directory dir, manifests
 // as the bytes they are, every blob checked, and with each what is attached to it.
+// A foreign layer that is missing stays where its URLs say: see [Pushed.Left].
 // The caller moves dir to its place.
 func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([]Pushed, error) {
 	w, err := NewLayoutWriter(dir)
@@ -41,6 +43,16 @@ func Pull(ctx context.Context, jobs []PullJob, dir string, o TransferOptions) ([
 			o.Moved(got)
 		}
 	}
+	told := map[release.Digest]bool{}
+	for i := range out {
+		out[i].Left = slices.DeleteFunc(out[i].Left, func(l LeftLayer) bool { return p.blobs[l.Digest] }) // another image brought it
+		for _, l := range out[i].Left {
+			if !told[l.Digest] {
+				told[l.Digest] = true
+				o.left([]LeftLayer{l})
+			}
+		}
+	}
 	return out, w.Finish()
 }
 
@@ -53,13 +65,14 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, withTags(ctx, src, err)
 	}
-	if err := p.copy(ctx, src, top); err != nil {
+	left, err := p.copy(ctx, src, top)
+	if err != nil {
 		return Pushed{}, err
 	}
 	if p.first(top.Digest, j.Tag) {
 		p.w.Top(top, j.Tag)
 	}
-	pulled := Pushed{Ref: j.From.At(top.Digest).String(), Digest: top.Digest}
+	pulled := Pushed{Ref: j.From.At(top.Digest).String(), Digest: top.Digest, Left: left}
 	if p.o.ImagesOnly || j.From.Kind == DockerArchive { // which has nothing next to it
 		return pulled, nil
 	}
@@ -67,7 +80,7 @@ func (p *puller) pull(ctx context.Context, j PullJob) (Pushed, error) {
 	if err != nil {
 		return Pushed{}, err
 	}
-	pulled.Referrers, err = p.pullReferrers(ctx, j.From, subjects)
+	err = p.pullReferrers(ctx, j.From, subjects, &pulled)
 	return pulled, err
 }
 
@@ -92,14 +105,21 @@ type puller struct {
 	done, total atomic.Int64 // bytes of blobs
 }
 
-// copy reads all manifests first, so that it is known how much is to come.
-func (p *puller) copy(ctx context.Context, src Source, top Descriptor) error {
-	var blobs []Descriptor
-	err := visit(ctx, src, top, func(d Descriptor) error {
-		if !p.blobs[d.Digest] {
-			p.blobs[d.Digest] = true
-			blobs = append(blobs, d)
-			p.total.Add(max(d.Size, 0))
+// copy reads all manifests first, so that it is known how much is to come. It
+// lists the foreign layers that are missing.
+func (p *puller) copy(ctx context.Context, src Source, top Descriptor) ([]LeftLayer, error) {
+	var blobs []blobUse
+	at := map[release.Digest]int{} // in blobs
+	err := visit(ctx, src, top, func(b blobUse) error {
+		i, twice := at[b.Digest]
+		switch {
+		case twice && b.url == "":
+			blobs[i].url = "" // one manifest needs it
+		case !twice && !p.blobs[b.Digest]:
+			p.blobs[b.Digest] = true
+			at[b.Digest] = len(blobs)
+			blobs = append(blobs, b)
+			p.total.Add(max(b.Size, 0))
 		}
 		return nil
 	}, func(d Descriptor, raw []byte) error {
@@ -111,7 +131,7 @@ func (p *puller) copy(ctx context.Context, src Source, top Descriptor) error {
 		return err
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	jobs := p.o.Jobs
 	if jobs <= 0 {
@@ -119,10 +139,28 @@ func (p *puller) copy(ctx context.Context, src Source, top Descriptor) error {
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(jobs)
-	for _, d := range blobs {
-		g.Go(func() error { return p.blob(gctx, src, d) })
+	missing := make([]bool, len(blobs))
+	for i, b := range blobs {
+		g.Go(func() error {
+			err := p.blob(gctx, src, b.Descriptor)
+			if b.url != "" && IsNotFound(err) {
+				missing[i], err = true, nil
+			}
+			return err
+		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	var left []LeftLayer
+	for i, b := range blobs {
+		if missing[i] {
+			delete(p.blobs, b.Digest) // another image may have it from a better place
+			p.total.Add(-max(b.Size, 0))
+			left = append(left, LeftLayer{b.Digest, b.url})
+		}
+	}
+	return left, nil
 }
 
 func (p *puller) blob(ctx context.Context, src Source, d Descriptor) error {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net/http"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/release"
 	"facerec/internal/text"
@@ -17,6 +17,8 @@ type Pushed struct {
 	Ref       string         `json:"ref"`
 	Digest    release.Digest `json:"digest"`
 	Referrers int            `json:"beside"` // manifests attached to it that came along
+
+	Left []LeftLayer `json:"left,omitempty"` // foreign layers that were not moved
 }
 
 // TransferOptions say how images are moved. The zero value includes what
@@ -32,6 +34,24 @@ type TransferOptions struct {
 
 	// Moved, if not nil, is told each image that has arrived.
 	Moved func(Pushed)
+
+	// Left, if not nil, is told each foreign layer that is not moved: it is not in
+	// the place that images are moved from, or not to be distributed.
+	Left func(LeftLayer)
+}
+
+// LeftLayer is a foreign layer that was not moved.
+type LeftLayer struct {
+	Digest release.Digest `json:"digest"`
+	URL    string         `json:"url,omitempty"` // where its manifest says that it lies
+}
+
+func (o *TransferOptions) left(all []LeftLayer) {
+	for _, l := range all {
+		if o.Left != nil {
+			o.Left(l)
+		}
+	}
 }
 
 // maxPushed is how many tags of a layout are pushed in one run: each is a score of
@@ -131,8 +151,13 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 		return Pushed{}, fmt.Errorf("%s: name a tag to push it under", to)
 	}
 	at := to.WithTag(tag)
-	if err := dst.pushAll(ctx, src, top, tag, o); err != nil {
-		return Pushed{}, dst.explain("pushing to "+at.String(), err)
+	left, err := dst.pushAll(ctx, src, top, tag, o)
+	if err != nil {
+		why := dst.explain("pushing to "+at.String(), err)
+		if len(left) > 0 && statusOf(err) == http.StatusBadRequest {
+			why = text.WithHint(why, "the registry may want foreign layer %s, which is not sent: some can be set up to do without", left[0].Digest)
+		}
+		return Pushed{}, why
 	}
 	got, err := underTag(dst, tag).Resolve(ctx)
 	if err != nil {
@@ -141,14 +166,18 @@ func pushOne(ctx context.Context, from, to Ref, dst *remoteSource, o TransferOpt
 	if got.Digest != top.Digest {
 		return Pushed{}, &MismatchError{"index after the push", at.String(), top.Digest.String(), got.Digest.String()}
 	}
-	p := Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Referrers: len(beside)}
-	return p, dst.pushReferrers(ctx, src, at, subjects, beside)
+	more, err := dst.pushReferrers(ctx, src, at, subjects, beside)
+	left = append(left, more...)
+	o.left(left)
+	return Pushed{Ref: at.At(got.Digest).String(), Digest: got.Digest, Referrers: len(beside), Left: left}, err
 }
 
 // pushAll sends everything from an index or manifest down: first the blobs, then
 // the manifests by their digests, children before parents, and the top one under
-// id, a tag or its digest.
-func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, id string, o TransferOptions) error {
+// id, a tag or its digest. It lists the foreign layers that are not sent: those
+// that src does not have, and those of a type that is not to be distributed. It
+// does so too where the registry refuses a manifest.
+func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, id string, o TransferOptions) (left []LeftLayer, err error) {
 	type manifest struct {
 		Descriptor
 		raw []byte
@@ -156,11 +185,29 @@ func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, 
 	var blobs []upload
 	var manifests []manifest
 	seen := map[release.Digest]bool{}
-	err := visit(ctx, src, top, func(d Descriptor) error {
-		if !seen[d.Digest] && types.MediaType(d.MediaType).IsDistributable() {
-			blobs = append(blobs, upload{d, func() (io.ReadCloser, error) { return src.Blob(ctx, d) }})
+	err = visit(ctx, src, top, func(b blobUse) error {
+		d := b.Descriptor
+		if seen[d.Digest] {
+			return nil
+		}
+		there := distributable(d.MediaType)
+		if there && b.url != "" {
+			rc, err := src.Blob(ctx, d)
+			switch {
+			case err == nil:
+				_ = rc.Close() // only read
+			case IsNotFound(err):
+				there = false
+			default:
+				return err
+			}
+		}
+		if !there {
+			left = append(left, LeftLayer{d.Digest, b.url})
+			return nil
 		}
 		seen[d.Digest] = true
+		blobs = append(blobs, upload{d, func() (io.ReadCloser, error) { return src.Blob(ctx, d) }})
 		return nil
 	}, func(d Descriptor, raw []byte) error {
 		if !seen[d.Digest] {
@@ -170,10 +217,10 @@ func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, 
 		return nil
 	})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := s.putBlobs(ctx, blobs, o.Jobs, o.Progress); err != nil {
-		return err
+		return nil, err
 	}
 	for _, m := range manifests {
 		at := m.Digest.String()
@@ -181,38 +228,56 @@ func (s *remoteSource) pushAll(ctx context.Context, src Source, top Descriptor, 
 			at = id
 		}
 		if err := s.putManifest(ctx, at, m.MediaType, m.raw); err != nil {
-			return err
+			return left, err
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // checkComplete reads everything below a descriptor, hashing it, before the
-// first byte goes out: a registry may accept half an image.
+// first byte goes out: a registry may accept half an image. Foreign layers may be
+// missing.
 func checkComplete(ctx context.Context, src Source, top Descriptor) error {
-	return visit(ctx, src, top, func(d Descriptor) error {
-		return readBlob(ctx, src, d, func(r io.Reader) error {
+	return visit(ctx, src, top, func(b blobUse) error {
+		err := readBlob(ctx, src, b.Descriptor, func(r io.Reader) error {
 			_, err := io.Copy(io.Discard, r)
 			return err
 		})
+		if b.url != "" && IsNotFound(err) {
+			return nil
+		}
+		return err
 	}, nil)
+}
+
+// blobUse is a configuration or layer as a manifest names it.
+type blobUse struct {
+	Descriptor
+	url string // see [foreignURL]
 }
 
 // visit walks from an index or manifest down. blob is called for each
 // configuration and layer, manifest (may be nil) for each index and manifest
-// with its raw bytes, children before parents, each once.
-func visit(ctx context.Context, src Source, d Descriptor, blob func(Descriptor) error, manifest func(Descriptor, []byte) error) error {
-	v := visitor{src: src, blob: blob, manifest: manifest, all: expansion{at: src.place().At(d.Digest)}, known: map[release.Digest]visited{}, blobs: map[release.Digest]bool{}}
+// with its raw bytes, children before parents, each once; a blob that is foreign
+// in one manifest and not in another counts as two.
+func visit(ctx context.Context, src Source, d Descriptor, blob func(blobUse) error, manifest func(Descriptor, []byte) error) error {
+	v := visitor{src: src, blob: blob, manifest: manifest, all: expansion{at: src.place().At(d.Digest)}, known: map[release.Digest]visited{}, blobs: map[seenBlob]bool{}}
 	return v.visit(ctx, d, 0)
 }
 
 type visitor struct {
 	src      Source
-	blob     func(Descriptor) error
+	blob     func(blobUse) error
 	manifest func(Descriptor, []byte) error
 	all      expansion
 	known    map[release.Digest]visited
-	blobs    map[release.Digest]bool
+	blobs    map[seenBlob]bool
+}
+
+// seenBlob is a blob that was visited.
+type seenBlob struct {
+	digest  release.Digest
+	foreign bool
 }
 
 // visited is a manifest that was read.
@@ -242,7 +307,7 @@ func (v *visitor) visit(ctx context.Context, d Descriptor, depth int) error {
 			return fmt.Errorf("index %s: %w", d.Digest, err)
 		}
 		this.below = m.Manifests
-		err = v.children(ctx, d, m.Manifests, func(c Descriptor) error { return v.visit(ctx, c, depth+1) })
+		err = v.children(ctx, d, m.Manifests, func(c blobUse) error { return v.visit(ctx, c.Descriptor, depth+1) })
 	} else {
 		var m v1.Manifest
 		if err := decode(raw, &m); err != nil {
@@ -251,6 +316,7 @@ func (v *visitor) visit(ctx context.Context, d Descriptor, depth int) error {
 		if len(m.Layers) > maxLayers {
 			return fmt.Errorf("manifest %s: expected at most %d layers, got %d", d.Digest, maxLayers, len(m.Layers))
 		}
+		m.Config.URLs = nil // an image cannot be read without
 		err = v.children(ctx, d, append([]v1.Descriptor{m.Config}, m.Layers...), v.once)
 	}
 	if err != nil {
@@ -268,10 +334,10 @@ func (v *visitor) again(ctx context.Context, d Descriptor, seen visited, depth i
 	if err := v.all.add(seen.size); err != nil {
 		return err
 	}
-	return v.children(ctx, d, seen.below, func(c Descriptor) error { return v.visit(ctx, c, depth+1) })
+	return v.children(ctx, d, seen.below, func(c blobUse) error { return v.visit(ctx, c.Descriptor, depth+1) })
 }
 
-func (v *visitor) children(ctx context.Context, d Descriptor, list []v1.Descriptor, each func(Descriptor) error) error {
+func (v *visitor) children(ctx context.Context, d Descriptor, list []v1.Descriptor, each func(blobUse) error) error {
 	for _, b := range list {
 		digest, err := digestOf(b.Digest)
 		if err == nil {
@@ -280,7 +346,7 @@ func (v *visitor) children(ctx context.Context, d Descriptor, list []v1.Descript
 		if err != nil {
 			return fmt.Errorf("below %s: %w", d.Digest, err)
 		}
-		if err := each(Descriptor{string(b.MediaType), digest, b.Size}); err != nil {
+		if err := each(blobUse{Descriptor{string(b.MediaType), digest, b.Size}, foreignURL(b)}); err != nil {
 			return err
 		}
 	}
@@ -288,10 +354,11 @@ func (v *visitor) children(ctx context.Context, d Descriptor, list []v1.Descript
 }
 
 // once calls blob for the first of several with the same digest.
-func (v *visitor) once(d Descriptor) error {
-	if v.blobs[d.Digest] {
+func (v *visitor) once(b blobUse) error {
+	key := seenBlob{b.Digest, b.url != ""}
+	if v.blobs[key] {
 		return nil
 	}
-	v.blobs[d.Digest] = true
-	return v.blob(d)
+	v.blobs[key] = true
+	return v.blob(b)
 }

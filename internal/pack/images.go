@@ -86,7 +86,7 @@ func (i *Images) Platform(ctx context.Context, image string, index release.Diges
 	if err != nil {
 		return release.Digest{}, err
 	}
-	m, err := ix.Platform(p)
+	m, err := ix.Platform(ctx, p)
 	if err != nil {
 		return release.Digest{}, asDifference(err)
 	}
@@ -175,16 +175,16 @@ func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (wait 
 }
 
 // Tree implements verify.Images.
-func (i *Images) Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error) {
+func (i *Images) Tree(ctx context.Context, cell release.RecordCell) (verify.ImageTree, error) {
 	img, err := i.image(ctx, cell)
 	if err != nil {
-		return tarball.Tree{}, err
+		return verify.ImageTree{}, err
 	}
 	flat, err := i.Unpacker.Flatten(ctx, img, cell.Path)
 	if err != nil {
-		return tarball.Tree{}, asDifference(err)
+		return verify.ImageTree{}, asDifference(err)
 	}
-	return selectTree(flat.Tree, cell.Include, cell.Exclude, i.Extra)
+	return selectTree(flat, cell.Include, cell.Exclude, i.Extra)
 }
 
 // asDifference tells verify which errors mean other bytes than were promised, and

@@ -190,12 +190,13 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", c, err)
 		}
-		tree, err := selectTree(flat.Tree, extract.Include, extract.Exclude, extra)
+		selected, err := selectTree(flat, extract.Include, extract.Exclude, extra)
 		if err != nil {
 			return nil, fmt.Errorf("cell %s: %w", c, err)
 		}
-		if lost := flat.Lost(); len(lost) > 0 {
-			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(lost, 8))
+		tree := selected.Tree
+		if len(selected.Lost) > 0 {
+			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(selected.Lost, 8))
 		}
 		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, len(tree.Entries()))
 		config := release.DigestBytes(img.RawConf)
@@ -222,12 +223,14 @@ func recorded(in *Input, tag string) string {
 }
 
 // selectTree is what a tarball holds of a directory of an image.
-func selectTree(t tarball.Tree, include, exclude []string, extra []tarball.Entry) (tarball.Tree, error) {
-	t, err := t.Filter(include, exclude)
+func selectTree(flat layer.Flattened, include, exclude []string, extra []tarball.Entry) (verify.ImageTree, error) {
+	t, err := flat.Tree.Filter(include, exclude)
 	if err != nil {
-		return tarball.Tree{}, err
+		return verify.ImageTree{}, err
 	}
-	return t.Add(extra...)
+	lost := flat.Lost(t)
+	t, err = t.Add(extra...)
+	return verify.ImageTree{Tree: t, Lost: lost}, err
 }
 
 // writeTarballs packs all cells in one call.

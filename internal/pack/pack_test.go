@@ -3,11 +3,16 @@ package pack_test
 import (
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
+	"facerec/internal/oci/ocitest"
 	"facerec/internal/pack"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -17,6 +22,42 @@ func must(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestLostAttributesAreNamed: what the tarball cannot hold of its own entries, by
+// pack and to verify, and not of entries that it leaves out.
+func TestLostAttributesAreNamed(t *testing.T) {
+	capable := func(name string) ocitest.File {
+		f := ocitest.Reg(name, name)
+		f.PAX = map[string]string{"SCHILY.xattr.security.capability": "\x01"}
+		return f
+	}
+	dir := t.TempDir()
+	ocitest.SaveLayout(t, dir, "1.0.0", ocitest.Index(map[string]v1.Image{"linux/amd64": ocitest.Image(t, ocitest.AMD64,
+		[]ocitest.File{ocitest.Dir("app", 0o755), capable("app/ping"), capable("app/left-out"), capable("other/ping"), ocitest.Reg("app/a", "A")})}))
+	config, err := release.Parse("config.json", []byte(`{"project_name": "tool", "version": "1.0.0", "build_cmd": "true",
+		"artifacts": [{"src": "tool", "dest": "/app/tool"}], "platforms": ["linux/amd64"], "extract": {"exclude": ["left-out"]}}`))
+	must(t, err)
+	layout, err := oci.ParseLayout(dir)
+	must(t, err)
+	var notices []string
+	in := pack.Input{Config: config, Version: "1.0.0", Cells: config.Cells(), Root: dir, Images: layout, Notice: func(line string) { notices = append(notices, line) }}
+	record, err := pack.Release(t.Context(), in, filepath.Join(dir, "dist"))
+	must(t, err)
+	const want = "warning: default/linux/amd64: the tarball loses attributes of ping: security.capability"
+	if n := slices.Index(notices, want); n < 0 {
+		t.Errorf("got %q, want %q", notices, want)
+	}
+	spool, err := tarball.NewSpool("")
+	must(t, err)
+	defer spool.Close()
+	at := layout.WithTag("1.0.0")
+	images := pack.Images{Override: &at, Unpacker: layer.NewUnpacker(spool, layer.Limits{})}
+	tree, err := images.Tree(t.Context(), record.Cells[0])
+	must(t, err)
+	if got := strings.Join(tree.Lost, "; "); got != "ping: security.capability" {
+		t.Errorf("verify is told %q", got)
 	}
 }
 

@@ -294,6 +294,11 @@ func (f *fetch) download(ctx context.Context, a Asset, partial string, want rele
 
 // complete appends to a partial file what is missing. had is what was there.
 func (f *fetch) complete(ctx context.Context, a Asset, partial string) (size, had int64, got release.Digest, err error) {
+	// A link would lead to somebody else's file, and a pipe has no end.
+	before, err := os.Lstat(partial)
+	if err == nil && !before.Mode().IsRegular() {
+		return 0, 0, got, &atomicfile.NotRegularError{Path: partial, Mode: before.Mode()}
+	}
 	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return 0, 0, got, &atomicfile.WriteError{Path: filepath.Join(f.Dir, a.Name), Err: err}

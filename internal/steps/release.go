@@ -208,7 +208,7 @@ func (r *Release) complete(ctx context.Context) (missing string, err error) {
 			return "", err
 		}
 		for _, p := range r.Config.Platforms {
-			if _, err := ix.Platform(p); err != nil {
+			if _, err := ix.Offers(p); err != nil {
 				return ref.String() + " for " + p.String(), nil //nolint:nilerr // it says which
 			}
 		}

@@ -19,6 +19,7 @@ import (
 	"github.com/theupdateframework/go-tuf/v2/metadata/fetcher"
 	"github.com/theupdateframework/go-tuf/v2/metadata/updater"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/text"
 )
@@ -203,11 +204,14 @@ func fetch(up *updater.Updater, c *config.UpdaterConfig, name string) ([]byte, e
 	return data, nil
 }
 
+// maxMetadata bounds what is read of metadata that was kept, in bytes.
+const maxMetadata = 16 << 20
+
 // newest is the root that was seen last, or the anchor if none was or that is
 // newer. What lies in the directory was signed by what was trusted when it was put
 // there.
 func newest(anchor []byte, path string) []byte {
-	seen, err := os.ReadFile(path)
+	seen, err := atomicfile.ReadFile(path, maxMetadata)
 	if err != nil {
 		return anchor
 	}
@@ -224,8 +228,10 @@ func newest(anchor []byte, path string) []byte {
 func forgetDamaged(dir string) error {
 	for _, role := range roles {
 		path := filepath.Join(dir, role+".json")
-		b, err := os.ReadFile(path)
-		if err == nil && !json.Valid(b) {
+		b, err := atomicfile.ReadFile(path, maxMetadata)
+		var special *atomicfile.NotRegularError
+		var large *atomicfile.TooLargeError
+		if err == nil && !json.Valid(b) || errors.As(err, &special) || errors.As(err, &large) {
 			err = os.Remove(path)
 		}
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -168,7 +169,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 		err = differs("manifest of "+c.Platform.String(), c.ManifestDigest.String(), manifest.String())
 	}
 	if err != nil {
-		k.noTree = "the index does not match its digest"
+		k.noTree = unread("the index", "does not match its digest", err)
 		w.fail(k.name, LinkIndex, where, err)
 		broken(LinkIndex)
 		return
@@ -182,7 +183,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 		err = m.compare(*c)
 	}
 	if err != nil {
-		k.noTree = "the manifest does not match its digest"
+		k.noTree = unread("the manifest", "does not match its digest", err)
 		w.fail(k.name, LinkManifest, c.ManifestDigest.String(), err)
 		broken(LinkManifest)
 		return
@@ -190,12 +191,30 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	w.pass(k.name, LinkManifest, c.ManifestDigest.String(), "configuration %s, %s", m.Config, text.Count(len(m.Layers), "layer"))
 	tree, err := w.in.Images.images.Tree(ctx, *c)
 	if err != nil {
-		k.noTree = "the layers do not match their digests"
+		k.noTree = unread("the layers", "do not match their digests", err)
 		w.fail(k.name, LinkLayers, c.ManifestDigest.String(), err)
 		return
 	}
-	k.tree = &tree
-	w.pass(k.name, LinkLayers, c.ManifestDigest.String(), "%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree)), "entry", "entries"))
+	k.tree = &tree.Tree
+	s := Result{Cell: k.name, Link: LinkLayers, Subject: c.ManifestDigest.String(), Status: Pass}
+	s.Detail = fmt.Sprintf("%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree.Tree)), "entry", "entries"))
+	if len(tree.Lost) > 0 {
+		s.Notes = []string{"the image has attributes that the tarball loses: " + text.List(tree.Lost, maxLost)}
+	}
+	w.add(s)
+}
+
+// maxLost is how many entries a note about lost attributes names.
+const maxLost = 8
+
+// unread says why what comes after a link was not looked at: other bytes came
+// than were promised, or none.
+func unread(what, differs string, err error) string {
+	var e *Error
+	if errors.As(err, &e) && e.Class == Differs {
+		return what + " " + differs
+	}
+	return what + " could not be read"
 }
 
 // withheld says why no image that release.json names is looked at: until the

@@ -34,6 +34,7 @@ type images struct {
 	beside    []verify.SignatureLayer
 	err       error // of all but layers
 	layers    error
+	lost      []string
 }
 
 var testIndex = release.DigestBytes([]byte("index"))
@@ -70,8 +71,8 @@ func (im *images) Manifest(_ context.Context, c release.RecordCell) (verify.Imag
 
 func (im *images) Prepare(context.Context, []release.RecordCell) func() { return func() {} }
 
-func (im *images) Tree(_ context.Context, c release.RecordCell) (tarball.Tree, error) {
-	return im.trees[c.ManifestDigest], im.layers
+func (im *images) Tree(_ context.Context, c release.RecordCell) (verify.ImageTree, error) {
+	return verify.ImageTree{Tree: im.trees[c.ManifestDigest], Lost: im.lost}, im.layers
 }
 
 func treeOf(t *testing.T, files map[string]string) tarball.Tree {
@@ -218,6 +219,52 @@ func TestReleaseHolds(t *testing.T) {
 	one := s.verify(t, func(in *verify.Input) { in.Cells = []string{cellB} })
 	if !one.Verified || len(one.Cells()) != 1 {
 		t.Errorf("one cell: %s", one.Text())
+	}
+}
+
+// TestLostAttributesAreSaid: once for each cell, in text and JSON; nothing is
+// decided by it.
+func TestLostAttributesAreSaid(t *testing.T) {
+	s := newSmall(t)
+	s.images.lost = []string{"bin/ping: security.capability"}
+	r := s.verify(t)
+	if !r.Verified || r.ExitCode != 0 {
+		t.Fatalf("got exit code %d:\n%s", r.ExitCode, r.Text())
+	}
+	validate(t, r)
+	raw, err := r.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, got := range map[string]string{"text": r.Text(), "JSON": string(raw)} {
+		const want = "the image has attributes that the tarball loses: bin/ping: security.capability"
+		if n := strings.Count(got, want); n != 2 {
+			t.Errorf("%s: said %d times, want once for each of 2 cells:\n%s", what, n, got)
+		}
+	}
+	if want := "note: " + cellA + ": the image has attributes"; !strings.Contains(r.Text(), want) {
+		t.Errorf("got\n%s\nwant %s", r.Text(), want)
+	}
+	s.images.lost = nil
+	if text := s.verify(t).Text(); strings.Contains(text, "attributes") {
+		t.Errorf("said without a reason:\n%s", text)
+	}
+}
+
+// TestUnreadIsNotMismatch: what could not be read is not said to differ.
+func TestUnreadIsNotMismatch(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want string
+	}{
+		{errors.New("foreign layer not found"), "the layers could not be read"},
+		{&verify.Error{Class: verify.Differs, Check: "layer", Expected: "a", Got: "b"}, "the layers do not match their digests"},
+	} {
+		s := newSmall(t)
+		s.images.layers = c.err
+		if text := s.verify(t).Text(); !strings.Contains(text, c.want) {
+			t.Errorf("%v: want %q, got\n%s", c.err, c.want, text)
+		}
 	}
 }
 

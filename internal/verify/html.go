@@ -92,7 +92,7 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 <p>{{with .Project}}{{.}} {{$.Version}}, {{end}}{{cells (len .Chains)}}{{with .Signature}}, {{.Text}}{{end}}. {{$v := verdict .Verdict}}{{if and $v (ne $v .Verdict)}}That is: {{$v}}. {{end}}Exit code {{.ExitCode}}.</p>
 <p>Expected signer: {{range $i, $e := .Expected}}{{if $i}} or {{end}}{{$e}}{{else}}nobody was named{{end}}.</p>
 {{with .TrustRoot}}<p>Trust root: {{.Text}}.</p>
-{{end}}{{range .Unchecked}}<p class="skip">Note: {{.}}, as requested.</p>
+{{end}}{{range .Unchecked}}<p class="skip">Note: {{.}}</p>
 {{end}}{{with .Releases}}<h2>Requested</h2>
 <ul id="releases">
 {{range .}}<li>{{.Dist}}: <span class="{{if .ExitCode}}fail{{else}}pass{{end}}">{{.Verdict}}</span>{{with .Project}}, {{.}}{{end}}{{with .Version}} {{.}}{{end}}, {{cells .Cells}}{{with .Signature}}, {{.Text}}{{end}}</li>
@@ -113,7 +113,7 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 <thead><tr><th scope="col">result</th><th scope="col">cell</th><th scope="col">link</th><th scope="col">subject</th><th scope="col">seen</th></tr></thead>
 <tbody>
 {{range .Results}}<tr><td class="{{.Status}}">{{.Status}}{{with .Grade}} ({{.}}){{end}}</td><td>{{where .}}</td><td class="short">{{.Link}}</td><td>{{path .}}</td><td>{{.Detail}}{{if or .Expected .Got}}
-<dl><dt>expected</dt><dd><code>{{.Expected}}</code></dd><dt>got</dt><dd><code>{{.Got}}</code></dd></dl>{{end}}{{if .Causes}}<ul>{{range .Causes}}<li>cause {{.}}</li>{{end}}</ul>{{end}}{{if .Differences}}<ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}</td></tr>
+<dl><dt>expected</dt><dd><code>{{.Expected}}</code></dd><dt>got</dt><dd><code>{{.Got}}</code></dd></dl>{{end}}{{range .Notes}}<p>Note: {{.}}</p>{{end}}{{if .Causes}}<ul>{{range .Causes}}<li>cause {{.}}</li>{{end}}</ul>{{end}}{{if .Differences}}<ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}</td></tr>
 {{end}}</tbody>
 </table>
 </body>

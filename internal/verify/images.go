@@ -33,7 +33,13 @@ type Images interface {
 
 	// Tree reads the layers, and gives what cell.Path looks like to a container,
 	// with cell.Include and cell.Exclude applied.
-	Tree(ctx context.Context, cell release.RecordCell) (tarball.Tree, error)
+	Tree(ctx context.Context, cell release.RecordCell) (ImageTree, error)
+}
+
+// ImageTree is what a tarball can hold of a directory in an image.
+type ImageTree struct {
+	Tree tarball.Tree
+	Lost []string // the entries with attributes that it cannot hold, for people: "bin/ping: security.capability"
 }
 
 // ImageManifest is what a platform manifest names.

@@ -68,6 +68,8 @@ type Result struct {
 	Expected string `json:"expected,omitempty"`
 	Got      string `json:"got,omitempty"`
 
+	Notes []string `json:"notes,omitempty"` // what is worth knowing and decides nothing
+
 	Grade       *tarball.Grade `json:"grade,omitempty"`       // of rebuilt bytes; nil for every other link
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
@@ -91,7 +93,7 @@ type Report struct {
 
 	TrustRoot *TrustOrigin `json:"trust_root,omitempty"`
 	Signature *Signature   `json:"signature,omitempty"` // only if it is good
-	Unchecked []string     `json:"unchecked,omitempty"` // what the caller waived, in words
+	Unchecked []string     `json:"unchecked,omitempty"` // what was not checked, in words
 	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
 	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
 	Results   []Result     `json:"steps"`

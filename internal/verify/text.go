@@ -49,6 +49,11 @@ func (r Report) Summary() string {
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
+	for _, s := range r.Results {
+		for _, n := range s.Notes {
+			fmt.Fprintf(&b, "note: %s: %s\n", s.where(), n)
+		}
+	}
 	if r.Signature != nil {
 		for _, refused := range r.Signature.Refused {
 			fmt.Fprintf(&b, "note: another bundle or trusted root does not verify: %s\n", refused)

@@ -103,7 +103,7 @@ func resolve(ctx context.Context, from, name string) (release.Digest, error) {
 	for _, platform := range builders {
 		p, err := release.ParsePlatform(platform)
 		if err == nil {
-			_, err = index.Platform(p)
+			_, err = index.Offers(p)
 		}
 		if err != nil {
 			return release.Digest{}, err

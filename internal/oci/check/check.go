@@ -90,7 +90,7 @@ type Options struct {
 	Lineage *release.Lineage
 	Unknown string
 
-	Platforms []string // only these, OS/ARCH[/VARIANT]; empty: all
+	Platforms []release.Platform // only these, all that the index offers for each; empty: all
 	Allow     []Allowance
 	Strict    []string // names of rules whose notes are failures
 	Paths     []string // more directories of the build machine, absolute
@@ -111,10 +111,7 @@ func Image(ctx context.Context, u *layer.Unpacker, ix *oci.Index, o Options) (Re
 	whole := &inspection{Options: o, index: ix}
 	r.Results = whole.results(needsIndex)
 	facts := newFacts(o)
-	for _, m := range ix.Manifests {
-		if m.IsAttestation() || len(o.Platforms) > 0 && !slices.Contains(o.Platforms, m.Platform) {
-			continue
-		}
+	for _, m := range o.selected(ix) {
 		c := &inspection{Options: o, index: ix, facts: facts}
 		if err := c.read(ctx, u, m); err != nil {
 			return r, err
@@ -122,6 +119,21 @@ func Image(ctx context.Context, u *layer.Unpacker, ix *oci.Index, o Options) (Re
 		r.Platforms = append(r.Platforms, Platform{m.Platform, m.Digest, c.results(needsEntry, needsManifest, needsLayers)})
 	}
 	return r, nil
+}
+
+// selected lists the manifests to check, in the order of the index. Of a platform
+// that it has several times, each is checked.
+func (o Options) selected(ix *oci.Index) []oci.PlatformManifest {
+	wanted := map[oci.PlatformManifest]bool{}
+	for _, p := range o.Platforms {
+		offers, _ := ix.Offers(p) // the rule "platforms" names what is missing
+		for _, m := range offers {
+			wanted[m] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(ix.Manifests), func(m oci.PlatformManifest) bool {
+		return m.IsAttestation() || len(o.Platforms) > 0 && !wanted[m]
+	})
 }
 
 // platformNames lists the platforms of an index without attestations.
@@ -151,8 +163,13 @@ func (o Options) platforms(ix *oci.Index) []Finding {
 			out = append(out, Finding{p, fmt.Sprintf("the index names it %d times: expected once", count[p])})
 		}
 	}
-	promised := o.Platforms
-	if o.Config != nil && len(promised) == 0 {
+	for _, p := range o.Platforms {
+		if _, err := ix.Offers(p); err != nil {
+			out = append(out, missing(p.String(), have))
+		}
+	}
+	if o.Config != nil && len(o.Platforms) == 0 {
+		var promised []string
 		for _, p := range o.Config.Platforms {
 			promised = append(promised, p.String())
 		}
@@ -164,13 +181,17 @@ func (o Options) platforms(ix *oci.Index) []Finding {
 		if ix.Single { // a reference to one manifest of several
 			promised = nil
 		}
-	}
-	for _, p := range promised {
-		if count[p] == 0 {
-			out = append(out, Finding{p, "is not in the image: it has " + strings.Join(have, ", ")})
+		for _, p := range promised {
+			if count[p] == 0 {
+				out = append(out, missing(p, have))
+			}
 		}
 	}
 	return out
+}
+
+func missing(platform string, have []string) Finding {
+	return Finding{platform, "is not in the image: it has " + strings.Join(have, ", ")}
 }
 
 // result turns a verdict into a result, allowances applied.
@@ -220,8 +241,12 @@ func summary(list []Finding) string {
 // From a registry only what arrived and is wrong, or is known to be missing, is.
 func unreadable(ix *oci.Index, where string, err error) verdict {
 	var mismatch *oci.MismatchError
+	var foreign *oci.ForeignLayerError
 	var disk *fs.PathError
 	known := errors.As(err, &mismatch) || oci.IsNotFound(err)
+	if errors.As(err, &foreign) { // no fault of the image: it never promised to have it
+		return verdict{skip: err.Error()}
+	}
 	if !known && (ix.Ref.Kind == oci.Registry || errors.As(err, &disk)) {
 		return verdict{skip: err.Error()}
 	}

@@ -4,6 +4,8 @@ import (
 	"archive/tar"
 	"context"
 	"debug/elf"
+	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http"
@@ -17,8 +19,10 @@ import (
 	ggname "github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	ggtarball "github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"facerec/internal/executable"
 	"facerec/internal/executable/elftest"
@@ -159,7 +163,7 @@ func TestCheckFindsWhatIsWrong(t *testing.T) {
 		}, want: "secrets fail: config: an AWS access key id"},
 		{name: "too large as stored", opts: Options{MaxImage: 10}, want: "size fail: layers: "},
 		{name: "too large unpacked", opts: Options{MaxFiles: 10}, want: "size fail: files: expected at most 10 bytes as unpacked, got 288"},
-		{name: "platform missing", opts: Options{Platforms: []string{"linux/amd64", "linux/arm64"}}, want: "platforms fail: linux/arm64: is not in the image: it has linux/amd64"},
+		{name: "platform missing", opts: Options{Platforms: []release.Platform{{OS: "linux", Arch: "amd64"}, {OS: "linux", Arch: "arm64"}}}, want: "platforms fail: linux/arm64: is not in the image: it has linux/amd64"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			layers := append([][]ocitest.File{{ocitest.Dir("app/", 0o755), exe("app/tool", goodTool)}}, c.layers...)
@@ -193,6 +197,121 @@ func TestCheckEveryPlatform(t *testing.T) {
 	if len(got) != 1 || !strings.HasPrefix(got[0], "machine fail: /app/tool: expected AARCH64") {
 		t.Errorf("got %q", got)
 	}
+}
+
+// What --platform selects, and what is said of a platform that is not there or
+// there twice.
+func TestCheckSelectsPlatforms(t *testing.T) {
+	index := func(platforms ...string) v1.ImageIndex {
+		ix := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+		for i, p := range platforms {
+			parts := append(strings.Split(p, "/"), "")
+			says := v1.Platform{OS: parts[0], Architecture: parts[1], Variant: parts[2]}
+			ix = mutate.AppendManifests(ix, mutate.IndexAddendum{
+				Add:        ocitest.Image(t, says, []ocitest.File{ocitest.Reg("n", fmt.Sprint(i))}),
+				Descriptor: v1.Descriptor{Platform: &says},
+			})
+		}
+		return ix
+	}
+	for _, c := range []struct {
+		name string
+		in   []string // of the index
+		ask  []string
+		want string // what is checked
+		says string // of the rule "platforms"
+	}{
+		{"all", []string{"linux/amd64", "windows/amd64"}, nil, "linux/amd64 windows/amd64", ""},
+		{"windows", []string{"linux/amd64", "windows/amd64"}, []string{"windows/amd64"}, "windows/amd64", ""},
+		{"v7", []string{"linux/arm/v6", "linux/arm/v7"}, []string{"linux/arm/v7"}, "linux/arm/v7", ""},
+		{"v6", []string{"linux/arm/v6", "linux/arm/v7"}, []string{"linux/arm/v6"}, "linux/arm/v6", ""},
+		{"arm is v7", []string{"linux/arm/v6", "linux/arm/v7"}, []string{"linux/arm"}, "linux/arm/v7", ""},
+		{"amd64/v1", []string{"linux/amd64", "linux/arm64/v8"}, []string{"linux/amd64/v1", "linux/arm64"}, "linux/amd64 linux/arm64", ""},
+		{"a variant that is left out", []string{"linux/amd64/v2"}, []string{"linux/amd64"}, "linux/amd64/v2", ""},
+		{"v6 is not v7", []string{"linux/arm/v7"}, []string{"linux/arm/v6"}, "", "linux/arm/v6: is not in the image: it has linux/arm/v7"},
+		{"one of two", []string{"linux/amd64"}, []string{"windows/amd64", "linux/amd64"}, "linux/amd64", "windows/amd64: is not in the image: it has linux/amd64"},
+		{"twice", []string{"windows/amd64", "windows/amd64"}, []string{"windows/amd64"}, "windows/amd64 windows/amd64", "windows/amd64: the index names it 2 times: expected once"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var o Options
+			for _, s := range c.ask {
+				p, err := release.ParsePlatform(s)
+				if err != nil {
+					t.Fatal(err)
+				}
+				o.Platforms = append(o.Platforms, p)
+			}
+			r := checkIndex(t, index(c.in...), o)
+			var got []string
+			for _, p := range r.Platforms {
+				got = append(got, p.Platform)
+			}
+			if s := strings.Join(got, " "); s != c.want {
+				t.Errorf("checked %q, want %q", s, c.want)
+			}
+			if rule := r.Results[0]; rule.Rule != "platforms" || (rule.Status == OK) != (c.says == "") || c.says != "" && rule.Detail != c.says {
+				t.Errorf("got %+v, want %q", rule, c.says)
+			}
+		})
+	}
+}
+
+// A foreign layer that is missing is no fault of the image, and no pass.
+func TestCheckSkipsForeignLayers(t *testing.T) {
+	for url, want := range map[string]Status{"https://example.invalid/layer": Skip, "": Fail} {
+		d := t.TempDir()
+		ocitest.SaveLayout(t, d, "1.0.0", ocitest.Index(map[string]v1.Image{"linux/amd64": ocitest.Image(t, ocitest.AMD64, []ocitest.File{ocitest.Reg("a", "A")})}))
+		top := readDocument[v1.IndexManifest](t, d, "index.json")
+		index := readDocument[v1.IndexManifest](t, d, blob(top.Manifests[0]))
+		manifest := readDocument[v1.Manifest](t, d, blob(index.Manifests[0]))
+		if err := os.Remove(filepath.Join(d, blob(manifest.Layers[0]))); err != nil {
+			t.Fatal(err)
+		}
+		if url != "" {
+			manifest.Layers[0].URLs = []string{url}
+		}
+		index.Manifests[0] = writeDocument(t, d, manifest, index.Manifests[0])
+		top.Manifests[0] = writeDocument(t, d, index, top.Manifests[0])
+		writeDocument(t, d, top, v1.Descriptor{})
+		for _, c := range checkLayout(t, d, Options{}).Platforms[0].Results {
+			if c.Rule == "layers" && (c.Status != want || !strings.Contains(c.Detail, "not found")) {
+				t.Errorf("%q: got %+v, want %s", url, c, want)
+			}
+		}
+	}
+}
+
+func blob(d v1.Descriptor) string { return filepath.Join("blobs", "sha256", d.Digest.Hex) }
+
+func readDocument[T any](t *testing.T, dir, name string) (out T) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, name))
+	if err == nil {
+		err = json.Unmarshal(raw, &out)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// writeDocument stores a document under its digest, or without a descriptor as
+// index.json.
+func writeDocument(t *testing.T, dir string, doc any, d v1.Descriptor) v1.Descriptor {
+	t.Helper()
+	raw, err := json.Marshal(doc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "index.json"
+	if d.MediaType != "" {
+		d.Digest.Hex, d.Size = release.DigestBytes(raw).Hex(), int64(len(raw))
+		name = blob(d)
+	}
+	if err := os.WriteFile(filepath.Join(dir, name), raw, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 const checkConfigJSON = `{

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"fmt"
 	"io"
 	"strings"
@@ -85,7 +86,7 @@ func TestDevicesAndAttributes(t *testing.T) {
 	for _, d := range flat.Devices {
 		got = append(got, d.Name+" "+d.What)
 	}
-	got = append(got, flat.Lost()...)
+	got = append(got, flat.Lost(flat.Tree)...)
 	if want := "dev/null char 1:3; dev/pipe pipe; bin/ping: security.capability, user.a"; strings.Join(got, "; ") != want {
 		t.Errorf("got %q, want %q", strings.Join(got, "; "), want)
 	}
@@ -120,6 +121,55 @@ func TestDecompressed(t *testing.T) {
 		if err != nil || string(got) != c.want {
 			t.Errorf("%s: got %q, %v, want %q", name, got, err, c.want)
 		}
+	}
+}
+
+// Layers as tools write them are read whole, down to no byte at all.
+func TestLayersAsToolsWriteThem(t *testing.T) {
+	zw, err := zstd.NewWriter(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed := func(raw []byte) []byte { return zw.EncodeAll(raw, nil) }
+	zipped := func(raw []byte) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, err := w.Write(raw)
+		if err == nil {
+			err = w.Close()
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	join := func(parts ...[]byte) []byte { return bytes.Join(parts, nil) }
+	skip := append([]byte{0x5f, 0x2a, 0x4d, 0x18, 3, 0, 0, 0}, "any"...)
+	whole := ocitest.LayerTar(t, ocitest.Dir("a", 0o755), ocitest.Reg("a/b", "B"))
+	for _, c := range []struct {
+		name       string
+		plain, raw []byte
+		want       int // entries
+	}{
+		{"no byte", nil, nil, 0},
+		{"nothing, gzip", nil, zipped(nil), 0},
+		{"nothing, zstd", nil, packed([]byte{}), 0},
+		{"a skippable frame alone", nil, skip, 0},
+		{"the end of an archive alone", make([]byte, 1024), make([]byte, 1024), 0},
+		{"plain", whole, whole, 2},
+		{"gzip in two members", whole, join(zipped(whole[:700]), zipped(whole[700:])), 2},
+		{"zstd", whole, packed(whole), 2},
+		{"zstd in two frames", whole, join(packed(whole[:700]), packed(whole[700:])), 2},
+		{"skippable frames everywhere", whole, join(skip, skip, packed(whole[:700]), skip, packed(whole[700:]), skip), 2},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			u := NewUnpacker(ocitest.Spool(t), Limits{})
+			u.sum.stored.Store(int64(len(c.raw)))
+			entries, err := u.unpack(bytes.NewReader(c.raw), &layerUse{u: u}, "test", oci.Layer{DiffID: release.DigestBytes(c.plain)}, "")
+			if err != nil || len(entries) != c.want {
+				t.Errorf("got %d entries, %v, want %d", len(entries), err, c.want)
+			}
+		})
 	}
 }
 

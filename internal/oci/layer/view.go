@@ -335,11 +335,18 @@ type Device struct {
 	Notes []string
 }
 
-// Lost describes the entries whose extended attributes a tarball leaves out,
-// sorted: "bin/ping: security.capability".
-func (f Flattened) Lost() []string {
+// Lost describes the entries of a tree, f's own or a selection of it, whose
+// extended attributes a tarball leaves out, sorted: "bin/ping: security.capability".
+func (f Flattened) Lost(t tarball.Tree) []string {
+	kept := map[string]bool{".": true}
+	for _, e := range t.Entries() {
+		kept[e.Name] = true
+	}
 	var out []string
 	for name, o := range f.Origins {
+		if !kept[name] {
+			continue
+		}
 		if lost := Attributes(o.Notes); len(lost) > 0 {
 			out = append(out, text.Show(name)+": "+strings.Join(lost, ", "))
 		}
