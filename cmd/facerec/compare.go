@@ -69,7 +69,7 @@ anybody's of B.`,
 			}
 			for i := range seen {
 				if len(seen[i].Faces) == 0 {
-					return noFace(1, seen[i].Name)
+					return noFace(1, seen[i].Name, o.upsample)
 				}
 			}
 			if o.failOnUnknown && !c.Same() {

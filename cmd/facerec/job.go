@@ -275,18 +275,22 @@ func (j *job) verdict(sum total) error {
 	case j.o.failOnUnknown && sum.Unknown+sum.Ambiguous > 0:
 		return fmt.Errorf("%w: %d unknown and %d ambiguous of %s", errUnknownSeen, sum.Unknown, sum.Ambiguous, text.Count(sum.Faces, "face"))
 	case sum.Faces == 0:
-		return noFace(sum.Pictures, j.inputs[0].name)
+		return noFace(sum.Pictures, j.inputs[0].name, j.o.upsample)
 	}
 	return nil
 }
 
 // noFace says what can be tried when nothing was found.
-func noFace(pictures int, name string) error {
+func noFace(pictures int, name, upsample string) error {
 	where := text.Show(name)
 	if pictures > 1 {
 		where = text.Count(pictures, "picture")
 	}
-	return text.WithHint(fmt.Errorf("%w in %s", errNoFace, where), "try --upsample 1 for smaller faces, --detector cnn for turned ones")
+	more := map[string]string{"auto": "2", "0": "1", "1": "2", "2": "3"}[upsample] // auto has tried 1 on small pictures
+	if more == "" {
+		return text.WithHint(fmt.Errorf("%w in %s", errNoFace, where), "try --detector cnn for turned faces")
+	}
+	return text.WithHint(fmt.Errorf("%w in %s", errNoFace, where), "try --upsample %s for smaller faces, --detector cnn for turned ones", more)
 }
 
 // draw writes the annotated picture and the crops of one result.
