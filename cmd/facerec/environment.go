@@ -95,7 +95,7 @@ func (env *environment) errorf(format string, args ...any) {
 // complain writes an error, and each of several that were joined, on a line of its
 // own.
 func (env *environment) complain(err error) {
-	if joined, ok := err.(interface{ Unwrap() []error }); ok { //nolint:errorlint // the outermost alone
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		var lines []string
 		for _, e := range joined.Unwrap() {
 			lines = append(lines, e.Error())
