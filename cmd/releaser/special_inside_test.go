@@ -5,7 +5,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -27,7 +29,7 @@ var specials = []struct {
 	words []string
 }{
 	{"pipe", func(p string) error { return syscall.Mkfifo(p, 0o600) }, []string{"a named pipe"}},
-	{"zero", func(p string) error { return os.Symlink("/dev/zero", p) }, []string{"a device"}},
+	{"zero", func(p string) error { return os.Symlink("/dev/zero", p) }, []string{"a device", "a symbolic link"}},
 	{"directory", func(p string) error { return os.Mkdir(p, 0o755) }, []string{"a directory", "is a directory"}},
 	{"sparse", func(p string) error {
 		if err := os.WriteFile(p, nil, 0o600); err != nil {
@@ -146,12 +148,13 @@ func TestOnlyRegularFilesInside(t *testing.T) {
 		at("www/v1.0.0/checksums.txt.sigstore.json", "fetch dir:www out --platform linux/amd64"+unsafe, 1, 2, 3, 4),
 		at("www/v1.0.0/release.json", "fetch dir:www out --platform linux/amd64"+unsafe, 1, 2, 3, 4),
 		at("www/releases.json", "publish dist --page dir:www --image oci-layout:lay"+unsafe, 0, 1, 2, 3),
+		at("PARTIAL", "fetch dir:www out --platform linux/amd64"+unsafe, 1, 2),
 		at("out/release.json", "fetch dir:www out --platform linux/amd64"+unsafe, 1, 2, 3),
 		at("root.json", "fetch dir:www out --platform linux/amd64 --certificate-identity a@b.c --certificate-oidc-issuer https://b.c --trusted-root root.json", 1, 2),
 	)
 	for _, p := range places {
 		for _, kind := range specials {
-			if kind.name == "sparse" && large(p.path) || kind.name == "directory" && none(p.path) {
+			if kind.name == "sparse" && (large(p.path) || p.path == "PARTIAL") || kind.name == "directory" && none(p.path) {
 				continue
 			}
 			t.Run(strings.NewReplacer("/", "_", " ", "_", host, "HOST", s.URL, "URL").Replace(p.args+" with "+p.path)+" "+kind.name, func(t *testing.T) {
@@ -170,6 +173,13 @@ func TestOnlyRegularFilesInside(t *testing.T) {
 					if code, _, errs := within(t, strings.Fields("-q "+args)...); code != 0 {
 						t.Fatalf("%s: exit code %d: %s", args, code, errs)
 					}
+				}
+				if path == "PARTIAL" { // what an earlier run of fetch left
+					raw, err := os.ReadFile("dist/tool_1.0.0_linux_amd64.tar.gz")
+					if err != nil {
+						t.Fatal(err)
+					}
+					path = fmt.Sprintf("out/.partial-tool_1.0.0_linux_amd64.tar.gz-%.8x", sha256.Sum256(raw))
 				}
 				if err := os.RemoveAll(path); err != nil {
 					t.Fatal(err)
