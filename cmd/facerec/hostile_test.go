@@ -39,8 +39,8 @@ func acts(line string) string {
 	return ""
 }
 
-// put writes a file, and the directories above it.
-func put(t *testing.T, name string, data []byte) {
+// lay writes a file, and the directories above it.
+func lay(t *testing.T, name string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(name), 0o777); err != nil {
 		t.Fatal(err)
@@ -79,29 +79,29 @@ func TestNamesDoNotAct(t *testing.T) {
 		t.Chdir(t.TempDir())
 		red := apptest.Patch{Box: image.Rect(10, 10, 60, 60), Color: paintColors["red"]}
 		blue := apptest.Patch{Box: image.Rect(100, 10, 150, 60), Color: paintColors["blue"]}
-		put(t, "models/fake.dat", []byte(fakeModel))
+		lay(t, "models/fake.dat", []byte(fakeModel))
 		var list strings.Builder
 		for i, n := range hostileNames {
 			red.Color.G = byte(10 * i) // nobody is a duplicate
-			put(t, "persons/"+n+"/"+n+".png", painted(t, 100, red))
-			put(t, "persons/"+n+"/"+n+".txt", []byte("not a picture"))
-			put(t, "persons/"+n+"/broken "+n+".jpg", []byte("\xff\xd8"+n))
-			put(t, "photos/"+n+".png", painted(t, 200+i, red, blue))
-			put(t, "photos/sub "+n+"/"+n+".jpg", []byte("\xff\xd8"+n))
-			put(t, "broken/"+n+".jpg", []byte(n))
-			put(t, "sides/"+n+".png", painted(t, 200+i, red, blue))
-			put(t, "sides/"+n+".png.xmp", []byte(`<x:xmpmeta xmlns:x="adobe:ns:meta/"><`+n+`/></x:xmpmeta>`))
-			put(t, "config/"+n+".json", []byte(`{"`+n+"\x1b"+`": 1}`))
-			put(t, "config/good "+n+".json", fmt.Appendf(nil, `{"margin": 0.07, "persons": "%s", "files-from": "%[1]s"}`, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(n, "\x1b", `\u001b`), "\a", `\u0007`), "\n", `\n`), "\r", `\r`)))
-			put(t, fmt.Sprintf("config/key%d.json", i), fmt.Appendf(nil, `{%q: %q}`, strings.ToValidUTF8(n, ""), n))
-			put(t, fmt.Sprintf("config/value%d.json", i), fmt.Appendf(nil, `{"threshold": "%s", "format": "%s"}`, strings.ReplaceAll(n, "\n", `\n`), `\u001b[31m\n::error::x`))
+			lay(t, "persons/"+n+"/"+n+".png", painted(t, 100, red))
+			lay(t, "persons/"+n+"/"+n+".txt", []byte("not a picture"))
+			lay(t, "persons/"+n+"/broken "+n+".jpg", []byte("\xff\xd8"+n))
+			lay(t, "photos/"+n+".png", painted(t, 200+i, red, blue))
+			lay(t, "photos/sub "+n+"/"+n+".jpg", []byte("\xff\xd8"+n))
+			lay(t, "broken/"+n+".jpg", []byte(n))
+			lay(t, "sides/"+n+".png", painted(t, 200+i, red, blue))
+			lay(t, "sides/"+n+".png.xmp", []byte(`<x:xmpmeta xmlns:x="adobe:ns:meta/"><`+n+`/></x:xmpmeta>`))
+			lay(t, "config/"+n+".json", []byte(`{"`+n+"\x1b"+`": 1}`))
+			lay(t, "config/good "+n+".json", fmt.Appendf(nil, `{"margin": 0.07, "persons": "%s", "files-from": "%[1]s"}`, strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(strings.ReplaceAll(n, "\x1b", `\u001b`), "\a", `\u0007`), "\n", `\n`), "\r", `\r`)))
+			lay(t, fmt.Sprintf("config/key%d.json", i), fmt.Appendf(nil, `{%q: %q}`, strings.ToValidUTF8(n, ""), n))
+			lay(t, fmt.Sprintf("config/value%d.json", i), fmt.Appendf(nil, `{"threshold": "%s", "format": "%s"}`, strings.ReplaceAll(n, "\n", `\n`), `\u001b[31m\n::error::x`))
 			fmt.Fprintf(&list, "photos/%s.png\x00%s\x00", n, n)
 			if err := os.Symlink("/nowhere", "photos/link "+n+".png"); err != nil {
 				t.Fatal(err)
 			}
 		}
-		put(t, "list", []byte(list.String()))
-		put(t, "lines", []byte(strings.ReplaceAll(list.String(), "\x00", "\n")))
+		lay(t, "list", []byte(list.String()))
+		lay(t, "lines", []byte(strings.ReplaceAll(list.String(), "\x00", "\n")))
 		type one struct {
 			args []string
 			want []int

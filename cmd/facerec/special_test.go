@@ -65,7 +65,7 @@ func TestOnlyRegularFiles(t *testing.T) {
 			t.Run(strings.ReplaceAll(place.args, "/", "_")+" with "+kind.name, func(t *testing.T) {
 				smallLibrary(t)
 				t.Setenv("FACEREC_CACHE", "off")
-				put(t, "photos/b.png", painted(t, 200))
+				lay(t, "photos/b.png", painted(t, 200))
 				if err := os.Mkdir("volume", 0o777); err != nil {
 					t.Fatal(err)
 				}

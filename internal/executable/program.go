@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"debug/elf"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -36,6 +37,10 @@ const (
 	maxDynamic = 1 << 20
 	maxNotes   = 1 << 20
 	maxName    = 4096
+	maxNeeded  = 1000 // libraries
+
+	// All notes of a program together, however often its headers name the same ones.
+	maxAllNotes = 8 << 20
 )
 
 // Read reads the header of a file of the given size. A file that is not a
@@ -74,6 +79,9 @@ type elfReader struct {
 	wide  bool // 64 bit
 	p     Program
 	loads []segment
+
+	linked bool // a dynamic section was read
+	noted  int  // bytes of notes that were read
 }
 
 type segment struct {
@@ -183,20 +191,35 @@ func (e *elfReader) segment(s segment) error {
 			e.p.Interp = "(none)" // asked for all the same
 		}
 	case elf.PT_NOTE:
-		b, err := e.bytes(s.off, min(s.size, maxNotes))
+		b, err := e.noteBytes(s.off, s.size)
 		if err != nil {
 			return err
 		}
 		e.notes(b, s.mask)
 	case elf.PT_DYNAMIC:
+		if e.linked {
+			return errors.New("expected one, got another")
+		}
+		e.linked = true
 		b, err := e.bytes(s.off, min(s.size, maxDynamic))
 		if err != nil {
 			return err
 		}
-		e.dynamic(b)
+		return e.dynamic(b)
 	}
 	return nil
 }
+
+// noteBytes reads notes, within the limit for all of them.
+func (e *elfReader) noteBytes(off, size uint64) ([]byte, error) {
+	b, err := e.bytes(off, min(size, maxNotes))
+	if e.noted += len(b); e.noted > maxAllNotes {
+		return nil, errTooManyNotes
+	}
+	return b, err
+}
+
+var errTooManyNotes = fmt.Errorf("expected at most %d bytes of notes", maxAllNotes)
 
 func text(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
@@ -205,7 +228,7 @@ func text(b []byte) string {
 
 // dynamic lists the names of DT_NEEDED. Where a name cannot be read, the
 // library is needed nonetheless.
-func (e *elfReader) dynamic(b []byte) {
+func (e *elfReader) dynamic(b []byte) error {
 	word := 4
 	if e.wide {
 		word = 8
@@ -223,7 +246,9 @@ func (e *elfReader) dynamic(b []byte) {
 		case elf.DT_NULL:
 			b = b[:2*word]
 		case elf.DT_NEEDED:
-			needed = append(needed, v)
+			if needed = append(needed, v); len(needed) > maxNeeded {
+				return fmt.Errorf("expected at most %d libraries", maxNeeded)
+			}
 		case elf.DT_STRTAB:
 			names = v
 		}
@@ -231,6 +256,7 @@ func (e *elfReader) dynamic(b []byte) {
 	for _, at := range needed {
 		e.p.Needed = append(e.p.Needed, e.stringAt(names+at))
 	}
+	return nil
 }
 
 // stringAt reads what will lie at an address once the file is loaded.
@@ -300,7 +326,11 @@ func (e *elfReader) sectionNotes(off uint64, entry, count uint16) {
 		if e.wide {
 			o, n = e.order.Uint64(h[at:]), e.order.Uint64(h[size:])
 		}
-		if b, err := e.bytes(o, min(n, maxNotes)); err == nil {
+		b, err := e.noteBytes(o, n)
+		if errors.Is(err, errTooManyNotes) {
+			return // nothing rests on sections
+		}
+		if err == nil {
 			e.notes(b, 4)
 		}
 	}

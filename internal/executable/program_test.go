@@ -3,6 +3,7 @@ package executable
 import (
 	"bytes"
 	"debug/elf"
+	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -55,17 +56,31 @@ func TestRead(t *testing.T) {
 func TestReadProgramRefuses(t *testing.T) {
 	good := elftest.Spec{Machine: elf.EM_X86_64, Interp: "/lib/ld.so"}.String()
 	with := func(at int, b string) string { return good[:at] + b + good[at+len(b):] }
+	linked := elftest.Spec{Machine: elf.EM_X86_64, Interp: "/lib/ld.so", Needed: []string{"libc.so.6"}}.String()
+	// Nine headers name the same megabyte of notes.
+	notes := good[:56] + "\x09\x00" + good[58:64]
+	for range 9 {
+		h := make([]byte, 56)
+		h[0] = byte(elf.PT_NOTE)
+		binary.LittleEndian.PutUint64(h[8:], 64+9*56)
+		binary.LittleEndian.PutUint64(h[32:], 1<<20)
+		notes += string(h)
+	}
+	notes += strings.Repeat("\x00", 1<<20)
 	for name, text := range map[string]string{
-		"header cut":    good[:40],
-		"ident cut":     good[:10],
-		"headers cut":   good[:100],
-		"interp cut":    good[:len(good)-4],
-		"class":         with(4, "\x03"),
-		"byte order":    with(5, "\x00"),
-		"entry size":    with(54, "\x01\x00"),
-		"many headers":  with(56, "\xff\xff"),
-		"far headers":   with(32, "\xff\xff\xff\xff\xff\xff\xff\xff"),
-		"overflow size": with(64+56+8, "\xff\xff\xff\xff\xff\xff\xff\xff"),
+		"header cut":     good[:40],
+		"ident cut":      good[:10],
+		"headers cut":    good[:100],
+		"interp cut":     good[:len(good)-4],
+		"class":          with(4, "\x03"),
+		"byte order":     with(5, "\x00"),
+		"entry size":     with(54, "\x01\x00"),
+		"many headers":   with(56, "\xff\xff"),
+		"many libraries": elftest.Spec{Machine: elf.EM_X86_64, Interp: "/lib/ld.so", Needed: slices.Repeat([]string{"libc.so.6"}, maxNeeded+1)}.String(),
+		"linked twice":   linked[:64+56] + "\x02" + linked[64+56+1:],
+		"many notes":     notes,
+		"far headers":    with(32, "\xff\xff\xff\xff\xff\xff\xff\xff"),
+		"overflow size":  with(64+56+8, "\xff\xff\xff\xff\xff\xff\xff\xff"),
 	} {
 		if p, err := Read(strings.NewReader(text), int64(len(text))); err == nil || !strings.Contains(err.Error(), "malformed ELF") {
 			t.Errorf("%s: %+v, %v", name, p, err)

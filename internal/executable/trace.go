@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
 // What is looked for inside files. A literal that a processor finds at memory
@@ -58,9 +59,14 @@ const (
 	maxHits     = 8 // of one file: enough to find out where they come from
 )
 
+// pieces are the buffers of Scan: an image may have very many small programs.
+var pieces = sync.Pool{New: func() any { b := make([]byte, 0, scanPiece+2*scanOverlap); return &b }}
+
 // Scan reads a file once and reports the first hits.
 func Scan(r io.Reader, traces []Trace) ([]Hit, error) {
-	buf := make([]byte, 0, scanPiece+2*scanOverlap)
+	whole := pieces.Get().(*[]byte)
+	defer pieces.Put(whole)
+	buf := (*whole)[:0]
 	var hits []Hit
 	base := int64(0) // offset of buf[0]
 	from := 0        // where in buf to go on
@@ -130,8 +136,13 @@ func FindPaths(r io.Reader, more []string) ([]Hit, error) {
 	return Scan(r, traces)
 }
 
-// maxDebug bounds what is inflated of one compressed section.
+// maxDebug bounds what is inflated of one program's compressed sections, all
+// together.
 const maxDebug = 256 << 20
+
+// sectionCost is what opening a section counts, in inflated bytes: very many small
+// ones take time too.
+const sectionCost = 64 << 10
 
 // FindPathsInCompressed looks into compressed debug information, where a plain
 // search sees nothing. A section table that is malformed hides nothing that
@@ -146,11 +157,17 @@ func FindPathsInCompressed(r io.ReaderAt, paths []string) (out []Hit, err error)
 	if err != nil {
 		return nil, nil // see above
 	}
+	left := int64(maxDebug)
 	for _, s := range f.Sections {
 		if s.Flags&elf.SHF_COMPRESSED == 0 {
 			continue
 		}
-		hits, err := FindPaths(io.LimitReader(s.Open(), maxDebug), paths)
+		if left <= 0 {
+			break
+		}
+		limited := &io.LimitedReader{R: s.Open(), N: left}
+		hits, err := FindPaths(limited, paths)
+		left = limited.N - sectionCost
 		if err != nil {
 			continue
 		}

@@ -74,8 +74,8 @@ func programInputs() []Input {
 				t.reg(fmt.Sprintf("app/%d", i), elf(3, 1, 1, 0, []byte(fmt.Sprint(i))))
 			}
 		}},
-		{"ELF: 600 MB that might hold Go's build information", func(t *tarWriter) {
-			data := bytes.Repeat([]byte("\xff Go buildinf:\x08\x02"), 600*mB/16)
+		{"ELF: 500 MB that might hold Go's build information", func(t *tarWriter) {
+			data := bytes.Repeat([]byte("\xff Go buildinf:\x08\x02"), 500*mB/16)
 			t.reg("app/a", elf(3, 1, 1, 0, data))
 		}},
 	} {

@@ -227,9 +227,9 @@ func tarInputs() []Input {
 				t.file(fmt.Sprintf("app/%d", i))
 			}
 		}, "", ""},
-		{"tar: 300 times 70,000 PAX records", func(t *tarWriter) {
+		{"tar: 280 times 70,000 PAX records", func(t *tarWriter) {
 			records := many(70_000, "", func(i int) string { return record(fmt.Sprintf("%x", i%1000), "1") })
-			for i := range 300 {
+			for i := range 280 {
 				t.long('x', records)
 				t.file(fmt.Sprintf("app/%d", i))
 			}
