@@ -75,8 +75,12 @@ ci-plan: releaser ## the cells and the container of CI jobs, for GITHUB_OUTPUT
 	printf 'matrix=%s\n' "$$(bin/releaser matrix | tr -d '\n')" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
 	printf 'container=%s\n' "$${CI_CONTAINER-$$(sed -n 's/^ARG BASE=//p' Dockerfile)}" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
 
+.PHONY: second-opinions
+second-opinions: packages ## build what tests compare with, cosigns and scanners, into the tool cache (once, half an hour of CPU)
+	$(GO) run ./tools/loopback-tool $$($(GO) run ./tools/loopback-tool)
+
 .PHONY: ci-test
-ci-test: packages models samples gitea ## every test, each skip with its reason, none that .ci/skips does not allow
+ci-test: packages models samples second-opinions ## every test, each skip with its reason, none that .ci/skips does not allow
 	$(GO) vet ./...
 	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
 	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json ./... | $(GO) run ./tools/skips --allow .ci/skips

@@ -37,15 +37,21 @@ var pins = []pin{
 	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
 }
 
+// Tools are the names of the programs that Tool can build.
+func Tools() (names []string) {
+	for _, p := range pins {
+		names = append(names, p.name)
+	}
+	return names
+}
+
 func pinned(name string) (pin, error) {
-	var known []string
 	for _, p := range pins {
 		if p.name == name {
 			return p, nil
 		}
-		known = append(known, p.name)
 	}
-	return pin{}, fmt.Errorf("tool %q is not known: expected one of %s", name, strings.Join(known, ", "))
+	return pin{}, fmt.Errorf("tool %q is not known: expected one of %s", name, strings.Join(Tools(), ", "))
 }
 
 // path is where a tool lies, or would: CACHE/facerec/tools/NAME@VERSION/NAME.

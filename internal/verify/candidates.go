@@ -190,12 +190,10 @@ func otherKind(data []byte) string {
 	var mediaType string
 	_ = json.Unmarshal(fields["mediaType"], &mediaType) // "" if it is not a string
 	switch {
-	case has("messageSignature"), has("dsseEnvelope"):
+	case has("verificationMaterial"), has("messageSignature"), has("dsseEnvelope"):
 		return ""
 	case strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.bundle"):
-		return "a bundle without a signature, neither messageSignature nor dsseEnvelope: fetch it again"
-	case has("verificationMaterial"):
-		return ""
+		return "one that holds neither a signature nor verificationMaterial: fetch it again"
 	case strings.HasPrefix(mediaType, "application/vnd.dev.sigstore.trustedroot") || has("certificateAuthorities"):
 		return "a trusted root: pass it with --trusted-root"
 	case mediaType != "":

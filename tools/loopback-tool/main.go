@@ -1,5 +1,6 @@
 // Loopback-tool builds programs that the tests start into the tool cache, so
-// that no test has to wait for a compiler: go run ./tools/loopback-tool gitea
+// that no test has to wait for a compiler: go run ./tools/loopback-tool gitea.
+// Without a name it lists all.
 package main
 
 import (
@@ -7,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 
 	"facerec/internal/loopback"
 )
@@ -14,6 +16,10 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if len(os.Args) == 1 {
+		fmt.Println(strings.Join(loopback.Tools(), "\n"))
+		return
+	}
 	for _, name := range os.Args[1:] {
 		path, err := loopback.Tool(ctx, name)
 		if err != nil {

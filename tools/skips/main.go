@@ -61,7 +61,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "skips: %v\n", err)
 		return 2
 	}
-	skips, packages, failed, err := read(stdin, stdout)
+	skips, packages, passed, failed, err := read(stdin, stdout)
 	if err != nil {
 		fmt.Fprintf(stderr, "skips: %v\n", err)
 		return 1
@@ -70,7 +70,10 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprintln(stderr, "skips: no package was tested")
 		return 1
 	}
-	return judge(skips, list, failed, *file, stdout)
+	code := judge(skips, list, failed, *file, stdout)
+	// The form that CI services read in any language.
+	fmt.Fprintf(stdout, "%d passed, %d failed, %d skipped\n", passed, failed, len(skips))
+	return code
 }
 
 func judge(skips []skip, list []*allowed, failed int, file string, stdout io.Writer) int {
@@ -130,7 +133,7 @@ func readList(file string) ([]*allowed, error) {
 
 // read copies what tests print and gathers skips. What go prints besides, such
 // as errors of the compiler, is copied too.
-func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, failed int, err error) {
+func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, passed, failed int, err error) {
 	said := map[[2]string]string{} // the last lines of each test
 	lines := bufio.NewReader(stdin)
 	for {
@@ -139,7 +142,7 @@ func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, failed int
 			var e event
 			if json.Unmarshal(raw, &e) != nil {
 				if _, err := stdout.Write(raw); err != nil {
-					return nil, 0, 0, err
+					return nil, 0, 0, 0, err
 				}
 			} else {
 				key := [2]string{e.Package, e.Test}
@@ -154,6 +157,10 @@ func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, failed int
 				case "skip":
 					if e.Test != "" { // a package without tests is not a skip
 						skips = append(skips, skip{e.Package, e.Test, strings.Join(strings.Fields(said[key]), " ")})
+					}
+				case "pass":
+					if e.Test != "" {
+						passed++
 					}
 				case "fail":
 					failed++
@@ -172,9 +179,9 @@ func read(stdin io.Reader, stdout io.Writer) (skips []skip, packages, failed int
 			break
 		}
 		if err != nil {
-			return nil, 0, 0, err
+			return nil, 0, 0, 0, err
 		}
 	}
 	slices.SortFunc(skips, func(a, b skip) int { return cmp.Or(cmp.Compare(a.pkg, b.pkg), cmp.Compare(a.test, b.test)) })
-	return skips, packages, failed, nil
+	return skips, packages, passed, failed, nil
 }
