@@ -9,6 +9,8 @@ import (
 	"io"
 	"strconv"
 	"unicode/utf8"
+
+	"facerec/internal/text"
 )
 
 // MaxRecordSize is the largest release.json, in bytes, that ParseRecord reads. Six
@@ -99,19 +101,14 @@ const maxCells = maxLineages * maxPlatforms
 
 // cellsIn counts the objects in lists at the top: in a record, these are the cells.
 func cellsIn(data []byte) int {
-	depth, n, inString := 0, 0, false
-	for i := 0; i < len(data); i++ {
-		switch c := data[i]; {
-		case inString && c == '\\':
-			i++
-		case c == '"':
-			inString = !inString
-		case inString:
-		case c == '{' || c == '[':
+	depth, n := 0, 0
+	for c := range text.JSONMarks(data) {
+		switch c {
+		case '{', '[':
 			if depth++; depth == 3 {
 				n++
 			}
-		case c == '}' || c == ']':
+		case '}', ']':
 			depth--
 		}
 	}

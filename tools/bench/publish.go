@@ -55,38 +55,20 @@ func benchPublish(ctx context.Context, flags *flag.FlagSet, args []string) error
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	cosign, err := loopback.Tool(ctx, "cosign")
-	if err != nil {
-		return err
-	}
 	defer s.Close()
-	if err := s.Open(ctx); err != nil {
-		return err
-	}
-	services := filepath.Join(s.Dir, "sigstore")
-	if err := os.MkdirAll(services, 0o755); err != nil {
-		return err
-	}
-	sigstore, err := loopback.NewSigstore(ctx, services)
+	signed, err := newSignedRelease(ctx, &s, "assets")
 	if err != nil {
 		return err
 	}
-	defer sigstore.Close()
+	defer signed.sigstore.Close()
 	gitea, err := loopback.NewGiteaBehind(ctx, s.Front)
 	if err != nil {
 		return err
 	}
 	defer gitea.Close()
 	benchset.Machine()
-	p, err := s.Set("assets")
-	if err != nil {
-		return err
-	}
-	b := &forgeBench{gitea: gitea, signedRelease: signedRelease{
-		Stage: &s, Project: p, dist: filepath.Join(p.Dir, "dist"), cosign: cosign, sigstore: sigstore,
-		trust: []string{"--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)},
-	}}
-	if err := os.WriteFile(filepath.Join(p.Dir, "CHANGELOG.md"), []byte("## 1.0.0\nNotes.\n"), 0o644); err != nil {
+	b := &forgeBench{gitea: gitea, signedRelease: *signed}
+	if err := os.WriteFile(filepath.Join(b.Project.Dir, "CHANGELOG.md"), []byte("## 1.0.0\nNotes.\n"), 0o644); err != nil {
 		return err
 	}
 	if err := b.release(); err != nil {

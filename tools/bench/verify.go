@@ -35,32 +35,13 @@ func benchVerify(ctx context.Context, flags *flag.FlagSet, args []string) error 
 	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
 		return fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
 	}
-	cosign, err := loopback.Tool(ctx, "cosign")
-	if err != nil {
-		return err
-	}
 	defer s.Close()
-	if err := s.Open(ctx); err != nil {
-		return err
-	}
-	services := filepath.Join(s.Dir, "sigstore")
-	if err := os.MkdirAll(services, 0o755); err != nil {
-		return err
-	}
-	sigstore, err := loopback.NewSigstore(ctx, services)
+	b, err := newSignedRelease(ctx, &s, "cells")
 	if err != nil {
 		return err
 	}
-	defer sigstore.Close()
+	defer b.sigstore.Close()
 	benchset.Machine()
-	p, err := s.Set("cells")
-	if err != nil {
-		return err
-	}
-	b := &signedRelease{
-		Stage: &s, Project: p, dist: filepath.Join(p.Dir, "dist"), cosign: cosign, sigstore: sigstore,
-		trust: []string{"--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)},
-	}
 	if err := b.release(); err != nil {
 		return err
 	}
@@ -83,6 +64,35 @@ type signedRelease struct {
 	cosign   string
 	sigstore *loopback.Sigstore
 	trust    []string
+}
+
+// newSignedRelease opens the stage, starts a Sigstore and makes the images of a set;
+// release then signs. The caller closes the stage and the Sigstore.
+func newSignedRelease(ctx context.Context, s *benchset.Stage, set string) (_ *signedRelease, err error) {
+	cosign, err := loopback.Tool(ctx, "cosign")
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Open(ctx); err != nil {
+		return nil, err
+	}
+	services := filepath.Join(s.Dir, "sigstore")
+	if err := os.MkdirAll(services, 0o755); err != nil {
+		return nil, err
+	}
+	sigstore, err := loopback.NewSigstore(ctx, services)
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.Set(set)
+	if err != nil {
+		sigstore.Close()
+		return nil, err
+	}
+	return &signedRelease{
+		Stage: s, Project: p, dist: filepath.Join(p.Dir, "dist"), cosign: cosign, sigstore: sigstore,
+		trust: []string{"--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)},
+	}, nil
 }
 
 func (b *signedRelease) releaser(args ...string) benchset.Command {

@@ -27,37 +27,36 @@ type Command struct {
 }
 
 // Head prints the line above the rows.
-func Head(w *tabwriter.Writer) {
-	fmt.Fprintln(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\tWROTE MB\t")
-}
+func Head(w *tabwriter.Writer) { head(w, "WROTE") }
 
 // Rows prints the incumbent's figures, ours, and how many times less ours are.
 func Rows(w *tabwriter.Writer, name string, theirs, ours Figures) {
-	for _, row := range []struct {
-		who string
-		f   Figures
-	}{{"incumbent", theirs}, {"ours", ours}} {
-		fmt.Fprintf(w, "%s, %s\t%s\t%s\t%.0f\t%.1f\t%.1f\t\n", name, row.who, seconds(row.f.CPU), seconds(row.f.Wall), row.f.Peak, row.f.Pulled, row.f.Wrote)
-	}
-	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, theirs.CPU/ours.CPU, theirs.Wall/ours.Wall,
-		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirs.Wrote/max(ours.Wrote, 0.01))
+	rows(w, name, theirs, ours, theirs.Wrote, ours.Wrote)
 }
 
 // ForgeHead and ForgeRows are Head and Rows with what was sent.
-func ForgeHead(w *tabwriter.Writer) {
-	fmt.Fprintln(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\tSENT MB\t")
-}
+func ForgeHead(w *tabwriter.Writer) { head(w, "SENT") }
 
 // ForgeRows prints the incumbent's figures, ours, and how many times less ours are.
 func ForgeRows(w *tabwriter.Writer, name string, theirs, ours Figures) {
+	rows(w, name, theirs, ours, theirs.Sent, ours.Sent)
+}
+
+func head(w *tabwriter.Writer, last string) {
+	fmt.Fprintf(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\t%s MB\t\n", last)
+}
+
+// rows has as its last column what the caller chose, in MB.
+func rows(w *tabwriter.Writer, name string, theirs, ours Figures, theirLast, ourLast float64) {
 	for _, row := range []struct {
-		who string
-		f   Figures
-	}{{"incumbent", theirs}, {"ours", ours}} {
-		fmt.Fprintf(w, "%s, %s\t%s\t%s\t%.0f\t%.1f\t%.1f\t\n", name, row.who, seconds(row.f.CPU), seconds(row.f.Wall), row.f.Peak, row.f.Pulled, row.f.Sent)
+		who  string
+		f    Figures
+		last float64
+	}{{"incumbent", theirs, theirLast}, {"ours", ours, ourLast}} {
+		fmt.Fprintf(w, "%s, %s\t%s\t%s\t%.0f\t%.1f\t%.1f\t\n", name, row.who, seconds(row.f.CPU), seconds(row.f.Wall), row.f.Peak, row.f.Pulled, row.last)
 	}
 	fmt.Fprintf(w, "%s, ratio\t%.1f\t%.1f\t%.1f\t%.1f\t%.1f\t\n", name, theirs.CPU/ours.CPU, theirs.Wall/ours.Wall,
-		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirs.Sent/max(ours.Sent, 0.01))
+		theirs.Peak/ours.Peak, theirs.Pulled/max(ours.Pulled, 0.01), theirLast/max(ourLast, 0.01))
 }
 
 // seconds shows short times to the millisecond.
