@@ -25,9 +25,10 @@ func weights(dir string, n int, seed uint64) error {
 		if err != nil {
 			return err
 		}
-		if n -= len(raw); n < 0 {
-			break
+		if len(raw) > n {
+			continue // a smaller one may fit, and numbers fill the rest
 		}
+		n -= len(raw)
 		if seed > 0 { // another lineage has weights of its own
 			raw = append([]byte{byte(seed)}, raw...)
 		}
@@ -35,7 +36,7 @@ func weights(dir string, n int, seed uint64) error {
 			return err
 		}
 	}
-	return os.WriteFile(filepath.Join(dir, "more.dat"), normalFloats(max(n, 0)/4, seed), 0o644)
+	return os.WriteFile(filepath.Join(dir, "more.dat"), normalFloats(n/4, seed), 0o644)
 }
 
 func manyFiles(dir string, n int) error {

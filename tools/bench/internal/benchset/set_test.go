@@ -53,3 +53,37 @@ func TestRowsGiveRatios(t *testing.T) {
 		t.Errorf("ratio: %q", got)
 	}
 }
+
+// TestWeightsHaveTheirSize: what is measured does not depend on whether the models
+// are there, or on one of them being larger than what is wanted.
+func TestWeightsHaveTheirSize(t *testing.T) {
+	for _, models := range []map[string]int{{}, {"a.dat": 3000}, {"a.dat": 3000, "b.dat": 400}, {"a.dat": 500, "b.dat": 400}} {
+		t.Chdir(t.TempDir())
+		if err := os.Mkdir("models", 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, size := range models {
+			if err := os.WriteFile(filepath.Join("models", name), make([]byte, size), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := weights("w", 1000, 0); err != nil {
+			t.Fatal(err)
+		}
+		files, err := os.ReadDir("w")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var total int64
+		for _, f := range files {
+			fi, err := f.Info()
+			if err != nil {
+				t.Fatal(err)
+			}
+			total += fi.Size()
+		}
+		if total != 1000 {
+			t.Errorf("%v: expected 1000 bytes, got %d", models, total)
+		}
+	}
+}
