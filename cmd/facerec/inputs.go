@@ -49,7 +49,7 @@ func plain(err error) error {
 	}
 	var special *atomicfile.NotRegularError
 	if errors.As(err, &special) {
-		return fmt.Errorf("is %s, expected a picture", atomicfile.Kind(special.Mode))
+		return fmt.Errorf("is %s, expected a regular file", atomicfile.Kind(special.Mode))
 	}
 	return err
 }

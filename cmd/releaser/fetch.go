@@ -276,7 +276,7 @@ func (s *signers) pin(record release.Record) (publish.Pin, error) {
 	}
 	pin, ok := publish.PinOf(s.page, record)
 	if !ok {
-		return pin, &codedError{exitUntrusted, fmt.Errorf("%s: nobody to expect: the release names no signer; pass --key, or --certificate-identity and --certificate-oidc-issuer", s.page)}
+		return pin, &codedError{exitUntrusted, fmt.Errorf("%s: no expected signer: the release names none; pass --key FILE, or --certificate-identity and --certificate-oidc-issuer", s.page)}
 	}
 	digest := pin.Digest().String()
 	fmt.Fprintf(s.a.errs, "The signer of %s is not known yet. The release says:\n  project  %s\n  issuer   %s\n  signer   %s\n  pin      %s\n",

@@ -79,7 +79,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (ver
 		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SANRegexp: re}))
 	}
 	if len(p.Identities) == 0 {
-		return p, usage("nobody to expect: give --key FILE, or --certificate-identity and --certificate-oidc-issuer")
+		return p, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer")
 	}
 	for _, id := range p.Identities {
 		if err := id.Check(); err != nil {

@@ -71,7 +71,7 @@ func openArchive(ref Ref) (*archiveSource, error) {
 func readArchive(ref Ref) (*archiveSource, error) {
 	files, err := openArchiveFiles(ref.Name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, &NotFoundError{What: "docker archive " + ref.Name}
+		return nil, &NotFoundError{What: "docker archive " + text.Show(ref.Name)}
 	}
 	if err != nil {
 		return nil, err

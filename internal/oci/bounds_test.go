@@ -34,9 +34,9 @@ func TestArchivesAreBounded(t *testing.T) {
 	}{
 		{"names", "docker-archive:", names, "more than 16777216 bytes of names"},
 		{"one name", "docker-archive:", []saved{{name: long + "0123456789a"}}, "a name of more than 4096 bytes"},
-		{"values in manifest.json", "docker-archive:", []saved{{name: "manifest.json", data: wide}}, "JSON of more than 100000 values"},
-		{"values in index.json", "oci-archive:", []saved{{name: "oci-layout"}, {name: "index.json", data: `{"manifests": ` + wide + `}`}}, "JSON of more than 100000 values"},
-		{"depth of index.json", "oci-archive:", []saved{{name: "oci-layout"}, {name: "index.json", data: strings.Repeat("[", 1000)}}, "JSON nests more than 100 deep"},
+		{"values in manifest.json", "docker-archive:", []saved{{name: "manifest.json", data: wide}}, "JSON has more than 100000 values"},
+		{"values in index.json", "oci-archive:", []saved{{name: "oci-layout"}, {name: "index.json", data: `{"manifests": ` + wide + `}`}}, "JSON has more than 100000 values"},
+		{"depth of index.json", "oci-archive:", []saved{{name: "oci-layout"}, {name: "index.json", data: strings.Repeat("[", 1000)}}, "JSON is nested more than 100 levels deep"},
 		{"configurations", "docker-archive:", []saved{config, {name: "manifest.json", data: `[` + strings.Repeat(`{"Config": "c.json"}, `, 20) + `{"Config": "c.json"}]`}}, "configurations of more than 33554432 bytes"},
 		{"old configurations", "docker-archive:", old, "configurations of more than 33554432 bytes"},
 	} {

@@ -46,10 +46,10 @@ const maxReferrerSearch = 64 << 20
 
 func openLayout(ref Ref) (*layoutSource, error) {
 	s := &layoutSource{ref: ref.existing(), facts: &referrerFacts{known: map[release.Digest]bool{}}}
-	what := "OCI layout " + s.ref.Name
+	what := "OCI layout " + text.Show(s.ref.Name)
 	s.files = dirFiles(s.ref.Name)
 	if ref.Kind == OCIArchive {
-		what = "OCI archive " + s.ref.Name
+		what = "OCI archive " + text.Show(s.ref.Name)
 		a, err := openArchiveFiles(s.ref.Name)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):

@@ -84,7 +84,7 @@ func Latest(all []Release, page string, wanted release.Version) (Release, error)
 		return Release{}, fmt.Errorf("%s: no release %s", page, wanted)
 	}
 	if best < 0 {
-		err := fmt.Errorf("%s: no release that is not a pre-release", page)
+		err := fmt.Errorf("%s: no stable release found", page)
 		if len(all) > 0 {
 			err = text.WithHint(err, "name a version: %s@VERSION", page)
 		}

@@ -35,7 +35,7 @@ func BoundJSON(doc []byte, depth, values int) error {
 		switch c {
 		case '{', '[':
 			if nested++; nested > depth {
-				return fmt.Errorf("JSON nests more than %d deep", depth)
+				return fmt.Errorf("JSON is nested more than %d levels deep", depth)
 			}
 			count++
 		case ',':
@@ -44,7 +44,7 @@ func BoundJSON(doc []byte, depth, values int) error {
 			nested--
 		}
 		if values > 0 && count > values {
-			return fmt.Errorf("JSON of more than %d values", values)
+			return fmt.Errorf("JSON has more than %d values", values)
 		}
 	}
 	return nil

@@ -11,10 +11,10 @@ func TestBoundJSON(t *testing.T) {
 	}{
 		{"small", `{"a":[1,2,3]}`, ""},
 		{"brackets and commas in strings", `{"a":"[[[[[[,,,,,,,,,\"[[[[[,,,,,,"}`, ""},
-		{"deep", strings.Repeat("[", 5), "JSON nests more than 4 deep"},
-		{"wide and shallow", `[` + strings.Repeat("[],", 6), "JSON of more than 8 values"},
-		{"many numbers", `[` + strings.Repeat("1,", 9), "JSON of more than 8 values"},
-		{"many members", `{` + strings.Repeat(`"a":1,`, 9), "JSON of more than 8 values"},
+		{"deep", strings.Repeat("[", 5), "JSON is nested more than 4 levels deep"},
+		{"wide and shallow", `[` + strings.Repeat("[],", 6), "JSON has more than 8 values"},
+		{"many numbers", `[` + strings.Repeat("1,", 9), "JSON has more than 8 values"},
+		{"many members", `{` + strings.Repeat(`"a":1,`, 9), "JSON has more than 8 values"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			err := BoundJSON([]byte(c.doc), 4, 8)
