@@ -22,7 +22,7 @@ const (
 	maxEntryLine  = 256 << 10
 )
 
-// ReadRecord reads what [Record.Write] writes, and says whether it is that and
+// ReadRecord reads what [Record.Write] writes, and reports whether it is that and
 // nothing else; [ParseRecord] says what is wrong with anything else. The bytes
 // are never in memory together, and an entry that is the same as in the cell
 // before is kept once.
