@@ -135,25 +135,8 @@ type Identity struct{ Issuer, SAN string }
 func Parse(file string, data []byte) (*Config, error) {
 	d := &decoder{data: data}
 	fail := func() (*Config, error) { return nil, &Problems{File: file, List: d.sorted()} }
-	if len(data) > maxConfigSize {
-		d.complain(0, "", "larger than %d bytes", maxConfigSize)
-		return fail()
-	}
-	for rest := data; len(rest) > 0; { // encoding/json would repair it silently
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n == 1 {
-			d.complain(len(data)-len(rest), "", "not valid UTF-8")
-			return fail()
-		}
-		rest = rest[n:]
-	}
-	root, err := parseJSON(data)
-	if err != nil {
-		var p *Problem
-		if !errors.As(err, &p) {
-			p = &Problem{Line: 1, Column: 1, Message: err.Error()}
-		}
-		d.problems = append(d.problems, p)
+	root, ok := d.document()
+	if !ok {
 		return fail()
 	}
 	c := d.config(root)
