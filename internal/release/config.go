@@ -2,13 +2,11 @@ package release
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // DefaultEpoch is the time, in seconds since 1970, that images and archives
@@ -236,13 +234,7 @@ func (d *decoder) config(root node) *Config {
 			})
 		}},
 	)
-	if _, isObject := root.value.([]member); isObject {
-		for _, key := range []string{"project_name", "build_cmd", "artifacts"} {
-			if !present[key] {
-				d.complain(root.offset, key, "is missing")
-			}
-		}
-	}
+	d.required(root, "", present, "project_name", "build_cmd", "artifacts")
 	if present["version"] && version != "" {
 		v, err := c.ParseVersion(version) // versioning may stand behind it
 		if err != nil {
@@ -380,7 +372,7 @@ func (d *decoder) required(n node, p string, present map[string]bool, keys ...st
 	}
 	for _, k := range keys {
 		if !present[k] {
-			d.complain(n.offset, p+"."+k, "is missing")
+			d.complain(n.offset, strings.TrimPrefix(p+"."+k, "."), "is missing")
 		}
 	}
 }
