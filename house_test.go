@@ -42,7 +42,7 @@ internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/verify: internal/release internal/tarball internal/checksum
 internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
-internal/attest: internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
+internal/attest: internal/rebuild internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
 internal/rebuild: internal/pack internal/executable internal/oci internal/tarball internal/verify internal/release
 internal/publish: internal/dial internal/release internal/retry internal/checksum
