@@ -60,7 +60,7 @@ for its images: no image is read. Nothing is built unless the signature holds.
 
 --source DIR has the sources: a git working tree at the release's commit, without
 changes. Commit, config.json and inputs.lock.json must be as the provenance of the
-release names them; a release without provenance is held to its git tag. Other
+release names them; without provenance, the commit must be that of the git tag. Other
 sources are a usage error (exit 2): they say nothing about the release. Sources
 without git can be built, too; the commit then counts as not checked (exit 5).
 

@@ -402,7 +402,7 @@ func sortCompilers(all []Compiler) []Compiler {
 }
 
 // errNoTarball says that the release's tarball cannot explain anything.
-var errNoTarball = errors.New("the tarball of the release is not there as signed")
+var errNoTarball = errors.New("the tarball of the release is missing or differs from its checksum")
 
 // released is the path of the release's tarball.
 func (c *cell) released() (string, error) {
