@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,13 +46,18 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 	if err != nil {
 		return err
 	}
+	return a.deliverAs(document, r, f)
+}
+
+// deliverAs is deliver with a document that was made of the report.
+func (a *app) deliverAs(document []byte, r verify.Report, f reportFlags) error {
 	annotations := io.Writer(a.errs) // where it does not spoil a document
 	switch {
 	case f.output != "":
 		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {
 			return err
 		}
-		a.note("verify: the report is in %s", f.output)
+		a.note("the report is in %s", f.output)
 		fallthrough
 	case f.format == "text":
 		annotations = a.out
@@ -91,7 +95,7 @@ func render(r verify.Report, format string) ([]byte, error) {
 // tellActions annotates a job of GitHub Actions and adds to its step summary.
 // The runner reads workflow commands from standard output and standard error
 // alike.
-func (a *app) tellActions(r verify.Report, annotations io.Writer) (err error) {
+func (a *app) tellActions(r verify.Report, annotations io.Writer) error {
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
 	}
@@ -100,11 +104,8 @@ func (a *app) tellActions(r verify.Report, annotations io.Writer) (err error) {
 	if path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return fmt.Errorf("step summary: %w", err)
+	if err := atomicfile.Append(path, []byte(r.Markdown())); err != nil {
+		return fmt.Errorf("step summary, GITHUB_STEP_SUMMARY: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.WriteString(r.Markdown())
-	return err
+	return nil
 }

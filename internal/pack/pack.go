@@ -297,7 +297,7 @@ func newRecord(in *Input, cells []cell) release.Record {
 	}
 	var entries []release.RecordEntry
 	for _, c := range cells {
-		entries = verify.Entries(c.tree, entries)
+		entries = verify.EntriesLike(c.tree, entries)
 		c.record.Entries = entries
 		r.Cells = append(r.Cells, c.record)
 	}

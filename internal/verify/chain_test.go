@@ -139,7 +139,7 @@ func newSmall(t *testing.T) *small {
 			IndexDigest: index, ManifestDigest: manifest, ConfigDigest: &config, Layers: s.images.manifest.Layers, Path: "/app", Prefix: "facerec-1.2.3", Recipe: release.DefaultRecipe,
 			TarSHA256: release.HexDigest{Digest: result.Tar}, TarSize: result.TarSize,
 			FileSHA256: release.HexDigest{Digest: result.File}, FileSize: result.FileSize,
-			Entries: verify.Entries(tree, nil),
+			Entries: verify.Entries(tree),
 		})
 	}
 	s.put(sbom, []byte(`{"spdxVersion":"SPDX-2.3"}`))

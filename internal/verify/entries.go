@@ -11,9 +11,12 @@ import (
 )
 
 // Entries lists a tree as release.json does: the top directory first, then the
-// entries in the order of the tar stream. What is as in like, another such list, is
-// kept once: like itself is returned if all is the same.
-func Entries(t tarball.Tree, like []release.RecordEntry) []release.RecordEntry {
+// entries in the order of the tar stream.
+func Entries(t tarball.Tree) []release.RecordEntry { return EntriesLike(t, nil) }
+
+// EntriesLike is Entries, but what is as in another such list is kept once: like
+// itself is returned if all is the same.
+func EntriesLike(t tarball.Tree, like []release.RecordEntry) []release.RecordEntry {
 	var out []release.RecordEntry
 	at, same := 0, 0 // where in like the next may be; how many are the same, if out is nil
 	add := func(r release.RecordEntry, sum release.Digest) {
@@ -98,9 +101,9 @@ func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
 // maxDifferences is how many differences a step lists.
 const maxDifferences = 12
 
-// compareEntries says where got differs from expected: which entry, and which of
+// EntryDifferences says where got differs from expected: which entry, and which of
 // its fields. Nothing means that they are the same, in the same order.
-func compareEntries(expected, got []release.RecordEntry) []string {
+func EntryDifferences(expected, got []release.RecordEntry) []string {
 	if slices.EqualFunc(expected, got, func(a, b release.RecordEntry) bool { return isEntry(&a, &b, digestOf(&b)) }) {
 		return nil
 	}

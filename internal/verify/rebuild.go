@@ -53,7 +53,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	asset := k.cell.Asset
 	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
 		// The tarball is the same file, so there is no need to open it.
-		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree, k.cell.Entries))
+		w.compareEntries(k, result.Tar, result.TarSize, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the image gives the same file, byte for byte"})
 		return
@@ -72,7 +72,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
 		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
-		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree, k.cell.Entries))
+		s.Differences = EntryDifferences(k.cell.Entries, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(s)
 	}
 }
@@ -117,9 +117,9 @@ func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entr
 	asset := k.cell.Asset
 	expected, like := k.cell.Entries, "release.json"
 	if k.standalone {
-		expected, like = Entries(*k.tree, nil), "the image"
+		expected, like = Entries(*k.tree), "the image"
 	}
-	differences := compareEntries(expected, entries)
+	differences := EntryDifferences(expected, entries)
 	switch {
 	case !k.standalone && tar != k.cell.TarSHA256.Digest:
 		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))
