@@ -294,7 +294,11 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 		return release.Record{}, nil
 	}
 	for _, l := range c.config.Lineages {
-		if !slices.ContainsFunc(c.config.Cells(), func(x release.Cell) bool { return x.Lineage == l && !slices.Contains(plan.Cells, x) }) {
+		other := func(x release.Cell) bool {
+			_, released := in.Record.Cell(x.String())
+			return x.Lineage == l && !released
+		}
+		if !slices.ContainsFunc(c.config.Cells(), other) {
 			in.Whole = append(in.Whole, l.Name)
 		}
 	}
