@@ -327,7 +327,7 @@ func removeTree(dir string) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
 		}
-		return nil //nolint:nilerr // as above
+		return nil
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)
