@@ -136,7 +136,7 @@ func (w *walk) comparePackage(ctx context.Context, k *cellCheck, p *packageCheck
 	if err != nil {
 		return failure(k.name, LinkRepackaged, asset, &Error{Class: Differs, Check: "package", Err: err})
 	}
-	differences := slices.Concat(compareEntries(expected.Entries, got.Entries), packages.Differences(expected.Fields, got.Fields), got.Problems)
+	differences := slices.Concat(EntryDifferences(expected.Entries, got.Entries), packages.Differences(expected.Fields, got.Fields), got.Problems)
 	switch {
 	case len(differences) > 0:
 		s := failure(k.name, LinkRepackaged, asset, &Error{Class: Differs, Err: errors.New("the package is not what the image and release.json make")})
