@@ -21,7 +21,6 @@ import (
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
-
 )
 
 // Sigstore is a running Sigstore, and what clients need to know of it.
