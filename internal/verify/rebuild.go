@@ -18,7 +18,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.Job
 	var which []*cellCheck
 	for _, k := range all {
-		if k.tree == nil || k.standalone && !k.file.here() {
+		if k.unasked || k.tree == nil || k.standalone && !k.file.here() {
 			continue
 		}
 		recipe, err := tarball.ParseRecipe(k.cell.Recipe)
@@ -30,8 +30,10 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 		which = append(which, k)
 	}
 	results := map[*cellCheck]tarball.Result{}
-	if len(jobs) > 0 {
-		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
+	payloads := w.payloads(all)
+	if len(jobs)+len(payloads) > 0 {
+		packed, err := tarball.Pack(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
+		payloads.made(packed, len(jobs), err)
 		for i, k := range which {
 			if err != nil {
 				k.treeErr = err
@@ -45,7 +47,10 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 			return
 		}
 		result, rebuilt := results[k]
-		w.compareRebuilt(ctx, k, result, rebuilt)
+		if !k.unasked {
+			w.compareRebuilt(ctx, k, result, rebuilt)
+		}
+		w.comparePackages(ctx, k)
 	}
 }
 
