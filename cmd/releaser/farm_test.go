@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -466,6 +467,39 @@ func TestRebuildMatrix(t *testing.T) {
 		tarball := farm.Tarball([]string{"1.0.0", "1.1.0"}[i/2], farm.Platforms[i%2])
 		if made := namesIn(t, filepath.Join(kept, fmt.Sprintf("unit-%d", i+1))); !slices.Equal(made, []string{tarball, tarball + ".rebuild.json"}) {
 			t.Errorf("unit %d kept %q", i+1, made)
+		}
+	}
+}
+
+// TestRebuildUnitHandsOver calls the script with a releaser that has built the tarball,
+// whatever its exit code: only what was checked in full is handed over.
+func TestRebuildUnitHandsOver(t *testing.T) {
+	p := newProject(t)
+	bin := t.TempDir()
+	const stand = `#!/bin/sh
+while [ "$1" != --out ]; do shift; done
+mkdir "$2"
+echo built >"$2/app_1.0.0_linux_amd64.tar.gz"
+exit "$CODE"
+`
+	if err := os.WriteFile(filepath.Join(bin, "releaser"), []byte(stand), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	for code, handed := range map[int]bool{0: true, 1: false, 2: false, 3: true, 4: false, 5: false, 130: false} {
+		t.Setenv("CODE", strconv.Itoa(code))
+		out := t.TempDir()
+		_, err := inContrib("rebuild-unit", p.List, "1", out)
+		var exit *exec.ExitError
+		got := 0
+		if errors.As(err, &exit) {
+			got = exit.ExitCode()
+		}
+		if got != code {
+			t.Errorf("exit code %d, expected %d: %v", got, code, err)
+		}
+		if made := namesIn(t, out); (len(made) == 1) != handed || len(made) > 1 {
+			t.Errorf("exit code %d: handed over %q", code, made)
 		}
 	}
 }
