@@ -52,13 +52,13 @@ internal/dlib: internal/app internal/app/picture
 internal/heif: internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
-internal/loopback:
+internal/loopback: internal/inputs
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
 cmd/releaser: internal/rebuild internal/steps internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback
-tools/bench: internal/release internal/loopback
+tools/bench: internal/release internal/loopback internal/loopback/farm
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release

@@ -199,6 +199,7 @@ func (w *walk) signature(sums []byte) {
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
+	w.report.Released.Checksums = release.DigestBytes(sums)
 	w.pass("", LinkBundle, release.BundleFile, "%s", s.Text())
 }
 
@@ -279,7 +280,11 @@ func (w *walk) readRecord() {
 	w.record = &record
 	w.report.Project, w.report.Version = record.Project, record.Version
 	if w.wrong {
+		w.report.Released = Released{}
 		return
+	}
+	if w.report.Signature != nil {
+		w.report.Released.Record = &record
 	}
 	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, text.Count(len(record.Cells), "cell"))
 }

@@ -72,7 +72,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
 		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
-		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree))
+		s.Differences = EntryDifferences(k.cell.Entries, Entries(*k.tree))
 		w.add(s)
 	}
 }
@@ -119,7 +119,7 @@ func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entr
 	if k.standalone {
 		expected, like = Entries(*k.tree), "the image"
 	}
-	differences := compareEntries(expected, entries)
+	differences := EntryDifferences(expected, entries)
 	switch {
 	case !k.standalone && tar != k.cell.TarSHA256.Digest:
 		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))

@@ -52,6 +52,17 @@ const (
 	LinkRebuilders = "rebuilders"
 )
 
+// The links of a rebuild from source, see [Report.WithRebuild].
+const (
+	LinkSource  = "source"  // of the release: the sources are those that it names
+	LinkBuilt   = "built"   // the cell could be built
+	LinkProgram = "program" // the files in the image's directory are those that release.json lists
+	LinkTar     = "tar"     // the tar stream in the tarball is the same
+)
+
+// rebuildChain are the links of one cell from the sources to the tarball.
+var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt}
+
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
 var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt, LinkRebuilders}
@@ -104,6 +115,18 @@ type Report struct {
 	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
 	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
 	Results   []Result     `json:"steps"`
+
+	Released Released `json:"-"` // what the signature vouches for
+
+	rebuilt bool // the links are those of a rebuild
+}
+
+// Released is what a good signature vouches for. It is empty if the signature is not
+// good, or if the release is not the one that was expected.
+type Released struct {
+	Checksums  release.Digest  // of checksums.txt
+	Record     *release.Record // nil: release.json cannot be used
+	Provenance []byte          // the statement, nil if the release has none that holds
 }
 
 // Chain is what a cell rests on, link by link.
@@ -225,7 +248,7 @@ func (r Report) chains() []Chain {
 		c := Chain{Dist: o.dist, Cell: o.cell}
 		broken := map[Status]string{}
 		own, shared := steps[o], steps[owner{o.dist, ""}]
-		for _, link := range chain {
+		for _, link := range r.order() {
 			s, ok := own[link]
 			// What release.json says of a cell rests on release.json itself.
 			if all, sharedToo := shared[link]; sharedToo && link != LinkRebuilders && (!ok || all.Status == Fail) {
@@ -246,6 +269,30 @@ func (r Report) chains() []Chain {
 		out = append(out, c)
 	}
 	return out
+}
+
+// order is that of the links of a cell.
+func (r Report) order() []string {
+	if r.rebuilt {
+		return rebuildChain
+	}
+	return chain
+}
+
+// WithRebuild puts what a rebuild from source found in the place of what compares
+// tarballs with images that exist.
+func (r Report) WithRebuild(found []Result) Report {
+	r.rebuilt = true
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), Result.ComparesImage)
+	r.Results = append(r.Results, found...)
+	r.finish()
+	return r
+}
+
+// ComparesImage reports whether a step is about an image that exists, or compares a
+// tarball with it.
+func (s Result) ComparesImage() bool {
+	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link)
 }
 
 // Broken gives the first step that did not pass of the release and of each

@@ -24,6 +24,14 @@ var sarifRules = []struct{ id, text string }{
 	{LinkRebuilders, "enough of the listed rebuilders got these bytes, and none of them others"},
 }
 
+// rebuildRules follow them in the report of a rebuild.
+var rebuildRules = []struct{ id, text string }{
+	{LinkSource, "the sources of a rebuild are those that the release names"},
+	{LinkBuilt, "the cell could be built from the sources"},
+	{LinkProgram, "the sources give the files that release.json lists"},
+	{LinkTar, "the sources give the tar stream that release.json names"},
+}
+
 type (
 	sarifText struct {
 		Text string `json:"text"`
@@ -108,7 +116,11 @@ func (r Report) SARIF() ([]byte, error) {
 		run.Properties = &sarifProperties{r.TrustRoot}
 	}
 	index := map[string]int{}
-	for i, rule := range sarifRules {
+	rules := sarifRules
+	if r.rebuilt {
+		rules = slices.Concat(rules, rebuildRules)
+	}
+	for i, rule := range rules {
 		index[rule.id] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{rule.id, sarifText{rule.text}})
 	}
