@@ -73,6 +73,9 @@ func (w *walk) rebuilders(ctx context.Context, all []*cellCheck) {
 		return
 	}
 	r := w.in.Rebuilders
+	if w.report.TrustRoot == nil {
+		w.report.TrustRoot = Policy{Root: r.Root}.RootOrigin()
+	}
 	var tarballs []wanted
 	for _, k := range all {
 		x := wanted{cell: k.name, asset: path.Base(k.cell.Asset), digest: k.cell.FileSHA256.Digest,
@@ -145,7 +148,7 @@ func (w *walk) sayNo(v verdict, tarballs []wanted) {
 	w.add(s)
 }
 
-// judge says whether enough rebuilders stand for a tarball.
+// judge reports whether enough rebuilders stand for a tarball.
 func (r *Rebuilders) judge(x wanted, verdicts []verdict) Result {
 	s := Result{Cell: x.cell, Link: LinkRebuilders, Subject: x.asset}
 	parties := map[string]string{}
@@ -434,7 +437,7 @@ func (w *walk) rebuildOf(e evidence, c candidate, tarballs []wanted) (v verdict,
 	return v.weigh(w, sum, sig, tarballs)
 }
 
-// verdictIf refuses what was offered as a rebuild, and passes over all else.
+// verdictIf refuses what was offered as a rebuild, and leaves out all else.
 func verdictIf(own bool, v verdict, err *Error) (verdict, bool) {
 	v.refused = err
 	return v, own
