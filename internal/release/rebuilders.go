@@ -53,7 +53,7 @@ type RebuilderdRebuilder struct {
 // maxRebuilders bounds the entries of the file, maxWorkers the keys of one.
 const (
 	maxRebuilders = 100
-	maxWorkers    = 100
+	maxWorkers    = 64
 )
 
 // ParseRebuilders reads the file. file only names it in problems. All problems are

@@ -54,7 +54,9 @@ func NewProject(ctx context.Context, dir, releaser string, work int) (*Project, 
 mkdir -p "out/$RELEASER_PLATFORM"
 truncate -s %dM out/zeros
 sha256sum <out/zeros >"out/$RELEASER_PLATFORM/tool"
-cat text >>"out/$RELEASER_PLATFORM/tool"
+cat text - >>"out/$RELEASER_PLATFORM/tool" <<end
+$RELEASER_PLATFORM
+end
 if mv '%[2]s' '%[2]s.held' 2>/dev/null; then
 	while [ -e '%[2]s.held' ]; do sleep 0.1; done
 fi
