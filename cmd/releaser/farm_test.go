@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -394,4 +395,77 @@ func namesIn(t *testing.T, dir string) (names []string) {
 		names = append(names, e.Name())
 	}
 	return names
+}
+
+// uploads is what TestRebuildMatrix puts in the place of actions/upload-artifact.
+const uploads = `name: upload
+inputs:
+  name: {required: true}
+  path: {required: true}
+runs:
+  using: composite
+  steps:
+    - shell: bash
+      run: cp -r '${{ inputs.path }}' "$UPLOADS/${{ inputs.name }}"
+`
+
+// TestRebuildMatrix runs the workflow of contrib/ci as it is, in act: one job for each
+// unit.
+func TestRebuildMatrix(t *testing.T) {
+	if !loopback.Built("act") && os.Getenv("BUILD_TOOLS") == "" {
+		t.Skip("act is not built yet; BUILD_TOOLS=1 builds it, in minutes")
+	}
+	act, err := loopback.Tool(t.Context(), "act")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := newProject(t)
+	top, kept := t.TempDir(), t.TempDir()
+	repository, upload := filepath.Join(top, "repository"), filepath.Join(top, "upload")
+	workflow, err := os.ReadFile(filepath.Join(contrib, "ci", "rebuild.yml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	list, err := os.ReadFile(p.List)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, content := range map[string]string{
+		filepath.Join(repository, ".github", "workflows", "rebuild.yml"): string(workflow),
+		filepath.Join(repository, "units"):                               "# all\n\n" + string(list),
+		filepath.Join(upload, "action.yml"):                              uploads,
+		filepath.Join(top, "event.json"):                                 "{}",
+	} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o755), os.WriteFile(path, []byte(content), 0o644)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, dir := range []string{repository, upload} {
+		for _, args := range [][]string{{"init", "-q", "-b", "main"}, {"add", "-A"}, {"-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-q", "-m", "one"}} {
+			git := exec.Command("git", args...)
+			git.Dir = dir
+			if out, err := git.CombinedOutput(); err != nil {
+				t.Fatalf("git %v: %v: %s", args, err, out)
+			}
+		}
+	}
+	action := regexp.MustCompile(`actions/upload-artifact@[0-9a-f]+`).FindString(string(workflow))
+	cmd := exec.Command(act, "workflow_dispatch", "-P", "ubuntu-24.04=-self-hosted", "-W", ".github/workflows/rebuild.yml",
+		"--eventpath", "../event.json", "--no-cache-server", "--env", "UPLOADS="+kept, "--local-repository", action+"="+upload)
+	cmd.Dir = repository
+	cmd.Env = append(os.Environ(), "HOME="+top, "XDG_CACHE_HOME="+filepath.Join(top, "cache"))
+	out, err := cmd.CombinedOutput()
+	if err == nil || !strings.Contains(string(out), "Job 'unit' failed") {
+		t.Errorf("expected a failure of the jobs that differ, got %v: %s", err, out)
+	}
+	for i, want := range []string{"Success", "Success", "Failure", "Failure"} {
+		// act gives all jobs of a matrix one verdict; their steps have their own.
+		if step := fmt.Sprintf("%s - Main rebuild-unit units %d out", want, i+1); !strings.Contains(string(out), step) {
+			t.Errorf("unit %d: expected %q in %s", i+1, step, out)
+		}
+		tarball := farm.Tarball([]string{"1.0.0", "1.1.0"}[i/2], farm.Platforms[i%2])
+		if made := namesIn(t, filepath.Join(kept, fmt.Sprintf("unit-%d", i+1))); !slices.Equal(made, []string{tarball, tarball + ".rebuild.json"}) {
+			t.Errorf("unit %d kept %q", i+1, made)
+		}
+	}
 }
