@@ -31,7 +31,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	}
 	results := map[*cellCheck]tarball.Result{}
 	if len(jobs) > 0 {
-		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
+		packed, err := w.in.Packer(ctx, jobs, w.in.Pack)
 		for i, k := range which {
 			if err != nil {
 				k.treeErr = err
