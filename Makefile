@@ -124,6 +124,10 @@ bench-security: releaser ## inputs that want to be expensive: memory and time of
 bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
 	$(GO) run ./tools/bench publish
 
+.PHONY: bench-farm
+bench-farm: releaser ## rebuilding releases on rebuilderd: two workers next to one
+	$(GO) run ./tools/bench farm
+
 .PHONY: bench-network
 bench-network: releaser ## pulling and packing over a slow link beside crane and skopeo
 	$(INPUTS) packages bench

@@ -12,7 +12,8 @@ import (
 	"facerec/internal/atomicfile"
 )
 
-// pin is one program: the package that "go install" builds, and its version.
+// pin is one program: the package that "go install" builds, and its version; or
+// rebuilderd, which Debian has built.
 type pin struct {
 	name, pkg, version string
 	toolchain          string // the Go that it needs, where ours is too old
@@ -35,6 +36,7 @@ var pins = []pin{
 	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
 	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
 	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
+	{name: rebuilderd, version: "0.24.0-1"},
 }
 
 // Tools are the names of the programs that Tool can build.
@@ -113,10 +115,6 @@ func Tool(ctx context.Context, name string) (string, error) {
 }
 
 func (p pin) build(ctx context.Context, path string) (err error) {
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		return errors.New("the go command is not installed, and it is needed to build the tool")
-	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), "build-")
 	if err != nil {
 		return err
@@ -126,6 +124,17 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 			err = rerr
 		}
 	}()
+	if p.name == rebuilderd {
+		unpacked, err := unpackRebuilderd(ctx, p.version, tmp, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return os.Rename(unpacked, path)
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("the go command is not installed, and it is needed to build the tool")
+	}
 	if p.pkg == giteaModule {
 		built, err := buildGitea(ctx, goTool, p.version, tmp, filepath.Dir(path))
 		if err != nil {

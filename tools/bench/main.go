@@ -6,6 +6,7 @@
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-program 64] [-dir DIR]
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
+//	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
@@ -63,6 +64,11 @@
 // proxy that counts bytes; each round publishes on two new repositories. What the
 // servers use is not counted.
 //
+// # farm
+//
+// rebuilderd with one worker and with two, on loopback: from the start of the workers
+// until no artifact is open, over the same units, half of them built from other
+// sources than those of their tags. It needs Debian's rebuilderd (the tool cache).
 // # network
 //
 // releaser pull and releaser pack of three cells against crane and skopeo. Between them
@@ -139,6 +145,7 @@ var benchmarks = []benchmark{
 	{"verify", benchVerify},
 	{"publish", benchPublish},
 	{"list", benchList},
+	{"farm", benchFarm},
 	{"network", benchNetwork},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},
