@@ -96,7 +96,7 @@ test-pure: ## the tests that need neither dlib nor a network
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
 ##@ Measure
 

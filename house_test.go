@@ -69,6 +69,7 @@ tools/cross:
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
+tools/workflows: internal/loopback internal/release
 tools/install:
 tools/trusted-root: internal/release internal/trust internal/verify
 `

@@ -83,6 +83,7 @@ type Unpacker struct {
 	mu    sync.Mutex
 	begun map[begun]bool     // layers whose stored bytes are in sum
 	uses  map[part]*layerUse // what is in sum of each part
+	views map[view]Flattened
 
 	sum sums
 }
@@ -126,7 +127,7 @@ func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
 }
 
 func newUnpacker(spool *tarball.Spool, limits Limits, read *readings) *Unpacker {
-	return &Unpacker{spool: spool, limits: limits, read: read, begun: map[begun]bool{}, uses: map[part]*layerUse{}}
+	return &Unpacker{spool: spool, limits: limits, read: read, begun: map[begun]bool{}, uses: map[part]*layerUse{}, views: map[view]Flattened{}}
 }
 
 // Another returns an Unpacker for other images, which need not read a layer again
