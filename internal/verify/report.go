@@ -46,17 +46,15 @@ const (
 	LinkEntries   = "entries"         // the tarball holds what release.json says
 	LinkRebuilt   = "rebuilt"         // the directory, packed again, is the tarball
 
-<<<<<<< HEAD
 	// LinkRebuilders is there only if it was asked for: enough of the rebuilders whom
 	// the caller lists got these bytes. Of the release as a whole it has what was
 	// considered, refused, and above all who got other bytes.
 	LinkRebuilders = "rebuilders"
-=======
+
 	// Of releases that have packages, once for each.
 
 	LinkPackage    = "package"    // the file is as signed, and release.json and checksums.txt agree
 	LinkRepackaged = "repackaged" // the package, made again of the directory, is the file
->>>>>>> main
 )
 
 // The links of a rebuild from source, see [Report.WithRebuild].
