@@ -330,11 +330,7 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 		return release.Record{}, nil
 	}
 	for _, l := range c.config.Lineages {
-		other := func(x release.Cell) bool {
-			_, released := in.Record.Cell(x.String())
-			return x.Lineage == l && !released
-		}
-		if !slices.ContainsFunc(c.config.Cells(), other) {
+		if !slices.ContainsFunc(c.config.Cells(), func(x release.Cell) bool { return x.Lineage == l && !slices.Contains(plan.Cells, x) }) {
 			in.Whole = append(in.Whole, l.Name)
 		}
 	}
@@ -363,7 +359,7 @@ func removeTree(dir string) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
 		}
-		return nil
+		return nil //nolint:nilerr // as above
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)

@@ -188,38 +188,18 @@ func (a *app) copySources(ctx context.Context, c *chosen, s rebuild.Sources, to 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOut(ctx, filepath.FromSlash(top), to, s.Commit); err != nil {
+	// The copy borrows the objects, has the tags, and runs no hooks.
+	if _, err := git(ctx, top, "clone", "--quiet", "--shared", "--no-checkout", "--template=", filepath.FromSlash(top), to); err != nil {
 		return nil, err
+	}
+	if _, err := git(ctx, to, "checkout", "--quiet", "--detach", s.Commit); err != nil {
+		return nil, err
+	}
+	if exists(filepath.Join(to, ".gitmodules")) {
+		return nil, text.WithHint(usage("sources in %s: git submodules are not supported", text.Show(c.root)), "give a directory without git that has all files")
 	}
 	copied.root = filepath.Join(to, filepath.FromSlash(below))
 	return &copied, a.copyIgnored(ctx, c, copied.root)
-}
-
-// checkOut puts a commit of the repository from into the directory to, with those of
-// its submodules that are checked out there. The copy borrows the objects, has the
-// tags, and runs no hooks.
-func checkOut(ctx context.Context, from, to, commit string) error {
-	if _, err := git(ctx, from, "clone", "--quiet", "--shared", "--no-checkout", "--template=", from, to); err != nil {
-		return err
-	}
-	if _, err := git(ctx, to, "checkout", "--quiet", "--detach", commit); err != nil {
-		return err
-	}
-	tree, err := git(ctx, to, "ls-tree", "-r", "-z", "--full-tree", commit)
-	if err != nil {
-		return err
-	}
-	for entry := range strings.SplitSeq(tree, "\x00") {
-		fields, name, _ := strings.Cut(entry, "\t")
-		about := strings.Fields(fields) // mode, type, object
-		if len(about) != 3 || about[1] != "commit" || !exists(filepath.Join(from, filepath.FromSlash(name), ".git")) {
-			continue
-		}
-		if err := checkOut(ctx, filepath.Join(from, filepath.FromSlash(name)), filepath.Join(to, filepath.FromSlash(name)), about[2]); err != nil {
-			return fmt.Errorf("submodule %s: %w", text.Show(name), err)
-		}
-	}
-	return nil
 }
 
 // copyIgnored copies those files below extern_data that git ignores: what a project
