@@ -96,7 +96,7 @@ test-pure: ## the tests that need neither dlib nor a network
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
 ##@ Measure
 
@@ -111,6 +111,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 .PHONY: bench-verify
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
+
+.PHONY: bench-list
+bench-list: releaser ## verify --list of 50 small releases that share layers next to 50 calls of verify
+	$(GO) run ./tools/bench list
 
 .PHONY: bench-security
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
