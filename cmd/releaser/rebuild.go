@@ -46,33 +46,42 @@ func (a *app) rebuildVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild DIST|PAGE[@VERSION]",
 		Short: "Build a release again from its sources and compare at every level",
-		Long: `Build a release again from source, and say at which level it differs:
+		Long: `Verify a release, build it again from its sources, and compare what was built with
+what was released. In the sources of the project:
+
+  git checkout v1.0.0
+  releaser rebuild https://github.com/OWNER/REPOSITORY@1.0.0
+
+The first argument is the release: its directory (DIST) or its page (PAGE): a
+repository on GitHub, Gitea or Forgejo, a web root that publish made, or dir:PATH;
+VERSION is the latest stable one unless it is given. The signature is verified first,
+and nothing is built unless it holds. The images in the registry are not read: what
+is compared is in release.json, which is signed.
+
+The report has one line for each of these, for every cell (a lineage on a platform):
 
   source        the sources are those that the release names
-  built         the cell could be built here
-  program       the files in the image's directory
+  built         build_cmd made the cell here
+  program       the files in the image's directory are the same
   layers        the layers of the image
   manifest      the platform's manifest and its configuration
   index         the index of the lineage, if every cell of it was asked for
   tar           the tar stream in the tarball
-  rebuilt       the tarball
+  rebuilt       the tarball itself
 
-DIST is the directory of a release. PAGE is a release page: a repository on GitHub,
-Gitea or Forgejo, a web root that publish made, or dir:PATH; VERSION is the latest
-stable one unless it is given. The release is verified first, as verify does, but
-for its images: no image is read. Nothing is built unless the signature holds.
+The first that differs is the one to look at. Of programs that differ, the report has
+what both say of their builds: compilers, settings, paths, build IDs.
 
 --source DIR has the sources: a git working tree at the release's commit, without
-changes. Commit, config.json and inputs.lock.json must be as the provenance of the
-release names them; without provenance, the commit must be that of the git tag. Other
-sources are a usage error (exit 2): they say nothing about the release. Sources
-without git can be built, too; the commit then counts as not checked (exit 5).
+changes. The commit, config.json and inputs.lock.json must be as the release's
+provenance names them; without provenance, the commit must be that of the git tag.
+Other sources say nothing about the release: they are a usage error (exit 2).
+Sources without git can be built, too, but their commit is not checked (exit 5).
 
-Each cell is built as 'releaser build' does, by build_cmd and with no more rights,
-from a copy of the commit in a temporary directory (TMPDIR). What git ignores is
-not copied, except below extern_data. A cell that cannot be built here, for example
-without a cross compiler, is skipped and named (exit 5). Where programs differ, the
-report has what they say of their builds: compilers, flags, paths, build IDs.
+This runs build_cmd of the sources, as 'releaser build' does and with no more rights,
+in a copy of the commit in a temporary directory (TMPDIR). The sources are not
+written to. What git ignores is not copied, except below extern_data. A cell that
+cannot be built here, for example without a cross compiler, is skipped (exit 5).
 
 --attest signs the outcome: an in-toto statement (a SLSA verification summary) about
 the released tarballs, tar streams, manifests and indexes that were compared, with
@@ -83,8 +92,8 @@ the index in a registry. --attest-key signs with a private key; without, signing
 keyless, as 'releaser sign' does it, and --attest-identity and --attest-oidc-issuer
 say who signs. 'releaser verify --rebuilders' counts such statements.
 
-The signer of the release is chosen as for 'releaser verify'; the identity in config.json is that
-of --source. --config names a file in --source.`,
+The signer of the release is chosen as for 'releaser verify'; the identity in
+config.json is that of the sources, and --config names a file in them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
@@ -92,7 +101,7 @@ of --source. --config names a file in --source.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.source, "source", ".", "`DIR` of the sources")
-	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to rebuild: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to build: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 	fl.StringVar(&f.out, "out", "", "keep what was built in `DIR`, as pack writes it; an older release there is replaced")
 	fl.StringVar(&f.verify.version, "version", "", "require this `VERSION` of the release")
 	fl.IntVar(&f.verify.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")
@@ -118,6 +127,9 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 		return err
 	}
 	if err := a.checkAttest(&f, arg); err != nil {
+		return err
+	}
+	if err := notAnInput(f.out, arg, f.source); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp("", "releaser-rebuild-")
@@ -159,6 +171,33 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 		return err
 	}
 	return a.deliverAs(document, report, f.verify.report)
+}
+
+// notAnInput refuses a directory for what is built that is the release, or holds the
+// sources: neither is ever written to.
+func notAnInput(out, arg, source string) error {
+	if out == "" {
+		return nil
+	}
+	if fi, err := os.Stat(arg); err == nil && !fi.IsDir() {
+		arg = filepath.Dir(arg) // of a tarball
+	}
+	for _, p := range []string{arg, source} {
+		if same, err := isSame(out, p); err == nil && same {
+			return usage("--out %s: expected another directory than that of the release and that of the sources", text.Show(out))
+		}
+	}
+	return atomicfile.CheckReplaceable(out, release.IsFile)
+}
+
+// isSame reports whether two paths lead to the same directory.
+func isSame(a, b string) (bool, error) {
+	fa, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	fb, err := os.Stat(b)
+	return err == nil && os.SameFile(fa, fb), err
 }
 
 // sources reads the configuration in the directory of the sources.
@@ -262,7 +301,7 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 			c.cells = append(c.cells, cell)
 		}
 	}
-	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out})
+	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out, tmp})
 	if err != nil {
 		return fail(err)
 	}
@@ -287,8 +326,14 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 	outcome.Checksums = report.Released.Checksums
 	outcome.Environment.Releaser, outcome.Environment.System = version, runtime.GOOS+"/"+runtime.GOARCH
 	outcome.Environment.Commit, outcome.Environment.Inputs = tree.Commit, tree.Inputs
-	if outcome.Environment.Go, err = goVersion(ctx, copied.root); err != nil {
+	var compiler release.Digest
+	if outcome.Environment.Go, compiler, err = goHere(ctx, copied.root); err != nil {
 		a.note("rebuild: %v", err)
+	}
+	for i, by := range outcome.Environment.Compilers {
+		if by.Name == "go" && by.Version == outcome.Environment.Go {
+			outcome.Environment.Compilers[i].SHA256 = compiler
+		}
 	}
 	return outcome, append([]verify.Result{named}, results...), nil
 }
@@ -317,11 +362,7 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 		return release.Record{}, nil
 	}
 	for _, l := range c.config.Lineages {
-		other := func(x release.Cell) bool {
-			_, released := in.Record.Cell(x.String())
-			return x.Lineage == l && !released
-		}
-		if !slices.ContainsFunc(c.config.Cells(), other) {
+		if !slices.ContainsFunc(c.config.Cells(), func(x release.Cell) bool { return x.Lineage == l && !slices.Contains(plan.Cells, x) }) {
 			in.Whole = append(in.Whole, l.Name)
 		}
 	}
@@ -350,7 +391,7 @@ func removeTree(dir string) error {
 		if d != nil && d.IsDir() {
 			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
 		}
-		return nil
+		return nil //nolint:nilerr // as above
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)

@@ -128,8 +128,11 @@ func (a *app) checkSources(ctx context.Context, c *chosen, of verify.Released, o
 	for _, in := range inputs {
 		s.Inputs = append(s.Inputs, rebuild.Input{Name: in.Name, SHA256: in.Digest})
 	}
-	if s.Commit, err = commitOf(ctx, a.configFile); err != nil && ctx.Err() != nil {
-		return s, link, err
+	if s.Commit, err = commitOf(ctx, a.configFile); err != nil {
+		s.NoGit = text.Line(err.Error(), 300)
+	}
+	if ctx.Err() != nil {
+		return s, link, ctx.Err()
 	}
 	if s.Commit != "" {
 		own = slices.DeleteFunc(own, func(p string) bool { return p == "" })
@@ -185,38 +188,18 @@ func (a *app) copySources(ctx context.Context, c *chosen, s rebuild.Sources, to 
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOut(ctx, filepath.FromSlash(top), to, s.Commit); err != nil {
+	// The copy borrows the objects, has the tags, and runs no hooks.
+	if _, err := git(ctx, top, "clone", "--quiet", "--shared", "--no-checkout", "--template=", filepath.FromSlash(top), to); err != nil {
 		return nil, err
+	}
+	if _, err := git(ctx, to, "checkout", "--quiet", "--detach", s.Commit); err != nil {
+		return nil, err
+	}
+	if exists(filepath.Join(to, ".gitmodules")) {
+		return nil, text.WithHint(usage("sources in %s: git submodules are not supported", text.Show(c.root)), "give a directory without git that has all files")
 	}
 	copied.root = filepath.Join(to, filepath.FromSlash(below))
 	return &copied, a.copyIgnored(ctx, c, copied.root)
-}
-
-// checkOut puts a commit of the repository from into the directory to, with those of
-// its submodules that are checked out there. The copy borrows the objects, has the
-// tags, and runs no hooks.
-func checkOut(ctx context.Context, from, to, commit string) error {
-	if _, err := git(ctx, from, "clone", "--quiet", "--shared", "--no-checkout", "--template=", from, to); err != nil {
-		return err
-	}
-	if _, err := git(ctx, to, "checkout", "--quiet", "--detach", commit); err != nil {
-		return err
-	}
-	tree, err := git(ctx, to, "ls-tree", "-r", "-z", "--full-tree", commit)
-	if err != nil {
-		return err
-	}
-	for entry := range strings.SplitSeq(tree, "\x00") {
-		fields, name, _ := strings.Cut(entry, "\t")
-		about := strings.Fields(fields) // mode, type, object
-		if len(about) != 3 || about[1] != "commit" || !exists(filepath.Join(from, filepath.FromSlash(name), ".git")) {
-			continue
-		}
-		if err := checkOut(ctx, filepath.Join(from, filepath.FromSlash(name)), filepath.Join(to, filepath.FromSlash(name)), about[2]); err != nil {
-			return fmt.Errorf("submodule %s: %w", text.Show(name), err)
-		}
-	}
-	return nil
 }
 
 // copyIgnored copies those files below extern_data that git ignores: what a project
@@ -317,17 +300,19 @@ func copySource(from, to string) (err error) {
 	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
 }
 
-// goVersion is the version of Go that builds in a directory, "" if it is not one of
-// Go's.
-func goVersion(ctx context.Context, dir string) (string, error) {
+// goHere is the Go that builds in a directory, if it is one of Go's: its version, and
+// the hash of its compiler.
+func goHere(ctx context.Context, dir string) (v string, compiler release.Digest, err error) {
 	if !exists(filepath.Join(dir, "go.mod")) {
-		return "", nil
+		return "", compiler, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION", "GOTOOLDIR", "GOEXE")
 	cmd.Dir = dir
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOVERSION: %w", err)
+	lines := strings.Split(string(out), "\n")
+	if err != nil || len(lines) < 3 {
+		return "", compiler, fmt.Errorf("go env: %w", err)
 	}
-	return text.Line(strings.TrimSpace(string(out)), 100), nil
+	compiler, err = release.DigestFile(filepath.Join(strings.TrimSpace(lines[1]), "compile"+strings.TrimSpace(lines[2])))
+	return text.Line(strings.TrimSpace(lines[0]), 100), compiler, err
 }

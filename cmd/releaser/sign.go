@@ -40,8 +40,8 @@ attach the bundles as referrers in the registry.
 With --provenance, also sign an in-toto statement (SLSA provenance, version 1) in
 DIST/provenance.sigstore.json. Its subjects are each tarball and its tar stream;
 its materials are the index, platform manifest, configuration and layers of each
-image, config.json, inputs.lock.json, and the git commit if no file was changed.
-verify checks it against release.json.
+image, and config.json and inputs.lock.json. verify checks it against
+release.json.
 
 With --attest, also attach attestations to the images: SLSA provenance to each
 index and manifest, and to each manifest that release.json in DIST names, its

@@ -100,7 +100,7 @@ func makers(r io.ReaderAt) (out []string, err error) {
 	}
 	b, err := io.ReadAll(io.LimitReader(s.Open(), maxComment))
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, nil
+		return nil, nil //nolint:nilerr // see above
 	}
 	for _, line := range strings.Split(string(b), "\x00") {
 		if line = strings.TrimSpace(strings.ToValidUTF8(line, "\ufffd")); line != "" && !slices.Contains(out, line) && len(out) < maxMakers {

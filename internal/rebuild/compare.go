@@ -31,7 +31,7 @@ type Rebuilt struct {
 
 	Made    release.Record // of what was built
 	MadeDir string         // the directory of it
-	Whole   []string       // lineages that have no other cells than those of the release
+	Whole   []string       // lineages of which every cell was built
 
 	NotBuilt map[string]string // why, by cell
 	Paths    []string          // directories of this machine in which was built
@@ -97,19 +97,15 @@ func (in Rebuilt) indexes() ([]Index, map[string]*verify.Result) {
 		if !whole {
 			continue
 		}
-		ix := Index{Lineage: lineage, Image: cells[0].Image, Digest: cells[0].IndexDigest, Verdict: Skipped}
-		for _, c := range cells {
-			if _, failed := in.NotBuilt[c.String()]; failed && ix.Why == "" {
-				ix.Why = "cell " + c.String() + " was not built"
+		ix := Index{Lineage: lineage, Image: cells[0].Image, Digest: cells[0].IndexDigest, Verdict: Skipped, Why: "not every cell of lineage " + lineage + " was built"}
+		if slices.Contains(in.Whole, lineage) {
+			ix.Why = ""
+			for _, c := range in.Made.Cells {
+				if c.Lineage == lineage {
+					ix.Got = c.IndexDigest
+				}
 			}
-		}
-		if ix.Why == "" {
-			made, _ := in.Made.Cell(cells[0].String())
-			ix.Got, ix.Verdict = made.IndexDigest, verdict(made.IndexDigest == ix.Digest)
-		}
-		if ix.Verdict == Differs && !slices.Contains(in.Whole, lineage) {
-			// Its index may have held them.
-			ix.Verdict, ix.Got, ix.Why = Skipped, release.Digest{}, "config.json has cells of lineage "+lineage+" that the release does not have"
+			ix.Verdict = verdict(ix.Digest == ix.Got)
 		}
 		out = append(out, ix)
 		for _, c := range cells {

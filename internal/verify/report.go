@@ -50,6 +50,11 @@ const (
 	// the caller lists got these bytes. Of the release as a whole it has what was
 	// considered, refused, and above all who got other bytes.
 	LinkRebuilders = "rebuilders"
+
+	// Of releases that have packages, once for each.
+
+	LinkPackage    = "package"    // the file is as signed, and release.json and checksums.txt agree
+	LinkRepackaged = "repackaged" // the package, made again of the directory, is the file
 )
 
 // The links of a rebuild from source, see [Report.WithRebuild].
@@ -66,6 +71,9 @@ var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, 
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
 var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt, LinkRebuilders}
+
+// packageLinks come after the chain of a cell, and rest on its layers alone.
+var packageLinks = []string{LinkPackage, LinkRepackaged}
 
 // Result is one link of the chain, looked at.
 type Result struct {
@@ -220,8 +228,8 @@ func (r Report) owners() []owner {
 	return out
 }
 
-// byLink finds the step of each owner and link; a failure comes before anything
-// else of the same link.
+// byLink finds the step of each owner and link; of several of the same link, a
+// failure comes first, then a skip.
 func (r Report) byLink() map[owner]map[string]Result {
 	out := map[owner]map[string]Result{}
 	for _, s := range r.Results {
@@ -230,7 +238,7 @@ func (r Report) byLink() map[owner]map[string]Result {
 			links = map[string]Result{}
 			out[s.owner()] = links
 		}
-		if have, ok := links[s.Link]; !ok || s.Status == Fail && have.Status != Fail {
+		if have, ok := links[s.Link]; !ok || have.Status != Fail && (s.Status == Fail || have.Status == Pass && s.Status == Skip) {
 			links[s.Link] = s
 		}
 	}
@@ -261,7 +269,7 @@ func (r Report) chains() []Chain {
 			if broken[s.Status] == "" {
 				broken[s.Status] = link
 			}
-			if s.Grade != nil {
+			if s.Grade != nil && link == LinkRebuilt {
 				c.Grade = s.Grade
 			}
 		}
@@ -276,7 +284,7 @@ func (r Report) order() []string {
 	if r.rebuilt {
 		return rebuildChain
 	}
-	return chain
+	return slices.Concat(chain, packageLinks)
 }
 
 // WithRebuild puts what a rebuild from source found in the place of what compares
