@@ -44,6 +44,7 @@ internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom 
 internal/attest: internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
 internal/publish: internal/release internal/retry internal/checksum
+internal/kit: internal/oci internal/publish internal/verify internal/checksum internal/release internal/tarball
 internal/steps: internal/attest internal/publish internal/pack internal/oci internal/oci/layer internal/oci/check internal/sign internal/verify internal/tarball internal/release internal/retry
 internal/discover: internal/release internal/sbom
 internal/dlib: internal/app internal/app/picture
@@ -52,7 +53,7 @@ toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
-cmd/releaser: internal/steps internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/steps internal/attest internal/kit internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback

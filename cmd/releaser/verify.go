@@ -6,12 +6,10 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
@@ -39,6 +37,7 @@ type verifyFlags struct {
 	report     reportFlags
 	checksums  string
 	signed     signatureFlags
+	kitRoot    kitRootFlags
 }
 
 func (a *app) verifyVerb() *cobra.Command {
@@ -113,6 +112,7 @@ compared, and the report says so.`,
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
+	f.kitRoot.add(fl)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
 	return cmd
@@ -122,6 +122,10 @@ compared, and the report says so.`,
 func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	targets, err := targetsOf(args)
 	if err != nil {
+		return err
+	}
+	defer closeTargets(targets)
+	if err := f.kitRoot.check(f.trust, targets); err != nil {
 		return err
 	}
 	live, err := f.report.check(a.json)
@@ -159,7 +163,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if len(targets) > 1 {
 			p.under(t.name + ": ")
 		}
-		report, err := a.verifyTarget(ctx, t, in, f)
+		report, err := a.verifyKitOr(ctx, t, in, f, p)
 		if err != nil {
 			return err
 		}
@@ -175,12 +179,12 @@ const maxUnsignedRecord = 64 << 20
 
 // verifiedCells returns the names of the cells that --cells means, nil for all of
 // them: those of release.json, or of config.json where release.json cannot be read.
-func verifiedCells(c *chosen, dist, patterns string) ([]string, error) {
+func verifiedCells(c *chosen, files fs.FS, patterns string) ([]string, error) {
 	if patterns == "" || patterns == "all" {
 		return nil, nil
 	}
 	var all []release.Cell
-	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), maxUnsignedRecord)
+	raw, err := readWithin(files, release.RecordFile, maxUnsignedRecord)
 	if err == nil {
 		if record, err := release.ParseRecord(raw); err == nil {
 			for _, rc := range record.Cells {
@@ -211,11 +215,11 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
 	var fallback []verify.CertificateIdentity
-	c, err := a.callersConfig(t.dist)
+	c, err := a.callersConfig(t.place())
 	if err != nil {
 		return verify.Report{}, err
 	}
-	if in.Cells, err = verifiedCells(c, t.dist, f.cells); err != nil {
+	if in.Cells, err = verifiedCells(c, t.release(), f.cells); err != nil {
 		return verify.Report{}, err
 	}
 	if c != nil {
@@ -223,7 +227,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
 	}
 	if !f.trust.given() && f.policy == nil {
-		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, t.place(), t.release(), &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -234,7 +238,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return verify.Report{}, a.untrusted(err)
 	}
 	a.note("verify: expecting %s", expected(policy))
-	in.Dist, in.Policy, in.Assets = atomicfile.FS(t.dist), policy, t.assets
+	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
@@ -296,17 +300,6 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
 		return func() {}, nil
 	}
-	spool, err := tarball.NewSpool("")
-	if err != nil {
-		return nil, err
-	}
-	extra, err := a.extraFiles(spool)
-	if err != nil {
-		_ = spool.Close()
-		return nil, err
-	}
-	unpacker := layer.NewUnpacker(spool, f.limits.limits())
-	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
 	named := f.named
 	if override != nil {
 		named = append(named, *override)
@@ -315,11 +308,30 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 	}
 	access := a.accessFor(f.offline, named...)
 	access.Trusted = override == nil // else nothing is read before the signature holds
-	found := &pack.Images{Access: access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
+	found, done, err := a.imagesIn(override, access, f, p)
+	if err != nil {
+		return nil, err
+	}
 	if in.Images = verify.CompareWith(found); override != nil {
 		in.Images = verify.CompareWithNamed(found)
 	}
-	return func() { _ = spool.Close() }, nil
+	return done, nil
+}
+
+// imagesIn reads images from a place, nil for where release.json says.
+func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress) (*pack.Images, func(), error) {
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, nil, err
+	}
+	extra, err := a.extraFiles(spool)
+	if err != nil {
+		_ = spool.Close()
+		return nil, nil, err
+	}
+	unpacker := layer.NewUnpacker(spool, f.limits.limits())
+	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
+	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
 }
 
 // extraFiles are those that the configuration adds to tarballs, if there is a

@@ -94,7 +94,7 @@ func NewTree(entries []Entry) (Tree, error) {
 		}
 		list = append(list, e)
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return comparePaths(a.Name, b.Name) })
+	slices.SortFunc(list, func(a, b Entry) int { return ComparePaths(a.Name, b.Name) })
 	at := make(map[string]int, len(list))
 	for i, e := range list {
 		if _, dup := at[e.Name]; dup {
@@ -254,9 +254,9 @@ func groupLinks(list []Entry, at map[string]int) error {
 	return nil
 }
 
-// comparePaths orders names the way a depth-first walk with sorted directories
+// ComparePaths orders names the way a depth-first walk with sorted directories
 // meets them: element by element, so that "sub/a" comes before "sub-x".
-func comparePaths(a, b string) int {
+func ComparePaths(a, b string) int {
 	n := min(len(a), len(b))
 	for i := range n {
 		if a[i] == b[i] {
@@ -303,7 +303,7 @@ func (t Tree) Lookup(name string) (Entry, bool) {
 	if name == "." {
 		return Entry{Name: ".", Type: Dir, Mode: t.TopMode()}, true
 	}
-	i, ok := slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return comparePaths(e.Name, name) })
+	i, ok := slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return ComparePaths(e.Name, name) })
 	if !ok {
 		return Entry{}, false
 	}

@@ -21,6 +21,7 @@ var sarifRules = []struct{ id, text string }{
 	{LinkLayers, "every layer is as its digest and diff ID say"},
 	{LinkEntries, "each tarball holds what release.json says"},
 	{LinkRebuilt, "the directory in the image, packed again, gives the tarball"},
+	{LinkKit, "the kit that the release is in is whole and undamaged"},
 }
 
 type (
