@@ -27,8 +27,8 @@
 #   GOPROXY   where Go modules come from, when not from Go's own default
 #   INPUTS    a directory that `make vendor` filled, mounted by the engine: then
 #             models, dlib and libjpeg come from there
-ARG BASE=debian:bookworm-slim
-ARG GO=golang:1.26.8-bookworm
+ARG BASE=debian:bookworm-slim@sha256:3783cc01769c7b2b1b83a5c5ad96c815348e28ed7da68e2e3687004faa906251
+ARG GO=golang:1.26.8-bookworm@sha256:a688600ca24f8a4d3ca77f95b0dd40704a9fc787c826660eb7ba0b641b8b175d
 ARG PLATFORM=linux/amd64
 
 FROM --platform=$BUILDPLATFORM ${GO} AS go

@@ -26,13 +26,14 @@ internal/executable:
 internal/cache:
 internal/retry:
 internal/release:
+internal/dial:
 internal/inflate:
 internal/tarball: internal/inflate internal/release
 internal/checksum: internal/release
 models:
 internal/models: models
 internal/app:
-internal/oci: internal/inflate internal/release internal/retry internal/tarball
+internal/oci: internal/dial internal/inflate internal/release internal/retry internal/tarball
 internal/oci/layer: internal/oci internal/inflate internal/release internal/tarball
 internal/oci/build: internal/oci internal/executable internal/release internal/tarball
 internal/oci/check: internal/oci internal/oci/layer internal/executable internal/release internal/tarball
@@ -41,9 +42,10 @@ internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/verify: internal/release internal/tarball internal/checksum
 internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
-internal/attest: internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
+internal/attest: internal/rebuild internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
-internal/publish: internal/release internal/retry internal/checksum
+internal/rebuild: internal/pack internal/executable internal/oci internal/tarball internal/verify internal/release
+internal/publish: internal/dial internal/release internal/retry internal/checksum
 internal/kit: internal/oci internal/publish internal/verify internal/checksum internal/release internal/tarball
 internal/steps: internal/attest internal/publish internal/pack internal/oci internal/oci/layer internal/oci/check internal/sign internal/verify internal/tarball internal/release internal/retry
 internal/discover: internal/release internal/sbom
@@ -53,7 +55,7 @@ toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback:
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
-cmd/releaser: internal/steps internal/attest internal/kit internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/kit internal/rebuild internal/steps internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback

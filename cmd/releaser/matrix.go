@@ -1,10 +1,12 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/text"
 )
 
@@ -106,13 +108,8 @@ func writeGitHubOutput(name string, value any) error {
 	if err != nil {
 		return err
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return err
+	if err := atomicfile.Append(path, []byte(name+"="+string(raw))); err != nil {
+		return fmt.Errorf("GITHUB_OUTPUT: %w", err)
 	}
-	_, err = f.WriteString(name + "=" + string(raw))
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	return err
+	return nil
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -91,7 +90,7 @@ func render(r verify.Report, format string) ([]byte, error) {
 // tellActions annotates a job of GitHub Actions and adds to its step summary.
 // The runner reads workflow commands from standard output and standard error
 // alike.
-func (a *app) tellActions(r verify.Report, annotations io.Writer) (err error) {
+func (a *app) tellActions(r verify.Report, annotations io.Writer) error {
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
 	}
@@ -100,11 +99,8 @@ func (a *app) tellActions(r verify.Report, annotations io.Writer) (err error) {
 	if path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
-	if err != nil {
-		return fmt.Errorf("step summary: %w", err)
+	if err := atomicfile.Append(path, []byte(r.Markdown())); err != nil {
+		return fmt.Errorf("step summary, GITHUB_STEP_SUMMARY: %w", err)
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	_, err = f.WriteString(r.Markdown())
-	return err
+	return nil
 }

@@ -96,4 +96,24 @@ func TestOnlyRegularFiles(t *testing.T) {
 			}
 		}
 	}
+	// The files in which the runner of GitHub Actions collects what a step says.
+	t.Setenv("GITHUB_ACTIONS", "true")
+	for _, c := range []struct{ variable, verb string }{
+		{"GITHUB_OUTPUT", "matrix --github"},
+		{"GITHUB_STEP_SUMMARY", "verify d --key k.pub --unsafe-no-transparency-log"},
+	} {
+		for _, kind := range []string{"pipe", "zero", "directory"} {
+			t.Setenv(c.variable, kind)
+			code, errs := make(chan int, 1), &bytes.Buffer{}
+			go func() { code <- run(context.Background(), strings.Fields(c.verb), nil, &bytes.Buffer{}, errs) }()
+			select {
+			case got := <-code:
+				if got == 0 || !strings.Contains(errs.String(), c.variable) {
+					t.Errorf("%s=%s: expected a failure that names it, got exit code %d\n%s", c.variable, kind, got, errs)
+				}
+			case <-time.After(30 * time.Second):
+				t.Fatalf("%s=%s: waits for the file", c.variable, kind)
+			}
+		}
+	}
 }

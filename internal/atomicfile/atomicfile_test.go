@@ -142,11 +142,36 @@ func special(t *testing.T) map[string]string {
 
 func TestOnlyRegularFilesAreOpened(t *testing.T) {
 	for path, kind := range special(t) {
-		_, err := atomicfile.ReadFile(path, 10)
-		var nr *atomicfile.NotRegularError
-		if !errors.As(err, &nr) || !strings.Contains(err.Error(), "is "+kind+",") {
-			t.Errorf("%s: got %v, expected %s", path, err, kind)
+		for way, open := range map[string]func() error{
+			"read":   func() error { _, err := atomicfile.ReadFile(path, 10); return err },
+			"append": func() error { return atomicfile.Append(path, []byte("x")) },
+			"lock":   func() error { _, err := atomicfile.Lock(t.Context(), path); return err },
+		} {
+			var nr *atomicfile.NotRegularError
+			if err := open(); !errors.As(err, &nr) || !strings.Contains(err.Error(), "is "+kind+",") {
+				t.Errorf("%s %s: got %v, expected %s", way, path, err, kind)
+			}
 		}
+		if kind != "a directory" {
+			if _, err := atomicfile.LockDir(t.Context(), path); err == nil {
+				t.Errorf("lock the directory %s: got no error, expected that it is %s", path, kind)
+			}
+		}
+	}
+}
+
+func TestAppend(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	for _, line := range []string{"one\n", "two\n"} {
+		if err := atomicfile.Append(path, []byte(line)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := os.ReadFile(path); err != nil || string(got) != "one\ntwo\n" {
+		t.Errorf("got %q, %v", got, err)
+	}
+	if err := atomicfile.Append(filepath.Join(path, "x"), nil); err == nil {
+		t.Error("below a file: got no error")
 	}
 }
 

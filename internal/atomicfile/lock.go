@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"syscall"
 	"time"
 )
 
@@ -21,9 +22,9 @@ const (
 // the file system knows no such locks, the error is a [*LockError].
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	// Other users of the machine may take the same one.
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
+	f, err := OpenFile(path, os.O_RDWR|os.O_CREATE, 0o666)
 	if errors.Is(err, fs.ErrPermission) { // another user's
-		f, err = os.Open(path)
+		f, err = Open(path)
 	}
 	if err != nil {
 		return nil, err
@@ -33,7 +34,14 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 
 // LockDir is [Lock] for a directory, which must exist.
 func LockDir(ctx context.Context, path string) (unlock func(), err error) {
-	f, err := os.Open(path)
+	fi, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !fi.IsDir() {
+		return nil, &fs.PathError{Op: "lock", Path: path, Err: syscall.ENOTDIR}
+	}
+	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
 	if err != nil {
 		return nil, err
 	}

@@ -1,26 +1,30 @@
 package atomicfile
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 )
 
-// Open opens a regular file for reading, through symbolic links. It never
+// Open opens a regular file for reading, as [OpenFile] does.
+func Open(path string) (*os.File, error) { return OpenFile(path, os.O_RDONLY, 0) }
+
+// OpenFile is [os.OpenFile] for a regular file, through symbolic links. It never
 // waits: a pipe, device, socket or directory is refused with a
-// [NotRegularError] without being opened for reading.
-func Open(path string) (*os.File, error) {
+// [NotRegularError] without being read or written.
+func OpenFile(path string, flag int, perm fs.FileMode) (*os.File, error) {
 	// Opening some devices does something, so the name is looked at before;
 	// what is opened is looked at again, as it may be another file by then.
 	fi, err := os.Stat(path)
-	if err != nil {
+	switch {
+	case err == nil && !fi.Mode().IsRegular():
+		return nil, &NotRegularError{path, fi.Mode()}
+	case err != nil && (flag&os.O_CREATE == 0 || !errors.Is(err, fs.ErrNotExist)):
 		return nil, err
 	}
-	if !fi.Mode().IsRegular() {
-		return nil, &NotRegularError{path, fi.Mode()}
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|nonBlock, 0)
+	f, err := os.OpenFile(path, flag|nonBlock, perm)
 	if err != nil {
 		return nil, err
 	}
@@ -33,6 +37,18 @@ func Open(path string) (*os.File, error) {
 		return nil, &NotRegularError{path, fi.Mode()}
 	}
 	return f, nil
+}
+
+// Append adds data to the end of a regular file, which is made if it does not
+// exist. It is for files that another program owns and reads, as those in which
+// the runner of GitHub Actions collects what a step says.
+func Append(path string, data []byte) error {
+	f, err := OpenFile(path, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(data)
+	return errors.Join(err, f.Close())
 }
 
 // ReadFile returns the contents of a regular file of at most limit bytes. A

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"facerec/internal/checksum"
 	"facerec/internal/release"
@@ -24,8 +23,8 @@ func Add(ctx context.Context, k *Kit, at, name string, bundle []byte, w io.Write
 	if err != nil {
 		return Manifest{}, err
 	}
-	if !strings.HasSuffix(name, RebuildSuffix) || !plain(name) {
-		return Manifest{}, text.WithHint(fmt.Errorf("%s: expected a name that ends in %s", text.Show(name), RebuildSuffix), "rename the file to NAME%s", RebuildSuffix)
+	if !isRebuild(name) {
+		return Manifest{}, text.WithHint(fmt.Errorf("%s: expected the name of a rebuilder's attestation", text.Show(name)), "rename the file to NAME.rebuild.sigstore.json")
 	}
 	files := staged{}
 	for _, f := range k.Manifest.Files {

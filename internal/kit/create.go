@@ -239,7 +239,7 @@ func checkRebuild(bundle []byte, r release.Record, sums checksum.Sums) error {
 type withoutRebuilds struct{ fs.FS }
 
 func (w withoutRebuilds) Open(name string) (fs.File, error) {
-	if strings.HasSuffix(name, RebuildSuffix) {
+	if isRebuild(name) {
 		return nil, &fs.PathError{Op: "open", Path: name, Err: fs.ErrNotExist}
 	}
 	return w.FS.Open(name)
@@ -247,5 +247,5 @@ func (w withoutRebuilds) Open(name string) (fs.File, error) {
 
 func (w withoutRebuilds) ReadDir(name string) ([]fs.DirEntry, error) {
 	all, err := fs.ReadDir(w.FS, name)
-	return slices.DeleteFunc(all, func(e fs.DirEntry) bool { return strings.HasSuffix(e.Name(), RebuildSuffix) }), err
+	return slices.DeleteFunc(all, func(e fs.DirEntry) bool { return isRebuild(e.Name()) }), err
 }

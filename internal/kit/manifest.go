@@ -33,9 +33,6 @@ const (
 	sourcesDir  = "sources"
 )
 
-// RebuildSuffix ends the names of rebuilders' attestations.
-const RebuildSuffix = ".rebuild.sigstore.json"
-
 // Limits of a kit. A release of 24 cells has some 400 files, and a record of 8 MB.
 const (
 	maxFiles    = 16 << 10
@@ -173,6 +170,12 @@ func roleOf(name string) (role, owner string, err error) {
 // plain reports whether a name is a bare file name on every system.
 func plain(name string) bool { return checksum.ValidName(name) == nil }
 
+// isRebuild reports whether a file is called like a rebuilder's attestation.
+func isRebuild(base string) bool {
+	_, ok := release.ParseRebuildFile(base)
+	return ok
+}
+
 func roleInRelease(base string) string {
 	switch {
 	case base == checksum.File:
@@ -183,7 +186,7 @@ func roleInRelease(base string) string {
 		return RoleProvenance
 	case base == release.RecordFile:
 		return RoleRecord
-	case strings.HasSuffix(base, RebuildSuffix):
+	case isRebuild(base):
 		return RoleRebuild
 	case release.IsTarball(base):
 		return RoleTarball

@@ -8,15 +8,13 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
-	"time"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/dial"
 	"facerec/internal/release"
 	"facerec/internal/text"
 )
@@ -48,7 +46,7 @@ type tlsAttempt struct {
 func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 	a, host := g.access, r.URL.Host
 	if release.Inside(r.URL.Hostname()) && !a.meant(r.URL.Hostname()) {
-		return nil, &insideError{r.URL.Hostname(), ""}
+		return nil, inside(r.URL.Hostname(), "")
 	}
 	r, err := g.withhold(r)
 	if err != nil {
@@ -204,68 +202,20 @@ func (a Access) roots() (*x509.CertPool, error) {
 
 type accessKey struct{}
 
-// newTransport is http.DefaultTransport, but for addresses inside this network:
-// they are connected to only if the caller named the host, whatever name leads
-// there.
+// newTransport connects to addresses inside this network only if the caller named
+// the host, whatever name leads there.
 func newTransport() *http.Transport {
-	var proxies sync.Map // HOST:PORT of proxies, which the user's environment names
-	return &http.Transport{
-		Proxy: func(r *http.Request) (*url.URL, error) {
-			u, err := http.ProxyFromEnvironment(r)
-			if u != nil {
-				proxies.Store(proxyAddress(u), true)
-			}
-			return u, err
-		},
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			d := net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
-			host, _, err := net.SplitHostPort(address)
-			if err != nil {
-				return nil, err
-			}
-			a, _ := ctx.Value(accessKey{}).(Access)
-			if _, proxy := proxies.Load(address); !proxy && !a.meant(host) {
-				d.Control = func(_, dialled string, _ syscall.RawConn) error {
-					if ip, _, err := net.SplitHostPort(dialled); err != nil || release.Inside(ip) {
-						return &insideError{host, ip}
-					}
-					return nil
-				}
-			}
-			return d.DialContext(ctx, network, address)
-		},
-		ForceAttemptHTTP2:     true,
-		MaxIdleConns:          100,
-		IdleConnTimeout:       90 * time.Second,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ExpectContinueTimeout: time.Second,
-	}
+	return dial.Transport(func(ctx context.Context, host, ip string) error {
+		if a, _ := ctx.Value(accessKey{}).(Access); release.Inside(ip) && !a.meant(host) {
+			return inside(host, ip)
+		}
+		return nil
+	})
 }
 
-// proxyAddress is the address that a proxy is connected to.
-func proxyAddress(u *url.URL) string {
-	port := u.Port()
-	if port == "" {
-		port = map[string]string{"https": "443", "socks5": "1080", "socks5h": "1080"}[u.Scheme]
-	}
-	if port == "" {
-		port = "80"
-	}
-	return net.JoinHostPort(u.Hostname(), port)
-}
-
-// insideError is a refusal to connect to this machine or its network.
-type insideError struct{ host, ip string }
-
-func (e *insideError) Error() string {
-	if e.ip == "" || e.ip == e.host {
-		return fmt.Sprintf("refusing to connect to %s, an address inside this network that was not requested", text.Show(e.host))
-	}
-	return fmt.Sprintf("refusing to connect to %s at %s, an address inside this network that was not requested", text.Show(e.host), e.ip)
-}
-
-func (e *insideError) Hint() string {
-	return fmt.Sprintf("name the registry on the command line or in RELEASER_REGISTRY, or use --insecure-registry %s, if it is meant", text.Show(e.host))
+// inside is a refusal to connect to this machine or its network.
+func inside(host, ip string) error {
+	return &dial.InsideError{Host: host, IP: ip, Advice: fmt.Sprintf("name the registry on the command line or in RELEASER_REGISTRY, or use --insecure-registry %s, if it is meant", text.Show(host))}
 }
 
 // meant reports whether a host, given without its port, may be inside this network:

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"facerec/internal/dial"
 	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
@@ -248,7 +249,7 @@ func (s *remoteSource) explain(what string, err error) error {
 	default:
 		return fmt.Errorf("%s: %s answered HTTP %d%s%s", what, registry, status, saidOf(err), tried)
 	}
-	var refused *insideError
+	var refused *dial.InsideError
 	if errors.As(err, &refused) { // the library tries two schemes, and what the other one said matters less
 		return fmt.Errorf("%s: registry %s: %w", what, registry, refused)
 	}

@@ -339,7 +339,7 @@ func (f *fetch) complete(ctx context.Context, a Asset, partial string) (size, ha
 	if err == nil && !before.Mode().IsRegular() {
 		return 0, 0, got, &atomicfile.NotRegularError{Path: partial, Mode: before.Mode()}
 	}
-	file, err := os.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o644)
+	file, err := atomicfile.OpenFile(partial, os.O_RDWR|os.O_CREATE, 0o644)
 	if err != nil {
 		return 0, 0, got, &atomicfile.WriteError{Path: filepath.Join(f.Dir, a.Name), Err: err}
 	}

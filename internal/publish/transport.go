@@ -13,8 +13,10 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
+	"facerec/internal/dial"
 	"facerec/internal/release"
 	"facerec/internal/retry"
 	"facerec/internal/text"
@@ -87,17 +89,44 @@ func rateReset(h http.Header) time.Duration {
 }
 
 func (o Options) plainHTTP(host string) bool {
-	name := host
+	return release.Loopback(hostname(host)) || o.named(host)
+}
+
+// named reports whether the caller named a host, HOST or HOST:PORT, as one that may be
+// spoken to over plain HTTP.
+func (o Options) named(host string) bool {
+	return slices.ContainsFunc(o.Insecure, func(named string) bool {
+		return strings.EqualFold(named, host) || strings.EqualFold(named, hostname(host))
+	})
+}
+
+// hostname takes the port and brackets from HOST[:PORT].
+func hostname(host string) string {
 	if h, _, err := net.SplitHostPort(host); err == nil {
-		name = h
+		host = h
 	}
-	return release.Loopback(strings.Trim(name, "[]")) || slices.Contains(o.Insecure, host) || slices.Contains(o.Insecure, name)
+	return strings.Trim(host, "[]")
+}
+
+// connect decides which addresses may be connected to: one inside this network only
+// if the page is there too, or if the caller named the host.
+func (o Options) connect(page *url.URL) func(ctx context.Context, host, ip string) error {
+	var inside atomic.Bool // where the page is
+	return func(_ context.Context, host, ip string) error {
+		switch {
+		case !release.Inside(ip):
+		case strings.EqualFold(host, page.Hostname()):
+			inside.Store(true)
+		case !inside.Load() && !slices.ContainsFunc(o.Insecure, func(named string) bool { return strings.EqualFold(hostname(named), host) }):
+			return &dial.InsideError{Host: host, IP: ip, Advice: fmt.Sprintf("use --insecure-registry %s if it is meant", text.Show(host))}
+		}
+		return nil
+	}
 }
 
 // client makes requests to a page and to where it redirects.
 func (o Options) client(page *url.URL) *http.Client {
-	t := http.DefaultTransport.(*http.Transport).Clone()
-	t.ResponseHeaderTimeout = 0 // the retry transport does that, and for uploads too
+	t := dial.Transport(o.connect(page))
 	return &http.Client{
 		Transport:     agent{o, retry.Transport{Policy: o.Retry, Next: t, Repeatable: repeatable, Passing: passing}},
 		CheckRedirect: o.redirect(page),
@@ -140,7 +169,7 @@ func (o Options) redirect(page *url.URL) func(*http.Request, []*http.Request) er
 			return fmt.Errorf("redirected more than 10 times, last to %s", text.Show(to.Host))
 		case to.Scheme != "https" && from.Scheme == "https", to.Scheme != "https" && !o.plainHTTP(to.Host):
 			return fmt.Errorf("refused to be redirected from %s to plain HTTP on %s", from.Host, text.Show(to.Host))
-		case release.Inside(to.Hostname()) && !release.Inside(page.Hostname()) && !slices.Contains(o.Insecure, to.Host):
+		case release.Inside(to.Hostname()) && !release.Inside(page.Hostname()) && !o.named(to.Host):
 			return fmt.Errorf("refused to be redirected from %s to %s, an address inside this network", from.Host, text.Show(to.Host))
 		}
 		return nil

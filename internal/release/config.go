@@ -2,13 +2,11 @@ package release
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"path"
 	"regexp"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 )
 
 // DefaultEpoch is the time, in seconds since 1970, that images and archives
@@ -135,25 +133,8 @@ type Identity struct{ Issuer, SAN string }
 func Parse(file string, data []byte) (*Config, error) {
 	d := &decoder{data: data}
 	fail := func() (*Config, error) { return nil, &Problems{File: file, List: d.sorted()} }
-	if len(data) > maxConfigSize {
-		d.complain(0, "", "larger than %d bytes", maxConfigSize)
-		return fail()
-	}
-	for rest := data; len(rest) > 0; { // encoding/json would repair it silently
-		r, n := utf8.DecodeRune(rest)
-		if r == utf8.RuneError && n == 1 {
-			d.complain(len(data)-len(rest), "", "not valid UTF-8")
-			return fail()
-		}
-		rest = rest[n:]
-	}
-	root, err := parseJSON(data)
-	if err != nil {
-		var p *Problem
-		if !errors.As(err, &p) {
-			p = &Problem{Line: 1, Column: 1, Message: err.Error()}
-		}
-		d.problems = append(d.problems, p)
+	root, ok := d.document()
+	if !ok {
 		return fail()
 	}
 	c := d.config(root)
@@ -253,13 +234,7 @@ func (d *decoder) config(root node) *Config {
 			})
 		}},
 	)
-	if _, isObject := root.value.([]member); isObject {
-		for _, key := range []string{"project_name", "build_cmd", "artifacts"} {
-			if !present[key] {
-				d.complain(root.offset, key, "is missing")
-			}
-		}
-	}
+	d.required(root, "", present, "project_name", "build_cmd", "artifacts")
 	if present["version"] && version != "" {
 		v, err := c.ParseVersion(version) // versioning may stand behind it
 		if err != nil {
@@ -397,7 +372,7 @@ func (d *decoder) required(n node, p string, present map[string]bool, keys ...st
 	}
 	for _, k := range keys {
 		if !present[k] {
-			d.complain(n.offset, p+"."+k, "is missing")
+			d.complain(n.offset, strings.TrimPrefix(p+"."+k, "."), "is missing")
 		}
 	}
 }

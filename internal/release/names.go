@@ -2,6 +2,8 @@ package release
 
 import (
 	"cmp"
+	"fmt"
+	"net/url"
 	"regexp"
 	"slices"
 	"strings"
@@ -19,9 +21,44 @@ const (
 	// ProvenanceFile is the Sigstore bundle of the provenance statement.
 	ProvenanceFile = "provenance" + bundleSuffix
 
-	bundleSuffix = ".sigstore.json"
-	sbomSuffix   = ".spdx.json"
+	bundleSuffix  = ".sigstore.json"
+	rebuildSuffix = ".rebuild" + bundleSuffix
+	sbomSuffix    = ".spdx.json"
 )
+
+// What a signed rebuild says, and by which rule: a verification summary of SLSA
+// (https://slsa.dev/spec/v1.0/verification_summary) whose policy is RebuildPolicy.
+const (
+	PredicateSummary = "https://slsa.dev/verification_summary/v1"
+
+	// RebuildPolicy is the rule that a subject passes or fails: built again from the
+	// sources that the release names, it has the same bytes.
+	RebuildPolicy = "urn:facerec:releaser:rebuild:1"
+
+	RebuildPassed = "PASSED"
+	RebuildFailed = "FAILED"
+)
+
+// PackageURL names a version of a project, as package-url.github.io spells it.
+func PackageURL(project string, v Version) string {
+	return "pkg:generic/" + url.PathEscape(project) + "@" + url.PathEscape(string(v))
+}
+
+var rebuilderShape = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`)
+
+// RebuildFile is the name of the file in which a rebuilder says what came out.
+func RebuildFile(rebuilder string) (string, error) {
+	if !rebuilderShape.MatchString(rebuilder) {
+		return "", fmt.Errorf("name of a rebuilder: expected up to 64 letters, digits, dots, underscores and hyphens, got %q", rebuilder)
+	}
+	return rebuilder + rebuildSuffix, nil
+}
+
+// ParseRebuildFile is the inverse of [RebuildFile].
+func ParseRebuildFile(name string) (rebuilder string, ok bool) {
+	rebuilder, ok = strings.CutSuffix(name, rebuildSuffix)
+	return rebuilder, ok && rebuilderShape.MatchString(rebuilder)
+}
 
 // SBOMFile is the name of the SBOM of a tarball.
 func SBOMFile(asset string) string {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sort"
 	"strings"
+	"unicode/utf8"
 
 	"facerec/internal/text"
 )
@@ -169,6 +170,32 @@ func (p *Problems) Error() string {
 type decoder struct {
 	data     []byte
 	problems []*Problem
+}
+
+// document reads the whole file, or complains.
+func (d *decoder) document() (node, bool) {
+	if len(d.data) > maxConfigSize {
+		d.complain(0, "", "larger than %d bytes", maxConfigSize)
+		return node{}, false
+	}
+	for rest := d.data; len(rest) > 0; { // encoding/json would repair it silently
+		r, n := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && n == 1 {
+			d.complain(len(d.data)-len(rest), "", "not valid UTF-8")
+			return node{}, false
+		}
+		rest = rest[n:]
+	}
+	root, err := parseJSON(d.data)
+	if err != nil {
+		var p *Problem
+		if !errors.As(err, &p) {
+			p = &Problem{Line: 1, Column: 1, Message: err.Error()}
+		}
+		d.problems = append(d.problems, p)
+		return node{}, false
+	}
+	return root, true
 }
 
 // maxProblems is how many problems are listed. The position of each is looked for.

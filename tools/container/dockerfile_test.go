@@ -90,6 +90,8 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 	for n, want := range wantedImages(lock) {
 		if got := lock.Images[n]; got.Arg != want.Arg || got.Name != want.Name {
 			t.Errorf("inputs.lock.json: expected the image %s for %s, got %s: run make relock-images", want.Name, want.Arg, got.Name)
+		} else if got.Digest == "" {
+			t.Errorf("inputs.lock.json: %s has no digest: run make relock-images", got.Name)
 		} else if args := find(file, "global", "ARG"); !slices.Contains(args, got.Arg+"="+got.Reference()) {
 			t.Errorf("expected ARG %s=%s, as inputs.lock.json has it, got %q", got.Arg, got.Reference(), args)
 		}

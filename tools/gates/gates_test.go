@@ -269,6 +269,14 @@ func TestLicencesGate(t *testing.T) {
 		t.Fatal(err)
 	}
 	bites(t, licencesGate, w, "example.com/x has the licence unknown")
+	// A library that the module carries in an embedded file.
+	write(t, w.root, map[string]string{
+		"x/LICENSE": mit, "x/lib/LICENSE.codec": "You may use this on Tuesdays.\n", "x/lib/codec.wasm": "\x00asm",
+		"x/x.go": "package x\n\nimport _ \"embed\"\n\n//go:embed lib/codec.wasm\nvar Codec []byte\n",
+	})
+	bites(t, licencesGate, w, "codec, in example.com/x has the licence unknown")
+	write(t, w.root, map[string]string{"x/lib/LICENSE.codec": mit})
+	bites(t, licencesGate, w, "m.md: not what is linked in")
 	refuses(t, licencesGate, repository(t, nil), licencesFile)
 }
 

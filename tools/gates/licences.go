@@ -77,14 +77,21 @@ func licencesGate(ctx context.Context, w *world) (string, error) {
 				env[2] = "CGO_ENABLED=1"
 			}
 			r, err := call{dir: w.root, env: env, args: []string{"go", "list", "-deps", "-tags", p.Tags,
-				"-f", "{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}{{end}}{{end}}", p.Package}}.want(ctx)
+				"-f", "{{$p := .}}{{with .Module}}{{if not .Main}}{{.Path}}\t{{.Version}}\t{{.Dir}}\t{{$p.Dir}}\t{{range $p.EmbedFiles}}{{.}}|{{end}}{{end}}{{end}}", p.Package}}.want(ctx)
 			if err != nil {
 				return "", err
 			}
 			for _, l := range r.lines() {
 				f := strings.Split(l, "\t")
-				if len(f) != 3 {
+				if len(f) != 5 {
 					return "", fmt.Errorf("go list: unexpected %s", text.Quote(l))
+				}
+				inside, err := embedded(f[0], f[1], f[3], strings.FieldsFunc(f[4], func(r rune) bool { return r == '|' }), list.Known)
+				if err != nil {
+					return "", err
+				}
+				for _, c := range inside {
+					modules[c.name] = c
 				}
 				if _, have := modules[f[0]]; have {
 					continue
@@ -137,6 +144,37 @@ func licencesGate(ctx context.Context, w *world) (string, error) {
 
 var licenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-.].*)?$`)
 
+// embedded lists what a package carries in embedded files, such as libraries that
+// are compiled to WebAssembly: each has its licence beside it, in LICENSE.NAME.
+func embedded(module, version, dir string, files []string, known map[string]string) ([]component, error) {
+	var out []component
+	dirs := map[string]bool{}
+	for _, f := range files {
+		if d := filepath.Dir(f); d != "." && !dirs[d] {
+			dirs[d] = true
+			entries, err := os.ReadDir(filepath.Join(dir, d))
+			if err != nil {
+				return nil, unchecked("%w", err)
+			}
+			for _, e := range entries {
+				m := licenceName.FindStringSubmatch(e.Name())
+				if m == nil || len(m[2]) < 2 {
+					continue
+				}
+				name := m[2][1:] + ", in " + module
+				licence, ok := known[name]
+				if !ok {
+					if licence, err = recognise(filepath.Join(dir, d, e.Name())); err != nil {
+						return nil, err
+					}
+				}
+				out = append(out, component{name, version, licence, "https://" + module})
+			}
+		}
+	}
+	return out, nil
+}
+
 // licenceOf names the licence of a module by the text of its files: an SPDX
 // expression, or "unknown". Every file must be recognised nearly whole.
 func licenceOf(dir string) (string, error) {
@@ -152,25 +190,44 @@ func licenceOf(dir string) (string, error) {
 		if !e.Type().IsRegular() || !licenceName.MatchString(e.Name()) || filepath.Ext(e.Name()) == ".go" {
 			continue
 		}
-		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
-		if err != nil {
-			return "", err
+		licence, err := recognise(filepath.Join(dir, e.Name()))
+		if err != nil || licence == unknown {
+			return licence, err
 		}
-		c := licensecheck.Scan(raw)
-		if c.Percent < 75 || len(c.Match) == 0 {
-			return "unknown", nil
-		}
-		for _, m := range c.Match {
-			if !slices.Contains(ids, m.ID) && !m.IsURL {
-				ids = append(ids, m.ID)
-			}
+		ids = append(ids, strings.Split(licence, " AND ")...)
+	}
+	return expression(ids), nil
+}
+
+// unknown is the licence of a text that is not recognised.
+const unknown = "unknown"
+
+// recognise names the licences of a text, as an SPDX expression. It must be
+// recognised nearly whole.
+func recognise(path string) (string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	c := licensecheck.Scan(raw)
+	if c.Percent < 75 {
+		return unknown, nil
+	}
+	var ids []string
+	for _, m := range c.Match {
+		if !m.IsURL {
+			ids = append(ids, m.ID)
 		}
 	}
+	return expression(ids), nil
+}
+
+func expression(ids []string) string {
 	if len(ids) == 0 {
-		return "unknown", nil
+		return unknown
 	}
 	slices.Sort(ids)
-	return strings.Join(ids, " AND "), nil
+	return strings.Join(slices.Compact(ids), " AND ")
 }
 
 // notAccepted returns the first part of an expression that is not accepted. A
