@@ -107,9 +107,10 @@ func (a *app) kitAddVerb() *cobra.Command {
 		Use:   "add KIT BUNDLE",
 		Short: "Write a kit with a rebuilder's attestation more",
 		Long: `Write the kit KIT with the attestation BUNDLE, a file
-NAME.rebuild.sigstore.json, to another file: the same bytes as 'kit create' gives with the bundle beside the release.
-KIT is checked whole and never changed. The attestation must be about a file or image
-of a release in the kit; whether it counts is decided by whoever verifies.`,
+NAME.rebuild.sigstore.json, to another file: the same bytes as 'kit create' gives with
+the bundle in the directory of the release. KIT is checked whole and never changed. The
+attestation must be about a file or image of a release in the kit; whether it counts is
+decided by whoever verifies.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.kitAdd(cmd.Context(), args[0], args[1], out) },
 	}

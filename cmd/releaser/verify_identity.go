@@ -12,8 +12,8 @@ import (
 )
 
 // callersConfig reads config.json for the verification of what is in dist, a
-// directory or a kit. It is nil where there is none, or where it lies in dist: then it came with the
-// release, and says nothing about what the caller expects.
+// directory or a kit. It is nil where there is none, or where it lies in dist: then it
+// came with the release, and says nothing about what the caller expects.
 func (a *app) callersConfig(dist string) (*chosen, error) {
 	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil

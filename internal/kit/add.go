@@ -13,7 +13,7 @@ import (
 
 // Add writes a kit that has a rebuilder's attestation more: the very kit that
 // [Create] would have made with it. at is the path of k. The bundle goes to the
-// releases that it is about. The error is a [*DamagedError] if k is no kit, or if the
+// releases that it is about. The error is a [*DamagedError] if k is damaged, or if the
 // bundle is about none of its releases.
 func Add(ctx context.Context, k *Kit, at, name string, bundle []byte, w io.Writer) (Manifest, error) {
 	faults, err := k.Check(ctx, at, nil)

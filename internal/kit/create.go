@@ -231,7 +231,7 @@ func checkRebuild(bundle []byte, r release.Record, sums checksum.Sums) error {
 			return nil
 		}
 	}
-	return damagedf("", "its subjects (%s) are no files and no images of %s %s", text.List(claim.Subjects, 3), r.Project, r.Version)
+	return damagedf("", "its subjects (%s) are neither files nor images of %s %s", text.List(claim.Subjects, 3), r.Project, r.Version)
 }
 
 // withoutRebuilds is the directory of a release without rebuilders' attestations:

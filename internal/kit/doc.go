@@ -20,7 +20,7 @@
 //	trusted_root.json                 the trusted root that the maker of the kit verified by
 //
 // So a kit is an OCI archive too, and 'tar -xf' gives a layout with the releases
-// beside it.
+// in it.
 //
 // # One kit for one content
 //

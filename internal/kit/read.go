@@ -58,6 +58,9 @@ func Open(r io.ReaderAt, size int64) (*Kit, error) {
 	k := &Kit{r: r, stored: map[string]section{}}
 	in := &readErrors{r: r}
 	names, err := k.scan(in, size)
+	if s, ok := k.stored[ManifestFile]; err == nil && (!ok || s.off < 0) {
+		err = damagedf(ManifestFile, "not found: not a kit, or only a part of one")
+	}
 	if err == nil {
 		err = k.frame(in, size, names)
 	}
@@ -138,7 +141,7 @@ const (
 	fileMode = 0o644
 )
 
-// frame holds the archive to the one that a kit with such files is.
+// frame compares the archive with the one that a kit with such files is.
 func (k *Kit) frame(r io.ReaderAt, size int64, names []string) error {
 	var entries []tarball.Entry
 	needed := map[string]bool{}
@@ -179,11 +182,8 @@ func (s space) Digest() release.Digest            { return release.Digest{} }
 
 // readManifest reads kit.json and compares its list with the archive's.
 func (k *Kit) readManifest(names []string) error {
-	s, ok := k.stored[ManifestFile]
-	switch {
-	case !ok:
-		return damagedf(ManifestFile, "not found: this is no kit")
-	case s.size > maxManifest:
+	s := k.stored[ManifestFile]
+	if s.size > maxManifest {
 		return damagedf(ManifestFile, "expected at most %d bytes, got %d", maxManifest, s.size)
 	}
 	k.manifest = make([]byte, s.size)
@@ -289,7 +289,7 @@ func checkLayout(ctx context.Context, m Manifest, at oci.Ref) error {
 		case top.Subject.IsZero() && !wanted[i]:
 			return damagedf(indexFile, "image %s (%s): an image too many: no release names it", text.Show(top.Name), top.Digest)
 		case !top.Subject.IsZero() && !inv.Manifests[top.Subject]:
-			return damagedf(indexFile, "manifest %s: refers to %s, which is no image of the releases", top.Digest, top.Subject)
+			return damagedf(indexFile, "manifest %s: refers to %s, which no release has", top.Digest, top.Subject)
 		}
 		delete(wanted, i)
 	}
