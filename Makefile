@@ -120,6 +120,11 @@ bench-security: releaser ## inputs that want to be expensive: memory and time of
 bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
 	$(GO) run ./tools/bench publish
 
+.PHONY: bench-network
+bench-network: releaser ## pulling and packing over a slow link beside crane and skopeo
+	$(INPUTS) packages bench
+	$(GO) run ./tools/bench network
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest

@@ -5,6 +5,7 @@
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
+//	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
@@ -53,6 +54,13 @@
 // tarballs against their images. The forge is a real Gitea on loopback behind a
 // proxy that counts bytes; each round publishes on two new repositories. What the
 // servers use is not counted.
+//
+// # network
+//
+// releaser pull and releaser pack of three cells against crane and skopeo. Between them
+// and the registry is a proxy that plays a link: it delays each direction by half of
+// the round trip time, carries so many bits a second in all, and lets a connection
+// have as much on the way as TCP would. Nothing is lost on it.
 //
 // # facerec
 //
@@ -122,6 +130,7 @@ var benchmarks = []benchmark{
 	{"archive", benchArchive},
 	{"verify", benchVerify},
 	{"publish", benchPublish},
+	{"network", benchNetwork},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},
 	{"group", benchGroup},

@@ -14,14 +14,16 @@ type meter struct {
 	to     string
 	n      atomic.Int64 // bytes that came back
 	sent   atomic.Int64
+
+	up, down pipe // of the link between, if there is one
 }
 
-func newMeter(to string) (*meter, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newMeter(to string, l Link) (*meter, error) {
+	at, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
-	m := &meter{Addr: l.Addr().String(), listen: l, to: to}
+	m := &meter{Addr: at.Addr().String(), listen: at, to: to, up: pipe{Link: l}, down: pipe{Link: l}}
 	go m.serve()
 	return m, nil
 }
@@ -43,6 +45,10 @@ func (m *meter) pass(c net.Conn) {
 		return
 	}
 	defer up.Close()
+	if m.up.Rate > 0 {
+		m.through(c, up)
+		return
+	}
 	go func() {
 		_, _ = io.Copy(counter{up, &m.sent}, c)
 		_ = up.(*net.TCPConn).CloseWrite()

@@ -32,6 +32,7 @@ type Stage struct {
 	Lineages        int    // of three platforms each
 	Small           int    // files in the set of small files
 	Releaser, Crane string // programs
+	Link            Link   // to the registry
 
 	ctx      context.Context
 	own      bool // Dir goes away with Close
@@ -67,19 +68,22 @@ func (s *Stage) Open(ctx context.Context) (err error) {
 	if err := os.Setenv("RELEASER_REGISTRY", s.registry.Addr); err != nil { // verify goes to no other one on this machine
 		return err
 	}
-	_, err = s.Front(s.registry.Addr)
-	return err
+	return s.front(s.registry.Addr, s.Link)
 }
 
 // Front puts a proxy that counts before a server at HOST:PORT and returns the
 // proxy's address.
 func (s *Stage) Front(addr string) (string, error) {
-	m, err := newMeter(addr)
-	if err != nil {
-		return "", err
+	err := s.front(addr, Link{})
+	return s.meters[len(s.meters)-1].Addr, err
+}
+
+func (s *Stage) front(addr string, l Link) error {
+	m, err := newMeter(addr, l)
+	if err == nil {
+		s.meters = append(s.meters, m)
 	}
-	s.meters = append(s.meters, m)
-	return m.Addr, nil
+	return err
 }
 
 // Close stops the registry and tidies up.
