@@ -96,7 +96,7 @@ test-pure: ## the tests that need neither dlib nor a network
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
 ##@ Measure
 
@@ -119,6 +119,10 @@ bench-security: releaser ## inputs that want to be expensive: memory and time of
 .PHONY: bench-publish
 bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
 	$(GO) run ./tools/bench publish
+
+.PHONY: bench-farm
+bench-farm: releaser ## rebuilding releases on rebuilderd: two workers next to one
+	$(GO) run ./tools/bench farm
 
 .PHONY: bench-network
 bench-network: releaser ## pulling and packing over a slow link beside crane and skopeo

@@ -336,7 +336,7 @@ func (a *app) verifyFetched(ctx context.Context, dir string, f verifyFlags) erro
 	}
 	t := target{name: dir, dist: dir}
 	for _, e := range entries {
-		if release.IsTarball(e.Name()) {
+		if release.IsTarball(e.Name()) || release.IsPackage(e.Name()) {
 			t.assets = append(t.assets, e.Name())
 		}
 	}

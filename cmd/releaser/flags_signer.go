@@ -153,8 +153,20 @@ func (a *app) identityToken(ctx context.Context, file string) (string, error) {
 // inputsLock is the file that pins what a build takes from elsewhere.
 const inputsLock = "inputs.lock.json"
 
-// inputs are config.json and the lock next to it, as far as they are there.
+// inputs are config.json and the lock next to it, as far as they are there, and
+// the commit that they are from.
 func (a *app) inputs() ([]sign.Input, error) {
+	inputs, err := a.inputFiles()
+	if err != nil {
+		return nil, err
+	}
+	if commit := cleanCommit(a.configFile); commit != "" {
+		inputs = append(inputs, sign.Input{Name: "sources", Commit: commit})
+	}
+	return inputs, nil
+}
+
+func (a *app) inputFiles() ([]sign.Input, error) {
 	var inputs []sign.Input
 	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {
 		raw, err := atomicfile.ReadFile(path, maxNamedFile)

@@ -162,10 +162,13 @@ func (a *app) recordOf(dir string) (release.Record, error) {
 // trustedRelease checks the signature of a release before anything is done in its
 // name. One on a page is downloaded below temp.
 func (a *app) trustedRelease(ctx context.Context, arg, temp string, f kitCreateFlags) (trusted, error) {
-	if fi, err := os.Stat(arg); err == nil && fi.IsDir() {
-		return a.trustedDist(arg, f)
+	if isPage(arg) {
+		return a.trustedPage(ctx, arg, temp, f)
 	}
-	return a.trustedPage(ctx, arg, temp, f)
+	if fi, err := os.Stat(arg); err != nil || !fi.IsDir() {
+		return trusted{}, usage("%s: expected the directory of a release, which has %s, or its page", text.Show(arg), checksum.File)
+	}
+	return a.trustedDist(arg, f)
 }
 
 func (a *app) trustedDist(dir string, f kitCreateFlags) (trusted, error) {

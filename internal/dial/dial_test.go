@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"sync/atomic"
 	"testing"
 
 	"facerec/internal/dial"
@@ -15,9 +16,9 @@ import (
 // The address is checked before anything is sent, whatever name leads there, and for
 // a redirect too.
 func TestTransport(t *testing.T) {
-	requests := 0
+	var requests atomic.Int64
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		requests++
+		requests.Add(1)
 		if r.URL.Path == "/redirect" {
 			_, port, _ := net.SplitHostPort(r.Host)
 			http.Redirect(w, r, "http://localhost:"+port+"/", http.StatusFound)
@@ -32,7 +33,7 @@ func TestTransport(t *testing.T) {
 	for _, c := range []struct {
 		name, url string
 		allow     string // the host
-		requests  int
+		requests  int64
 		err       error
 	}{
 		{"allowed", s.URL, "127.0.0.1", 1, nil},
@@ -41,7 +42,7 @@ func TestTransport(t *testing.T) {
 		{"a name that is not allowed", "http://localhost:" + u.Port(), "127.0.0.1", 0, refused},
 		{"a redirect", s.URL + "/redirect", "127.0.0.1", 1, refused},
 	} {
-		requests = 0
+		requests.Store(0)
 		transport := dial.Transport(func(_ context.Context, host, ip string) error {
 			if !net.ParseIP(ip).IsLoopback() {
 				t.Errorf("%s: got the address %q", c.name, ip)
@@ -56,8 +57,8 @@ func TestTransport(t *testing.T) {
 			_ = resp.Body.Close()
 		}
 		transport.CloseIdleConnections()
-		if !errors.Is(err, c.err) || requests != c.requests {
-			t.Errorf("%s: got %v after %d requests, expected %v after %d", c.name, err, requests, c.err, c.requests)
+		if !errors.Is(err, c.err) || requests.Load() != c.requests {
+			t.Errorf("%s: got %v after %d requests, expected %v after %d", c.name, err, requests.Load(), c.err, c.requests)
 		}
 	}
 }

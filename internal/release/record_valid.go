@@ -59,6 +59,18 @@ func (r Record) validate() error {
 			return fmt.Errorf("cell %d (%s): asset %s belongs to %s already", i+1, c, c.Asset, other)
 		}
 		assets[c.Asset] = c.String()
+		for k, p := range c.Packages {
+			if err := p.validate(r.Version, c); err != nil {
+				return fmt.Errorf("cell %d (%s): package %d (%s): %w", i+1, c, k+1, p.Asset, err)
+			}
+			if k > 0 && p.Asset <= c.Packages[k-1].Asset {
+				return fmt.Errorf("cell %d (%s): package %s: expected the packages sorted by asset, each once", i+1, c, p.Asset)
+			}
+			if other, ok := assets[p.Asset]; ok {
+				return fmt.Errorf("cell %d (%s): asset %s belongs to %s already", i+1, c, p.Asset, other)
+			}
+			assets[p.Asset] = c.String()
+		}
 		if entries += len(c.Entries); entries > maxEntries {
 			return fmt.Errorf("entries: expected at most %d in all", maxEntries)
 		}
@@ -120,6 +132,26 @@ func (c RecordCell) validate() error {
 		seen[e.Name] = true
 	}
 	return nil
+}
+
+func (p RecordPackage) validate(v Version, c RecordCell) error {
+	if !plainName.MatchString(p.Asset) || !plainName.MatchString(p.Recipe) {
+		return fmt.Errorf("asset and recipe: expected plain names, got %q and %q", p.Asset, p.Recipe)
+	}
+	version, err := PackageVersion(p.Format, v)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(packageFormats, p.Format) {
+		return fmt.Errorf("format: expected deb, rpm or apk, got %q", p.Format)
+	}
+	if _, err := PackageArch(p.Format, c.Platform); err != nil {
+		return err
+	}
+	if p.FileSHA256.IsZero() || p.FileSize <= 0 {
+		return errors.New("file_sha256 and file_size: expected both")
+	}
+	return p.checkWords(version)
 }
 
 func (e RecordEntry) validate() error {

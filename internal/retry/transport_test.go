@@ -7,22 +7,32 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
 
 // host answers each request with the next of its steps, the last one for ever.
-func host(t *testing.T, steps ...http.HandlerFunc) (url string, seen *[]string) {
+func host(t *testing.T, steps ...http.HandlerFunc) (url string, seen func() []string) {
 	t.Helper()
-	seen = new([]string)
+	var mu sync.Mutex
+	var all []string
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		*seen = append(*seen, r.Method+" "+string(body))
-		steps[min(len(*seen), len(steps))-1](w, r)
+		mu.Lock()
+		all = append(all, r.Method+" "+string(body))
+		n := len(all)
+		mu.Unlock()
+		steps[min(n, len(steps))-1](w, r)
 	}))
 	t.Cleanup(s.Close)
-	return s.URL, seen
+	return s.URL, func() []string {
+		mu.Lock()
+		defer mu.Unlock()
+		return slices.Clone(all)
+	}
 }
 
 func status(code int, header ...string) http.HandlerFunc {
@@ -85,10 +95,10 @@ func TestTransport(t *testing.T) {
 					t.Errorf("the body of the last answer: %q", said)
 				}
 			}
-			if got != c.status || len(*seen) != c.requests {
-				t.Errorf("got %d after %d requests (%v), expected %d after %d", got, len(*seen), err, c.status, c.requests)
+			if got != c.status || len(seen()) != c.requests {
+				t.Errorf("got %d after %d requests (%v), expected %d after %d", got, len(seen()), err, c.status, c.requests)
 			}
-			for _, s := range *seen {
+			for _, s := range seen() {
 				if c.body != nil && s != c.method+" body" {
 					t.Errorf("sent %q", s)
 				}
@@ -111,7 +121,7 @@ func TestBodyIsFresh(t *testing.T) {
 		}
 		_ = resp.Body.Close()
 	}
-	if got := strings.Join(*seen, ", "); got != "PATCH all of it, PATCH all of it" {
+	if got := strings.Join(seen(), ", "); got != "PATCH all of it, PATCH all of it" {
 		t.Errorf("sent %q", got)
 	}
 }
@@ -125,7 +135,7 @@ func TestGivenUp(t *testing.T) {
 		if i == 2 {
 			p.Delivered(name)
 		}
-		*seen = nil
+		before := len(seen())
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, nil)
 		if err != nil {
 			t.Fatal(err)
@@ -135,8 +145,8 @@ func TestGivenUp(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = resp.Body.Close()
-		if len(*seen) != expected {
-			t.Errorf("time %d: %d requests, expected %d", i+1, len(*seen), expected)
+		if got := len(seen()) - before; got != expected {
+			t.Errorf("time %d: %d requests, expected %d", i+1, got, expected)
 		}
 	}
 }

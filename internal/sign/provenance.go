@@ -21,10 +21,19 @@ const (
 	buildType = "urn:facerec:releaser:build:1"
 )
 
-// Input is a file that a release was made from, by its name and hash.
+// Input is what a release was made from, by its name: a file and its hash, or the
+// git commit of all sources.
 type Input struct {
 	Name   string
 	Digest release.Digest
+	Commit string // instead of a digest
+}
+
+func (in Input) material() material {
+	if in.Commit != "" {
+		return material{Name: in.Name, Digest: hexSum{Commit: in.Commit}}
+	}
+	return materialOf("", in.Name, in.Digest)
 }
 
 // ProvenanceStatement says where the tarballs of a release come from. The subjects are
@@ -62,7 +71,7 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 		}
 	}
 	for _, in := range inputs {
-		add(materialOf("", in.Name, in.Digest))
+		add(in.material())
 	}
 	st.Predicate = predicate{
 		BuildDefinition: definition{BuildType: packType, External: external{r.Project, string(r.Version), r.Epoch}, Materials: materials},
@@ -80,7 +89,7 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 func ImageProvenance(inputs []Input, builder string) (json.RawMessage, error) {
 	materials := []material{}
 	for _, in := range inputs {
-		materials = append(materials, materialOf("", in.Name, in.Digest))
+		materials = append(materials, in.material())
 	}
 	return json.Marshal(predicate{
 		BuildDefinition: definition{BuildType: buildType, External: struct{}{}, Materials: materials},
@@ -110,7 +119,8 @@ type (
 		Digest hexSum `json:"digest"`
 	}
 	hexSum struct {
-		Hex string `json:"sha256"`
+		Hex    string `json:"sha256,omitempty"`
+		Commit string `json:"gitCommit,omitempty"`
 	}
 	details struct {
 		Builder builderID `json:"builder"`
@@ -121,5 +131,5 @@ type (
 )
 
 func materialOf(uri, name string, d release.Digest) material {
-	return material{uri, name, hexSum{d.Hex()}}
+	return material{uri, name, hexSum{Hex: d.Hex()}}
 }

@@ -21,6 +21,9 @@ type cellCheck struct {
 	tree       *tarball.Tree
 	treeErr    error
 	noTree     string // why there is neither
+
+	packages []*packageCheck
+	unasked  bool // only packages of the cell were asked for
 }
 
 // cells looks at the links of each cell, and goes on whatever it finds.
@@ -50,7 +53,8 @@ func (w *walk) cells(ctx context.Context) {
 
 // asked reports whether a cell is to be looked at.
 func (w *walk) selected(c release.RecordCell) bool {
-	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset)
+	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset) ||
+		slices.ContainsFunc(w.in.Assets, func(name string) bool { return hasPackage(c, name) })
 }
 
 // compare takes the last two links of each cell.
@@ -128,6 +132,22 @@ func (w *walk) skipBetween(cell, subject, broken, end string) {
 func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	cell := c.String()
 	k := &cellCheck{cell: c, name: cell}
+	k.unasked = len(w.in.Cells) == 0 && len(w.in.Assets) > 0 && !slices.Contains(w.in.Assets, c.Asset)
+	if !k.unasked {
+		w.tarball(k)
+	}
+	w.image(ctx, k)
+	for _, p := range c.Packages {
+		if len(w.in.Assets) == 0 || slices.Contains(w.in.Assets, p.Asset) {
+			k.packages = append(k.packages, w.checkPackage(k, p))
+		}
+	}
+	return k
+}
+
+// tarball takes the links of a cell's tarball to checksums.txt and release.json.
+func (w *walk) tarball(k *cellCheck) {
+	c, cell := k.cell, k.name
 	signed, ok := w.sums.Lookup(c.Asset)
 	if ok {
 		k.file = w.listed(cell, LinkTarball, c.Asset, signed)
@@ -144,8 +164,6 @@ func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	default:
 		w.pass(cell, LinkRecord, c.Asset, "release.json and checksums.txt agree")
 	}
-	w.image(ctx, k)
-	return k
 }
 
 // image takes the links from the index to the layers.

@@ -90,6 +90,8 @@ type walk struct {
 	wrong  bool            // the record is of another project or version than expected
 
 	signed map[release.Digest]Result // the link of each image's signature, by index
+
+	notRepackaged bool // a package passed without being made again
 }
 
 func newWalk(in Input) *walk {
@@ -103,6 +105,9 @@ func (w *walk) finish(ctx context.Context) (Report, error) {
 	}
 	if w.in.Fast {
 		w.report.Unchecked = append(w.report.Unchecked, "the tarballs were not compressed again: only their contents were compared")
+	}
+	if w.notRepackaged {
+		w.report.Unchecked = append(w.report.Unchecked, "the packages were not made again: only their entries and metadata were compared")
 	}
 	w.report.finish()
 	return w.report, nil
@@ -211,6 +216,7 @@ func (w *walk) signature(sums []byte) {
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
+	w.report.Released.Checksums = release.DigestBytes(sums)
 	w.pass("", LinkBundle, release.BundleFile, "%s", s.Text())
 }
 
@@ -291,17 +297,21 @@ func (w *walk) readRecord() {
 	w.record = &record
 	w.report.Project, w.report.Version = record.Project, record.Version
 	if w.wrong {
+		w.report.Released = Released{}
 		return
+	}
+	if w.report.Signature != nil {
+		w.report.Released.Record = &record
 	}
 	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, text.Count(len(record.Cells), "cell"))
 }
 
-// isAsset reports whether a listed file is some cell's tarball.
+// isAsset reports whether a listed file is some cell's tarball or package.
 func (w *walk) isAsset(name string) bool {
 	if w.record == nil {
 		return strings.HasSuffix(name, ".tar.gz")
 	}
-	return slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name })
+	return slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name || hasPackage(c, name) })
 }
 
 // otherFiles checks what else checksums.txt names: SBOMs and the like. If only

@@ -60,9 +60,9 @@ func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
 // maxDifferences is how many differences a step lists.
 const maxDifferences = 12
 
-// compareEntries says where got differs from expected: which entry, and which of
+// EntryDifferences says where got differs from expected: which entry, and which of
 // its fields. Nothing means that they are the same, in the same order.
-func compareEntries(expected, got []release.RecordEntry) []string {
+func EntryDifferences(expected, got []release.RecordEntry) []string {
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	have := make(map[string]release.RecordEntry, len(got))

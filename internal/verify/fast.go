@@ -12,7 +12,7 @@ func (w *walk) compareFast(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.CompareJob
 	var which []*cellCheck
 	for _, k := range all {
-		if k.tree == nil || !k.file.here() {
+		if k.unasked || k.tree == nil || !k.file.here() {
 			continue
 		}
 		job, done, err := w.compareJob(k)
@@ -44,7 +44,10 @@ func (w *walk) compareFast(ctx context.Context, all []*cellCheck) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.compareRebuiltFast(ctx, k, verdicts)
+		if !k.unasked {
+			w.compareRebuiltFast(ctx, k, verdicts)
+		}
+		w.comparePackages(ctx, k)
 	}
 }
 

@@ -36,6 +36,9 @@ func (w *walk) provenance() {
 		w.fail("", LinkProvenance, release.ProvenanceFile, err)
 		return
 	}
+	if w.report.Released.Record != nil {
+		w.report.Released.Provenance = s.Statement
+	}
 	w.pass("", LinkProvenance, release.ProvenanceFile, "%s come from the images in release.json; %s", text.Count(len(w.record.Cells), "tarball"), s.Text())
 }
 

@@ -49,11 +49,30 @@ const (
 	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the directory
 	LinkEntries   = "entries"         // the tarball holds what release.json says
 	LinkRebuilt   = "rebuilt"         // the directory, packed again, is the tarball
+
+	// Of releases that have packages, once for each.
+
+	LinkPackage    = "package"    // the file is as signed, and release.json and checksums.txt agree
+	LinkRepackaged = "repackaged" // the package, made again of the directory, is the file
 )
+
+// The links of a rebuild from source, see [Report.WithRebuild].
+const (
+	LinkSource  = "source"  // of the release: the sources are those that it names
+	LinkBuilt   = "built"   // the cell could be built
+	LinkProgram = "program" // the files in the image's directory are those that release.json lists
+	LinkTar     = "tar"     // the tar stream in the tarball is the same
+)
+
+// rebuildChain are the links of one cell from the sources to the tarball.
+var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt}
 
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
 var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt}
+
+// packageLinks come after the chain of a cell, and rest on its layers alone.
+var packageLinks = []string{LinkPackage, LinkRepackaged}
 
 // Result is one link of the chain, looked at.
 type Result struct {
@@ -101,6 +120,18 @@ type Report struct {
 	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
 	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
 	Results   []Result     `json:"steps"`
+
+	Released Released `json:"-"` // what the signature vouches for
+
+	rebuilt bool // the links are those of a rebuild
+}
+
+// Released is what a good signature vouches for. It is empty if the signature is not
+// good, or if the release is not the one that was expected.
+type Released struct {
+	Checksums  release.Digest  // of checksums.txt
+	Record     *release.Record // nil: release.json cannot be used
+	Provenance []byte          // the statement, nil if the release has none that holds
 }
 
 // Chain is what a cell rests on, link by link.
@@ -180,8 +211,8 @@ func (r Report) owners() []owner {
 	return out
 }
 
-// byLink finds the step of each owner and link; a failure comes before anything
-// else of the same link.
+// byLink finds the step of each owner and link; of several of the same link, a
+// failure comes first, then a skip.
 func (r Report) byLink() map[owner]map[string]Result {
 	out := map[owner]map[string]Result{}
 	for _, s := range r.Results {
@@ -190,7 +221,7 @@ func (r Report) byLink() map[owner]map[string]Result {
 			links = map[string]Result{}
 			out[s.owner()] = links
 		}
-		if have, ok := links[s.Link]; !ok || s.Status == Fail && have.Status != Fail {
+		if have, ok := links[s.Link]; !ok || have.Status != Fail && (s.Status == Fail || have.Status == Pass && s.Status == Skip) {
 			links[s.Link] = s
 		}
 	}
@@ -208,7 +239,7 @@ func (r Report) chains() []Chain {
 		c := Chain{Dist: o.dist, Cell: o.cell}
 		broken := map[Status]string{}
 		own, shared := steps[o], steps[owner{o.dist, ""}]
-		for _, link := range chain {
+		for _, link := range r.order() {
 			s, ok := own[link]
 			// What release.json says of a cell rests on release.json itself.
 			if all, sharedToo := shared[link]; sharedToo && (!ok || all.Status == Fail) {
@@ -221,7 +252,7 @@ func (r Report) chains() []Chain {
 			if broken[s.Status] == "" {
 				broken[s.Status] = link
 			}
-			if s.Grade != nil {
+			if s.Grade != nil && link == LinkRebuilt {
 				c.Grade = s.Grade
 			}
 		}
@@ -229,6 +260,30 @@ func (r Report) chains() []Chain {
 		out = append(out, c)
 	}
 	return out
+}
+
+// order is that of the links of a cell.
+func (r Report) order() []string {
+	if r.rebuilt {
+		return rebuildChain
+	}
+	return slices.Concat(chain, packageLinks)
+}
+
+// WithRebuild puts what a rebuild from source found in the place of what compares
+// tarballs with images that exist.
+func (r Report) WithRebuild(found []Result) Report {
+	r.rebuilt = true
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), Result.ComparesImage)
+	r.Results = append(r.Results, found...)
+	r.finish()
+	return r
+}
+
+// ComparesImage reports whether a step is about an image that exists, or compares a
+// tarball with it.
+func (s Result) ComparesImage() bool {
+	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link)
 }
 
 // Broken gives the first step that did not pass of the release and of each

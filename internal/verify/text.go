@@ -82,6 +82,8 @@ func (r Report) Summary() string {
 		fmt.Fprintf(&b, "verified: %s as %s says, signed by %s\n", text.Count(r.files(), "file"), text.Show(r.Checksums), r.Signature.Who())
 	case r.Releases != nil:
 		fmt.Fprintf(&b, "verified: %s of %s\n", text.Count(len(r.Chains), "cell"), text.Count(len(r.Releases), "release"))
+	case r.rebuilt:
+		fmt.Fprintf(&b, "verified: %s of %s %s, rebuilt from the sources byte for byte, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	default:
 		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	}

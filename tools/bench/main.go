@@ -5,6 +5,7 @@
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
+//	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
 //	go run ./tools/bench kit      [-n 3] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
@@ -56,6 +57,11 @@
 // proxy that counts bytes; each round publishes on two new repositories. What the
 // servers use is not counted.
 //
+// # farm
+//
+// rebuilderd with one worker and with two, on loopback: from the start of the workers
+// until no artifact is open, over the same units, half of them built from other
+// sources than those of their tags. It needs Debian's rebuilderd (the tool cache).
 // # network
 //
 // releaser pull and releaser pack of three cells against crane and skopeo. Between them
@@ -137,6 +143,7 @@ var benchmarks = []benchmark{
 	{"archive", benchArchive},
 	{"verify", benchVerify},
 	{"publish", benchPublish},
+	{"farm", benchFarm},
 	{"kit", benchKit},
 	{"network", benchNetwork},
 	{"facerec", benchFacerec},

@@ -145,7 +145,7 @@ func licencesGate(ctx context.Context, w *world) (string, error) {
 var licenceName = regexp.MustCompile(`(?i)^(licen[cs]e|copying|unlicense)([-.].*)?$`)
 
 // embedded lists what a package carries in embedded files, such as libraries that
-// are compiled to WebAssembly: each has its licence beside it, in LICENSE.NAME.
+// are compiled to WebAssembly: each has its licence next to it, in LICENSE.NAME.
 func embedded(module, version, dir string, files []string, known map[string]string) ([]component, error) {
 	var out []component
 	dirs := map[string]bool{}
