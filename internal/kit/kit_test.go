@@ -348,7 +348,7 @@ func forge(t testing.TB, files map[string][]byte, edit func(*Manifest)) []byte {
 		}
 		m.Files = append(m.Files, File{name, role, int64(len(data)), release.HexDigest{Digest: release.DigestBytes(data)}})
 	}
-	slices.SortFunc(m.Files, func(a, b File) int { return tarball.ComparePaths(a.Name, b.Name) })
+	slices.SortFunc(m.Files, func(a, b File) int { return release.ComparePaths(a.Name, b.Name) })
 	m.Releases = []Release{{Project: "tool", Version: "1.0.0", Images: []Image{}}}
 	s := staged{}
 	for _, f := range m.Files {

@@ -30,7 +30,7 @@ func (s staged) list() []File {
 	for _, f := range s {
 		all = append(all, f.File)
 	}
-	slices.SortFunc(all, func(a, b File) int { return tarball.ComparePaths(a.Name, b.Name) })
+	slices.SortFunc(all, func(a, b File) int { return release.ComparePaths(a.Name, b.Name) })
 	return all
 }
 

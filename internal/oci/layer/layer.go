@@ -82,6 +82,7 @@ type Unpacker struct {
 	mu     sync.Mutex
 	layers map[part]*reading
 	begun  map[begun]bool // layers whose stored bytes are in sum
+	views  map[view]Flattened
 
 	sum sums
 }
@@ -112,7 +113,7 @@ type reading struct {
 
 // NewUnpacker keeps contents in spool, which outlives it.
 func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
-	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}, begun: map[begun]bool{}}
+	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}, begun: map[begun]bool{}, views: map[view]Flattened{}}
 }
 
 // Read returns a layer's entries, with the contents of files below the given
