@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +55,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (ver
 	if f.chosen != nil {
 		p.Root = f.chosen
 	} else if f.root != "" || !f.noLog {
-		if p.Root, err = a.trustedRoot(f.root, time.Now()); err != nil {
+		if p.Root, err = a.trustedRootOnce(f.root); err != nil {
 			return p, err
 		}
 	}

@@ -187,10 +187,12 @@ func (f *kitRootFlags) add(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.unsafe, "unsafe-kit-root", false, "use the trusted root in the kit, whatever it is: whoever made the kit chose it")
 }
 
+func (f kitRootFlags) given() bool { return f.digest != "" || f.unsafe }
+
 // check refuses flags that do not go together.
 func (f kitRootFlags) check(trust trustFlags, targets []target) error {
 	switch {
-	case f.digest == "" && !f.unsafe:
+	case !f.given():
 		return nil
 	case f.digest != "" && f.unsafe:
 		return usage("--kit-root and --unsafe-kit-root exclude each other")
@@ -211,7 +213,7 @@ func (f kitRootFlags) root(a *app, k *openedKit) (*verify.TrustedRoot, error) {
 	if err != nil {
 		return nil, err
 	}
-	if f.digest == "" && !f.unsafe {
+	if !f.given() {
 		return nil, nil //nolint:nilnil // none is asked for
 	}
 	if raw == nil {

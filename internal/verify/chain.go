@@ -55,6 +55,10 @@ type Input struct {
 	Progress func(Result)
 
 	Pack tarball.Options // how the rebuilding is done; it has no influence on bytes
+
+	// Packer, if not nil, is used instead of [tarball.Pack], for example to have the
+	// tarballs of several releases compressed together.
+	Packer func(context.Context, []tarball.Job, tarball.Options) ([]tarball.Result, error)
 }
 
 // Release walks the chain. The error is for a cancelled context alone; all that
@@ -96,6 +100,9 @@ type walk struct {
 }
 
 func newWalk(in Input) *walk {
+	if in.Packer == nil {
+		in.Packer = tarball.Pack
+	}
 	return &walk{in: in, signed: map[release.Digest]Result{}}
 }
 
