@@ -45,7 +45,7 @@ type verifyFlags struct {
 func (a *app) verifyVerb() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify DIST… | --list FILE",
+		Use:   "verify DIST|KIT… | --list FILE",
 		Short: "Verify a release from the signature down to every byte",
 		Long: `Verify the chain for every cell, and continue after a failure:
 
