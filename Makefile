@@ -186,6 +186,11 @@ test-image: packages models samples releaser ## run the images that releaser bui
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
 	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
 
+.PHONY: test-packages
+test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
+	$(INPUTS) packages test
+	$(GO) test -count=1 -v -run TestPackagesInstall ./tools/dist
+
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
 	$(GO) run ./tools/bench facerec

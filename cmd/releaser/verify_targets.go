@@ -70,7 +70,7 @@ func targetsOf(args []string) ([]target, error) {
 				continue
 			}
 			addLoose(tarballs...)
-		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile:
+		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile || isRebuild(base):
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
@@ -114,3 +114,8 @@ func (files) Open(path string) (fs.File, error)      { return atomicfile.Open(pa
 func (files) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
 func (files) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (files) ReadLink(path string) (string, error)   { return os.Readlink(path) }
+
+func isRebuild(name string) bool {
+	_, ok := release.ParseRebuildFile(name)
+	return ok
+}
