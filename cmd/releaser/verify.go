@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,7 @@ type verifyFlags struct {
 	checksums  string
 	signed     signatureFlags
 	kitRoot    kitRootFlags
+	rebuilders rebuilderFlags
 	many       manyFlags
 	silent     bool // whom each of many releases is expected from is not printed
 }
@@ -85,6 +87,15 @@ trusted root in it is used only with --kit-root or --unsafe-kit-root.
 --fast compares the tar stream inside each tarball with the image and does not
 compress it again: the contents are verified, the compression is not, and the
 report says so.
+
+--rebuilders FILE names independent rebuilders, each by the identity in a
+certificate or by a public key, and --require how many of them must have signed that
+they built the same tarballs from source ('releaser rebuild --attest'). Their
+statements are looked for next to the release (NAME.rebuild.sigstore.json), among the
+referrers of the images, and in --rebuild-statement. Whoever signed the release does
+not count, and nobody counts twice. A rebuilder who got other bytes is named first,
+and fails the run (exit 3) unless --ignore-failed-rebuilds; too few is exit 5, or 4
+if a statement was refused.
 
 --checksums FILE verifies a release that others made, which has no release.json:
 the signature of the list FILE, and the checksum of each file that it names. FILE
@@ -140,6 +151,7 @@ one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
 	f.kitRoot.add(fl)
+	f.rebuilders.add(cmd)
 	f.many.add(cmd)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
@@ -162,6 +174,9 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	}
 	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
 	if in.Expect, err = f.expectation(); err != nil {
+		return err
+	}
+	if in.Rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
 		return err
 	}
 	p := a.progress("verify")
@@ -267,6 +282,9 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	}
 	if !f.silent {
 		a.note("verify: expecting %s", expected(policy))
+	}
+	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, policy, f.trust); err != nil {
+		return verify.Report{}, a.untrusted(err)
 	}
 	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {

@@ -101,7 +101,7 @@ func targetsOf(args []string) (out []target, err error) {
 				return out, err
 			}
 			out = append(out, inside...)
-		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile:
+		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile || isRebuild(base):
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
@@ -145,3 +145,8 @@ func (files) Open(path string) (fs.File, error)      { return atomicfile.Open(pa
 func (files) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
 func (files) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (files) ReadLink(path string) (string, error)   { return os.Readlink(path) }
+
+func isRebuild(name string) bool {
+	_, ok := release.ParseRebuildFile(name)
+	return ok
+}

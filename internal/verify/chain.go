@@ -33,6 +33,9 @@ type Input struct {
 	// release, by the same policy.
 	ImageSignatures bool
 
+	// Rebuilders, if not nil, are who must have built the tarballs again.
+	Rebuilders *Rebuilders
+
 	// Cells are the ones that are asked for, as release.json spells them; empty
 	// means all of them. What is not asked for is not in the report. Assets does
 	// the same by the names of tarballs.
