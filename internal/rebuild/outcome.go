@@ -34,6 +34,7 @@ const (
 	LevelIndex    Level = "index"    // the index of the lineage
 	LevelTar      Level = "tar"      // the tar stream inside the tarball
 	LevelFile     Level = "file"     // the tarball
+	LevelPackage  Level = "package"  // a system package
 )
 
 // Outcome is what a rebuild of a release came to.
