@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/pack"
@@ -28,6 +29,7 @@ type rebuildFlags struct {
 	out       string
 	verify    verifyFlags // cells, version, project, jobs, and who must have signed
 	reachable pageFlags
+	attest    attestFlags
 }
 
 // rebuildAnswer is what rebuild --json prints. The report is the one of verify.
@@ -35,6 +37,8 @@ type rebuildAnswer struct {
 	Schema  string           `json:"schema"`
 	Outcome *rebuild.Outcome `json:"outcome,omitempty"` // left out if nothing was built
 	Report  verify.Report    `json:"report"`
+
+	Attested []attest.SignedRebuild `json:"attested,omitempty"`
 }
 
 func (a *app) rebuildVerb() *cobra.Command {
@@ -79,8 +83,17 @@ in a copy of the commit in a temporary directory (TMPDIR). The sources are not
 written to. What git ignores is not copied, except below extern_data. A cell that
 cannot be built here, for example without a cross compiler, is skipped (exit 5).
 
-The signer is chosen as for 'releaser verify'; the identity in config.json is that
-of the sources, and --config names a file in them.`,
+--attest signs the outcome: an in-toto statement (a SLSA verification summary) about
+the released tarballs, tar streams, manifests and indexes that were compared, with
+PASSED or, if they differ, FAILED; compilers, locks and every digest are in it. It
+is written next to the release, or for a PAGE to --attest-dir, as
+NAME.rebuild.sigstore.json, and replaces nothing. --image REF also attaches it to
+the index in a registry. --attest-key signs with a private key; without, signing is
+keyless, as 'releaser sign' does it, and --attest-identity and --attest-oidc-issuer
+say who signs. 'releaser verify --rebuilders' counts such statements.
+
+The signer of the release is chosen as for 'releaser verify'; the identity in
+config.json is that of the sources, and --config names a file in them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
@@ -96,6 +109,7 @@ of the sources, and --config names a file in them.`,
 	f.verify.trust.add(cmd)
 	f.verify.limits.add(cmd)
 	f.reachable.add(cmd)
+	f.attest.add(cmd)
 	return cmd
 }
 
@@ -110,6 +124,9 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 	}
 	c, err := a.sources(f.source)
 	if err != nil {
+		return err
+	}
+	if err := a.checkAttest(&f, arg); err != nil {
 		return err
 	}
 	if err := notAnInput(f.out, arg, f.source); err != nil {
@@ -140,10 +157,16 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 		}
 		outcome, report = &made, report.WithRebuild(results)
 	}
-	if f.verify.report.format != "json" {
-		return a.deliver(report, f.verify.report)
+	attested, err := a.attestRebuild(ctx, dist, outcome, report, f)
+	if err != nil {
+		return err
 	}
-	document, err := text.JSON(rebuildAnswer{"releaser.rebuild/v1", outcome, report})
+	if f.verify.report.format != "json" {
+		err := a.deliver(report, f.verify.report)
+		a.sayAttested(attested, f)
+		return err
+	}
+	document, err := text.JSON(rebuildAnswer{"releaser.rebuild/v1", outcome, report, attested})
 	if err != nil {
 		return err
 	}
@@ -218,7 +241,7 @@ func (a *app) released(ctx context.Context, c *chosen, arg, temp string, f rebui
 	}
 	var fallback []verify.CertificateIdentity
 	if !f.verify.trust.given() {
-		if fallback, err = a.configuredIdentity(c, dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, dist, atomicfile.FS(dist), &in.Expect); err != nil {
 			return "", verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -238,6 +261,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 	if err != nil {
 		return nil, nil, err
 	}
+	defer closeTargets(targets)
 	t := targets[0]
 	if t.dist == "" {
 		return nil, nil, usage("%s: expected the directory of a release, which has %s", text.Show(*dist), release.ChecksumsFile)
@@ -246,7 +270,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 		return nil, nil, usage("--cells and the name of a tarball exclude each other")
 	}
 	*dist = t.dist
-	names, err = verifiedCells(c, t.dist, cells)
+	names, err = verifiedCells(c, t.release(), cells)
 	return names, t.assets, err
 }
 
@@ -364,11 +388,11 @@ func removeTree(dir string) error {
 	if err == nil {
 		return nil
 	}
-	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
+			_ = os.Chmod(path, 0o700)
 		}
-		return nil //nolint:nilerr // as above
+		return nil // RemoveAll says what remains
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)
