@@ -32,7 +32,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	results := map[*cellCheck]tarball.Result{}
 	payloads := w.payloads(all)
 	if len(jobs)+len(payloads) > 0 {
-		packed, err := tarball.Pack(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
+		packed, err := w.in.Packer(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
 		payloads.made(packed, len(jobs), err)
 		for i, k := range which {
 			if err != nil {
