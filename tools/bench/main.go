@@ -121,7 +121,7 @@
 //
 // Allocations and instructions of ten fixed pieces of work next to those in
 // tools/bench/internal/smoke/baseline.json. The command fails if one grew beyond a
-// margin, and when valgrind, which counts the instructions, is not there. -update
+// margin, and when valgrind, which counts the instructions, is missing. -update
 // writes the baseline anew.
 //
 // # security
