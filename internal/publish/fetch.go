@@ -2,6 +2,7 @@ package publish
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -25,7 +26,7 @@ type Wanted struct {
 	// required.
 	Choose func(release.Record) ([]release.RecordCell, error)
 
-	All bool // SBOMs and every other file of the release too
+	All bool // SBOMs, signed rebuilds and every other file of the release too
 }
 
 // Fetching is what [Fetch] works with.
@@ -112,6 +113,9 @@ func Fetch(ctx context.Context, in Fetching) (Fetched, error) {
 	}
 	names, cells, err := f.choose()
 	if err != nil {
+		return Fetched{}, err
+	}
+	if err := f.rebuilds(ctx, names); err != nil {
 		return Fetched{}, err
 	}
 	out := Fetched{Version: f.record.Version, URL: rel.URL, Cells: cells}
@@ -224,6 +228,13 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 	for _, c := range cells {
 		names = append(names, c.Asset)
 	}
+	if f.Wanted.All {
+		for _, a := range f.rel.Assets {
+			if isRebuild(a.Name) {
+				names = append(names, a.Name)
+			}
+		}
+	}
 	slices.Sort(names)
 	names = slices.Compact(names)
 	rules, err := atomicfile.Probe(f.Temp)
@@ -231,6 +242,41 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 		return nil, nil, err
 	}
 	return names, cells, together(names, rules)
+}
+
+// The most signed rebuilds that are fetched with a release, and their size in bytes.
+const (
+	maxRebuilds      = 100
+	maxRebuildsBytes = 64 << 20
+)
+
+// rebuilds gets the signed rebuilds among the files. No digest of them is known
+// before: they carry their own proof, for who asks for it. Here they are JSON, or
+// refused.
+func (f *fetch) rebuilds(ctx context.Context, names []string) error {
+	count, size := 0, 0
+	for _, name := range names {
+		if !isRebuild(name) {
+			continue
+		}
+		if count++; count > maxRebuilds {
+			return &Refusal{Subject: f.Page.String(), Reason: fmt.Sprintf("expected at most %d signed rebuilds", maxRebuilds)}
+		}
+		a, err := f.one(name)
+		if err != nil {
+			return err
+		}
+		if f.small[name], err = small(ctx, f.Page, *a, maxIndex, f.Retry); err != nil {
+			return err
+		}
+		if !json.Valid(f.small[name]) {
+			return &Refusal{Subject: name, Reason: "expected a signed rebuild, which is JSON"}
+		}
+		if size += len(f.small[name]); size > maxRebuildsBytes {
+			return &Refusal{Subject: f.Page.String(), Reason: fmt.Sprintf("expected at most %d bytes of signed rebuilds", maxRebuildsBytes)}
+		}
+	}
+	return nil
 }
 
 // together returns an error if no one directory can have all the names.
