@@ -241,7 +241,7 @@ func (a *app) released(ctx context.Context, c *chosen, arg, temp string, f rebui
 	}
 	var fallback []verify.CertificateIdentity
 	if !f.verify.trust.given() {
-		if fallback, err = a.configuredIdentity(c, dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, dist, atomicfile.FS(dist), &in.Expect); err != nil {
 			return "", verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -261,6 +261,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 	if err != nil {
 		return nil, nil, err
 	}
+	defer closeTargets(targets)
 	t := targets[0]
 	if t.dist == "" {
 		return nil, nil, usage("%s: expected the directory of a release, which has %s", text.Show(*dist), release.ChecksumsFile)
@@ -269,7 +270,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 		return nil, nil, usage("--cells and the name of a tarball exclude each other")
 	}
 	*dist = t.dist
-	names, err = verifiedCells(c, t.dist, cells)
+	names, err = verifiedCells(c, t.release(), cells)
 	return names, t.assets, err
 }
 

@@ -72,6 +72,8 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 	switch {
 	case f.checksums != "" || f.signed.given():
 		return usage("--list and --checksums exclude each other")
+	case f.kitRoot.given():
+		return usage("--kit-root and --unsafe-kit-root are for kits, and a list has none")
 	case f.report.output != "" || f.report.format != "text" && f.report.format != "json":
 		return usage("--list prints lines: --output, sarif and html are for a report of one call")
 	case f.rebuilders.file != "" && f.many.state != "":
@@ -277,6 +279,10 @@ func (m *many) verifyDir(ctx context.Context, item batch.Item, t *batch.Turn) (l
 	targets, err := targetsOf([]string{item.Name})
 	if err != nil {
 		return l, inputs, err
+	}
+	if targets[0].kit != nil {
+		closeTargets(targets)
+		return l, inputs, text.WithHint(fmt.Errorf("%s is a kit, and a list has none", text.Show(item.Name)), "verify it by itself: releaser verify %s", text.Show(item.Name))
 	}
 	before, err := seen(targets[0])
 	if err != nil {

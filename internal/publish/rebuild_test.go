@@ -80,14 +80,6 @@ func TestRebuildsAreAdded(t *testing.T) {
 			if got, err := os.ReadFile(filepath.Join(to, annFile)); err != nil || string(got) != `{"by": "ann"}` {
 				t.Errorf("fetched %s, %v", got, err)
 			}
-			// What is not JSON is not fetched.
-			_, err := put(t, page, with(t, ann, "bob.rebuild.sigstore.json", "PK\x03\x04"))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := fetchAll(t, page, ann, t.TempDir()); !isRefusal(err, "bob.rebuild.sigstore.json", "expected a signed rebuild") {
-				t.Errorf("an archive was fetched: %v", err)
-			}
 		})
 	}
 }

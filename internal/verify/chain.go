@@ -50,6 +50,10 @@ type Input struct {
 	// was not proven.
 	Fast bool
 
+	// Before are steps about what the release lies in, which its caller took. They
+	// come first in the report.
+	Before []Result
+
 	// Progress, if not nil, is called with each step as it ends.
 	Progress func(Result)
 
@@ -66,12 +70,23 @@ func Release(ctx context.Context, in Input) (Report, error) {
 	w := newWalk(in)
 	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.report.ExpectedProject, w.report.ExpectedVersion = in.Expect.Project, in.Expect.Version
+	for _, s := range in.Before {
+		w.add(s)
+	}
 	w.release()
 	w.cells(ctx)
 	if w.in.Expect.FromRelease {
 		w.report.Unchecked = append(w.report.Unchecked, w.in.Expect.note(w.report.Version))
 	}
 	return w.finish(ctx)
+}
+
+// Unopened is the report of something that no release could be found in: of the steps
+// that say why, and of nothing else.
+func Unopened(in Input) Report {
+	r := Report{Expected: []string{}, Results: in.Before}
+	r.finish()
+	return r
 }
 
 // walk is one walk along the chain.

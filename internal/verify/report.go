@@ -36,6 +36,10 @@ const (
 	// the tarballs come from is signed by the same and says what release.json says.
 	LinkProvenance = "provenance"
 
+	// LinkKit is of releases in a kit: the kit is whole and undamaged. See
+	// [Input.Before].
+	LinkKit = "kit"
+
 	// LinkRecord is of each cell too: release.json and checksums.txt agree on it.
 
 	LinkTarball   = "tarball"         // the file is as signed

@@ -24,6 +24,7 @@ var sarifRules = []struct{ id, text string }{
 	{LinkRebuilders, "enough of the listed rebuilders got these bytes, and none of them others"},
 	{LinkPackage, "each package is as signed, and release.json agrees with checksums.txt on it"},
 	{LinkRepackaged, "the package, made again of the directory in the image, is the file"},
+	{LinkKit, "the kit that the release is in is whole and undamaged"},
 }
 
 // rebuildRules follow them in the report of a rebuild.
