@@ -112,6 +112,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-list
+bench-list: releaser ## verify --list of 50 small releases that share layers next to 50 calls of verify
+	$(GO) run ./tools/bench list
+
 .PHONY: bench-security
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
 	$(GO) run ./tools/bench security

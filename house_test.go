@@ -43,6 +43,7 @@ internal/sign: internal/release internal/checksum
 internal/packages: internal/release internal/tarball
 internal/verify: internal/release internal/tarball internal/checksum internal/packages
 internal/pack: internal/packages internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
+internal/batch: internal/release internal/tarball internal/verify
 internal/attest: internal/rebuild internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
 internal/rebuild: internal/pack internal/executable internal/oci internal/tarball internal/verify internal/release
@@ -55,7 +56,7 @@ toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback: internal/inputs
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
-cmd/releaser: internal/rebuild internal/steps internal/attest internal/pack internal/packages internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/batch internal/rebuild internal/steps internal/attest internal/pack internal/packages internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback

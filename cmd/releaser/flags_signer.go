@@ -111,7 +111,7 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Certific
 	}
 	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
 	if f.root != "" || !f.noLog {
-		p.Root, err = a.trustedRoot(f.root, time.Now())
+		p.Root, err = a.trustedRootOnce(f.root)
 	}
 	return p, err
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -52,7 +51,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (ver
 	}
 	var err error
 	if f.root != "" || !f.noLog {
-		if p.Root, err = a.trustedRoot(f.root, time.Now()); err != nil {
+		if p.Root, err = a.trustedRootOnce(f.root); err != nil {
 			return p, err
 		}
 	}

@@ -144,7 +144,7 @@ func listed(e tarball.Entry, flat layer.Flattened) listEntry {
 	if e.Type == tarball.Regular {
 		l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
 	}
-	if o, ok := flat.Origins[e.Name]; ok {
+	if o, ok := flat.Origin(e.Name); ok {
 		l.Layer, l.Notes = o.Layer.String(), o.Notes
 	}
 	return l

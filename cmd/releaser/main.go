@@ -17,7 +17,8 @@
 //	5    incomplete: nothing failed, but something requested could not be checked
 //	130  interrupted
 //
-// Where several apply, 4 wins over 3, and both win over 1 and 5. A skip is never a pass.
+// Where several apply, 4 wins over 3, both win over 1, 2 and 5, and 5 is the least. A
+// skip is never a pass.
 //
 // The answer goes to standard output, as text or with --json as one document
 // whose first field is a versioned "schema". Progress and complaints go to
@@ -34,6 +35,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -46,6 +48,7 @@ import (
 	"facerec/internal/steps"
 	"facerec/internal/text"
 	"facerec/internal/trust"
+	"facerec/internal/verify"
 )
 
 // Exit codes, see the package comment.
@@ -188,6 +191,9 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+
+	rootsMu sync.Mutex
+	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
 }
 
 func (a *app) root() *cobra.Command {

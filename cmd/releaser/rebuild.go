@@ -103,6 +103,9 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 	if err != nil {
 		return err
 	}
+	if err := notAnInput(f.out, arg, f.source); err != nil {
+		return err
+	}
 	tmp, err := os.MkdirTemp("", "releaser-rebuild-")
 	if err != nil {
 		return err
@@ -136,6 +139,33 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 		return err
 	}
 	return a.deliverAs(document, report, f.verify.report)
+}
+
+// notAnInput refuses a directory for what is built that is the release, or holds the
+// sources: neither is ever written to.
+func notAnInput(out, arg, source string) error {
+	if out == "" {
+		return nil
+	}
+	if fi, err := os.Stat(arg); err == nil && !fi.IsDir() {
+		arg = filepath.Dir(arg) // of a tarball
+	}
+	for _, p := range []string{arg, source} {
+		if same, err := isSame(out, p); err == nil && same {
+			return usage("--out %s: expected another directory than that of the release and that of the sources", text.Show(out))
+		}
+	}
+	return atomicfile.CheckReplaceable(out, release.IsFile)
+}
+
+// isSame reports whether two paths lead to the same directory.
+func isSame(a, b string) (bool, error) {
+	fa, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	fb, err := os.Stat(b)
+	return err == nil && os.SameFile(fa, fb), err
 }
 
 // sources reads the configuration in the directory of the sources.
@@ -239,7 +269,7 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 			c.cells = append(c.cells, cell)
 		}
 	}
-	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out})
+	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out, tmp})
 	if err != nil {
 		return fail(err)
 	}
@@ -264,8 +294,14 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 	outcome.Checksums = report.Released.Checksums
 	outcome.Environment.Releaser, outcome.Environment.System = version, runtime.GOOS+"/"+runtime.GOARCH
 	outcome.Environment.Commit, outcome.Environment.Inputs = tree.Commit, tree.Inputs
-	if outcome.Environment.Go, err = goVersion(ctx, copied.root); err != nil {
+	var compiler release.Digest
+	if outcome.Environment.Go, compiler, err = goHere(ctx, copied.root); err != nil {
 		a.note("rebuild: %v", err)
+	}
+	for i, by := range outcome.Environment.Compilers {
+		if by.Name == "go" && by.Version == outcome.Environment.Go {
+			outcome.Environment.Compilers[i].SHA256 = compiler
+		}
 	}
 	return outcome, append([]verify.Result{named}, results...), nil
 }

@@ -39,12 +39,14 @@ type verifyFlags struct {
 	report     reportFlags
 	checksums  string
 	signed     signatureFlags
+	many       manyFlags
+	silent     bool // whom each of many releases is expected from is not printed
 }
 
 func (a *app) verifyVerb() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify DIST…",
+		Use:   "verify DIST… | --list FILE",
 		Short: "Verify a release from the signature down to every byte",
 		Long: `Verify the chain for every cell, and continue after a failure:
 
@@ -87,9 +89,30 @@ is a path or a name in DIST, with SHA-256, SHA-384 or SHA-512 sums as sha256sum,
 goreleaser, BSD and openssl write them. Its signature is found next to it
 (FILE.sigstore.json, .sigstore, .bundle, .cosign.bundle, .jsonl, or .sig with
 .pem), or named with --bundle, or --signature and --certificate. No image is
-compared, and the report says so.`,
-		Args: cobra.MinimumNArgs(1),
+compared, and the report says so.
+
+--list FILE verifies many releases, one per line of FILE: directories, tarballs, and
+pages as fetch takes them (PAGE[@VERSION]), whose files are downloaded to a
+temporary directory. Each gives one line as it finishes, with --json a document;
+the last line sums up. Layers that several have are read once, and what tarballs
+have in common is compressed once. One bad release does not stop the others. With
+--state FILE, a run that was stopped goes on: a release that is finished is not
+verified again unless its checksums.txt, its signatures, the sizes or times of its
+files, the flags, the trusted root or this program have changed. --shard I/N takes
+one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.many.list != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.many.list != "" {
+				return a.verifyMany(cmd.Context(), f)
+			}
+			if err := f.many.check(); err != nil {
+				return err
+			}
 			if f.checksums != "" {
 				return a.verifyList(cmd.Context(), args, f)
 			}
@@ -113,6 +136,7 @@ compared, and the report says so.`,
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
+	f.many.add(cmd)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
 	return cmd
@@ -233,7 +257,9 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
-	a.note("verify: expecting %s", expected(policy))
+	if !f.silent {
+		a.note("verify: expecting %s", expected(policy))
+	}
 	in.Dist, in.Policy, in.Assets = atomicfile.FS(t.dist), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
@@ -279,21 +305,64 @@ func (a *app) callersImages(targets []target) []oci.Ref {
 	return []oci.Ref{ref}
 }
 
+// place is where images come from.
+type place struct {
+	override *oci.Ref // that the caller named
+	access   oci.Access
+}
+
+// without says why no images are compared, "" if they are.
+func (f verifyFlags) without(override *oci.Ref) string {
+	if f.offline && (override == nil || override.Kind != oci.Layout && override.Kind != oci.OCIArchive) {
+		return "--offline, and no --image oci-layout:DIR to compare with"
+	}
+	return ""
+}
+
+// override is what --image names.
+func (f verifyFlags) override() (*oci.Ref, error) {
+	if f.image == "" {
+		return nil, nil
+	}
+	ref, err := oci.ParseRef(f.image)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	if ref.Kind == oci.DockerArchive {
+		return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
+	}
+	return &ref, nil
+}
+
+// placeOf is where the images of targets are.
+func (a *app) placeOf(f verifyFlags, override *oci.Ref, targets []target) place {
+	named := f.named
+	if override != nil {
+		named = append(named, *override)
+	} else {
+		named = append(named, a.callersImages(targets)...)
+	}
+	access := a.accessFor(f.offline, named...)
+	access.Trusted = override == nil // else nothing is read before the signature holds
+	return place{override, access}
+}
+
+// compare has tarballs compared with images.
+func (p place) compare(found *pack.Images) verify.ImageAccess {
+	if p.override != nil {
+		return verify.CompareWithNamed(found)
+	}
+	return verify.CompareWith(found)
+}
+
 // chooseImages decides where images come from.
 func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets ...target) (func(), error) {
-	var override *oci.Ref
-	if f.image != "" {
-		ref, err := oci.ParseRef(f.image)
-		if err != nil {
-			return nil, usageError(err)
-		}
-		if ref.Kind == oci.DockerArchive {
-			return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
-		}
-		override = &ref
+	override, err := f.override()
+	if err != nil {
+		return nil, err
 	}
-	if f.offline && (override == nil || override.Kind != oci.Layout && override.Kind != oci.OCIArchive) {
-		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
+	if why := f.without(override); why != "" {
+		in.Images = verify.WithoutImages(why)
 		return func() {}, nil
 	}
 	spool, err := tarball.NewSpool("")
@@ -307,18 +376,8 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	named := f.named
-	if override != nil {
-		named = append(named, *override)
-	} else {
-		named = append(named, a.callersImages(targets)...)
-	}
-	access := a.accessFor(f.offline, named...)
-	access.Trusted = override == nil // else nothing is read before the signature holds
-	found := &pack.Images{Access: access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
-	if in.Images = verify.CompareWith(found); override != nil {
-		in.Images = verify.CompareWithNamed(found)
-	}
+	at := a.placeOf(f, override, targets)
+	in.Images = at.compare(&pack.Images{Access: at.access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs})
 	return func() { _ = spool.Close() }, nil
 }
 

@@ -201,7 +201,7 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		if len(selected.Lost) > 0 {
 			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(selected.Lost, 8))
 		}
-		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, len(tree.Entries()))
+		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, tree.Len())
 		config := release.DigestBytes(img.RawConf)
 		made := cell{cell: c, tree: tree, record: release.RecordCell{
 			Lineage: c.Lineage.Name, Platform: c.Platform,
@@ -209,7 +209,7 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 			IndexDigest: indexes[tag].Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
 			Path: extract.Path, Prefix: in.Config.Prefix(in.Version, c),
 			Include: extract.Include, Exclude: extract.Exclude,
-			Recipe: in.Config.Recipe, Entries: verify.Entries(tree),
+			Recipe: in.Config.Recipe,
 		}}
 		if err := made.layOut(in); err != nil {
 			return nil, fmt.Errorf("cell %s: %w", c, err)
@@ -321,7 +321,10 @@ func newRecord(in *Input, cells []cell) release.Record {
 	if id := in.Config.ExpectedIdentity(in.Version); id.Issuer != "" && id.SAN != "" {
 		r.Signer = &release.Signer{Identity: id.SAN, Issuer: id.Issuer}
 	}
+	var entries []release.RecordEntry
 	for _, c := range cells {
+		entries = verify.EntriesLike(c.tree, entries)
+		c.record.Entries = entries
 		r.Cells = append(r.Cells, c.record)
 	}
 	return r
@@ -329,11 +332,7 @@ func newRecord(in *Input, cells []cell) release.Record {
 
 // finish writes release.json and, last, checksums.txt over all the rest.
 func finish(dir string, record release.Record) error {
-	raw, err := record.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, release.RecordFile), 0o644, raw); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, release.RecordFile), 0o644, record.Write); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)

@@ -198,9 +198,16 @@ func (f *fetch) one(name string) (*Asset, error) {
 		found = &f.rel.Assets[i]
 	}
 	if found == nil {
-		return nil, fmt.Errorf("%s: %s has no asset %s", f.Page, text.Show(f.rel.Tag), text.Show(name))
+		return nil, &NoAssetError{f.Page.String(), f.rel.Tag, name}
 	}
 	return found, nil
+}
+
+// NoAssetError says that a release on a page lacks an asset.
+type NoAssetError struct{ Page, Tag, Name string }
+
+func (e *NoAssetError) Error() string {
+	return fmt.Sprintf("%s: %s has no asset %s", e.Page, text.Show(e.Tag), text.Show(e.Name))
 }
 
 func (f *fetch) choose() ([]string, []release.RecordCell, error) {

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -121,17 +122,46 @@ func (c RecordCell) validate() error {
 	if c.Entries == nil {
 		return errors.New("entries: is missing")
 	}
-	seen := make(map[string]bool, len(c.Entries))
-	for i, e := range c.Entries {
+	// Entries in the order of a tar stream rise, and need no list of names.
+	var seen map[string]bool
+	for i := range c.Entries {
+		e := &c.Entries[i]
 		if err := e.validate(); err != nil {
 			return fmt.Errorf("entry %d (%q): %w", i+1, e.Name, err)
 		}
-		if seen[e.Name] {
+		if seen == nil && i > 1 && ComparePaths(c.Entries[i-1].Name, e.Name) >= 0 {
+			seen = make(map[string]bool, len(c.Entries))
+			for _, before := range c.Entries[:i] {
+				seen[before.Name] = true
+			}
+		}
+		if seen[e.Name] || i > 0 && e.Name == c.Entries[0].Name {
 			return fmt.Errorf("entry %d (%q): comes twice", i+1, e.Name)
 		}
-		seen[e.Name] = true
+		if seen != nil {
+			seen[e.Name] = true
+		}
 	}
 	return nil
+}
+
+// ComparePaths orders names the way a depth-first walk with sorted directories
+// meets them: element by element, so that "sub/a" comes before "sub-x".
+func ComparePaths(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] == b[i] {
+			continue
+		}
+		if a[i] == '/' {
+			return -1
+		}
+		if b[i] == '/' {
+			return 1
+		}
+		return cmp.Compare(a[i], b[i])
+	}
+	return cmp.Compare(len(a), len(b))
 }
 
 func (p RecordPackage) validate(v Version, c RecordCell) error {
@@ -154,7 +184,7 @@ func (p RecordPackage) validate(v Version, c RecordCell) error {
 	return p.checkWords(version)
 }
 
-func (e RecordEntry) validate() error {
+func (e *RecordEntry) validate() error {
 	if !validEntryName(e.Name) {
 		return errors.New("name: expected a relative path without empty, dot or dot-dot parts")
 	}

@@ -215,7 +215,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	}
 	k.tree = &tree.Tree
 	s := Result{Cell: k.name, Link: LinkLayers, Subject: c.ManifestDigest.String(), Status: Pass}
-	s.Detail = fmt.Sprintf("%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree.Tree)), "entry", "entries"))
+	s.Detail = fmt.Sprintf("%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(tree.Tree.Len()+1, "entry", "entries"))
 	if len(tree.Lost) > 0 {
 		s.Notes = []string{"the image has attributes that the tarball loses: " + text.List(tree.Lost, maxLost)}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -50,6 +51,10 @@ type Input struct {
 	Progress func(Result)
 
 	Pack tarball.Options // how the rebuilding is done; it has no influence on bytes
+
+	// Packer, if not nil, is used instead of [tarball.Pack], for example to have the
+	// tarballs of several releases compressed together.
+	Packer func(context.Context, []tarball.Job, tarball.Options) ([]tarball.Result, error)
 }
 
 // Release walks the chain. The error is for a cancelled context alone; all that
@@ -80,6 +85,9 @@ type walk struct {
 }
 
 func newWalk(in Input) *walk {
+	if in.Packer == nil {
+		in.Packer = tarball.Pack
+	}
 	return &walk{in: in, signed: map[release.Digest]Result{}}
 }
 
@@ -239,6 +247,56 @@ func (w *walk) whatIs(f found, name string) string {
 	return ""
 }
 
+// signedRecord reads release.json, which may be large, if it has the digest that it
+// must have: a first time for the digest, and again to take it apart.
+func (w *walk) signedRecord(want release.Digest, limit int64) (record release.Record, err error) {
+	check := func(got *release.Hasher) error {
+		switch {
+		case got.Size() > limit:
+			return fmt.Errorf("expected at most %d bytes", limit)
+		case got.Digest() == want:
+			return nil
+		}
+		e := differs("sha256", want.Hex(), got.Digest().Hex())
+		if why := w.whatIs(found{digest: got.Digest(), size: got.Size()}, release.RecordFile); why != "" {
+			e.Err = errors.New(why)
+		}
+		return e
+	}
+	pass := func(read func(io.Reader)) error {
+		f, _, err := w.open(release.RecordFile)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		h := release.NewHasher()
+		in := io.TeeReader(io.LimitReader(f, limit+1), h)
+		read(in)
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			return err
+		}
+		return check(h)
+	}
+	if err := pass(func(io.Reader) {}); err != nil {
+		return record, err
+	}
+	ok := false
+	if err := pass(func(in io.Reader) { record, ok = release.ReadRecord(in) }); err != nil || ok {
+		return record, err
+	}
+	var raw []byte
+	if err := pass(func(in io.Reader) { raw, err = io.ReadAll(in) }); err != nil {
+		return record, err
+	}
+	if err != nil {
+		return record, err
+	}
+	if err := checkDepth(raw); err != nil {
+		return record, err
+	}
+	return release.ParseRecord(raw)
+}
+
 func (w *walk) readRecord() {
 	want, ok := w.sums.Lookup(release.RecordFile)
 	if !ok {
@@ -249,29 +307,12 @@ func (w *walk) readRecord() {
 	if w.report.Signature == nil {
 		limit = maxUnsignedRecord
 	}
-	raw, err := w.read(release.RecordFile, limit)
+	record, err := w.signedRecord(want, limit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("", LinkRecord, release.RecordFile, "not found in the directory")
 		return
 	case err != nil:
-		w.fail("", LinkRecord, release.RecordFile, err)
-		return
-	}
-	if got := release.DigestBytes(raw); got != want {
-		e := differs("sha256", want.Hex(), got.Hex())
-		if why := w.whatIs(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
-			e.Err = errors.New(why)
-		}
-		w.fail("", LinkRecord, release.RecordFile, e)
-		return
-	}
-	if err := checkDepth(raw); err != nil {
-		w.fail("", LinkRecord, release.RecordFile, err)
-		return
-	}
-	record, err := release.ParseRecord(raw)
-	if err != nil {
 		w.fail("", LinkRecord, release.RecordFile, err)
 		return
 	}

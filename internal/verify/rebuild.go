@@ -32,7 +32,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	results := map[*cellCheck]tarball.Result{}
 	payloads := w.payloads(all)
 	if len(jobs)+len(payloads) > 0 {
-		packed, err := tarball.Pack(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
+		packed, err := w.in.Packer(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
 		payloads.made(packed, len(jobs), err)
 		for i, k := range which {
 			if err != nil {
@@ -58,7 +58,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	asset := k.cell.Asset
 	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
 		// The tarball is the same file, so there is no need to open it.
-		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree))
+		w.compareEntries(k, result.Tar, result.TarSize, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the image gives the same file, byte for byte"})
 		return
@@ -77,7 +77,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
 		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
-		s.Differences = EntryDifferences(k.cell.Entries, Entries(*k.tree))
+		s.Differences = EntryDifferences(k.cell.Entries, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(s)
 	}
 }
