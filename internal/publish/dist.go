@@ -71,7 +71,7 @@ func ReadDist(dir string) (Dist, error) {
 		switch {
 		case listed && want != f.Digest:
 			return d, &Refusal{Subject: f.Path, Reason: fmt.Sprintf("expected %s as %s says, got %s", want, checksum.File, f.Digest)}
-		case !listed && f.Name != checksum.File && !strings.HasSuffix(f.Name, bundleSuffix):
+		case !listed && f.Name != checksum.File && !ownProof(f.Name):
 			return d, &Refusal{Subject: f.Path, Reason: "not in " + checksum.File, Advice: "remove the file, or pack again"}
 		}
 		d.Files = append(d.Files, f)
@@ -92,6 +92,9 @@ func ReadDist(dir string) (Dist, error) {
 	}
 	return d, nil
 }
+
+// ownProof reports whether a file that checksums.txt does not name carries its own.
+func ownProof(name string) bool { return strings.HasSuffix(name, bundleSuffix) || isRebuild(name) }
 
 // isRebuild reports whether a file is called like a signed rebuild.
 func isRebuild(name string) bool {
