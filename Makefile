@@ -96,7 +96,7 @@ test-pure: ## the tests that need neither dlib nor a network
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
-	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners ./...
+	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
 ##@ Measure
 
@@ -112,6 +112,10 @@ bench-archive: models releaser ## tarballs beside crane, tar, gzip and sha256sum
 bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and cmp: a bundle, and the whole chain for six cells (CELLS=3)
 	$(GO) run ./tools/bench verify $(if $(CELLS),-cells $(CELLS))
 
+.PHONY: bench-list
+bench-list: releaser ## verify --list of 50 small releases that share layers next to 50 calls of verify
+	$(GO) run ./tools/bench list
+
 .PHONY: bench-security
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
 	$(GO) run ./tools/bench security
@@ -119,6 +123,10 @@ bench-security: releaser ## inputs that want to be expensive: memory and time of
 .PHONY: bench-publish
 bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign
 	$(GO) run ./tools/bench publish
+
+.PHONY: bench-farm
+bench-farm: releaser ## rebuilding releases on rebuilderd: two workers next to one
+	$(GO) run ./tools/bench farm
 
 .PHONY: bench-network
 bench-network: releaser ## pulling and packing over a slow link beside crane and skopeo
@@ -177,6 +185,15 @@ test-image: packages models samples releaser ## run the images that releaser bui
 	$(INPUTS) packages engine $(if $(CELLS),cross)
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
 	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
+
+.PHONY: bench-kit
+bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory
+	$(GO) run ./tools/bench kit $(if $(CELLS),-cells $(CELLS)) $(if $(WEIGHTS),-weights $(WEIGHTS))
+
+.PHONY: test-packages
+test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
+	$(INPUTS) packages test
+	$(GO) test -count=1 -v -run TestPackagesInstall ./tools/dist
 
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch

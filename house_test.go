@@ -40,25 +40,28 @@ internal/oci/check: internal/oci internal/oci/layer internal/executable internal
 internal/oci/ocitest: internal/tarball
 internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
-internal/verify: internal/release internal/tarball internal/checksum
-internal/pack: internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
+internal/packages: internal/release internal/tarball
+internal/verify: internal/release internal/tarball internal/checksum internal/packages
+internal/pack: internal/packages internal/oci internal/oci/layer internal/oci/build internal/sbom internal/verify internal/release internal/tarball internal/checksum
+internal/batch: internal/release internal/tarball internal/verify
 internal/attest: internal/rebuild internal/pack internal/sign internal/verify internal/oci internal/checksum internal/release
 internal/trust: internal/release
 internal/rebuild: internal/pack internal/executable internal/oci internal/tarball internal/verify internal/release
 internal/publish: internal/dial internal/release internal/retry internal/checksum
+internal/kit: internal/oci internal/publish internal/verify internal/checksum internal/release internal/tarball
 internal/steps: internal/attest internal/publish internal/pack internal/oci internal/oci/layer internal/oci/check internal/sign internal/verify internal/tarball internal/release internal/retry
 internal/discover: internal/release internal/sbom
 internal/dlib: internal/app internal/app/picture
 internal/heif: internal/app/picture
 toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
-internal/loopback:
+internal/loopback: internal/inputs
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
-cmd/releaser: internal/rebuild internal/steps internal/attest internal/pack internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/kit internal/batch internal/rebuild internal/steps internal/attest internal/pack internal/packages internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback
-tools/bench: internal/release internal/loopback
+tools/bench: internal/release internal/loopback internal/loopback/farm
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
@@ -67,6 +70,7 @@ tools/cross:
 tools/skips:
 tools/cipass: internal/release
 tools/tag: internal/release
+tools/workflows: internal/loopback internal/release
 tools/install:
 tools/trusted-root: internal/release internal/trust internal/verify
 `
@@ -104,6 +108,7 @@ var thirdParty = map[string][]string{
 	"internal/inflate":    {},
 	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},
 	"internal/checksum":   {},
+	"internal/packages":   {},
 	"internal/sbom":       {},
 	"internal/cache":      {},
 	"internal/models":     {},

@@ -58,7 +58,7 @@ var fine = banned(`there (is|are) no \w+|(is|are) no \w+er|(is|are) no more than
 // a slash for a directory with everything below it.
 var swept = []string{
 	"CHANGELOG.md", "CONTRIBUTING.md", "README.md", "RELEASING.md", "SECURITY.md", "USAGE.md",
-	"cmd/", "docs/", "fonts/", "images/", "internal/", "licences/", "models/", "persons/", "toolchain/", "tools/",
+	"cmd/", "contrib/", "docs/", "fonts/", "images/", "internal/", "licences/", "models/", "persons/", "toolchain/", "tools/",
 }
 
 // unquoted are files whose texts are not ours to word.

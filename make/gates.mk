@@ -1,11 +1,17 @@
 # What a change and a release must pass. docs/pipeline.md says which gate is for what.
 
-GATES := $(GO) run ./tools/gates
+# DATABASE is a directory of vulnerability databases, for machines without network.
+DATABASE ?=
+GATES := $(GO) run ./tools/gates $(if $(DATABASE),--database $(DATABASE))
 CELL  ?= dlib19/linux/amd64
 LAYOUT ?= build/oci
 DIST  ?= dist
 # PURE are the packages whose tests need nothing but Go.
 PURE  := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/inflate ./internal/sbom ./internal/models ./internal/app/...
+# What ci-test, lint and race look at: all. `make test-workflows` narrows it.
+CHECKED ?= ./...
+NATIVE  ?= ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
+RACED   ?=
 # The gates of a release, for the one in LAYOUT and DIST.
 ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
 
@@ -31,7 +37,7 @@ gates-dist: releaser ## gates of the assets in DIST: known vulnerabilities, SBOM
 .PHONY: race
 race: ## go test -race
 	$(INPUTS) packages build
-	$(GATES) race
+	$(GATES) $(if $(RACED),--packages "$(RACED)") race
 
 .PHONY: coverage
 coverage: ## no package is covered less than coverage.floor says
@@ -60,7 +66,8 @@ licences-table: ## renew the tables in licences/
 .PHONY: cell
 cell: packages models samples releaser ## build one cell and run its gates (CELL=dlib19/linux/amd64)
 	bin/releaser build --cells $(CELL) --out $(LAYOUT)
-	$(MAKE) gates-image LAYOUT=$(LAYOUT)
+	$(INPUTS) packages cross
+	$(GATES) $(ON_RELEASE) --cells $(CELL) structure smoke images
 	mkdir -p build/verdicts
 	echo ok > build/verdicts/$(subst /,-,$(CELL))
 
@@ -72,7 +79,7 @@ ci: ## the whole check, as .ci/run does it
 
 .PHONY: ci-plan
 ci-plan: releaser ## the cells and the container of CI jobs, for GITHUB_OUTPUT
-	printf 'matrix=%s\n' "$$(bin/releaser matrix | tr -d '\n')" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
+	bin/releaser matrix $(if $(GITHUB_OUTPUT),--github,--oneline)
 	printf 'container=%s\n' "$${CI_CONTAINER-$$(sed -n 's/^ARG BASE=//p' Dockerfile)}" >> "$${GITHUB_OUTPUT:-/dev/stdout}"
 
 .PHONY: second-opinions
@@ -81,9 +88,13 @@ second-opinions: packages ## build what tests compare with, cosigns and scanners
 
 .PHONY: ci-test
 ci-test: packages models samples second-opinions ## every test, each skip with its reason, none that .ci/skips does not allow
-	$(GO) vet ./...
-	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
-	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json ./... | $(GO) run ./tools/skips --allow .ci/skips
+	$(GO) vet $(CHECKED)
+	$(INPUTS) test --lineage dlib19 $(NATIVE)
+	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json $(CHECKED) | $(GO) run ./tools/skips --allow .ci/skips
+
+.PHONY: test-workflows
+test-workflows: packages gitea ## run the workflows with act, without containers, up to a published page, on loopback
+	$(GO) run ./tools/workflows
 
 .PHONY: ci-pass
 ci-pass: ## the verdict over all jobs of CI; NEEDS has their results

@@ -79,20 +79,19 @@ systems in one image, are taken as they are.`,
 }
 
 // snapshots reads the files of all cells. With run, it runs build_cmd for each
-// first; a cell that fails does not stop the others.
-func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool, jobs int) ([]build.Snapshot, error) {
+// first; a cell that fails does not stop the others, and failed has its error.
+func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool, jobs int) (snapshots []build.Snapshot, failed []error, err error) {
 	if err := canBuild(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	snapshots := make([]build.Snapshot, len(c.cells))
+	snapshots, failed = make([]build.Snapshot, len(c.cells)), make([]error, len(c.cells))
 	if !run {
 		for i, cell := range c.cells {
-			var err error
 			if snapshots[i], err = b.Snapshot(cell); err != nil {
-				return nil, fmt.Errorf("cell %s: %w", cell, err)
+				return nil, nil, fmt.Errorf("cell %s: %w", cell, err)
 			}
 		}
-		return snapshots, nil
+		return snapshots, failed, nil
 	}
 	if jobs == 0 {
 		jobs = runtime.NumCPU()
@@ -101,7 +100,6 @@ func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool,
 		a.note("build: one cell after the other, as they all make %s", shared)
 		jobs = 1
 	}
-	failed := make([]error, len(c.cells))
 	free := make(chan struct{}, jobs)
 	var terminal sync.Mutex // one line at a time
 	var wg sync.WaitGroup
@@ -131,10 +129,7 @@ func (a *app) snapshots(ctx context.Context, c *chosen, b *build.Plan, run bool,
 		})
 	}
 	wg.Wait()
-	if ctx.Err() != nil {
-		return nil, ctx.Err()
-	}
-	return snapshots, failures(c.cells, failed)
+	return snapshots, failed, ctx.Err()
 }
 
 // failures names every cell that failed. What is wrong with each has been said,
@@ -224,7 +219,10 @@ func (a *app) buildLayout(ctx context.Context, c *chosen, out string, run bool, 
 	}
 	defer spool.Close()
 	b := &build.Plan{Config: c.config, Version: c.version, Cells: c.cells, Root: c.root, Spool: spool, Revision: revision}
-	snapshots, err := a.snapshots(ctx, c, b, run, jobs)
+	snapshots, failed, err := a.snapshots(ctx, c, b, run, jobs)
+	if err == nil {
+		err = failures(c.cells, failed)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -160,7 +160,7 @@ func origin(img *oci.Image, flat layer.Flattened, prefix string) *tarball.LayerM
 		if prefix != "" {
 			name = strings.TrimPrefix(name, prefix+"/")
 		}
-		from, ok := flat.Origins[name]
+		from, ok := flat.Origin(name)
 		if !ok {
 			return -1
 		}

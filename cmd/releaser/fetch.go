@@ -267,7 +267,7 @@ func (s *signers) signed(_ context.Context, record release.Record, sums, bundle 
 }
 
 func (s *signers) pin(record release.Record) (publish.Pin, error) {
-	pins, err := publish.ReadPins(s.file())
+	pins, err := publish.ReadPins(pinFile(s.f.pins))
 	if err != nil {
 		return publish.Pin{}, usageError(err)
 	}
@@ -297,10 +297,10 @@ func (s *signers) pin(record release.Record) (publish.Pin, error) {
 	return pin, nil
 }
 
-// file is where pins are.
-func (s *signers) file() string {
-	if s.f.pins != "" {
-		return s.f.pins
+// pinFile is where pins are, if no flag names the file.
+func pinFile(flag string) string {
+	if flag != "" {
+		return flag
 	}
 	dir, err := os.UserConfigDir()
 	if err != nil {
@@ -314,17 +314,18 @@ func (s *signers) keep() error {
 	if s.add == nil {
 		return nil
 	}
-	pins, err := publish.ReadPins(s.file())
+	file := pinFile(s.f.pins)
+	pins, err := publish.ReadPins(file)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(s.file()), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		return err
 	}
-	if err := publish.WritePins(s.file(), append(pins, *s.add)); err != nil {
+	if err := publish.WritePins(file, append(pins, *s.add)); err != nil {
 		return err
 	}
-	s.a.note("fetch: the pin is in %s", s.file())
+	s.a.note("fetch: the pin is in %s", file)
 	return nil
 }
 
@@ -336,7 +337,7 @@ func (a *app) verifyFetched(ctx context.Context, dir string, f verifyFlags) erro
 	}
 	t := target{name: dir, dist: dir}
 	for _, e := range entries {
-		if release.IsTarball(e.Name()) {
+		if release.IsTarball(e.Name()) || release.IsPackage(e.Name()) {
 			t.assets = append(t.assets, e.Name())
 		}
 	}

@@ -75,6 +75,17 @@ func (a *app) choose(f cellFlags) (*chosen, error) {
 	return c, nil
 }
 
+// artifacts lists where builds of any cell leave their artifacts.
+func (c *chosen) artifacts() []string {
+	var out []string
+	for _, cell := range c.config.Cells() {
+		for _, it := range c.config.Artifacts {
+			out = append(out, filepath.Join(c.root, filepath.FromSlash(it.Source(c.version, cell))))
+		}
+	}
+	return out
+}
+
 // image is where the images of a release lie: --image if given, else the
 // configured repository, below --registry if it names no registry of its own.
 func (c *chosen) image(flag, registry string) (oci.Ref, error) {

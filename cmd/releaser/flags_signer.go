@@ -29,11 +29,17 @@ type signerFlags struct {
 func (f *signerFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
-	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
-	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without --key: what 'releaser trust update' kept)")
+	f.addServices(cmd)
 	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
 	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
 	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
+}
+
+// addServices adds where tokens, certificates and log entries come from.
+func (f *signerFlags) addServices(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
+	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without a key: what 'releaser trust update' kept)")
 }
 
 // signer prepares what signs, and the policy that its signatures must satisfy.
@@ -111,7 +117,7 @@ func (a *app) policyFor(f *trustFlags, key *sign.Key, fallback []verify.Certific
 	}
 	p := verify.Policy{Key: public, UnsafeNoTransparencyLog: f.noLog}
 	if f.root != "" || !f.noLog {
-		p.Root, err = a.trustedRoot(f.root, time.Now())
+		p.Root, err = a.trustedRootOnce(f.root)
 	}
 	return p, err
 }
@@ -153,8 +159,20 @@ func (a *app) identityToken(ctx context.Context, file string) (string, error) {
 // inputsLock is the file that pins what a build takes from elsewhere.
 const inputsLock = "inputs.lock.json"
 
-// inputs are config.json and the lock next to it, as far as they are there.
+// inputs are config.json and the lock next to it, as far as they are there, and
+// the commit that they are from.
 func (a *app) inputs() ([]sign.Input, error) {
+	inputs, err := a.inputFiles()
+	if err != nil {
+		return nil, err
+	}
+	if commit := cleanCommit(a.configFile); commit != "" {
+		inputs = append(inputs, sign.Input{Name: "sources", Commit: commit})
+	}
+	return inputs, nil
+}
+
+func (a *app) inputFiles() ([]sign.Input, error) {
 	var inputs []sign.Input
 	for _, path := range []string{a.configFile, filepath.Join(filepath.Dir(a.configFile), inputsLock)} {
 		raw, err := atomicfile.ReadFile(path, maxNamedFile)

@@ -63,6 +63,23 @@ func (a *app) trustedRoot(path string, now time.Time) (*verify.TrustedRoot, erro
 	return root, err
 }
 
+// trustedRootOnce is trustedRoot at the time of this run, which reads it once.
+func (a *app) trustedRootOnce(path string) (*verify.TrustedRoot, error) {
+	a.rootsMu.Lock()
+	defer a.rootsMu.Unlock()
+	if root := a.roots[path]; root != nil {
+		return root, nil
+	}
+	root, err := a.trustedRoot(path, time.Now())
+	if err == nil {
+		if a.roots == nil {
+			a.roots = map[string]*verify.TrustedRoot{}
+		}
+		a.roots[path] = root
+	}
+	return root, err
+}
+
 func chooseRoot(path string, now time.Time) (*verify.TrustedRoot, error) {
 	if path != "" {
 		raw, err := readNamed("trusted root", path)

@@ -54,6 +54,31 @@ func gitVersion(c *chosen) (release.Version, error) {
 	return release.ParseVersion("0.0.0-dev." + commit)
 }
 
+// commitOf is the commit that is checked out in the working tree that a file
+// belongs to.
+func commitOf(ctx context.Context, file string) (string, error) {
+	dir, base := filepath.Split(file)
+	dir = filepath.Clean(dir)
+	if _, err := git(ctx, dir, "ls-files", "--error-unmatch", "--", base); err != nil {
+		return "", err // there is no working tree, or it is another project's
+	}
+	return git(ctx, dir, "rev-parse", "--verify", "HEAD^{commit}")
+}
+
+// cleanCommit is commitOf, or "" if there is none or if files differ from it.
+func cleanCommit(file string) string {
+	ctx := context.Background() // it takes no time
+	commit, err := commitOf(ctx, file)
+	if err != nil {
+		return ""
+	}
+	changes, err := git(ctx, filepath.Dir(file), "status", "--porcelain", "--untracked-files=no")
+	if err != nil || changes != "" {
+		return ""
+	}
+	return commit
+}
+
 // readTree asks git about the directory of the configuration and the tag of a
 // version. Changes below the paths in own do not count: a release makes them.
 func readTree(ctx context.Context, c *chosen, v release.Version, own []string) (t steps.Tree, err error) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -12,6 +13,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
+	"facerec/internal/packages"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 	"facerec/internal/text"
@@ -34,6 +36,8 @@ type lsAnswer struct {
 	Artifact string      `json:"artefact"` // the spelling of releaser.ls/v1
 	Entries  []listEntry `json:"entries"`
 
+	Metadata []packages.Field `json:"metadata,omitempty"` // of a package: what its manager goes by
+
 	Problems []tarball.Problem `json:"problems,omitempty"`
 }
 
@@ -45,7 +49,7 @@ func (a *app) lsVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls ARTIFACT",
 		Short: "List entries with mode, size, SHA-256 and the layer each came from",
-		Long: `List the entries of a tarball, a directory or an image (a registry reference,
+		Long: `List the entries of a tarball, a package (.deb, .rpm, .apk), a directory or an image (a registry reference,
 oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]). For images, each entry names the
 layer it came from, and the attributes that a tarball would lose: extended
 attributes, file capabilities, sparse maps.`,
@@ -140,7 +144,7 @@ func listed(e tarball.Entry, flat layer.Flattened) listEntry {
 	if e.Type == tarball.Regular {
 		l.Size, l.SHA256 = e.Content.Size(), e.Content.Digest().Hex()
 	}
-	if o, ok := flat.Origins[e.Name]; ok {
+	if o, ok := flat.Origin(e.Name); ok {
 		l.Layer, l.Notes = o.Layer.String(), o.Notes
 	}
 	return l
@@ -166,6 +170,14 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 		return err
 	}
 	defer f.Close()
+	if size, err := f.Seek(0, io.SeekEnd); err != nil {
+		return err
+	} else if packages.Sniff(f, size) {
+		return a.lsPackage(answer, what.path, f, size)
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
 	index, err := tarball.List(f, tarball.DefaultLimits())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what.path, err)
@@ -186,6 +198,31 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 	if index.Has(tarball.ProblemTruncated) || index.Has(tarball.ProblemCorrupt) {
 		answer.Problems = index.Problems
 		return fmt.Errorf("%s cannot be listed whole: fetch it again", what.path)
+	}
+	return nil
+}
+
+// lsPackage lists what a package installs, and says which scripts it has.
+func (a *app) lsPackage(answer *lsAnswer, path string, f io.ReaderAt, size int64) error {
+	c, err := packages.Read(f, size)
+	if err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	answer.Metadata = c.Fields
+	for _, e := range c.Entries {
+		l := listEntry{Name: e.Name, Type: e.Type, Mode: octal(e.Mode), Size: e.Size, Link: e.Link}
+		if e.SHA256 != nil {
+			l.SHA256 = e.SHA256.Hex()
+		}
+		answer.Entries = append(answer.Entries, l)
+	}
+	for _, field := range c.Fields {
+		if field.IsScript() {
+			a.warn("%s: the package has a script: %s", path, text.Line(field.Name, 200))
+		}
+	}
+	for _, p := range c.Problems {
+		a.warn("%s: %s", path, text.Line(p, 1000))
 	}
 	return nil
 }

@@ -17,7 +17,8 @@
 //	5    incomplete: nothing failed, but something requested could not be checked
 //	130  interrupted
 //
-// Where several apply, 4 wins over 3, and both win over 1 and 5. A skip is never a pass.
+// Where several apply, 4 wins over 3, both win over 1, 2 and 5, and 5 is the least. A
+// skip is never a pass.
 //
 // The answer goes to standard output, as text or with --json as one document
 // whose first field is a versioned "schema". Progress and complaints go to
@@ -34,18 +35,21 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/attest"
+	"facerec/internal/kit"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
 	"facerec/internal/steps"
 	"facerec/internal/text"
 	"facerec/internal/trust"
+	"facerec/internal/verify"
 )
 
 // Exit codes, see the package comment.
@@ -142,6 +146,7 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var damaged *kit.DamagedError
 	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
@@ -162,7 +167,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &rule) && rule.Skipped:
 		return exitIncomplete
-	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed), errors.As(err, &rule):
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &damaged), errors.As(err, &changed), errors.As(err, &rule):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted
@@ -188,6 +193,9 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+
+	rootsMu sync.Mutex
+	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
 }
 
 func (a *app) root() *cobra.Command {

@@ -17,6 +17,20 @@ type matrixAnswer struct {
 	Include []matrixCell `json:"include"`
 }
 
+// shardsAnswer is what matrix prints of a list.
+type shardsAnswer struct {
+	Schema  string        `json:"schema,omitempty"`
+	Include []matrixShard `json:"include"`
+}
+
+type matrixShard struct {
+	Shard    string   `json:"shard"` // as verify --shard takes it
+	Releases []string `json:"releases"`
+}
+
+// cellNames is --list without a file.
+const cellNames = "\x00"
+
 type matrixCell struct {
 	Cell     string `json:"cell"`
 	Lineage  string `json:"lineage"`
@@ -30,10 +44,12 @@ type matrixCell struct {
 
 func (a *app) matrixVerb() *cobra.Command {
 	var f cellFlags
-	var github, line, list bool
+	var github, line bool
+	var list string
+	var shards int
 	cmd := &cobra.Command{
-		Use:   "matrix",
-		Short: "Print the cells as JSON for a CI matrix",
+		Use:   "matrix [--list FILE --shards N]",
+		Short: "Print the cells, or the parts of a list of releases, as JSON for a CI matrix",
 		Long: `Print the chosen cells as one JSON document. A cell is one lineage on one
 platform: one image, one tarball.
 
@@ -43,8 +59,29 @@ GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
   matrix: ${{ fromJSON(needs.cells.outputs.matrix) }}
 
 With --list, print the names of the cells, one per line, for make -j, a job array
-or a list in another CI's configuration.`,
-		RunE: func(*cobra.Command, []string) error {
+or a list in another CI's configuration.
+
+With --list FILE --shards N, print a list of releases, as 'releaser verify --list'
+reads it, in N parts instead. Their lengths differ by one at most; releases of one
+page, or in one directory, are neighbours, as they are likely to share layers. Each
+job runs 'releaser verify --list FILE --shard I/N'.`,
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if list == cellNames && len(args) == 1 { // --list FILE: only --list=FILE has its value with it
+				list, args = args[0], nil
+			}
+			if len(args) > 0 {
+				return usage("unexpected argument %s", text.Show(args[0]))
+			}
+			if files := list != "" && list != cellNames; files || cmd.Flags().Changed("shards") {
+				switch {
+				case !files:
+					return usage("--shards needs --list FILE")
+				case shards < 1 || shards > maxShards:
+					return usage("--shards %d: expected 1 to %d", shards, maxShards)
+				}
+				return a.matrixOfList(list, shards, github, line)
+			}
 			c, err := a.load()
 			if err != nil {
 				return err
@@ -53,7 +90,7 @@ or a list in another CI's configuration.`,
 			if err != nil {
 				return usageError(err)
 			}
-			if list {
+			if list == cellNames {
 				for _, cell := range cells {
 					a.say("%s", cell)
 				}
@@ -76,26 +113,51 @@ or a list in another CI's configuration.`,
 				}
 				answer.Include = append(answer.Include, m)
 			}
-			switch {
-			case github:
-				answer.Schema = ""
-				return writeGitHubOutput("matrix", answer)
-			case line:
-				raw, err := text.JSONLine(answer)
-				if err == nil {
-					_, err = a.out.Write(raw)
-				}
-				return err
-			}
-			return a.answer(answer)
+			return a.matrix(&answer, &answer.Schema, github, line)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().BoolVar(&github, "github", false, "write matrix=… to the file that GITHUB_OUTPUT names")
 	cmd.Flags().BoolVar(&line, "oneline", false, "print the document on one line")
-	cmd.Flags().BoolVar(&list, "list", false, "print the names of the cells, one per line")
-	cmd.MarkFlagsMutuallyExclusive("github", "oneline", "list")
+	cmd.Flags().StringVar(&list, "list", "", "print the names of the cells, one per line; or, with --shards, the parts of the list of releases `FILE`")
+	cmd.Flags().Lookup("list").NoOptDefVal = cellNames
+	cmd.Flags().IntVar(&shards, "shards", 0, "cut the list into `N` parts")
+	cmd.MarkFlagsMutuallyExclusive("github", "oneline")
 	return cmd
+}
+
+// matrix prints an answer in the form that the flags choose; without its schema it
+// is what GitHub Actions takes.
+func (a *app) matrix(answer any, schema *string, github, line bool) error {
+	switch {
+	case github:
+		*schema = ""
+		return writeGitHubOutput("matrix", answer)
+	case line:
+		raw, err := text.JSONLine(answer)
+		if err == nil {
+			_, err = a.out.Write(raw)
+		}
+		return err
+	}
+	return a.answer(answer)
+}
+
+// matrixOfList prints the parts of a list.
+func (a *app) matrixOfList(file string, n int, github, line bool) error {
+	parts, err := a.shards(file, n)
+	if err != nil {
+		return err
+	}
+	answer := shardsAnswer{Schema: "releaser.matrix-shards/v1", Include: []matrixShard{}}
+	for i, part := range parts {
+		shard := matrixShard{Shard: fmt.Sprintf("%d/%d", i+1, n), Releases: []string{}}
+		for _, item := range part {
+			shard.Releases = append(shard.Releases, item.Name)
+		}
+		answer.Include = append(answer.Include, shard)
+	}
+	return a.matrix(&answer, &answer.Schema, github, line)
 }
 
 // writeGitHubOutput sets an output of a step of GitHub Actions.

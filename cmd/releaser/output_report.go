@@ -46,13 +46,18 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 	if err != nil {
 		return err
 	}
+	return a.deliverAs(document, r, f)
+}
+
+// deliverAs is deliver with a document that was made of the report.
+func (a *app) deliverAs(document []byte, r verify.Report, f reportFlags) error {
 	annotations := io.Writer(a.errs) // where it does not spoil a document
 	switch {
 	case f.output != "":
 		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {
 			return err
 		}
-		a.note("verify: the report is in %s", f.output)
+		a.note("the report is in %s", f.output)
 		fallthrough
 	case f.format == "text":
 		annotations = a.out

@@ -97,6 +97,9 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	}
 	for _, rc := range record.Cells {
 		a.say("%s  %s  tar %s  file %s", rc, filepath.Join(out, rc.Asset), rc.TarSHA256.Hex(), rc.FileSHA256.Hex())
+		for _, k := range rc.Packages {
+			a.say("%s  %s  %s  file %s", rc, filepath.Join(out, k.Asset), k.Recipe, k.FileSHA256.Hex())
+		}
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -207,10 +206,5 @@ func (f releaseFlags) outputs(c *chosen, page string) []string {
 	if dir, ok := strings.CutPrefix(page, publish.DirPrefix); ok {
 		out = append(out, dir)
 	}
-	for _, cell := range c.cells {
-		for _, it := range c.config.Artifacts {
-			out = append(out, filepath.Join(c.root, filepath.FromSlash(it.Source(c.version, cell))))
-		}
-	}
-	return out
+	return append(out, c.artifacts()...)
 }

@@ -19,9 +19,11 @@ func (a *app) verbs() []*cobra.Command {
 		a.releaseVerb(),
 		a.fetchVerb(),
 		a.verifyVerb(),
+		a.rebuildVerb(),
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),
 		a.verifyImageVerb(),
+		a.kitVerb(),
 		a.trustVerb(),
 		a.diffVerb(),
 		a.lsVerb(),
@@ -42,5 +44,5 @@ func (a *app) verbs() []*cobra.Command {
 // usesNetwork lists the verbs that reach registries or release pages.
 var usesNetwork = map[string]bool{
 	"join": true, "push": true, "pull": true, "check": true, "pack": true, "sign": true, "verify": true, "verify-image": true,
-	"diff": true, "ls": true, "cp": true, "publish": true, "fetch": true, "release": true, "discover": true,
+	"diff": true, "ls": true, "cp": true, "publish": true, "fetch": true, "release": true, "discover": true, "rebuild": true,
 }

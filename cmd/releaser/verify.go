@@ -6,12 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
@@ -39,12 +38,16 @@ type verifyFlags struct {
 	report     reportFlags
 	checksums  string
 	signed     signatureFlags
+	kitRoot    kitRootFlags
+	rebuilders rebuilderFlags
+	many       manyFlags
+	silent     bool // whom each of many releases is expected from is not printed
 }
 
 func (a *app) verifyVerb() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify DIST…",
+		Use:   "verify DIST|KIT… | --list FILE",
 		Short: "Verify a release from the signature down to every byte",
 		Long: `Verify the chain for every cell, and continue after a failure:
 
@@ -77,9 +80,22 @@ Output is one line per check; --format selects a document instead: json, sarif
 (2.1.0) or html. --output writes that document to a file and prints the text. In
 GitHub Actions, failed checks are annotated and the step summary gets the table.
 
+KIT is a file that 'releaser kit create' made: the kit itself is checked first (link
+kit), then each release in it, with the images in it and without a network. The
+trusted root in it is used only with --kit-root or --unsafe-kit-root.
+
 --fast compares the tar stream inside each tarball with the image and does not
 compress it again: the contents are verified, the compression is not, and the
 report says so.
+
+--rebuilders FILE names independent rebuilders, each by the identity in a
+certificate or by a public key, and --require how many of them must have signed that
+they built the same tarballs from source ('releaser rebuild --attest'). Their
+statements are looked for next to the release (NAME.rebuild.sigstore.json), among the
+referrers of the images, and in --rebuild-statement. Whoever signed the release does
+not count, and nobody counts twice. A rebuilder who got other bytes is named first,
+and fails the run (exit 3) unless --ignore-failed-rebuilds; too few is exit 5, or 4
+if a statement was refused.
 
 --checksums FILE verifies a release that others made, which has no release.json:
 the signature of the list FILE, and the checksum of each file that it names. FILE
@@ -87,9 +103,30 @@ is a path or a name in DIST, with SHA-256, SHA-384 or SHA-512 sums as sha256sum,
 goreleaser, BSD and openssl write them. Its signature is found next to it
 (FILE.sigstore.json, .sigstore, .bundle, .cosign.bundle, .jsonl, or .sig with
 .pem), or named with --bundle, or --signature and --certificate. No image is
-compared, and the report says so.`,
-		Args: cobra.MinimumNArgs(1),
+compared, and the report says so.
+
+--list FILE verifies many releases, one per line of FILE: directories, tarballs, and
+pages as fetch takes them (PAGE[@VERSION]), whose files are downloaded to a
+temporary directory. Each gives one line as it finishes, with --json a document;
+the last line sums up. Layers that several have are read once, and what tarballs
+have in common is compressed once. One bad release does not stop the others. With
+--state FILE, a run that was stopped goes on: a release that is finished is not
+verified again unless its checksums.txt, its signatures, the sizes or times of its
+files, the flags, the trusted root or this program have changed. --shard I/N takes
+one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.many.list != "" {
+				return cobra.NoArgs(cmd, args)
+			}
+			return cobra.MinimumNArgs(1)(cmd, args)
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.many.list != "" {
+				return a.verifyMany(cmd.Context(), f)
+			}
+			if err := f.many.check(); err != nil {
+				return err
+			}
 			if f.checksums != "" {
 				return a.verifyList(cmd.Context(), args, f)
 			}
@@ -113,6 +150,9 @@ compared, and the report says so.`,
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
+	f.kitRoot.add(fl)
+	f.rebuilders.add(cmd)
+	f.many.add(cmd)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
 	return cmd
@@ -124,12 +164,19 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
+	defer closeTargets(targets)
+	if err := f.kitRoot.check(f.trust, targets); err != nil {
+		return err
+	}
 	live, err := f.report.check(a.json)
 	if err != nil {
 		return err
 	}
 	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
 	if in.Expect, err = f.expectation(); err != nil {
+		return err
+	}
+	if in.Rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
 		return err
 	}
 	p := a.progress("verify")
@@ -159,7 +206,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if len(targets) > 1 {
 			p.under(t.name + ": ")
 		}
-		report, err := a.verifyTarget(ctx, t, in, f)
+		report, err := a.verifyKitOr(ctx, t, in, f, p)
 		if err != nil {
 			return err
 		}
@@ -175,12 +222,12 @@ const maxUnsignedRecord = 64 << 20
 
 // verifiedCells returns the names of the cells that --cells means, nil for all of
 // them: those of release.json, or of config.json where release.json cannot be read.
-func verifiedCells(c *chosen, dist, patterns string) ([]string, error) {
+func verifiedCells(c *chosen, files fs.FS, patterns string) ([]string, error) {
 	if patterns == "" || patterns == "all" {
 		return nil, nil
 	}
 	var all []release.Cell
-	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), maxUnsignedRecord)
+	raw, err := readWithin(files, release.RecordFile, maxUnsignedRecord)
 	if err == nil {
 		if record, err := release.ParseRecord(raw); err == nil {
 			for _, rc := range record.Cells {
@@ -211,11 +258,11 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
 	var fallback []verify.CertificateIdentity
-	c, err := a.callersConfig(t.dist)
+	c, err := a.callersConfig(t.place())
 	if err != nil {
 		return verify.Report{}, err
 	}
-	if in.Cells, err = verifiedCells(c, t.dist, f.cells); err != nil {
+	if in.Cells, err = verifiedCells(c, t.release(), f.cells); err != nil {
 		return verify.Report{}, err
 	}
 	if c != nil {
@@ -223,7 +270,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
 	}
 	if !f.trust.given() && f.policy == nil {
-		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, t.place(), t.release(), &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -233,8 +280,13 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
-	a.note("verify: expecting %s", expected(policy))
-	in.Dist, in.Policy, in.Assets = atomicfile.FS(t.dist), policy, t.assets
+	if !f.silent {
+		a.note("verify: expecting %s", expected(policy))
+	}
+	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, policy, f.trust); err != nil {
+		return verify.Report{}, a.untrusted(err)
+	}
+	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
@@ -279,34 +331,37 @@ func (a *app) callersImages(targets []target) []oci.Ref {
 	return []oci.Ref{ref}
 }
 
-// chooseImages decides where images come from.
-func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets ...target) (func(), error) {
-	var override *oci.Ref
-	if f.image != "" {
-		ref, err := oci.ParseRef(f.image)
-		if err != nil {
-			return nil, usageError(err)
-		}
-		if ref.Kind == oci.DockerArchive {
-			return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
-		}
-		override = &ref
-	}
+// place is where images come from.
+type place struct {
+	override *oci.Ref // that the caller named
+	access   oci.Access
+}
+
+// without says why no images are compared, "" if they are.
+func (f verifyFlags) without(override *oci.Ref) string {
 	if f.offline && (override == nil || override.Kind != oci.Layout && override.Kind != oci.OCIArchive) {
-		in.Images = verify.WithoutImages("--offline, and no --image oci-layout:DIR to compare with")
-		return func() {}, nil
+		return "--offline, and no --image oci-layout:DIR to compare with"
 	}
-	spool, err := tarball.NewSpool("")
+	return ""
+}
+
+// override is what --image names.
+func (f verifyFlags) override() (*oci.Ref, error) {
+	if f.image == "" {
+		return nil, nil
+	}
+	ref, err := oci.ParseRef(f.image)
 	if err != nil {
-		return nil, err
+		return nil, usageError(err)
 	}
-	extra, err := a.extraFiles(spool)
-	if err != nil {
-		_ = spool.Close()
-		return nil, err
+	if ref.Kind == oci.DockerArchive {
+		return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
 	}
-	unpacker := layer.NewUnpacker(spool, f.limits.limits())
-	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
+	return &ref, nil
+}
+
+// placeOf is where the images of targets are.
+func (a *app) placeOf(f verifyFlags, override *oci.Ref, targets []target) place {
 	named := f.named
 	if override != nil {
 		named = append(named, *override)
@@ -315,11 +370,50 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 	}
 	access := a.accessFor(f.offline, named...)
 	access.Trusted = override == nil // else nothing is read before the signature holds
-	found := &pack.Images{Access: access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs}
-	if in.Images = verify.CompareWith(found); override != nil {
-		in.Images = verify.CompareWithNamed(found)
+	return place{override, access}
+}
+
+// compare has tarballs compared with images.
+func (p place) compare(found *pack.Images) verify.ImageAccess {
+	if p.override != nil {
+		return verify.CompareWithNamed(found)
 	}
-	return func() { _ = spool.Close() }, nil
+	return verify.CompareWith(found)
+}
+
+// chooseImages decides where images come from.
+func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets ...target) (func(), error) {
+	override, err := f.override()
+	if err != nil {
+		return nil, err
+	}
+	if why := f.without(override); why != "" {
+		in.Images = verify.WithoutImages(why)
+		return func() {}, nil
+	}
+	at := a.placeOf(f, override, targets)
+	found, done, err := a.imagesIn(override, at.access, f, p)
+	if err != nil {
+		return nil, err
+	}
+	in.Images = at.compare(found)
+	return done, nil
+}
+
+// imagesIn reads images from a place, nil for where release.json says.
+func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress) (*pack.Images, func(), error) {
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, nil, err
+	}
+	extra, err := a.extraFiles(spool)
+	if err != nil {
+		_ = spool.Close()
+		return nil, nil, err
+	}
+	unpacker := layer.NewUnpacker(spool, f.limits.limits())
+	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
+	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
 }
 
 // extraFiles are those that the configuration adds to tarballs, if there is a

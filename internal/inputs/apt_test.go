@@ -110,3 +110,29 @@ func TestApt(t *testing.T) {
 		t.Errorf("an unsigned archive: %v", err)
 	}
 }
+
+// TestUnpack unpacks a package in the version that the suite has, with the real apt
+// client and nothing installed.
+func TestUnpack(t *testing.T) {
+	uri, _ := archiveWith(t, filepath.Join(t.TempDir(), "archive"), "1.0")
+	s := &Store{Dir: t.TempDir(), Mirror: uri, trusted: "yes"}
+	for _, name := range []string{"small", "small=1.0"} {
+		out := t.TempDir()
+		if err := s.Unpack(t.Context(), "bookworm", []string{name}, out); err != nil {
+			t.Fatal(err)
+		}
+		if b, err := os.ReadFile(filepath.Join(out, "content")); err != nil || string(b) != "of 1.0" {
+			t.Errorf("%s: %q, %v", name, b, err)
+		}
+	}
+	for _, name := range []string{"small=2.0", "large"} {
+		out := t.TempDir()
+		if err := s.Unpack(t.Context(), "bookworm", []string{name}, out); err == nil || !strings.Contains(err.Error(), "packages of bookworm") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left, _ := os.ReadDir(out); len(left) > 0 {
+			t.Errorf("%s: unpacked %v", name, left)
+		}
+	}
+	noLeftovers(t, s.Dir)
+}

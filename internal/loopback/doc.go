@@ -14,17 +14,20 @@
 //     it is told to. What Fulcio asks of it, it answers; nothing more.
 //   - TesseraCT, the certificate transparency log, on tiles in a directory. Fulcio
 //     puts its signed certificate timestamps into the certificates.
+//   - [NewRebuilderd]: Debian's rebuilderd, with its workers.
+//   - [NewSlurm]: a cluster of Debian's slurm-wlm, if it is installed.
 //   - A log of version 1 of Rekor's interface, in process: entries are read by
 //     Rekor's own code and signed as RFC 8785 and the log's clients want it; there
 //     is no tree behind it, for the released server needs a database.
 //
+// The package farm has the project and the units that rebuilderd and Slurm are given.
 // What is not real, a registry that spoils its answers, is the package hostile.
 //
 // # Where it comes from
 //
 // [Tool] builds the programs once with "go install MODULE@VERSION", pinned in
 // one table, into the user's cache directory. The first time takes minutes, every
-// other none.
+// other none. rebuilderd is unpacked from Debian's packages instead.
 //
 // # How it ends
 //

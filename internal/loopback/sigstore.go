@@ -21,8 +21,6 @@ import (
 	"github.com/sigstore/rekor-tiles/v2/pkg/note"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
-
-	"facerec/internal/atomicfile"
 )
 
 // Sigstore is a running Sigstore, and what clients need to know of it.
@@ -177,16 +175,7 @@ func (s *Sigstore) startRekor(ctx context.Context, dir, program string) (ed25519
 	return key, nil
 }
 
-// metricsPort is where every timestamp-server on a machine wants to serve its
-// metrics, and there is no flag for it: only one can run at a time.
-const metricsPort = "2112"
-
 func (s *Sigstore) startTimestamper(ctx context.Context, dir, program string) ([]*x509.Certificate, error) {
-	unlock, err := atomicfile.Lock(ctx, filepath.Join(os.TempDir(), "loopback-port-"+metricsPort+".lock"))
-	if err != nil {
-		return nil, err
-	}
-	s.closers = append(s.closers, unlock) // closed last to first: the server ends before
 	var chain []*x509.Certificate
 	c, ports, err := startOnPorts(ctx, 1, func(p []int) (*child, error) {
 		return start(ctx, dir, "timestamper", func(ctx context.Context) (err error) {

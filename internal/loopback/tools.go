@@ -2,6 +2,7 @@ package loopback
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"os"
@@ -12,11 +13,16 @@ import (
 	"facerec/internal/atomicfile"
 )
 
-// pin is one program: the package that "go install" builds, and its version.
+// pin is one program: the package that "go install" builds, and its version; or
+// rebuilderd, which Debian has built.
 type pin struct {
 	name, pkg, version string
 	toolchain          string // the Go that it needs, where ours is too old
+	edit               edit   // what is changed in it; the zero edit changes nothing
 }
+
+// edit replaces a text that a file of a module has once.
+type edit struct{ file, from, to string }
 
 // pins are the released programs that are used here.
 var pins = []pin{
@@ -24,7 +30,10 @@ var pins = []pin{
 	{name: "fulcio", pkg: "github.com/sigstore/fulcio", version: "v1.8.8"},
 	{name: "rekor-server", pkg: "github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix", version: "v2.3.0"},
 	{name: "tesseract", pkg: "github.com/transparency-dev/tesseract/cmd/tesseract/posix", version: "v0.1.1"},
-	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3"},
+	{name: "timestamp-server", pkg: "github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server", version: "v2.1.3",
+		// Its metrics have a fixed port on every address, and no flag: only one could
+		// run on a machine.
+		edit: edit{"pkg/server/prometheus.go", `":2112"`, `"127.0.0.1:0"`}},
 	{name: "cosign", pkg: "github.com/sigstore/cosign/v3/cmd/cosign", version: "v3.1.3"},
 	{name: "cosign-v2", pkg: "github.com/sigstore/cosign/v2/cmd/cosign", version: "v2.6.5"},
 	{name: "crane", pkg: "github.com/google/go-containerregistry/cmd/crane", version: "v0.22.1"},
@@ -35,6 +44,7 @@ var pins = []pin{
 	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
 	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
 	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
+	{name: rebuilderd, version: "0.24.0-1"},
 }
 
 // Tools are the names of the programs that Tool can build.
@@ -60,7 +70,12 @@ func (p pin) path() (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("tool %s: %w", p.name, err)
 	}
-	return filepath.Join(cache, "facerec", "tools", p.name+"@"+p.version, p.name), nil
+	dir := p.name + "@" + p.version
+	if p.edit != (edit{}) {
+		sum := sha256.Sum256([]byte(p.edit.file + p.edit.from + p.edit.to))
+		dir += fmt.Sprintf("-edited-%x", sum[:4])
+	}
+	return filepath.Join(cache, "facerec", "tools", dir, p.name), nil
 }
 
 // Built reports whether a tool is in the cache already, so that Tool would return
@@ -113,10 +128,6 @@ func Tool(ctx context.Context, name string) (string, error) {
 }
 
 func (p pin) build(ctx context.Context, path string) (err error) {
-	goTool, err := exec.LookPath("go")
-	if err != nil {
-		return errors.New("the go command is not installed, and it is needed to build the tool")
-	}
 	tmp, err := os.MkdirTemp(filepath.Dir(path), "build-")
 	if err != nil {
 		return err
@@ -126,6 +137,17 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 			err = rerr
 		}
 	}()
+	if p.name == rebuilderd {
+		unpacked, err := unpackRebuilderd(ctx, p.version, tmp, filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		return os.Rename(unpacked, path)
+	}
+	goTool, err := exec.LookPath("go")
+	if err != nil {
+		return errors.New("the go command is not installed, and it is needed to build the tool")
+	}
 	if p.pkg == giteaModule {
 		built, err := buildGitea(ctx, goTool, p.version, tmp, filepath.Dir(path))
 		if err != nil {
@@ -135,6 +157,18 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 	}
 	cmd := exec.CommandContext(ctx, goTool, "install", "-trimpath", p.pkg+"@"+p.version)
 	cmd.Dir = tmp // away from any module or workspace
+	if p.edit != (edit{}) {
+		source, err := os.MkdirTemp("", "tool-")
+		if err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, os.RemoveAll(source)) }()
+		if err := p.edited(ctx, goTool, source); err != nil {
+			return err
+		}
+		cmd = exec.CommandContext(ctx, goTool, "install", "-trimpath", "-buildvcs=false", p.pkg)
+		cmd.Dir = source
+	}
 	cmd.Env = append(os.Environ(), "GOBIN="+tmp, "CGO_ENABLED=0", "GOFLAGS=", "GOWORK=off", "GO111MODULE=on", "GOOS=", "GOARCH=")
 	if p.toolchain != "" {
 		cmd.Env = append(cmd.Env, "GOTOOLCHAIN="+p.toolchain)
@@ -152,6 +186,31 @@ func (p pin) build(ctx context.Context, path string) (err error) {
 		return fmt.Errorf("go install %s@%s: expected one program, got %d", p.pkg, p.version, len(built))
 	}
 	return os.Rename(built[0], path)
+}
+
+// edited writes the module of a tool into dir, with the edit.
+func (p pin) edited(ctx context.Context, goTool, dir string) error {
+	module, _, _ := strings.Cut(p.pkg, "/cmd/")
+	from, err := download(ctx, goTool, dir, module+"@"+p.version)
+	if err != nil {
+		return err
+	}
+	// The module cache is read-only; what is copied can be removed.
+	if err := os.CopyFS(dir, os.DirFS(from)); err != nil {
+		return err
+	}
+	file := filepath.Join(dir, filepath.FromSlash(p.edit.file))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	if n := strings.Count(string(text), p.edit.from); n != 1 {
+		return fmt.Errorf("%s: expected %s once, got it %d times", p.edit.file, p.edit.from, n)
+	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(strings.Replace(string(text), p.edit.from, p.edit.to, 1)), 0o644)
 }
 
 // tail is the last lines of a text, on one line.

@@ -27,6 +27,7 @@ import (
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
+	"facerec/internal/packages"
 	"facerec/internal/release"
 	"facerec/internal/sbom"
 	"facerec/internal/tarball"
@@ -62,6 +63,8 @@ type cell struct {
 	cell   release.Cell
 	tree   tarball.Tree
 	record release.RecordCell
+
+	packages []*packages.Package // as in the record
 }
 
 // Release writes a release into the directory out, whole or not at all. A
@@ -133,7 +136,7 @@ func write(ctx context.Context, in Input, out string, same func(made string) boo
 		return record, err
 	}
 	err = atomicfile.ReplaceDir(out, func(dir string) error {
-		if err := writeTarballs(ctx, dir, cells, tarball.Options{Workers: in.Workers, Progress: in.Moved}); err != nil {
+		if err := writeArchives(ctx, dir, cells, spool, tarball.Options{Workers: in.Workers, Progress: in.Moved}); err != nil {
 			return err
 		}
 		if err := writeSBOMs(dir, &in, cells); err != nil {
@@ -198,16 +201,20 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		if len(selected.Lost) > 0 {
 			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(selected.Lost, 8))
 		}
-		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, len(tree.Entries()))
+		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, tree.Len())
 		config := release.DigestBytes(img.RawConf)
-		out = append(out, cell{cell: c, tree: tree, record: release.RecordCell{
+		made := cell{cell: c, tree: tree, record: release.RecordCell{
 			Lineage: c.Lineage.Name, Platform: c.Platform,
 			Asset: in.Config.AssetName(in.Version, c), Image: recorded(in, tag),
 			IndexDigest: indexes[tag].Digest, ManifestDigest: img.Digest, ConfigDigest: &config, Layers: layerDigests(img),
 			Path: extract.Path, Prefix: in.Config.Prefix(in.Version, c),
 			Include: extract.Include, Exclude: extract.Exclude,
-			Recipe: in.Config.Recipe, Entries: verify.Entries(tree),
-		}})
+			Recipe: in.Config.Recipe,
+		}}
+		if err := made.layOut(in); err != nil {
+			return nil, fmt.Errorf("cell %s: %w", c, err)
+		}
+		out = append(out, made)
 	}
 	return out, nil
 }
@@ -233,38 +240,57 @@ func selectTree(flat layer.Flattened, include, exclude []string, extra []tarball
 	return verify.ImageTree{Tree: t, Lost: lost}, err
 }
 
-// writeTarballs packs all cells in one call.
-func writeTarballs(ctx context.Context, dir string, cells []cell, o tarball.Options) error {
-	files := make([]*os.File, len(cells))
+// writeArchives packs all cells, and the payloads of all packages, in one call.
+func writeArchives(ctx context.Context, dir string, cells []cell, spool *tarball.Spool, o tarball.Options) error {
+	var files []*os.File
+	var jobs []tarball.Job
 	defer func() {
 		for _, f := range files {
-			if f != nil {
-				_ = f.Close() // again: the error was looked at before
-			}
+			_ = f.Close() // again: the error was looked at before
 		}
 	}()
-	jobs := make([]tarball.Job, len(cells))
-	for i, c := range cells {
-		f, err := os.OpenFile(filepath.Join(dir, c.record.Asset), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	for _, c := range cells {
+		f, err := create(dir, c.record.Asset)
 		if err != nil {
-			return &atomicfile.WriteError{Path: filepath.Join(dir, c.record.Asset), Err: err}
+			return err
 		}
-		files[i] = f
-		jobs[i] = tarball.Job{Name: c.cell.String(), Tree: c.tree, Prefix: c.record.Prefix, Recipe: tarball.Recipe(c.record.Recipe), Out: f}
+		files = append(files, f)
+		jobs = append(jobs, tarball.Job{Name: c.cell.String(), Tree: c.tree, Prefix: c.record.Prefix, Recipe: tarball.Recipe(c.record.Recipe), Out: f})
 	}
-	results, err := tarball.Pack(ctx, jobs, o)
+	payloads, err := newPayloads(cells, spool)
 	if err != nil {
 		return err
 	}
-	for i, r := range results {
-		for _, step := range []func() error{func() error { return files[i].Chmod(0o644) }, files[i].Sync, files[i].Close} {
-			if err := step(); err != nil {
-				return &atomicfile.WriteError{Path: files[i].Name(), Err: err}
-			}
+	results, err := tarball.Pack(ctx, append(jobs, payloads.jobs...), o)
+	if err = errors.Join(err, payloads.end(err)); err != nil {
+		return err
+	}
+	for i, r := range results[:len(cells)] {
+		if err := finishFile(files[i]); err != nil {
+			return err
 		}
 		rc := &cells[i].record
 		rc.TarSHA256, rc.TarSize = release.HexDigest{Digest: r.Tar}, r.TarSize
 		rc.FileSHA256, rc.FileSize = release.HexDigest{Digest: r.File}, r.FileSize
+	}
+	return payloads.write(ctx, dir, results[len(cells):])
+}
+
+// create makes a file of the release.
+func create(dir, name string) (*os.File, error) {
+	f, err := os.OpenFile(filepath.Join(dir, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return nil, &atomicfile.WriteError{Path: filepath.Join(dir, name), Err: err}
+	}
+	return f, nil
+}
+
+// finishFile ends a file of the release, whatever the umask.
+func finishFile(f *os.File) error {
+	for _, step := range []func() error{func() error { return f.Chmod(0o644) }, f.Sync, f.Close} {
+		if err := step(); err != nil {
+			return &atomicfile.WriteError{Path: f.Name(), Err: err}
+		}
 	}
 	return nil
 }
@@ -295,7 +321,10 @@ func newRecord(in *Input, cells []cell) release.Record {
 	if id := in.Config.ExpectedIdentity(in.Version); id.Issuer != "" && id.SAN != "" {
 		r.Signer = &release.Signer{Identity: id.SAN, Issuer: id.Issuer}
 	}
+	var entries []release.RecordEntry
 	for _, c := range cells {
+		entries = verify.EntriesLike(c.tree, entries)
+		c.record.Entries = entries
 		r.Cells = append(r.Cells, c.record)
 	}
 	return r
@@ -303,11 +332,7 @@ func newRecord(in *Input, cells []cell) release.Record {
 
 // finish writes release.json and, last, checksums.txt over all the rest.
 func finish(dir string, record release.Record) error {
-	raw, err := record.Marshal()
-	if err != nil {
-		return err
-	}
-	if err := atomicfile.WriteBytes(filepath.Join(dir, release.RecordFile), 0o644, raw); err != nil {
+	if err := atomicfile.Write(filepath.Join(dir, release.RecordFile), 0o644, record.Write); err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -317,6 +342,9 @@ func finish(dir string, record release.Record) error {
 	known := map[string]release.Digest{} // from when they were written
 	for _, c := range record.Cells {
 		known[c.Asset] = c.FileSHA256.Digest
+		for _, p := range c.Packages {
+			known[p.Asset] = p.FileSHA256.Digest
+		}
 	}
 	var list []checksum.Sum
 	for _, e := range entries {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/url"
 	"os"
+	"slices"
 	"strings"
 
 	"facerec/internal/release"
@@ -120,6 +121,13 @@ type Options struct {
 // kinds of page that an address can name before the URL, as in
 // gitea:https://example.org/owner/repo.
 var kinds = []string{"github", "gitea", "web"}
+
+// IsAddress reports whether a name is meant as the address of a page, and not as
+// that of a file.
+func IsAddress(name string) bool {
+	return strings.HasPrefix(name, DirPrefix) || strings.Contains(name, "://") ||
+		slices.ContainsFunc(kinds, func(k string) bool { return strings.HasPrefix(name, k+":") })
+}
 
 // Open finds out what kind of page an address names: dir:PATH, a URL, or a
 // kind (github, gitea, web), a colon and a URL. It asks the host only if the

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -40,6 +41,7 @@ type Config struct {
 	BuildEnv  []string // environment variables that build_cmd sees besides the safe ones
 	Page      string   // where releases are published, see package publish; may be empty
 	Rolling   []string // patterns of image tags that move to the newest release
+	Packages  []Package
 
 	Versioning Versioning
 
@@ -228,6 +230,7 @@ func (d *decoder) config(root node) *Config {
 			}
 			c.Page = s
 		}},
+		field{"packages", func(n node, p string) { c.Packages = d.packages(n, p) }},
 		field{"rolling_tags", func(n node, p string) {
 			d.list(n, p, func(n node, p string) {
 				c.Rolling = append(c.Rolling, d.pattern(n, p, []string{"major", "minor", "suffix", "lineage"}))
@@ -270,6 +273,7 @@ func (c *Config) fillIn() {
 	if c.Asset == "" {
 		c.Asset = c.ProjectName + "_{version}_{os}_{arch}{suffix}.tar.gz"
 	}
+	c.fillInPackages()
 }
 
 // tagShape is a tag of the distribution specification.
@@ -290,6 +294,25 @@ func (d *decoder) checkNames(root node, c *Config) {
 			d.complain(root.offset, "asset", "%s and %s would both be called %s: use {arch} and {suffix} in the pattern", other, cell, name)
 		}
 		assets[name] = cell
+	}
+	for _, cell := range c.Cells() {
+		for _, p := range c.PackagesOf(cell) {
+			r, err := p.Record("0.0.0", cell)
+			if other, ok := assets[r.Asset]; ok && err == nil {
+				err = fmt.Errorf("%s and %s would both be called %s: use {suffix} in the name", other, cell, r.Asset)
+			}
+			if err != nil {
+				d.complain(root.offset, "packages", "%s of %s: %v", p.Format, cell, err)
+			}
+			assets[r.Asset] = cell
+		}
+	}
+	for _, p := range c.Packages {
+		for _, platform := range p.Platforms {
+			if !slices.Contains(c.Platforms, platform) {
+				d.complain(root.offset, "packages", "%s is not among the platforms", platform)
+			}
+		}
 	}
 	tags := map[string]Lineage{}
 	for _, l := range c.Lineages {

@@ -164,34 +164,6 @@ func TestParseReportsAllProblems(t *testing.T) {
 	}
 }
 
-// The project's own configuration must stay readable, and its names are the
-// ones the README promises.
-func TestOwnConfig(t *testing.T) {
-	data, err := os.ReadFile("../../config.json")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := Parse("config.json", data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, cell := range c.Cells() {
-		got = append(got, c.AssetName("1.0.0", cell)+" "+c.Prefix("1.0.0", cell))
-	}
-	want := []string{
-		"facerec_1.0.0_linux_amd64.tar.gz facerec-1.0.0",
-		"facerec_1.0.0_linux_arm64.tar.gz facerec-1.0.0",
-		"facerec_1.0.0_linux_armv7.tar.gz facerec-1.0.0",
-		"facerec_1.0.0_linux_amd64-dlib19.tar.gz facerec-1.0.0-dlib19",
-		"facerec_1.0.0_linux_arm64-dlib19.tar.gz facerec-1.0.0-dlib19",
-		"facerec_1.0.0_linux_armv7-dlib19.tar.gz facerec-1.0.0-dlib19",
-	}
-	if strings.Join(got, "\n") != strings.Join(want, "\n") {
-		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
-	}
-}
-
 func TestSelect(t *testing.T) {
 	c := &Config{
 		Lineages:  []Lineage{{Name: "dlib20"}, {Name: "dlib19", Suffix: "-dlib19"}},

@@ -73,7 +73,7 @@ func IsTarball(name string) bool {
 // IsFile reports whether a file is called like one that a release has: only such
 // files may be replaced, and only such can pass for a part of one.
 func IsFile(name string) bool {
-	return name == ChecksumsFile || name == RecordFile || IsTarball(name) ||
+	return name == ChecksumsFile || name == RecordFile || IsTarball(name) || IsPackage(name) ||
 		strings.HasSuffix(name, sbomSuffix) || strings.HasSuffix(name, bundleSuffix)
 }
 

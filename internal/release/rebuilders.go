@@ -29,6 +29,9 @@ type Rebuilder struct {
 type KeylessRebuilder struct {
 	Issuer, IssuerRegexp string
 	SAN, SANRegexp       string
+
+	// UnsafeLooseRegexp allows patterns that leave host or owner open.
+	UnsafeLooseRegexp bool
 }
 
 // KeyRebuilder is a managed key. One of PEM and File is set.
@@ -118,7 +121,8 @@ func (d *decoder) keylessRebuilder(n node, p string) *KeylessRebuilder {
 		field{"issuer", func(n node, p string) { k.Issuer = d.filled(n, p) }},
 		field{"issuer_regexp", func(n node, p string) { k.IssuerRegexp = d.filled(n, p) }},
 		field{"san", func(n node, p string) { k.SAN = d.filled(n, p) }},
-		field{"san_regexp", func(n node, p string) { k.SANRegexp = d.filled(n, p) }})
+		field{"san_regexp", func(n node, p string) { k.SANRegexp = d.filled(n, p) }},
+		field{"unsafe_loose_regexp", func(n node, p string) { k.UnsafeLooseRegexp = d.boolean(n, p) }})
 	d.exactlyOne(n, p, present, "issuer", "issuer_regexp")
 	d.exactlyOne(n, p, present, "san", "san_regexp")
 	return k
@@ -129,13 +133,7 @@ func (d *decoder) keyRebuilder(n node, p string) *KeyRebuilder {
 	present := d.object(n, p,
 		field{"pem", func(n node, p string) { k.PEM = d.filled(n, p) }},
 		field{"file", func(n node, p string) { k.File = d.filled(n, p) }},
-		field{"unsafe_no_transparency_log", func(n node, p string) {
-			v, ok := n.value.(bool)
-			if !ok {
-				d.complain(n.offset, p, "expected true or false, got %s", kind(n))
-			}
-			k.UnsafeNoTransparencyLog = v
-		}})
+		field{"unsafe_no_transparency_log", func(n node, p string) { k.UnsafeNoTransparencyLog = d.boolean(n, p) }})
 	d.exactlyOne(n, p, present, "pem", "file")
 	return k
 }
@@ -163,6 +161,14 @@ func (d *decoder) filled(n node, p string) string {
 		d.complain(n.offset, p, "must not be empty")
 	}
 	return s
+}
+
+func (d *decoder) boolean(n node, p string) bool {
+	v, ok := n.value.(bool)
+	if !ok {
+		d.complain(n.offset, p, "expected true or false, got %s", kind(n))
+	}
+	return v
 }
 
 // count is a whole number from 1 on.

@@ -58,6 +58,7 @@ func TestRebuildersAreRefused(t *testing.T) {
 		{"no issuer", list(`{"name": "ann", "keyless": {"san": "s"}}`), 0, "exactly one of issuer, issuer_regexp, got 0"},
 		{"two names in a certificate", list(`{"name": "ann", "keyless": {"issuer": "i", "san": "s", "san_regexp": "s"}}`), 0, "exactly one of san, san_regexp, got 2"},
 		{"two keys", list(`{"name": "ann", "key": {"file": "s", "pem": "s"}}`), 0, "exactly one of pem, file, got 2"},
+		{"not a boolean", list(`{"name": "ann", "key": {"file": "f", "unsafe_no_transparency_log": 1}}`), 0, "expected true or false, got a number"},
 		{"empty", list(`{"name": "ann", "key": {"file": ""}}`), 0, "r.json:1:49: rebuilders[0].key.file: must not be empty"},
 		{"none required", `{"require": 0, "rebuilders": [` + ann + `]}`, 0, "r.json:1:13: require: expected a whole number from 1 on, got 0"},
 		{"half required", `{"require": 1.5, "rebuilders": [` + ann + `]}`, 0, "from 1 on, got 1.5"},

@@ -60,7 +60,27 @@ type RecordCell struct {
 	FileSHA256 HexDigest `json:"file_sha256"`
 	FileSize   int64     `json:"file_size"` // bytes
 
+	Packages []RecordPackage `json:"packages,omitempty"` // made of the same tree, sorted by asset
+
 	Entries []RecordEntry `json:"entries"` // in the order of the tar stream
+}
+
+// RecordPackage is a system package that is made of a cell's tree. Its version and
+// architecture follow from those of the release: [PackageVersion], [PackageArch].
+type RecordPackage struct {
+	Format      PackageFormat `json:"format"`
+	Asset       string        `json:"asset"`  // file name
+	Recipe      string        `json:"recipe"` // how the package is made, such as deb-1
+	Name        string        `json:"name"`
+	Maintainer  string        `json:"maintainer"`
+	Description string        `json:"description"`
+	Section     string        `json:"section,omitempty"`
+	Licence     string        `json:"licence,omitempty"`
+	Homepage    string        `json:"homepage,omitempty"`
+	Depends     []string      `json:"depends,omitempty"`
+	Files       []PackageFile `json:"files"` // what of the tree goes where
+	FileSHA256  HexDigest     `json:"file_sha256"`
+	FileSize    int64         `json:"file_size"` // bytes
 }
 
 // String is "dlib19/linux/arm/v7", the spelling of --cells.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"unicode/utf8"
 
 	"facerec/internal/text"
 )
@@ -17,31 +16,10 @@ import (
 // cells of a hundred thousand files each make one of 134 MiB.
 const MaxRecordSize = 512 << 20
 
-// Marshal writes the record as release.json holds it: fields in a fixed order,
-// cells sorted, two blanks of indentation, one line feed at the end. A record
-// that ParseRecord would refuse is an error.
+// Marshal is [Record.Write] into memory.
 func (r Record) Marshal() ([]byte, error) {
-	r.Schema = RecordSchema
-	r.Cells = sortCells(r.Cells)
-	if err := r.validate(); err != nil {
-		return nil, fmt.Errorf("%s: %w", RecordFile, err)
-	}
-	b, err := r.encode()
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", RecordFile, err)
-	}
-	if len(b) > MaxRecordSize {
-		return nil, fmt.Errorf("%s: expected at most %d bytes, got %d", RecordFile, MaxRecordSize, len(b))
-	}
-	return b, nil
-}
-
-func (r Record) encode() ([]byte, error) {
 	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	enc.SetIndent("", "  ")
-	if err := enc.Encode(r); err != nil {
+	if err := r.Write(&b); err != nil {
 		return nil, err
 	}
 	return b.Bytes(), nil
@@ -59,6 +37,15 @@ func ParseRecord(data []byte) (Record, error) {
 }
 
 func parseRecord(data []byte) (Record, error) {
+	if r, ok := ReadRecord(bytes.NewReader(data)); ok {
+		return r, nil
+	}
+	return decodeRecord(data)
+}
+
+// decodeRecord reads a record with encoding/json, which tells what is wrong with
+// one that [ReadRecord] does not take.
+func decodeRecord(data []byte) (Record, error) {
 	if len(data) > MaxRecordSize {
 		return Record{}, fmt.Errorf("expected at most %d bytes, got %d", MaxRecordSize, len(data))
 	}
@@ -85,7 +72,7 @@ func parseRecord(data []byte) (Record, error) {
 	if err := r.validate(); err != nil {
 		return Record{}, err
 	}
-	canonical, err := r.encode()
+	canonical, err := r.Marshal()
 	if err != nil {
 		return Record{}, err
 	}
@@ -143,8 +130,8 @@ func firstDifference(a, b []byte) int {
 	return 1 + bytes.Count(b[:n], []byte{'\n'})
 }
 
-// entryJSON is a RecordEntry as it is written. File names are bytes and JSON
-// strings are not: a name that is not UTF-8 goes into name_base64.
+// entryJSON is a RecordEntry as it is read. File names are bytes and JSON strings
+// are not: a name that is not UTF-8 is in name_base64.
 type entryJSON struct {
 	Name       *string    `json:"name,omitempty"`
 	NameBase64 []byte     `json:"name_base64,omitempty"`
@@ -158,21 +145,10 @@ type entryJSON struct {
 
 // MarshalJSON writes the entry in its published form.
 func (e RecordEntry) MarshalJSON() ([]byte, error) {
-	w := entryJSON{Type: e.Type, Mode: fmt.Sprintf("%04o", e.Mode), SHA256: e.SHA256}
-	w.Name, w.NameBase64 = textOrBytes(e.Name)
-	if e.Type == EntryFile {
-		w.Size = &e.Size
+	if e.SHA256 != nil && e.SHA256.IsZero() {
+		return nil, fmt.Errorf("entry %q: cannot write an unset digest", e.Name)
 	}
-	if e.Type == EntrySymlink || e.Type == EntryHardlink {
-		w.Link, w.LinkBase64 = textOrBytes(e.Link)
-	}
-	var b bytes.Buffer
-	enc := json.NewEncoder(&b)
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(w); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte{'\n'}), nil
+	return e.append(nil, ""), nil
 }
 
 // UnmarshalJSON reads the published form, unknown fields being errors.
@@ -200,13 +176,6 @@ func (e *RecordEntry) UnmarshalJSON(data []byte) error {
 		}
 	}
 	return nil
-}
-
-func textOrBytes(s string) (*string, []byte) {
-	if utf8.ValidString(s) {
-		return &s, nil
-	}
-	return nil, []byte(s)
 }
 
 func fromTextOrBytes(field string, text *string, raw []byte) (string, error) {

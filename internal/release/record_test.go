@@ -5,8 +5,11 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 var update = flag.Bool("update", false, "write the golden files anew")
@@ -170,5 +173,63 @@ func FuzzParseRecord(f *testing.F) {
 		if err != nil || !bytes.Equal(again, data) {
 			t.Fatalf("Marshal(ParseRecord(x)) is not x: %v", err)
 		}
+		if slow, err := decodeRecord(data); err != nil || !reflect.DeepEqual(slow, r) {
+			t.Fatalf("encoding/json reads the record differently: %v", err)
+		}
 	})
+}
+
+// TestReadRecord reads cells whose entries are those of the cell before, fewer,
+// more, other ones and none, as encoding/json reads them, and keeps what is the
+// same once.
+func TestReadRecord(t *testing.T) {
+	sum := hexOf("content")
+	var all []RecordEntry
+	for _, name := range []string{".", "a", "a/b", "a/c \"<&>\u2028", "a-b", "\xff", "z"} {
+		e := RecordEntry{Name: name, Type: EntryFile, Mode: 0o644, Size: 7, SHA256: &sum}
+		if name == "." || name == "a" {
+			e = RecordEntry{Name: name, Type: EntryDir, Mode: 0o755}
+		}
+		all = append(all, e)
+	}
+	other := slices.Clone(all)
+	other[2].Mode = 0o755
+	lists := [][]RecordEntry{all, all, all[:4], all, other, slices.Delete(slices.Clone(all), 3, 4), all[:1], {}, all}
+	r := exampleRecord()
+	cell := r.Cells[1]
+	r.Cells = nil
+	for i, l := range lists {
+		cell.Lineage, cell.Asset, cell.Entries = "line"+string(rune('a'+i)), "asset-"+string(rune('a'+i)), l
+		r.Cells = append(r.Cells, cell)
+	}
+	data, err := r.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, ok := ReadRecord(iotest.OneByteReader(bytes.NewReader(data)))
+	if !ok {
+		t.Fatal("not read")
+	}
+	slow, err := decodeRecord(data)
+	if err != nil || !reflect.DeepEqual(got, slow) {
+		t.Fatalf("encoding/json reads the record differently: %v", err)
+	}
+	if again, err := got.Marshal(); err != nil || !bytes.Equal(again, data) {
+		t.Errorf("written again it differs: %v", err)
+	}
+	if &got.Cells[1].Entries[0] != &got.Cells[0].Entries[0] || &got.Cells[2].Entries[0] != &got.Cells[0].Entries[0] {
+		t.Error("the same entries are kept twice")
+	}
+	if got.Cells[4].Entries[3].SHA256 != got.Cells[0].Entries[3].SHA256 {
+		t.Error("the same entry is kept twice")
+	}
+	for i := 0; i < len(data); i += 11 {
+		bad := bytes.Clone(data)
+		bad[i] ^= 1
+		fast, ok := ReadRecord(bytes.NewReader(bad))
+		slow, err := decodeRecord(bad)
+		if ok != (err == nil) || ok && !reflect.DeepEqual(fast, slow) {
+			t.Fatalf("with byte %d changed: read %t, encoding/json: %v", i, ok, err)
+		}
+	}
 }

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"path"
@@ -59,6 +60,18 @@ func (r Record) validate() error {
 			return fmt.Errorf("cell %d (%s): asset %s belongs to %s already", i+1, c, c.Asset, other)
 		}
 		assets[c.Asset] = c.String()
+		for k, p := range c.Packages {
+			if err := p.validate(r.Version, c); err != nil {
+				return fmt.Errorf("cell %d (%s): package %d (%s): %w", i+1, c, k+1, p.Asset, err)
+			}
+			if k > 0 && p.Asset <= c.Packages[k-1].Asset {
+				return fmt.Errorf("cell %d (%s): package %s: expected the packages sorted by asset, each once", i+1, c, p.Asset)
+			}
+			if other, ok := assets[p.Asset]; ok {
+				return fmt.Errorf("cell %d (%s): asset %s belongs to %s already", i+1, c, p.Asset, other)
+			}
+			assets[p.Asset] = c.String()
+		}
 		if entries += len(c.Entries); entries > maxEntries {
 			return fmt.Errorf("entries: expected at most %d in all", maxEntries)
 		}
@@ -109,20 +122,69 @@ func (c RecordCell) validate() error {
 	if c.Entries == nil {
 		return errors.New("entries: is missing")
 	}
-	seen := make(map[string]bool, len(c.Entries))
-	for i, e := range c.Entries {
+	// Entries in the order of a tar stream rise, and need no list of names.
+	var seen map[string]bool
+	for i := range c.Entries {
+		e := &c.Entries[i]
 		if err := e.validate(); err != nil {
 			return fmt.Errorf("entry %d (%q): %w", i+1, e.Name, err)
 		}
-		if seen[e.Name] {
+		if seen == nil && i > 1 && ComparePaths(c.Entries[i-1].Name, e.Name) >= 0 {
+			seen = make(map[string]bool, len(c.Entries))
+			for _, before := range c.Entries[:i] {
+				seen[before.Name] = true
+			}
+		}
+		if seen[e.Name] || i > 0 && e.Name == c.Entries[0].Name {
 			return fmt.Errorf("entry %d (%q): comes twice", i+1, e.Name)
 		}
-		seen[e.Name] = true
+		if seen != nil {
+			seen[e.Name] = true
+		}
 	}
 	return nil
 }
 
-func (e RecordEntry) validate() error {
+// ComparePaths orders names the way a depth-first walk with sorted directories
+// meets them: element by element, so that "sub/a" comes before "sub-x".
+func ComparePaths(a, b string) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] == b[i] {
+			continue
+		}
+		if a[i] == '/' {
+			return -1
+		}
+		if b[i] == '/' {
+			return 1
+		}
+		return cmp.Compare(a[i], b[i])
+	}
+	return cmp.Compare(len(a), len(b))
+}
+
+func (p RecordPackage) validate(v Version, c RecordCell) error {
+	if !plainName.MatchString(p.Asset) || !plainName.MatchString(p.Recipe) {
+		return fmt.Errorf("asset and recipe: expected plain names, got %q and %q", p.Asset, p.Recipe)
+	}
+	version, err := PackageVersion(p.Format, v)
+	if err != nil {
+		return err
+	}
+	if !slices.Contains(packageFormats, p.Format) {
+		return fmt.Errorf("format: expected deb, rpm or apk, got %q", p.Format)
+	}
+	if _, err := PackageArch(p.Format, c.Platform); err != nil {
+		return err
+	}
+	if p.FileSHA256.IsZero() || p.FileSize <= 0 {
+		return errors.New("file_sha256 and file_size: expected both")
+	}
+	return p.checkWords(version)
+}
+
+func (e *RecordEntry) validate() error {
 	if !validEntryName(e.Name) {
 		return errors.New("name: expected a relative path without empty, dot or dot-dot parts")
 	}

@@ -42,6 +42,8 @@ func TestSchemaKnowsTheSameKeys(t *testing.T) {
 		{"image", `{"image": ` + wrap("") + `}`, at("properties", "image", "properties")},
 		{"extract", `{"extract": ` + wrap("") + `}`, at("properties", "extract", "properties")},
 		{"extract.files", `{"extract": {"files": [` + wrap("") + `]}}`, at("properties", "extract", "properties", "files", "items", "properties")},
+		{"packages", `{"packages": [` + wrap("") + `]}`, at("properties", "packages", "items", "properties")},
+		{"packages.files", `{"packages": [{"files": [` + wrap("") + `]}]}`, at("properties", "packages", "items", "properties", "files", "items", "properties")},
 		{"identity", `{"identity": ` + wrap("") + `}`, at("properties", "identity", "properties")},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"io"
 	"iter"
-	"slices"
 )
 
 // encode writes the document with each member of a list on a line of its own:
@@ -15,9 +14,33 @@ func (b *builder) encode(to io.Writer) error {
 	w := &lines{w: bufio.NewWriterSize(to, 64<<10)}
 	d := b.doc
 	w.head(d)
-	list(w, "packages", slices.Values(d.Packages), ",")
-	list(w, "files", b.entries(), ",")
-	list(w, "relationships", b.relationships(), "")
+	list(w, "packages", func(yield func([]byte) bool) {
+		for _, p := range d.Packages {
+			if !yield(w.value(p)) {
+				return
+			}
+		}
+	}, ",")
+	list(w, "files", func(yield func([]byte) bool) {
+		for i := range b.files {
+			if w.line = b.appendFile(w.line[:0], &b.files[i]); !yield(w.line) {
+				return
+			}
+		}
+	}, ",")
+	// Those that were collected, and then that the release contains its files.
+	list(w, "relationships", func(yield func([]byte) bool) {
+		for _, r := range d.Relationships {
+			if !yield(w.value(r)) {
+				return
+			}
+		}
+		for i := range b.files {
+			if w.line = appendContains(w.line[:0], &b.files[i]); !yield(w.line) {
+				return
+			}
+		}
+	}, "")
 	w.text("}\n")
 	if w.err != nil {
 		return w.err
@@ -25,38 +48,12 @@ func (b *builder) encode(to io.Writer) error {
 	return w.w.Flush()
 }
 
-func (b *builder) entries() iter.Seq[spdxFile] {
-	return func(yield func(spdxFile) bool) {
-		for _, f := range b.files {
-			if !yield(b.entry(f)) {
-				return
-			}
-		}
-	}
-}
-
-// relationships are those that were collected, and then that the release
-// contains its files.
-func (b *builder) relationships() iter.Seq[relationship] {
-	return func(yield func(relationship) bool) {
-		for _, r := range b.doc.Relationships {
-			if !yield(r) {
-				return
-			}
-		}
-		for _, f := range b.files {
-			if !yield(relationship{idRelease, "CONTAINS", f.id()}) {
-				return
-			}
-		}
-	}
-}
-
 // lines writes until something goes wrong, which it remembers.
 type lines struct {
-	w   *bufio.Writer
-	one bytes.Buffer
-	err error
+	w    *bufio.Writer
+	one  bytes.Buffer
+	line []byte
+	err  error
 }
 
 func (l *lines) text(s string) {
@@ -65,15 +62,21 @@ func (l *lines) text(s string) {
 	}
 }
 
-// value writes v without a line's end.
-func (l *lines) value(v any) {
+func (l *lines) bytes(b []byte) {
+	if l.err == nil {
+		_, l.err = l.w.Write(b)
+	}
+}
+
+// value encodes v without a line's end. The bytes are valid until the next call.
+func (l *lines) value(v any) []byte {
 	l.one.Reset()
 	enc := json.NewEncoder(&l.one)
 	enc.SetEscapeHTML(false)
 	if err := enc.Encode(v); err != nil && l.err == nil {
 		l.err = err
 	}
-	l.text(string(bytes.TrimSuffix(l.one.Bytes(), []byte("\n"))))
+	return bytes.TrimSuffix(l.one.Bytes(), []byte("\n"))
 }
 
 // head writes what comes before the lists.
@@ -87,17 +90,17 @@ func (l *lines) head(d document) {
 		{"documentNamespace", d.Namespace}, {"creationInfo", d.Creation},
 	} {
 		l.text("\"" + f.name + "\": ")
-		l.value(f.value)
+		l.bytes(l.value(f.value))
 		l.text(",\n")
 	}
 }
 
-func list[T any](l *lines, name string, members iter.Seq[T], after string) {
+func list(l *lines, name string, members iter.Seq[[]byte], after string) {
 	l.text("\"" + name + "\": [")
 	sep := "\n"
 	for m := range members {
 		l.text(sep)
-		l.value(m)
+		l.bytes(m)
 		sep = ",\n"
 	}
 	l.text("\n]" + after + "\n")

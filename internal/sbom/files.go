@@ -1,8 +1,10 @@
 package sbom
 
 import (
+	"bytes"
 	"crypto/sha1" //nolint:gosec // SPDX 2.3, clause 8.4, demands it; nothing is secured by it
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -14,53 +16,94 @@ import (
 	"facerec/internal/text"
 )
 
-// Sums remembers SHA-1 sums of contents, so that what several cells have in
-// common is read once. The zero value is ready, and safe for concurrent use.
+// Sums remembers SHA-1 sums of contents, and which are programs, so that what
+// several cells have in common is read once. The zero value is ready, and safe for
+// concurrent use.
 type Sums struct {
 	mu   sync.Mutex
 	free [][]byte // for reading; a new one for each of very many files would cost more than the sums
-	sums map[release.Digest][sha1.Size]byte
+	sums map[release.Digest]sum
 }
 
-func (s *Sums) of(c tarball.Content) ([sha1.Size]byte, error) {
+type sum struct {
+	sha1    [sha1.Size]byte
+	program bool
+}
+
+// readSize is how much of a content is read at a time, in bytes.
+const readSize = 64 << 10
+
+func (s *Sums) of(c tarball.Content) (sum, error) {
 	s.mu.Lock()
-	sum, ok := s.sums[c.Digest()]
+	known, ok := s.sums[c.Digest()]
 	var buf []byte
 	if n := len(s.free); n > 0 && !ok {
 		buf, s.free = s.free[n-1], s.free[:n-1]
 	}
 	s.mu.Unlock()
 	if ok {
-		return sum, nil
+		return known, nil
 	}
 	if buf == nil {
-		buf = make([]byte, 64<<10)
+		buf = make([]byte, readSize)
 	}
-	h := sha1.New() //nolint:gosec // see the import
-	_, err := io.CopyBuffer(h, struct{ io.Reader }{io.NewSectionReader(c, 0, c.Size())}, buf)
-	sum = [sha1.Size]byte(h.Sum(nil))
+	one, err := read(c, buf)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.free = append(s.free, buf)
 	if err != nil {
-		return sum, err
+		return one, err
 	}
 	if s.sums == nil {
-		s.sums = map[release.Digest][sha1.Size]byte{}
+		s.sums = map[release.Digest]sum{}
 	}
-	s.sums[c.Digest()] = sum
-	return sum, nil
+	s.sums[c.Digest()] = one
+	return one, nil
+}
+
+// read hashes a content.
+func read(c tarball.Content, buf []byte) (one sum, err error) {
+	h := sha1.New() //nolint:gosec // see the import
+	for off := int64(0); off < c.Size(); {
+		part := buf[:min(int64(len(buf)), c.Size()-off)]
+		if n, err := c.ReadAt(part, off); n < len(part) {
+			if err == nil || errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return one, err
+		}
+		if off == 0 {
+			one.program = isProgram(part)
+		}
+		if int64(len(part)) == c.Size() {
+			one.sha1 = sha1.Sum(part) //nolint:gosec // see the import
+			return one, nil
+		}
+		h.Write(part)
+		off += int64(len(part))
+	}
+	one.sha1 = [sha1.Size]byte(h.Sum(nil))
+	return one, nil
+}
+
+// isProgram goes by the first bytes of a file: ELF, PE or Mach-O.
+func isProgram(head []byte) bool {
+	if len(head) < 4 {
+		return false
+	}
+	return string(head[:4]) == "\x7fELF" || string(head[:2]) == "MZ" || bytes.Contains([]byte("\xcf\xfa\xed\xfe \xfe\xed\xfa\xcf"), head[:4])
 }
 
 // file is a regular file or a hard link of the tarball.
 type file struct {
-	name    string // without the prefix
-	digest  release.Digest
-	sha1    [sha1.Size]byte
-	program bool
+	sum
+
+	name   string // without the prefix
+	mark   idMark
+	digest release.Digest
 }
 
-func (f file) id() string { return id("File", f.name) }
+func (f *file) id() string { return string(appendID(nil, "File", f.name, f.mark)) }
 
 // contents lists the files, and returns the package's verification code (clause
 // 7.9): the SHA-1 of all SHA-1s, sorted.
@@ -70,14 +113,13 @@ func (b *builder) contents() (string, error) {
 		sums = new(Sums)
 	}
 	links := map[string]tarball.Content{}
-	all := b.Tree.Entries()
-	for _, e := range all {
+	for e := range b.Tree.All() {
 		if e.Type == tarball.Hardlink {
 			links[e.Link] = nil
 		}
 	}
-	var codes []string
-	for _, e := range all {
+	b.files = make([]file, 0, b.Tree.Len())
+	for e := range b.Tree.All() {
 		content := e.Content
 		switch e.Type {
 		case tarball.Regular:
@@ -91,39 +133,60 @@ func (b *builder) contents() (string, error) {
 		default:
 			continue
 		}
-		f := file{name: e.Name, digest: content.Digest()}
+		f := file{name: e.Name, mark: markOf(e.Name), digest: content.Digest()}
 		var err error
-		if f.sha1, err = sums.of(content); err == nil {
-			err = b.modules(&f, content)
+		if f.sum, err = sums.of(content); err == nil && f.program {
+			b.modules(&f, content)
 		}
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", text.Show(b.Record.Prefix+"/"+e.Name), err)
 		}
 		b.files = append(b.files, f)
-		codes = append(codes, hex.EncodeToString(f.sha1[:]))
 	}
-	slices.Sort(codes)
+	codes := make([][sha1.Size]byte, len(b.files))
+	for i := range b.files {
+		codes[i] = b.files[i].sha1
+	}
+	slices.SortFunc(codes, func(x, y [sha1.Size]byte) int { return bytes.Compare(x[:], y[:]) })
 	h := sha1.New() //nolint:gosec // see the import
+	var digits [2 * sha1.Size]byte
 	for _, c := range codes {
-		io.WriteString(h, c) //nolint:errcheck // a hash does not fail
+		hex.Encode(digits[:], c[:])
+		h.Write(digits[:])
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// entry is the file as the document has it.
-func (b *builder) entry(f file) spdxFile {
-	out := spdxFile{
-		SPDXID: f.id(), Name: "./" + strings.ToValidUTF8(b.Record.Prefix+"/"+f.name, "\ufffd"),
-		Checksums: []spdxChecksum{{"SHA1", hex.EncodeToString(f.sha1[:])}, {"SHA256", f.digest.Hex()}},
-		Concluded: noAssertion, Copyright: noAssertion,
-	}
-	if f.program {
-		out.Types = []string{"BINARY"}
-	}
+// appendFile appends the file as the document has it: an [spdxFile], without its
+// detour over encoding/json.
+func (b *builder) appendFile(out []byte, f *file) []byte {
+	concluded, inFile := noAssertion, false
 	for _, m := range b.Locks.Models {
 		if m.SHA256.Digest == f.digest && m.Licence != "" {
-			out.Concluded, out.InFile = m.Licence, []string{m.Licence}
+			concluded, inFile = m.Licence, true
 		}
 	}
-	return out
+	sha256 := f.digest.Bytes()
+	out = appendID(append(out, `{"SPDXID":"`...), "File", f.name, f.mark)
+	out = append(out, `","fileName":`...)
+	out = text.AppendJSON(out, "./"+strings.ToValidUTF8(b.Record.Prefix+"/"+f.name, "\ufffd"))
+	if f.program {
+		out = append(out, `,"fileTypes":["BINARY"]`...)
+	}
+	out = append(out, `,"checksums":[{"algorithm":"SHA1","checksumValue":"`...)
+	out = hex.AppendEncode(out, f.sha1[:])
+	out = append(out, `"},{"algorithm":"SHA256","checksumValue":"`...)
+	out = hex.AppendEncode(out, sha256[:])
+	out = append(out, `"}],"licenseConcluded":`...)
+	out = text.AppendJSON(out, concluded)
+	if inFile {
+		out = append(text.AppendJSON(append(out, `,"licenseInfoInFiles":[`...), concluded), ']')
+	}
+	return append(out, `,"copyrightText":"`+noAssertion+`"}`...)
+}
+
+// appendContains appends the [relationship] that the release contains the file.
+func appendContains(out []byte, f *file) []byte {
+	out = append(out, `{"spdxElementId":"`+idRelease+`","relationshipType":"CONTAINS","relatedSpdxElement":"`...)
+	return append(appendID(out, "File", f.name, f.mark), `"}`...)
 }

@@ -1,34 +1,19 @@
 package sbom
 
 import (
-	"bytes"
 	"debug/buildinfo"
-	"io"
 	"runtime/debug"
 	"strings"
 
 	"facerec/internal/tarball"
 )
 
-// modules says of a file whether it is a program, and names the Go modules that
-// are linked into it, as its own build information lists them.
-func (b *builder) modules(f *file, content tarball.Content) error {
-	var magic [4]byte
-	if n, err := content.ReadAt(magic[:], 0); n < len(magic) {
-		if err == io.EOF {
-			return nil
-		}
-		return err
-	}
-	switch {
-	case string(magic[:]) == "\x7fELF", string(magic[:2]) == "MZ", bytes.Contains([]byte("\xcf\xfa\xed\xfe \xfe\xed\xfa\xcf"), magic[:]):
-		f.program = true
-	default:
-		return nil
-	}
+// modules names the Go modules that are linked into a program, as its own build
+// information lists them.
+func (b *builder) modules(f *file, content tarball.Content) {
 	info, err := buildinfo.Read(content)
 	if err != nil {
-		return nil //nolint:nilerr // not a Go program, or one without build information
+		return // not a Go program, or one without build information
 	}
 	link := func(p spdxPackage) { b.relate(f.id(), "STATIC_LINK", b.add(p)) }
 	compiler, _, _ := strings.Cut(info.GoVersion, " ") // experiments follow
@@ -44,7 +29,6 @@ func (b *builder) modules(f *file, content tarball.Content) error {
 		link(goPackage(m.Path, m.Version, m.Sum, comment))
 	}
 	b.main(f, &info.Main)
-	return nil
 }
 
 // main names the module that the program itself belongs to, if it is not what

@@ -2,6 +2,7 @@ package sbom
 
 import (
 	"cmp"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -113,27 +114,46 @@ func (b *builder) add(p spdxPackage) string {
 // id makes an SPDX identifier from words. What its grammar cannot spell is told
 // apart by a digest.
 func id(kind string, words ...string) string {
-	plain := strings.Join(words, "-")
-	short := release.DigestBytes([]byte(strings.Join(words, "\x00"))).Hex()[:12]
-	return "SPDXRef-" + kind + "-" + strings.Trim(spelled(plain), "-") + "-" + short
+	return string(appendID(nil, kind, strings.Join(words, "-"), markOf(strings.Join(words, "\x00"))))
 }
 
-// spelled has a hyphen for each run of bytes that an identifier cannot have.
-func spelled(s string) string {
-	out := make([]byte, 0, len(s))
+// idMark is the beginning of the digest of what an identifier is made from.
+type idMark [6]byte
+
+func markOf(s string) idMark {
+	sum := release.DigestBytes([]byte(s)).Bytes()
+	return idMark(sum[:])
+}
+
+func appendID(out []byte, kind, plain string, mark idMark) []byte {
+	out = append(append(append(out, "SPDXRef-"...), kind...), '-')
+	out = append(appendSpelled(out, plain), '-')
+	return hex.AppendEncode(out, mark[:])
+}
+
+// appendSpelled appends s with a hyphen for each run of bytes that an identifier
+// cannot have, and without hyphens at its ends.
+func appendSpelled(out []byte, s string) []byte {
+	start := len(out)
 	can := true
 	for i := range len(s) {
 		c := s[i]
 		was := can
 		can = c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '.' || c == '-'
 		switch {
-		case can:
+		case !can && !was:
+			continue
+		case !can:
+			c = '-'
+		}
+		if c != '-' || len(out) > start {
 			out = append(out, c)
-		case was:
-			out = append(out, '-')
 		}
 	}
-	return string(out)
+	for len(out) > start && out[len(out)-1] == '-' {
+		out = out[:len(out)-1]
+	}
+	return out
 }
 
 func (b *builder) release(code string) {

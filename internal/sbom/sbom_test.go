@@ -120,6 +120,36 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// Files and what contains them are written without encoding/json, as it writes them.
+func TestLinesAreAsEncoded(t *testing.T) {
+	n := 0
+	for line := range strings.Lines(string(write(t, testSubject(t, "lib1/linux/amd64")))) {
+		line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), ",")
+		var v any
+		switch {
+		case strings.HasPrefix(line, `{"SPDXID":"SPDXRef-File-`):
+			v = &spdxFile{}
+		case strings.HasPrefix(line, `{"spdxElementId":`):
+			v = &relationship{}
+		default:
+			continue
+		}
+		n++
+		if err := json.Unmarshal([]byte(line), v); err != nil {
+			t.Fatal(err)
+		}
+		var again bytes.Buffer
+		enc := json.NewEncoder(&again)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(v); err != nil || again.String() != line+"\n" {
+			t.Errorf("got  %s\nwant %s%v", line, again.String(), err)
+		}
+	}
+	if n < 20 {
+		t.Errorf("only %d lines were compared", n)
+	}
+}
+
 // Where the image was fetched from this time has no part in the document; what
 // it is has.
 func TestWhatCounts(t *testing.T) {

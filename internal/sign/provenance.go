@@ -21,10 +21,19 @@ const (
 	buildType = "urn:facerec:releaser:build:1"
 )
 
-// Input is a file that a release was made from, by its name and hash.
+// Input is what a release was made from, by its name: a file and its hash, or the
+// git commit of all sources.
 type Input struct {
 	Name   string
 	Digest release.Digest
+	Commit string // instead of a digest
+}
+
+func (in Input) material() material {
+	if in.Commit != "" {
+		return material{Name: in.Name, Digest: hexSum{Commit: in.Commit}}
+	}
+	return materialOf("", in.Name, in.Digest)
 }
 
 // ProvenanceStatement says where the tarballs of a release come from. The subjects are
@@ -52,6 +61,9 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 		st.Subject = append(st.Subject,
 			subject{c.Asset, map[string]string{"sha256": c.FileSHA256.Hex()}},
 			subject{strings.TrimSuffix(c.Asset, ".gz"), map[string]string{"sha256": c.TarSHA256.Hex()}})
+		for _, p := range c.Packages {
+			st.Subject = append(st.Subject, subject{p.Asset, map[string]string{"sha256": p.FileSHA256.Hex()}})
+		}
 		add(materialOf(c.Image+"@"+c.IndexDigest.String(), c.Lineage, c.IndexDigest))
 		add(materialOf(c.Image+"@"+c.ManifestDigest.String(), c.String(), c.ManifestDigest))
 		if c.ConfigDigest != nil {
@@ -62,7 +74,7 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 		}
 	}
 	for _, in := range inputs {
-		add(materialOf("", in.Name, in.Digest))
+		add(in.material())
 	}
 	st.Predicate = predicate{
 		BuildDefinition: definition{BuildType: packType, External: external{r.Project, string(r.Version), r.Epoch}, Materials: materials},
@@ -80,7 +92,7 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 func ImageProvenance(inputs []Input, builder string) (json.RawMessage, error) {
 	materials := []material{}
 	for _, in := range inputs {
-		materials = append(materials, materialOf("", in.Name, in.Digest))
+		materials = append(materials, in.material())
 	}
 	return json.Marshal(predicate{
 		BuildDefinition: definition{BuildType: buildType, External: struct{}{}, Materials: materials},
@@ -110,7 +122,8 @@ type (
 		Digest hexSum `json:"digest"`
 	}
 	hexSum struct {
-		Hex string `json:"sha256"`
+		Hex    string `json:"sha256,omitempty"`
+		Commit string `json:"gitCommit,omitempty"`
 	}
 	details struct {
 		Builder builderID `json:"builder"`
@@ -121,5 +134,5 @@ type (
 )
 
 func materialOf(uri, name string, d release.Digest) material {
-	return material{uri, name, hexSum{d.Hex()}}
+	return material{uri, name, hexSum{Hex: d.Hex()}}
 }

@@ -12,8 +12,8 @@ import (
 func TestRebuildStatement(t *testing.T) {
 	d := release.DigestBytes([]byte("x"))
 	r := Rebuild{
-		Project: "face rec", Version: "1.0.0", Passed: true, Subjects: []Input{{"a.tar.gz", d}}, Verifier: "mailto:ann@example.com",
-		Time: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Attestations: []Input{{"checksums.txt.sigstore.json", d}}, Outcome: json.RawMessage(`{"cells":[]}`),
+		Project: "face rec", Version: "1.0.0", Passed: true, Subjects: []Input{{Name: "a.tar.gz", Digest: d}}, Verifier: "mailto:ann@example.com",
+		Time: time.Date(2026, 1, 2, 3, 4, 5, 6, time.FixedZone("", 3600)), Attestations: []Input{{Name: "checksums.txt.sigstore.json", Digest: d}}, Outcome: json.RawMessage(`{"cells":[]}`),
 	}
 	want := strings.NewReplacer("\n", "", "\t", "", "HEX", d.Hex()).Replace(`{"_type":"https://in-toto.io/Statement/v1",
 		"subject":[{"name":"a.tar.gz","digest":{"sha256":"HEX"}}],

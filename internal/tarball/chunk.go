@@ -32,7 +32,7 @@ func newSpan(start, end, total int64) span {
 	return span{lo: max(0, start-chunkBehind), start: start, end: end, hi: min(total, end+chunkAhead)}
 }
 
-func (s span) name(from *tarStream) (chunkName, error) {
+func (s span) name(from stream) (chunkName, error) {
 	first := int64(0)
 	if s.lo == 0 {
 		first = 1 // the very first byte of a stream is never matched
@@ -70,7 +70,7 @@ func begin() (s state, firstInserted int) {
 }
 
 // load reads what the chunk's parse sees.
-func (c *chunk) load(s *tarStream, at span) error {
+func (c *chunk) load(s stream, at span) error {
 	c.span, c.seams, c.toks = at, c.seams[:0], c.toks[:0]
 	n := int(at.hi - at.lo)
 	if cap(c.buf) < n {
@@ -84,7 +84,7 @@ func (c *chunk) load(s *tarStream, at span) error {
 	return readFull(s, c.buf, at.lo)
 }
 
-func readFull(s *tarStream, p []byte, off int64) error {
+func readFull(s stream, p []byte, off int64) error {
 	if n, err := s.ReadAt(p, off); n < len(p) {
 		return fmt.Errorf("reading %d bytes at offset %d of the archive: %w", len(p), off, err)
 	}

@@ -23,6 +23,9 @@ import (
 // A malformed pattern is an error. One that matches nothing is not; see
 // [Tree.Matches].
 func (t Tree) Filter(include, exclude []string) (Tree, error) {
+	if len(include)+len(exclude) == 0 {
+		return t, nil
+	}
 	in, err := compile(include)
 	if err != nil {
 		return Tree{}, err
@@ -31,27 +34,35 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	wanted := map[string]bool{} // read by key only
-	inside := map[string]bool{} // directories whose whole content is in
+	wanted := make([]bool, len(t.entries))
+	inside := map[string]bool{} // directories whose whole content is in; read by key only
 	outside := map[string]bool{}
-	for _, e := range t.entries {
+	for i, e := range t.entries {
 		dir, nested := parent(e.Name)
 		elems := strings.Split(e.Name, "/")
 		if nested && outside[dir] || out.match(elems) {
-			outside[e.Name] = e.Type == Dir
+			if e.Type == Dir {
+				outside[e.Name] = true
+			}
 			continue
 		}
 		if below := nested && inside[dir]; len(in) > 0 && !below && !in.match(elems) {
 			continue
 		}
-		inside[e.Name] = e.Type == Dir
-		wanted[e.Name] = true
-		for nested && !wanted[dir] {
-			wanted[dir] = true
+		if e.Type == Dir {
+			inside[e.Name] = true
+		}
+		wanted[i] = true
+		for nested {
+			above, _ := t.Index(dir)
+			if wanted[above] {
+				break
+			}
+			wanted[above] = true
 			dir, nested = parent(dir)
 		}
 	}
-	kept := t.keep(func(e Entry) bool { return wanted[e.Name] })
+	kept := t.keep(func(i int) bool { return wanted[i] })
 	return NewTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
 }
 

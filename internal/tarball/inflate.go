@@ -235,3 +235,16 @@ func (f *inflater) decode(p []byte) (int, error) {
 	}
 	return 0, io.EOF
 }
+
+// Inflate reads what is inside a file that is compressed, in one of the ways that
+// [List] knows, or not compressed at all. What is larger than the limits allow is
+// an error, see [ErrLimit].
+func Inflate(r io.Reader, l ArchiveLimits) (io.Reader, error) {
+	t := &tarReader{limits: l, file: &fileReader{r: r, hash: sha256.New()}, hash: sha256.New()}
+	var err error
+	if t.in, err = newInflater(t.file); err != nil {
+		return nil, err
+	}
+	t.file.headerEnds(t.in.header)
+	return t, nil
+}

@@ -20,6 +20,7 @@ type Job struct {
 	Name   string    // for errors and progress
 	Tree   Tree      // what goes in
 	Prefix string    // the top directory; see [WriteTar]
+	Stream *Stream   // what is compressed in place of a tree's archive; nil: that
 	Recipe Recipe    // how it is compressed
 	Out    io.Writer // takes the file; nil to learn the digests only
 }
@@ -70,9 +71,13 @@ func (o Options) filled() Options {
 func Pack(ctx context.Context, jobs []Job, o Options) ([]Result, error) {
 	lines := make([]*line, len(jobs))
 	for i, j := range jobs {
-		s, err := newTarStream(j.Tree, j.Prefix)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", j.Name, err)
+		var s stream = j.Stream
+		if j.Stream == nil {
+			tar, err := newTarStream(j.Tree, j.Prefix)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", j.Name, err)
+			}
+			s = tar
 		}
 		if _, err := ParseRecipe(string(j.Recipe)); err != nil {
 			return nil, fmt.Errorf("%s: %w", j.Name, err)
@@ -92,7 +97,7 @@ func Pack(ctx context.Context, jobs []Job, o Options) ([]Result, error) {
 // line is an archive in the making. It is used by one goroutine at a time.
 type line struct {
 	name string
-	src  *tarStream
+	src  stream
 	out  io.Writer
 	bits *bitWriter
 	def  *deflater
@@ -107,7 +112,7 @@ type line struct {
 	fileSize int64
 }
 
-func newLine(name string, src *tarStream, out io.Writer) *line {
+func newLine(name string, src stream, out io.Writer) *line {
 	l := &line{name: name, src: src, out: out, tar: sha256.New(), file: sha256.New()}
 	l.bits = newBitWriter(l)
 	l.def = newDeflater(l.bits, src)

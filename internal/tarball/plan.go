@@ -68,7 +68,7 @@ func (s *tarStream) cuts(c cutter) []int64 {
 }
 
 // spans turns a stream's cuts into chunks, and says where the tail begins.
-func spans(s *tarStream, c cutter) (chunks []span, tail int64) {
+func spans(s stream, c cutter) (chunks []span, tail int64) {
 	total := s.size()
 	cuts := append(s.cuts(c), total-tailLength)
 	last := int64(0)

@@ -10,6 +10,16 @@ import (
 	"sort"
 )
 
+// stream is a sequence of bytes that can be read at any offset, and whose ranges
+// can be named without reading file content.
+type stream interface {
+	io.ReaderAt
+	size() int64
+	pieces(lo, hi int64, f func(piece) error) error // calls f for each stretch of [lo, hi), in order
+	name(p piece) string                            // what a piece is of, for errors
+	cuts(c cutter) []int64                          // offsets, rising, at which chunks share best
+}
+
 // tarStream is the tar archive of a tree under a prefix: a sequence of bytes
 // that is never stored. It can be read at any offset, and it can name any range
 // of itself without reading file content.
@@ -153,13 +163,19 @@ func (s *tarStream) pieces(lo, hi int64, f func(piece) error) error {
 	return emit(s.end, s.total-s.end, piece{entry: len(s.starts)})
 }
 
-// ReadAt implements io.ReaderAt. A content that is shorter than its size is
+// name of the entry that a piece is of, for errors.
+func (s *tarStream) name(p piece) string { return s.tree.entries[p.entry].Name }
+
+// ReadAt implements io.ReaderAt.
+func (s *tarStream) ReadAt(p []byte, off int64) (int, error) { return readAt(s, p, off) }
+
+// readAt reads a stream at an offset. A content that is shorter than its size is
 // an error that names the entry.
-func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
-	if off >= s.total {
+func readAt(s stream, p []byte, off int64) (int, error) {
+	if off >= s.size() {
 		return 0, io.EOF
 	}
-	hi := min(off+int64(len(p)), s.total)
+	hi := min(off+int64(len(p)), s.size())
 	done := 0
 	err := s.pieces(off, hi, func(q piece) error {
 		dst := p[done : done+int(q.n)]
@@ -172,7 +188,7 @@ func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
 					err = io.ErrUnexpectedEOF
 				}
 				return fmt.Errorf("entry %q: reading content at offset %d: expected %d bytes, got %d: %w",
-					s.tree.entries[q.entry].Name, q.off, len(dst), n, err)
+					s.name(q), q.off, len(dst), n, err)
 			}
 		default:
 			clear(dst)
@@ -186,10 +202,10 @@ func (s *tarStream) ReadAt(p []byte, off int64) (int, error) {
 	return done, err
 }
 
-// describe writes to h what the bytes from lo up to hi are: literal bytes as
-// they are, contents by digest and range, each with its length. Equal
+// describe writes to h what the bytes of a stream from lo up to hi are: literal
+// bytes as they are, contents by digest and range, each with its length. Equal
 // descriptions mean equal bytes.
-func (s *tarStream) describe(h hash.Hash, lo, hi int64) error {
+func describe(s stream, h hash.Hash, lo, hi int64) error {
 	return s.pieces(lo, hi, func(q piece) error {
 		switch {
 		case q.raw != nil:
@@ -218,11 +234,11 @@ func describeContent(h hash.Hash, c Content, off, n int64) {
 }
 
 // hashOf is the name of a range of a stream.
-func hashOf(s *tarStream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
+func hashOf(s stream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
 	h := sha256.New()
 	for _, t := range tags {
 		describeLength(h, 't', t)
 	}
-	err := s.describe(h, lo, hi)
+	err := describe(s, h, lo, hi)
 	return [sha256.Size]byte(h.Sum(nil)), err
 }

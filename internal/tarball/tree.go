@@ -1,10 +1,10 @@
 package tarball
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
 
@@ -94,31 +94,34 @@ func NewTree(entries []Entry) (Tree, error) {
 		}
 		list = append(list, e)
 	}
-	slices.SortFunc(list, func(a, b Entry) int { return comparePaths(a.Name, b.Name) })
-	at := make(map[string]int, len(list))
-	for i, e := range list {
-		if _, dup := at[e.Name]; dup {
-			return Tree{}, fmt.Errorf("entry %q appears twice", e.Name)
-		}
-		at[e.Name] = i
+	byName := func(a, b Entry) int { return release.ComparePaths(a.Name, b.Name) }
+	if !slices.IsSortedFunc(list, byName) {
+		slices.SortFunc(list, byName)
 	}
+	t.entries = list
+	for i := 1; i < len(list); i++ {
+		if list[i].Name == list[i-1].Name {
+			return Tree{}, fmt.Errorf("entry %q appears twice", list[i].Name)
+		}
+	}
+	last := -1 // the directory that was found for the entry before
 	for _, e := range list {
 		dir, ok := parent(e.Name)
-		if !ok {
+		if !ok || last >= 0 && list[last].Name == dir {
 			continue
 		}
-		i, found := at[dir]
+		i, found := t.Index(dir)
 		if !found {
 			return Tree{}, fmt.Errorf("entry %q: its directory %q is not in the tree; add it", e.Name, dir)
 		}
 		if list[i].Type != Dir {
 			return Tree{}, fmt.Errorf("entry %q: its parent %q is a %s, expected a dir", e.Name, dir, list[i].Type)
 		}
+		last = i
 	}
-	if err := groupLinks(list, at); err != nil {
+	if err := t.groupLinks(); err != nil {
 		return Tree{}, err
 	}
-	t.entries = list
 	return t, nil
 }
 
@@ -187,9 +190,10 @@ func checkName(name string) error {
 	return nil
 }
 
-// groupLinks lets the first name of each group of hard links, in the order of
-// list, carry what the group shares. at maps names to indexes of list.
-func groupLinks(list []Entry, at map[string]int) error {
+// groupLinks lets the first name of each group of hard links carry what the group
+// shares.
+func (t Tree) groupLinks() error {
+	list := t.entries
 	// target follows links to the entry that holds the content.
 	target := func(i int) (int, error) {
 		seen := 0
@@ -197,7 +201,7 @@ func groupLinks(list []Entry, at map[string]int) error {
 			if list[j].Type != Hardlink {
 				return j, nil
 			}
-			k, ok := at[list[j].Link]
+			k, ok := t.Index(list[j].Link)
 			if !ok {
 				return 0, fmt.Errorf("entry %q: its hard link target %q is not in the tree", list[i].Name, list[j].Link)
 			}
@@ -212,9 +216,8 @@ func groupLinks(list []Entry, at map[string]int) error {
 		first  int
 	}
 	groups := map[int]group{} // by the holder's index; read only by key
-	holderOf := make([]int, len(list))
+	holderOf := map[int]int{} // of the members of groups, by index; read only by key
 	for i := range list {
-		holderOf[i] = -1
 		if list[i].Type != Hardlink {
 			continue
 		}
@@ -225,12 +228,16 @@ func groupLinks(list []Entry, at map[string]int) error {
 		if list[h].Type == Dir {
 			return fmt.Errorf("entry %q: its hard link target %q is a dir, expected a file or symlink", list[i].Name, list[h].Name)
 		}
-		holderOf[i], holderOf[h] = h, h
+		// A holder behind all its links stays a file of its own, next to the first
+		// of them: the golden vectors have it so. No image gives such a tree.
+		if holderOf[i] = h; h < i {
+			holderOf[h] = h
+		}
 		groups[h] = group{holder: list[h], first: -1}
 	}
 	for i := range list {
-		h := holderOf[i]
-		if h < 0 {
+		h, grouped := holderOf[i]
+		if !grouped {
 			if list[i].Type == Symlink {
 				list[i].Mode = 0o777
 			}
@@ -254,25 +261,6 @@ func groupLinks(list []Entry, at map[string]int) error {
 	return nil
 }
 
-// comparePaths orders names the way a depth-first walk with sorted directories
-// meets them: element by element, so that "sub/a" comes before "sub-x".
-func comparePaths(a, b string) int {
-	n := min(len(a), len(b))
-	for i := range n {
-		if a[i] == b[i] {
-			continue
-		}
-		if a[i] == '/' {
-			return -1
-		}
-		if b[i] == '/' {
-			return 1
-		}
-		return cmp.Compare(a[i], b[i])
-	}
-	return cmp.Compare(len(a), len(b))
-}
-
 // parent gives the directory of a name; false when that is the top.
 func parent(name string) (string, bool) {
 	i := strings.LastIndexByte(name, '/')
@@ -286,6 +274,12 @@ func parent(name string) (string, bool) {
 // slice is the caller's; the first name of a hard-linked group is the one that
 // has the content.
 func (t Tree) Entries() []Entry { return slices.Clone(t.entries) }
+
+// All yields the entries in archive order, without the top itself.
+func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
+
+// At is entry i in that order.
+func (t Tree) At(i int) Entry { return t.entries[i] }
 
 // Len is the number of entries, the top not counted.
 func (t Tree) Len() int { return len(t.entries) }
@@ -303,17 +297,25 @@ func (t Tree) Lookup(name string) (Entry, bool) {
 	if name == "." {
 		return Entry{Name: ".", Type: Dir, Mode: t.TopMode()}, true
 	}
-	i, ok := slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return comparePaths(e.Name, name) })
+	i, ok := t.Index(name)
 	if !ok {
 		return Entry{}, false
 	}
 	return t.entries[i], true
 }
 
+// Index is an entry's place in the order of [Tree.All].
+func (t Tree) Index(name string) (int, bool) {
+	return slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return release.ComparePaths(e.Name, name) })
+}
+
 // Add returns a tree with more entries in it. A name that is there already, or
 // whose directory is missing, is an error; an entry "." replaces the mode of
 // the top.
 func (t Tree) Add(entries ...Entry) (Tree, error) {
+	if len(entries) == 0 {
+		return t, nil
+	}
 	list := slices.Clone(t.entries)
 	top := Entry{Name: ".", Type: Dir, Mode: t.TopMode()}
 	for _, e := range entries {
@@ -343,7 +345,7 @@ func (t Tree) Sub(name string) (Tree, error) {
 	if d.Type != Dir {
 		return Tree{}, fmt.Errorf("entry %q: is a %s, expected a dir", name, d.Type)
 	}
-	sub := t.keep(func(e Entry) bool { return strings.HasPrefix(e.Name, name+"/") })
+	sub := t.keep(func(i int) bool { return strings.HasPrefix(t.entries[i].Name, name+"/") })
 	for i := range sub {
 		sub[i].Name = sub[i].Name[len(name)+1:]
 		if sub[i].Type == Hardlink {
@@ -355,24 +357,25 @@ func (t Tree) Sub(name string) (Tree, error) {
 
 // keep gives the entries for which want holds. Where the first name of a
 // hard-linked group is not kept, the next kept name becomes the first.
-func (t Tree) keep(want func(Entry) bool) []Entry {
+func (t Tree) keep(want func(i int) bool) []Entry {
 	var out []Entry
 	moved := map[string]string{} // first name of a group that was dropped → its new first name
-	kept := map[string]bool{}    // first names that were kept
-	for _, e := range t.entries {
-		if !want(e) {
+	for i, e := range t.entries {
+		if !want(i) {
 			continue
 		}
-		if e.Type != Hardlink {
-			kept[e.Name] = true
-		} else if !kept[e.Link] {
-			if first, ok := moved[e.Link]; ok {
+		if e.Type == Hardlink {
+			at, _ := t.Index(e.Link)
+			first, ok := moved[e.Link]
+			switch {
+			case want(at):
+			case ok:
 				e.Link = first
-			} else {
-				holder, _ := t.Lookup(e.Link)
+			default:
 				moved[e.Link] = e.Name
-				holder.Name = e.Name
-				e = holder
+				name := e.Name
+				e = t.entries[at]
+				e.Name = name
 			}
 		}
 		out = append(out, e)

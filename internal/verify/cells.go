@@ -21,6 +21,9 @@ type cellCheck struct {
 	tree       *tarball.Tree
 	treeErr    error
 	noTree     string // why there is neither
+
+	packages []*packageCheck
+	unasked  bool // only packages of the cell were asked for
 }
 
 // cells looks at the links of each cell, and goes on whatever it finds.
@@ -50,11 +53,13 @@ func (w *walk) cells(ctx context.Context) {
 
 // asked reports whether a cell is to be looked at.
 func (w *walk) selected(c release.RecordCell) bool {
-	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset)
+	return len(w.in.Cells)+len(w.in.Assets) == 0 || slices.Contains(w.in.Cells, c.String()) || slices.Contains(w.in.Assets, c.Asset) ||
+		slices.ContainsFunc(w.in.Assets, func(name string) bool { return hasPackage(c, name) })
 }
 
-// compare takes the last two links of each cell.
+// compare takes the last links of each cell.
 func (w *walk) compare(ctx context.Context, all []*cellCheck) {
+	w.rebuilders(ctx, all) // first: a no is to be seen before the work is done
 	if w.in.Fast {
 		w.compareFast(ctx, all)
 		return
@@ -118,16 +123,43 @@ func (w *walk) skipBetween(cell, subject, broken, end string) {
 		rest = rest[:slices.Index(rest, end)]
 	}
 	for _, l := range rest {
-		if l != LinkSignature || w.in.ImageSignatures {
+		if w.asked(l) {
 			w.skip(cell, l, subject, "the chain is broken at "+broken)
 		}
 	}
+}
+
+// asked reports whether a link is looked at at all.
+func (w *walk) asked(link string) bool {
+	switch link {
+	case LinkSignature:
+		return w.in.ImageSignatures
+	case LinkRebuilders:
+		return w.in.Rebuilders != nil
+	}
+	return true
 }
 
 // checkCell takes the links up to the layers.
 func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	cell := c.String()
 	k := &cellCheck{cell: c, name: cell}
+	k.unasked = len(w.in.Cells) == 0 && len(w.in.Assets) > 0 && !slices.Contains(w.in.Assets, c.Asset)
+	if !k.unasked {
+		w.tarball(k)
+	}
+	w.image(ctx, k)
+	for _, p := range c.Packages {
+		if len(w.in.Assets) == 0 || slices.Contains(w.in.Assets, p.Asset) {
+			k.packages = append(k.packages, w.checkPackage(k, p))
+		}
+	}
+	return k
+}
+
+// tarball takes the links of a cell's tarball to checksums.txt and release.json.
+func (w *walk) tarball(k *cellCheck) {
+	c, cell := k.cell, k.name
 	signed, ok := w.sums.Lookup(c.Asset)
 	if ok {
 		k.file = w.listed(cell, LinkTarball, c.Asset, signed)
@@ -144,8 +176,6 @@ func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 	default:
 		w.pass(cell, LinkRecord, c.Asset, "release.json and checksums.txt agree")
 	}
-	w.image(ctx, k)
-	return k
 }
 
 // image takes the links from the index to the layers.
@@ -197,7 +227,7 @@ func (w *walk) image(ctx context.Context, k *cellCheck) {
 	}
 	k.tree = &tree.Tree
 	s := Result{Cell: k.name, Link: LinkLayers, Subject: c.ManifestDigest.String(), Status: Pass}
-	s.Detail = fmt.Sprintf("%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(len(Entries(tree.Tree)), "entry", "entries"))
+	s.Detail = fmt.Sprintf("%s as their digests and diff IDs say; %s has %s", text.Count(len(m.Layers), "layer"), c.Path, text.CountForms(tree.Tree.Len()+1, "entry", "entries"))
 	if len(tree.Lost) > 0 {
 		s.Notes = []string{"the image has attributes that the tarball loses: " + text.List(tree.Lost, maxLost)}
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"slices"
 	"strings"
@@ -32,6 +33,9 @@ type Input struct {
 	// release, by the same policy.
 	ImageSignatures bool
 
+	// Rebuilders, if not nil, are who must have built the tarballs again.
+	Rebuilders *Rebuilders
+
 	// Cells are the ones that are asked for, as release.json spells them; empty
 	// means all of them. What is not asked for is not in the report. Assets does
 	// the same by the names of tarballs.
@@ -46,10 +50,18 @@ type Input struct {
 	// was not proven.
 	Fast bool
 
+	// Before are steps about what the release lies in, which its caller took. They
+	// come first in the report.
+	Before []Result
+
 	// Progress, if not nil, is called with each step as it ends.
 	Progress func(Result)
 
 	Pack tarball.Options // how the rebuilding is done; it has no influence on bytes
+
+	// Packer, if not nil, is used instead of [tarball.Pack], for example to have the
+	// tarballs of several releases compressed together.
+	Packer func(context.Context, []tarball.Job, tarball.Options) ([]tarball.Result, error)
 }
 
 // Release walks the chain. The error is for a cancelled context alone; all that
@@ -58,12 +70,23 @@ func Release(ctx context.Context, in Input) (Report, error) {
 	w := newWalk(in)
 	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.report.ExpectedProject, w.report.ExpectedVersion = in.Expect.Project, in.Expect.Version
+	for _, s := range in.Before {
+		w.add(s)
+	}
 	w.release()
 	w.cells(ctx)
 	if w.in.Expect.FromRelease {
 		w.report.Unchecked = append(w.report.Unchecked, w.in.Expect.note(w.report.Version))
 	}
 	return w.finish(ctx)
+}
+
+// Unopened is the report of something that no release could be found in: of the steps
+// that say why, and of nothing else.
+func Unopened(in Input) Report {
+	r := Report{Expected: []string{}, Results: in.Before}
+	r.finish()
+	return r
 }
 
 // walk is one walk along the chain.
@@ -75,9 +98,14 @@ type walk struct {
 	wrong  bool            // the record is of another project or version than expected
 
 	signed map[release.Digest]Result // the link of each image's signature, by index
+
+	notRepackaged bool // a package passed without being made again
 }
 
 func newWalk(in Input) *walk {
+	if in.Packer == nil {
+		in.Packer = tarball.Pack
+	}
 	return &walk{in: in, signed: map[release.Digest]Result{}}
 }
 
@@ -88,6 +116,9 @@ func (w *walk) finish(ctx context.Context) (Report, error) {
 	}
 	if w.in.Fast {
 		w.report.Unchecked = append(w.report.Unchecked, "the tarballs were not compressed again: only their contents were compared")
+	}
+	if w.notRepackaged {
+		w.report.Unchecked = append(w.report.Unchecked, "the packages were not made again: only their entries and metadata were compared")
 	}
 	w.report.finish()
 	return w.report, nil
@@ -196,6 +227,7 @@ func (w *walk) signature(sums []byte) {
 		return
 	}
 	w.report.Signature, w.report.Unchecked = &s, s.Unchecked
+	w.report.Released.Checksums = release.DigestBytes(sums)
 	w.pass("", LinkBundle, release.BundleFile, "%s", s.Text())
 }
 
@@ -233,6 +265,56 @@ func (w *walk) whatIs(f found, name string) string {
 	return ""
 }
 
+// signedRecord reads release.json, which may be large, if it has the digest that it
+// must have: a first time for the digest, and again to take it apart.
+func (w *walk) signedRecord(want release.Digest, limit int64) (record release.Record, err error) {
+	check := func(got *release.Hasher) error {
+		switch {
+		case got.Size() > limit:
+			return fmt.Errorf("expected at most %d bytes", limit)
+		case got.Digest() == want:
+			return nil
+		}
+		e := differs("sha256", want.Hex(), got.Digest().Hex())
+		if why := w.whatIs(found{digest: got.Digest(), size: got.Size()}, release.RecordFile); why != "" {
+			e.Err = errors.New(why)
+		}
+		return e
+	}
+	pass := func(read func(io.Reader)) error {
+		f, _, err := w.open(release.RecordFile)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = f.Close() }()
+		h := release.NewHasher()
+		in := io.TeeReader(io.LimitReader(f, limit+1), h)
+		read(in)
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			return err
+		}
+		return check(h)
+	}
+	if err := pass(func(io.Reader) {}); err != nil {
+		return record, err
+	}
+	ok := false
+	if err := pass(func(in io.Reader) { record, ok = release.ReadRecord(in) }); err != nil || ok {
+		return record, err
+	}
+	var raw []byte
+	if err := pass(func(in io.Reader) { raw, err = io.ReadAll(in) }); err != nil {
+		return record, err
+	}
+	if err != nil {
+		return record, err
+	}
+	if err := checkDepth(raw); err != nil {
+		return record, err
+	}
+	return release.ParseRecord(raw)
+}
+
 func (w *walk) readRecord() {
 	want, ok := w.sums.Lookup(release.RecordFile)
 	if !ok {
@@ -243,29 +325,12 @@ func (w *walk) readRecord() {
 	if w.report.Signature == nil {
 		limit = maxUnsignedRecord
 	}
-	raw, err := w.read(release.RecordFile, limit)
+	record, err := w.signedRecord(want, limit)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("", LinkRecord, release.RecordFile, "not found in the directory")
 		return
 	case err != nil:
-		w.fail("", LinkRecord, release.RecordFile, err)
-		return
-	}
-	if got := release.DigestBytes(raw); got != want {
-		e := differs("sha256", want.Hex(), got.Hex())
-		if why := w.whatIs(found{digest: got, size: int64(len(raw))}, release.RecordFile); why != "" {
-			e.Err = errors.New(why)
-		}
-		w.fail("", LinkRecord, release.RecordFile, e)
-		return
-	}
-	if err := checkDepth(raw); err != nil {
-		w.fail("", LinkRecord, release.RecordFile, err)
-		return
-	}
-	record, err := release.ParseRecord(raw)
-	if err != nil {
 		w.fail("", LinkRecord, release.RecordFile, err)
 		return
 	}
@@ -276,17 +341,21 @@ func (w *walk) readRecord() {
 	w.record = &record
 	w.report.Project, w.report.Version = record.Project, record.Version
 	if w.wrong {
+		w.report.Released = Released{}
 		return
+	}
+	if w.report.Signature != nil {
+		w.report.Released.Record = &record
 	}
 	w.pass("", LinkRecord, release.RecordFile, "%s %s, %s", record.Project, record.Version, text.Count(len(record.Cells), "cell"))
 }
 
-// isAsset reports whether a listed file is some cell's tarball.
+// isAsset reports whether a listed file is some cell's tarball or package.
 func (w *walk) isAsset(name string) bool {
 	if w.record == nil {
 		return strings.HasSuffix(name, ".tar.gz")
 	}
-	return slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name })
+	return slices.ContainsFunc(w.record.Cells, func(c release.RecordCell) bool { return c.Asset == name || hasPackage(c, name) })
 }
 
 // otherFiles checks what else checksums.txt names: SBOMs and the like. If only

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"facerec/internal/release"
@@ -11,10 +12,36 @@ import (
 
 // Entries lists a tree as release.json does: the top directory first, then the
 // entries in the order of the tar stream.
-func Entries(t tarball.Tree) []release.RecordEntry {
-	out := []release.RecordEntry{{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}}
-	for _, e := range t.Entries() {
+func Entries(t tarball.Tree) []release.RecordEntry { return EntriesLike(t, nil) }
+
+// EntriesLike is Entries, but what is as in another such list is kept once: like
+// itself is returned if all is the same.
+func EntriesLike(t tarball.Tree, like []release.RecordEntry) []release.RecordEntry {
+	var out []release.RecordEntry
+	at, same := 0, 0 // where in like the next may be; how many are the same, if out is nil
+	add := func(r release.RecordEntry, sum release.Digest) {
+		for out != nil && at < len(like) && release.ComparePaths(like[at].Name, r.Name) < 0 {
+			at++
+		}
+		known := at < len(like) && isEntry(&like[at], &r, sum)
+		switch {
+		case known && out == nil:
+			at, same = at+1, same+1
+			return
+		case known:
+			r = like[at]
+		case !sum.IsZero():
+			r.SHA256 = &release.HexDigest{Digest: sum}
+		}
+		if out == nil {
+			out = append(make([]release.RecordEntry, 0, t.Len()+1), like[:same]...)
+		}
+		out = append(out, r)
+	}
+	add(release.RecordEntry{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}, release.Digest{})
+	for e := range t.All() {
 		r := release.RecordEntry{Name: e.Name, Mode: e.Mode, Link: e.Link}
+		var sum release.Digest
 		switch e.Type {
 		case tarball.Dir:
 			r.Type = release.EntryDir
@@ -23,12 +50,26 @@ func Entries(t tarball.Tree) []release.RecordEntry {
 		case tarball.Hardlink:
 			r.Type = release.EntryHardlink
 		case tarball.Regular:
-			r.Type, r.Size = release.EntryFile, e.Content.Size()
-			r.SHA256 = &release.HexDigest{Digest: e.Content.Digest()}
+			r.Type, r.Size, sum = release.EntryFile, e.Content.Size(), e.Content.Digest()
 		}
-		out = append(out, r)
+		add(r, sum)
+	}
+	if out == nil {
+		return like[:same:same]
 	}
 	return out
+}
+
+// isEntry reports whether a is b with the digest sum.
+func isEntry(a, b *release.RecordEntry, sum release.Digest) bool {
+	return a.Name == b.Name && a.Type == b.Type && a.Mode == b.Mode && a.Size == b.Size && a.Link == b.Link && digestOf(a) == sum
+}
+
+func digestOf(e *release.RecordEntry) release.Digest {
+	if e.SHA256 == nil {
+		return release.Digest{}
+	}
+	return e.SHA256.Digest
 }
 
 // archiveEntries lists an archive as release.json does. What lies outside the
@@ -60,9 +101,12 @@ func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
 // maxDifferences is how many differences a step lists.
 const maxDifferences = 12
 
-// compareEntries says where got differs from expected: which entry, and which of
+// EntryDifferences says where got differs from expected: which entry, and which of
 // its fields. Nothing means that they are the same, in the same order.
-func compareEntries(expected, got []release.RecordEntry) []string {
+func EntryDifferences(expected, got []release.RecordEntry) []string {
+	if slices.EqualFunc(expected, got, func(a, b release.RecordEntry) bool { return isEntry(&a, &b, digestOf(&b)) }) {
+		return nil
+	}
 	var all []string
 	add := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
 	have := make(map[string]release.RecordEntry, len(got))

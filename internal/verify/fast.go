@@ -12,7 +12,7 @@ func (w *walk) compareFast(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.CompareJob
 	var which []*cellCheck
 	for _, k := range all {
-		if k.tree == nil || !k.file.here() {
+		if k.unasked || k.tree == nil || !k.file.here() {
 			continue
 		}
 		job, done, err := w.compareJob(k)
@@ -44,7 +44,10 @@ func (w *walk) compareFast(ctx context.Context, all []*cellCheck) {
 		if ctx.Err() != nil {
 			return
 		}
-		w.compareRebuiltFast(ctx, k, verdicts)
+		if !k.unasked {
+			w.compareRebuiltFast(ctx, k, verdicts)
+		}
+		w.comparePackages(ctx, k)
 	}
 }
 
@@ -52,7 +55,7 @@ func (w *walk) compareRebuiltFast(ctx context.Context, k *cellCheck, verdicts ma
 	asset := k.cell.Asset
 	v, compared := verdicts[k]
 	if compared && v.Grade <= tarball.SameTar {
-		w.compareEntries(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, Entries(*k.tree))
+		w.compareEntries(k, v.Rebuilt.Tar, v.Rebuilt.TarSize, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.SameTar),
 			Detail: "the image gives the same tar stream; it was not compressed again"})
 		return

@@ -103,7 +103,7 @@ func (r Report) markdownBroken(b *strings.Builder) {
 // links are those of the chain that some cell has.
 func (r Report) links() []string {
 	var out []string
-	for _, link := range chain {
+	for _, link := range r.order() {
 		if slices.ContainsFunc(r.Chains, func(c Chain) bool { return c.has(link) }) {
 			out = append(out, link)
 		}

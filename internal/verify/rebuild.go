@@ -18,7 +18,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 	var jobs []tarball.Job
 	var which []*cellCheck
 	for _, k := range all {
-		if k.tree == nil || k.standalone && !k.file.here() {
+		if k.unasked || k.tree == nil || k.standalone && !k.file.here() {
 			continue
 		}
 		recipe, err := tarball.ParseRecipe(k.cell.Recipe)
@@ -30,8 +30,10 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 		which = append(which, k)
 	}
 	results := map[*cellCheck]tarball.Result{}
-	if len(jobs) > 0 {
-		packed, err := tarball.Pack(ctx, jobs, w.in.Pack)
+	payloads := w.payloads(all)
+	if len(jobs)+len(payloads) > 0 {
+		packed, err := w.in.Packer(ctx, append(jobs, payloads.jobs()...), w.in.Pack)
+		payloads.made(packed, len(jobs), err)
 		for i, k := range which {
 			if err != nil {
 				k.treeErr = err
@@ -45,7 +47,10 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 			return
 		}
 		result, rebuilt := results[k]
-		w.compareRebuilt(ctx, k, result, rebuilt)
+		if !k.unasked {
+			w.compareRebuilt(ctx, k, result, rebuilt)
+		}
+		w.comparePackages(ctx, k)
 	}
 }
 
@@ -53,7 +58,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	asset := k.cell.Asset
 	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
 		// The tarball is the same file, so there is no need to open it.
-		w.compareEntries(k, result.Tar, result.TarSize, Entries(*k.tree))
+		w.compareEntries(k, result.Tar, result.TarSize, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the image gives the same file, byte for byte"})
 		return
@@ -72,7 +77,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
 		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
-		s.Differences = compareEntries(k.cell.Entries, Entries(*k.tree))
+		s.Differences = EntryDifferences(k.cell.Entries, EntriesLike(*k.tree, k.cell.Entries))
 		w.add(s)
 	}
 }
@@ -119,7 +124,7 @@ func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entr
 	if k.standalone {
 		expected, like = Entries(*k.tree), "the image"
 	}
-	differences := compareEntries(expected, entries)
+	differences := EntryDifferences(expected, entries)
 	switch {
 	case !k.standalone && tar != k.cell.TarSHA256.Digest:
 		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))

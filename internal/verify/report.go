@@ -36,6 +36,10 @@ const (
 	// the tarballs come from is signed by the same and says what release.json says.
 	LinkProvenance = "provenance"
 
+	// LinkKit is of releases in a kit: the kit is whole and undamaged. See
+	// [Input.Before].
+	LinkKit = "kit"
+
 	// LinkRecord is of each cell too: release.json and checksums.txt agree on it.
 
 	LinkTarball   = "tarball"         // the file is as signed
@@ -45,11 +49,35 @@ const (
 	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the directory
 	LinkEntries   = "entries"         // the tarball holds what release.json says
 	LinkRebuilt   = "rebuilt"         // the directory, packed again, is the tarball
+
+	// LinkRebuilders is there only if it was asked for: enough of the rebuilders whom
+	// the caller lists got these bytes. Of the release as a whole it has what was
+	// considered, refused, and above all who got other bytes.
+	LinkRebuilders = "rebuilders"
+
+	// Of releases that have packages, once for each.
+
+	LinkPackage    = "package"    // the file is as signed, and release.json and checksums.txt agree
+	LinkRepackaged = "repackaged" // the package, made again of the directory, is the file
 )
+
+// The links of a rebuild from source, see [Report.WithRebuild].
+const (
+	LinkSource  = "source"  // of the release: the sources are those that it names
+	LinkBuilt   = "built"   // the cell could be built
+	LinkProgram = "program" // the files in the image's directory are those that release.json lists
+	LinkTar     = "tar"     // the tar stream in the tarball is the same
+)
+
+// rebuildChain are the links of one cell from the sources to the tarball.
+var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt}
 
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
-var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt}
+var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt, LinkRebuilders}
+
+// packageLinks come after the chain of a cell, and rest on its layers alone.
+var packageLinks = []string{LinkPackage, LinkRepackaged}
 
 // Result is one link of the chain, looked at.
 type Result struct {
@@ -73,6 +101,8 @@ type Result struct {
 	Grade       *tarball.Grade `json:"grade,omitempty"`       // of rebuilt bytes; nil for every other link
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
+
+	Rebuilders []Said `json:"rebuilders,omitempty"` // of [LinkRebuilders], each that is listed
 }
 
 // Report is what a verification came to. It is a value: text, JSON and exit code
@@ -97,6 +127,18 @@ type Report struct {
 	Releases  []Named      `json:"releases,omitempty"`  // if several were asked for
 	Chains    []Chain      `json:"chains"`              // one for each cell, in the report's order
 	Results   []Result     `json:"steps"`
+
+	Released Released `json:"-"` // what the signature vouches for
+
+	rebuilt bool // the links are those of a rebuild
+}
+
+// Released is what a good signature vouches for. It is empty if the signature is not
+// good, or if the release is not the one that was expected.
+type Released struct {
+	Checksums  release.Digest  // of checksums.txt
+	Record     *release.Record // nil: release.json cannot be used
+	Provenance []byte          // the statement, nil if the release has none that holds
 }
 
 // Chain is what a cell rests on, link by link.
@@ -127,7 +169,15 @@ func (r *Report) finish() {
 	for i, o := range r.owners() {
 		place[o] = i
 	}
-	slices.SortStableFunc(r.Results, func(a, b Result) int { return cmp.Compare(place[a.owner()], place[b.owner()]) })
+	first := func(s Result) int {
+		if s.isNo() {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(r.Results, func(a, b Result) int {
+		return cmp.Or(cmp.Compare(place[a.owner()], place[b.owner()]), cmp.Compare(first(a), first(b)))
+	})
 	r.Chains = r.chains()
 	for _, class := range severity {
 		if slices.ContainsFunc(r.Results, func(s Result) bool { return s.Class != nil && *s.Class == class }) {
@@ -142,6 +192,12 @@ func (r *Report) finish() {
 type owner struct{ dist, cell string }
 
 func (s Result) owner() owner { return owner{s.Dist, s.Cell} }
+
+// isNo reports whether the step is that a listed rebuilder got other bytes, which
+// comes before all else.
+func (s Result) isNo() bool {
+	return s.Link == LinkRebuilders && s.Cell == "" && s.Class != nil && *s.Class == Differs
+}
 
 // where names the owner for people.
 func (s Result) where() string { return s.owner().String() }
@@ -176,8 +232,8 @@ func (r Report) owners() []owner {
 	return out
 }
 
-// byLink finds the step of each owner and link; a failure comes before anything
-// else of the same link.
+// byLink finds the step of each owner and link; of several of the same link, a
+// failure comes first, then a skip.
 func (r Report) byLink() map[owner]map[string]Result {
 	out := map[owner]map[string]Result{}
 	for _, s := range r.Results {
@@ -186,7 +242,7 @@ func (r Report) byLink() map[owner]map[string]Result {
 			links = map[string]Result{}
 			out[s.owner()] = links
 		}
-		if have, ok := links[s.Link]; !ok || s.Status == Fail && have.Status != Fail {
+		if have, ok := links[s.Link]; !ok || have.Status != Fail && (s.Status == Fail || have.Status == Pass && s.Status == Skip) {
 			links[s.Link] = s
 		}
 	}
@@ -204,10 +260,10 @@ func (r Report) chains() []Chain {
 		c := Chain{Dist: o.dist, Cell: o.cell}
 		broken := map[Status]string{}
 		own, shared := steps[o], steps[owner{o.dist, ""}]
-		for _, link := range chain {
+		for _, link := range r.order() {
 			s, ok := own[link]
 			// What release.json says of a cell rests on release.json itself.
-			if all, sharedToo := shared[link]; sharedToo && (!ok || all.Status == Fail) {
+			if all, sharedToo := shared[link]; sharedToo && link != LinkRebuilders && (!ok || all.Status == Fail) {
 				s, ok = all, true
 			}
 			if !ok {
@@ -217,7 +273,7 @@ func (r Report) chains() []Chain {
 			if broken[s.Status] == "" {
 				broken[s.Status] = link
 			}
-			if s.Grade != nil {
+			if s.Grade != nil && link == LinkRebuilt {
 				c.Grade = s.Grade
 			}
 		}
@@ -225,6 +281,30 @@ func (r Report) chains() []Chain {
 		out = append(out, c)
 	}
 	return out
+}
+
+// order is that of the links of a cell.
+func (r Report) order() []string {
+	if r.rebuilt {
+		return rebuildChain
+	}
+	return slices.Concat(chain, packageLinks)
+}
+
+// WithRebuild puts what a rebuild from source found in the place of what compares
+// tarballs with images that exist.
+func (r Report) WithRebuild(found []Result) Report {
+	r.rebuilt = true
+	r.Results = slices.DeleteFunc(slices.Clone(r.Results), Result.ComparesImage)
+	r.Results = append(r.Results, found...)
+	r.finish()
+	return r
+}
+
+// ComparesImage reports whether a step is about an image that exists, or compares a
+// tarball with it.
+func (s Result) ComparesImage() bool {
+	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link)
 }
 
 // Broken gives the first step that did not pass of the release and of each

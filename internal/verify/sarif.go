@@ -21,6 +21,18 @@ var sarifRules = []struct{ id, text string }{
 	{LinkLayers, "every layer is as its digest and diff ID say"},
 	{LinkEntries, "each tarball holds what release.json says"},
 	{LinkRebuilt, "the directory in the image, packed again, gives the tarball"},
+	{LinkRebuilders, "enough of the listed rebuilders got these bytes, and none of them others"},
+	{LinkPackage, "each package is as signed, and release.json agrees with checksums.txt on it"},
+	{LinkRepackaged, "the package, made again of the directory in the image, is the file"},
+	{LinkKit, "the kit that the release is in is whole and undamaged"},
+}
+
+// rebuildRules follow them in the report of a rebuild.
+var rebuildRules = []struct{ id, text string }{
+	{LinkSource, "the sources of a rebuild are those that the release names"},
+	{LinkBuilt, "the cell could be built from the sources"},
+	{LinkProgram, "the sources give the files that release.json lists"},
+	{LinkTar, "the sources give the tar stream that release.json names"},
 }
 
 type (
@@ -107,7 +119,11 @@ func (r Report) SARIF() ([]byte, error) {
 		run.Properties = &sarifProperties{r.TrustRoot}
 	}
 	index := map[string]int{}
-	for i, rule := range sarifRules {
+	rules := sarifRules
+	if r.rebuilt {
+		rules = slices.Concat(rules, rebuildRules)
+	}
+	for i, rule := range rules {
 		index[rule.id] = i
 		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{rule.id, sarifText{rule.text}})
 	}

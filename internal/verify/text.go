@@ -46,6 +46,11 @@ func (s Result) Text() string {
 // broken, and the verdict.
 func (r Report) Summary() string {
 	var b strings.Builder
+	for _, s := range r.Results {
+		if s.isNo() {
+			fmt.Fprintf(&b, "rebuilt differently: %s: %s\n", s.path(), s.Detail)
+		}
+	}
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s\n", gap)
 	}
@@ -82,6 +87,8 @@ func (r Report) Summary() string {
 		fmt.Fprintf(&b, "verified: %s as %s says, signed by %s\n", text.Count(r.files(), "file"), text.Show(r.Checksums), r.Signature.Who())
 	case r.Releases != nil:
 		fmt.Fprintf(&b, "verified: %s of %s\n", text.Count(len(r.Chains), "cell"), text.Count(len(r.Releases), "release"))
+	case r.rebuilt:
+		fmt.Fprintf(&b, "verified: %s of %s %s, rebuilt from the sources byte for byte, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	default:
 		fmt.Fprintf(&b, "verified: %s of %s %s, signed by %s\n", text.Count(len(r.Chains), "cell"), r.Project, r.Version, r.Signature.Who())
 	}

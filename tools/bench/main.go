@@ -4,8 +4,11 @@
 //	go run ./tools/bench archive  [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
+//	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-program 64] [-dir DIR]
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
+//	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
+//	go run ./tools/bench kit      [-n 3] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
@@ -47,6 +50,13 @@
 // gzip and cmp. The release is the set "cells", signed keyless by a Sigstore on
 // loopback that is idle while commands are measured.
 //
+// # list
+//
+// releaser verify --list of many small releases against a call of releaser verify
+// for each: versions of one project, which share a layer of float weights and one of
+// small files and have a program each, signed keyless by a Sigstore on loopback. Then
+// the list with one core against two, and the list again with a state.
+//
 // # publish
 //
 // releaser publish and releaser fetch --all of six cells against shell scripts that
@@ -55,12 +65,23 @@
 // proxy that counts bytes; each round publishes on two new repositories. What the
 // servers use is not counted.
 //
+// # farm
+//
+// rebuilderd with one worker and with two, on loopback: from the start of the workers
+// until no artifact is open, over the same units, half of them built from other
+// sources than those of their tags. It needs Debian's rebuilderd (the tool cache).
 // # network
 //
 // releaser pull and releaser pack of three cells against crane and skopeo. Between them
 // and the registry is a proxy that plays a link: it delays each direction by half of
 // the round trip time, carries so many bits a second in all, and lets a connection
 // have as much on the way as TCP would. Nothing is lost on it.
+//
+// # kit
+//
+// releaser kit create and verify of the kit, by releaser verify of the directory with
+// images from the registry and from a layout; and the size of a kit by that of its
+// parts. The release is that of verify.
 //
 // # facerec
 //
@@ -130,6 +151,9 @@ var benchmarks = []benchmark{
 	{"archive", benchArchive},
 	{"verify", benchVerify},
 	{"publish", benchPublish},
+	{"list", benchList},
+	{"farm", benchFarm},
+	{"kit", benchKit},
 	{"network", benchNetwork},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},

@@ -286,10 +286,8 @@ func statement(status, until string) string {
 	return fmt.Sprintf(`{"vulnerability": {"name": "GO-2026-0001"}, "products": [{"@id": "pkg:golang/example.com/x"}], "status": %q, "justification": "vulnerable_code_not_in_execute_path", "status_notes": "the parser is not used; until %s"}`, status, until)
 }
 
-// advisory is one of the database that the test makes.
-const advisory = `{"schema_version": "1.3.1", "id": "GO-2026-0001", "modified": "2026-11-01T00:00:00Z", "published": "2026-11-01T00:00:00Z", "aliases": ["CVE-2026-99999"], "details": "planted",
- "affected": [{"package": {"name": "example.com/x", "ecosystem": "Go"}, "ranges": [{"type": "SEMVER", "events": [{"introduced": "0"}, {"fixed": "1.2.0"}]}],
- "ecosystem_specific": {"imports": [{"path": "example.com/x", "symbols": ["Bad"]}]}}], "database_specific": {"url": "https://example.com"}}`
+// planted is the one of the databases that tests make.
+var planted = loopback.Advisory{ID: "GO-2026-0001", Alias: "CVE-2026-99999", Ecosystem: "Go", Package: "example.com/x", Fixed: "1.2.0", Symbols: []string{"Bad"}}
 
 // documentOf is an SPDX document with one package.
 func documentOf(name, version, purl string) string {
@@ -305,17 +303,9 @@ func TestVulnsGate(t *testing.T) {
 	w := repository(t, map[string]string{vexFile: fmt.Sprintf(noStatements, ""), "dist/a.spdx.json": document("v1.2.0")})
 	w.database = t.TempDir()
 	refuses(t, vulnsGate, w, "database")
-	var db bytes.Buffer
-	z := zip.NewWriter(&db)
-	f, err := z.Create("GO-2026-0001.json")
-	if err != nil {
+	if err := loopback.WriteAdvisories(w.database, planted); err != nil {
 		t.Fatal(err)
 	}
-	_, _ = f.Write([]byte(advisory))
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	write(t, w.database, map[string]string{"osv/osv-scalibr/Go/all.zip": db.String()})
 	passes(t, vulnsGate, w)
 	write(t, w.root, map[string]string{"dist/b.spdx.json": document("v1.1.0")})
 	bites(t, vulnsGate, w, "GO-2026-0001 in pkg:golang/example.com/x@1.1.0 (b.spdx.json)")
@@ -399,12 +389,9 @@ func TestVulncheckGate(t *testing.T) {
 	build("./cmd/facerec")
 	w.database = t.TempDir()
 	refuses(t, vulncheckGate, w, "database")
-	write(t, w.database, map[string]string{
-		"govulncheck/index/db.json":        `{"modified": "2026-11-01T00:00:00Z"}`,
-		"govulncheck/index/modules.json":   `[{"path": "example.com/x", "vulns": [{"id": "GO-2026-0001", "modified": "2026-11-01T00:00:00Z", "fixed": "1.2.0"}]}]`,
-		"govulncheck/index/vulns.json":     `[{"id": "GO-2026-0001", "modified": "2026-11-01T00:00:00Z", "aliases": ["CVE-2026-99999"]}]`,
-		"govulncheck/ID/GO-2026-0001.json": advisory,
-	})
+	if err := loopback.WriteAdvisories(w.database, planted); err != nil {
+		t.Fatal(err)
+	}
 	passes(t, vulncheckGate, w)
 	build("./cmd/releaser") // as built it is not known what is called: its packages count
 	bites(t, vulncheckGate, w, "(facerec)")

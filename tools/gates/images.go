@@ -39,7 +39,21 @@ func structureGate(ctx context.Context, w *world) (string, error) {
 	if err := w.present(); err != nil {
 		return "", err
 	}
-	r, err := call{dir: filepath.Dir(w.config), args: []string{w.releaser, "--config", w.config, "--json", "check", "oci-layout:" + w.layout}}.run(ctx)
+	args := []string{"check", "oci-layout:" + w.layout}
+	if w.only != "" {
+		config, err := w.project()
+		if err != nil {
+			return "", err
+		}
+		cells, err := config.Select(w.only)
+		if err != nil {
+			return "", err
+		}
+		for _, c := range cells {
+			args = append(args, "--platform", c.Platform.String())
+		}
+	}
+	r, err := call{dir: filepath.Dir(w.config), args: append([]string{w.releaser, "--config", w.config, "--json"}, args...)}.run(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -58,7 +72,7 @@ func structureGate(ctx context.Context, w *world) (string, error) {
 		return text.Count(len(answer.Images), "image"), nil
 	case 3:
 		// The text form says it best.
-		r, err := call{dir: filepath.Dir(w.config), args: []string{w.releaser, "--config", w.config, "check", "oci-layout:" + w.layout}}.run(ctx)
+		r, err := call{dir: filepath.Dir(w.config), args: append([]string{w.releaser, "--config", w.config}, args...)}.run(ctx)
 		if err != nil {
 			return "", err
 		}

@@ -23,7 +23,7 @@
 //	sbom        syft finds no component that the SPDX documents lack
 //
 // A gate answers with one line: ok, FAIL, or not checked. What is accepted in
-// spite of a finding is in files with a reason: accepted.json (vulnerabilities,
+// spite of a finding is in files with a reason: vex.openvex.json (vulnerabilities,
 // each with a last day), licences.json, .gitleaksignore and sbom-differences.json.
 //
 // Exit codes: 0 every gate is ok · 1 a gate could not run · 2 usage · 3 a gate
@@ -77,6 +77,7 @@ type world struct {
 	layout   string // OCI layout of the release
 	dist     string // its directory of assets
 	config   string // its config.json
+	only     string // the cells that a layout has that is not whole
 	releaser string // the program
 	database string // directory of vulnerability databases: osv and govulncheck
 	write    bool   // renew what is derived: licence tables, coverage.floor
@@ -137,6 +138,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&w.layout, "layout", "build/oci", "OCI layout of the release")
 	flags.StringVar(&w.dist, "dist", "dist", "directory with the release's assets")
 	flags.StringVar(&w.config, "config", "config.json", "the release's configuration")
+	flags.StringVar(&w.only, "cells", "", "cells, comma-separated, that the layout has (default: all)")
 	flags.StringVar(&w.releaser, "releaser", "bin/releaser", "the releaser to use")
 	flags.StringVar(&w.database, "database", "", "directory with the databases osv and govulncheck (default: the public ones)")
 	flags.BoolVar(&w.write, "write", false, "renew the derived files of licences and coverage; a floor only rises")

@@ -104,6 +104,15 @@ func TestStructureGate(t *testing.T) {
 	write(t, w.root, map[string]string{"config.json": strings.Replace(helloConfig, `"workdir": "/app"`, `"workdir": "/srv"`, 1)})
 	bites(t, structureGate, w, "workdir")
 
+	// A job of a CI matrix has one of the cells.
+	some := hello(t, helloConfig, good)
+	write(t, some.root, map[string]string{"config.json": strings.Replace(helloConfig, `"linux/amd64"`, `"linux/amd64", "linux/arm64"`, 1)})
+	bites(t, structureGate, some, "linux/arm64: is not in the image")
+	some.only = "linux/amd64"
+	passes(t, structureGate, some)
+	some.only = "linux/arm64"
+	bites(t, structureGate, some, "linux/arm64: is not in the image")
+
 	w.releaser = filepath.Join(w.root, "releaser")
 	refuses(t, structureGate, w, "make releaser")
 }

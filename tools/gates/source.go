@@ -120,7 +120,7 @@ func workflowsGate(ctx context.Context, w *world) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	flows, err := w.tracked(ctx, ".github/workflows/*.yml")
+	flows, err := w.tracked(ctx, ".github/workflows/*.yml", "contrib/ci/*.yml")
 	if err != nil {
 		return "", err
 	}

@@ -36,6 +36,7 @@ import (
 	"time"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // errDiffers is the verdict; the report has said what.
@@ -155,7 +156,7 @@ func (t *test) circumstances(dir string) (first, second *circumstances) {
 	slices.Reverse(second.cells)
 	if os.Getuid() == 0 {
 		second.nobody = true
-		second.before = append(second.before, program("unshare", "--uts", "sh", "-c", `echo elsewhere >/proc/sys/kernel/hostname; exec "$0" "$@"`)...)
+		second.before = append(second.before, elsewhere()...)
 		second.before = append(second.before, program("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")...)
 	} else {
 		fmt.Println("reprotest: not root: the second build has the same user and host name")
@@ -165,14 +166,26 @@ func (t *test) circumstances(dir string) (first, second *circumstances) {
 	return first, second
 }
 
-// program is a command line if its program is installed.
+// elsewhere runs a command under another host name.
+func elsewhere() []string {
+	return program("unshare", "--uts", "sh", "-ec", `echo elsewhere >/proc/sys/kernel/hostname; exec "$0" "$@"`)
+}
+
+// program is a command line under which others run, if its program is installed and
+// may do here what it does: in a container, root cannot change the host
+// name.
 func program(args ...string) []string {
 	path, err := exec.LookPath(args[0])
 	if err != nil {
 		fmt.Printf("reprotest: %s is not installed: what it varies is not varied\n", args[0])
 		return nil
 	}
-	return append([]string{path}, args[1:]...)
+	line := append([]string{path}, args[1:]...)
+	if out, err := exec.Command(path, append(line[1:len(line):len(line)], "true")...).CombinedOutput(); err != nil {
+		fmt.Printf("reprotest: %s: %v: what it varies is not varied: %s\n", args[0], err, text.Line(string(out), 200))
+		return nil
+	}
+	return line
 }
 
 // checkout copies what git knows and what was fetched, with the modes that a

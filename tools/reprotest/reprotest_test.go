@@ -42,7 +42,7 @@ func TestTwice(t *testing.T) {
 		{"the time zone", "date -d @0 +%H:%M >out", true},
 		{"the umask", "umask >out", true},
 		{"the user", "id -u >out", os.Getuid() == 0},
-		{"the host name", "cat /proc/sys/kernel/hostname >out", os.Getuid() == 0},
+		{"the host name", "cat /proc/sys/kernel/hostname >out", os.Getuid() == 0 && elsewhere() != nil},
 		{"the locale", "echo $LC_ALL >out", true},
 		{"a file's mode beyond the owner's x", "echo x >out; chmod 664 out", false},
 		{"a file's time", "echo x >out; touch -d @12345 out", false},
@@ -64,5 +64,16 @@ func TestTwice(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestProgram(t *testing.T) {
+	if line := program("env", "A=1"); len(line) != 2 {
+		t.Errorf("got %q", line)
+	}
+	for _, args := range [][]string{{"no-such-program"}, {"false"}, {"sh", "-ec", `echo x >/proc/version; exec "$0" "$@"`}} {
+		if line := program(args...); line != nil {
+			t.Errorf("%q: got %q", args, line)
+		}
 	}
 }

@@ -6,8 +6,9 @@
 //	go run ./tools/tag version          what config.json and git say
 //
 // Create changes nothing before it has checked all: that VERSION is semantic,
-// that no such tag exists here or on the remote, that nothing is uncommitted.
-// It asks first; --yes answers for you. The commit is signed off, the tag signed.
+// that no such tag exists here or on the remote, that nothing is uncommitted, that
+// there is a list of who may sign. It asks first; --yes answers for you. The commit
+// is signed off, the tag signed; one that Check would refuse is not pushed.
 //
 // Check wants of a tag that it is "v" and the version in config.json, that it is
 // an annotated tag of the commit that is checked out, that the remote has the
@@ -99,6 +100,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return 0
 	}
 	fmt.Fprintf(stderr, "tag: %s\n", text.Line(err.Error(), 0))
+	if hint := text.Hint(err); hint != "" {
+		fmt.Fprintf(stderr, "hint: %s\n", hint)
+	}
 	var coded codeError
 	if errors.As(err, &coded) {
 		return coded.code
@@ -184,6 +188,10 @@ func (r *repository) create(name string, sure func(string) bool) error {
 	if dirty != "" {
 		return fail(3, "uncommitted changes: %s", dirty)
 	}
+	list, err := r.signers()
+	if err != nil {
+		return err
+	}
 	branch, err := r.git("symbolic-ref", "--short", "HEAD")
 	if err != nil {
 		return fail(3, "no branch is checked out: %w", err)
@@ -203,13 +211,15 @@ func (r *repository) create(name string, sure func(string) bool) error {
 			return err
 		}
 	}
-	for _, args := range [][]string{
-		{"tag", "--sign", "-m", c.ProjectName + " " + string(v), v.Tag()},
-		{"push", "--atomic", r.remote, "HEAD:refs/heads/" + branch, "refs/tags/" + v.Tag()},
-	} {
-		if _, err := r.git(args...); err != nil {
-			return err
-		}
+	if _, err := r.git("tag", "--sign", "-m", c.ProjectName+" "+string(v), v.Tag()); err != nil {
+		return err
+	}
+	if err := r.signed(v.Tag(), list); err != nil {
+		_, derr := r.git("tag", "--delete", v.Tag())
+		return errors.Join(err, derr)
+	}
+	if _, err := r.git("push", "--atomic", r.remote, "HEAD:refs/heads/"+branch, "refs/tags/"+v.Tag()); err != nil {
+		return err
 	}
 	fmt.Fprintf(r.out, "pushed %s\n", v.Tag())
 	return nil
@@ -253,17 +263,34 @@ func (r *repository) check(tag string) error {
 	if remote != object {
 		return fail(3, "%s has moved: %s has %s, here it is %s", tag, r.remote, text.Show(remote), object)
 	}
-	list, err := filepath.Abs(filepath.Join(r.dir, signers))
+	list, err := r.signers()
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(list); err != nil {
-		return fail(5, "who may sign is not known: %w", err)
+	if err := r.signed(tag, list); err != nil {
+		return err
 	}
+	fmt.Fprintf(r.out, "%s is signed and is %s\n", tag, commit)
+	return nil
+}
+
+// signers is the list of people who may sign. It is the maintainers' to write.
+func (r *repository) signers() (string, error) {
+	list, err := filepath.Abs(filepath.Join(r.dir, signers))
+	if err != nil {
+		return "", err
+	}
+	if _, err := os.Stat(list); err != nil {
+		return "", text.WithHint(fail(5, "who may sign is not known: %w", err),
+			"commit "+signers+" with a line MAIL KEYTYPE KEY for each maintainer; RELEASING.md has the commands")
+	}
+	return list, nil
+}
+
+func (r *repository) signed(tag, list string) error {
 	if _, err := r.git("-c", "gpg.format=ssh", "-c", "gpg.ssh.allowedSignersFile="+list, "verify-tag", tag); err != nil {
 		return codeError{4, err}
 	}
-	fmt.Fprintf(r.out, "%s is signed and is %s\n", tag, commit)
 	return nil
 }
 

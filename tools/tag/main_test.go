@@ -87,6 +87,17 @@ func TestRelease(t *testing.T) {
 	p.run(p.dir, "git", "fetch", "-q", "--tags")
 	p.write("config.json.orig", "x")
 	p.tag("y\n", 3, "uncommitted", "create", "1.2.0")
+	if err := os.Remove(filepath.Join(p.dir, "config.json.orig")); err != nil {
+		t.Fatal(err)
+	}
+	other := p.key + "2"
+	p.run(p.dir, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "other@example.com", "-f", other)
+	p.run(p.dir, "git", "config", "user.signingkey", other)
+	p.tag("y\n", 4, "No principal", "create", "1.2.0") // nobody would accept it
+	p.tag("y\n", 3, "no tag", "delete", "v1.2.0")
+	p.run(p.dir, "git", "rm", "-q", signers)
+	p.run(p.dir, "git", "commit", "-q", "-m", "no signers")
+	p.tag("y\n", 5, "RELEASING.md has the commands", "create", "1.2.0")
 	p.tag("n\n", 1, "nothing was changed", "delete", "v1.1.0")
 	p.tag("y\n", 0, "deleted", "delete", "v1.1.0")
 	p.tag("y\n", 3, "no tag", "delete", "v1.1.0")

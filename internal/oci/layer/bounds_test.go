@@ -279,3 +279,52 @@ func TestReadingAgainDoesNotCountTwice(t *testing.T) {
 		t.Errorf("expected %d entries counted, got %d", len(files), n)
 	}
 }
+
+// Several Unpackers read a layer once, and each counts it for itself: one whose
+// images cost too much does not spoil the others.
+func TestSharedLayersAreCountedByEach(t *testing.T) {
+	files := []ocitest.File{ocitest.Reg("app/a", "A")}
+	for range 50_000 {
+		files = append(files, ocitest.Reg("app/b", ""))
+	}
+	img := openLayers(t, files)
+	first := NewUnpacker(ocitest.Spool(t), Limits{})
+	if _, err := first.Flatten(t.Context(), img, "/app"); err != nil {
+		t.Fatal(err)
+	}
+	second := first.Another()
+	for range 2 { // the second time changes nothing
+		if _, err := second.Flatten(t.Context(), img, "/app"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, u := range map[string]*Unpacker{"first": first, "second": second} {
+		if n := u.sum.entries.Load(); n != int64(len(files)) {
+			t.Errorf("%s: expected %d entries counted, got %d", name, len(files), n)
+		}
+		if n := u.Held(); n != len(files) {
+			t.Errorf("%s: expected %d entries held, got %d: the layer was read twice", name, len(files), n)
+		}
+	}
+	spent := first.Another()
+	spent.sum.entries.Store(1 << 40)
+	for range 2 {
+		if _, err := spent.Flatten(t.Context(), img, "/app"); err == nil || !strings.Contains(err.Error(), "expected at most") {
+			t.Errorf("more than the limit: got %v", err)
+		}
+	}
+	if _, err := first.Another().Flatten(t.Context(), img, "/app"); err != nil {
+		t.Errorf("after one that used too much: %v", err)
+	}
+	// An Unpacker whose own limits stop the reading says so for itself alone.
+	files[0].Body = "B"
+	other := openLayers(t, files)
+	spent = first.Another()
+	spent.sum.entries.Store(1 << 40)
+	if _, err := spent.Flatten(t.Context(), other, "/app"); err == nil {
+		t.Error("more than the limit, read first: got no error")
+	}
+	if _, err := first.Another().Flatten(t.Context(), other, "/app"); err != nil {
+		t.Errorf("after one that could not read it: %v", err)
+	}
+}

@@ -78,12 +78,22 @@ type Unpacker struct {
 
 	spool  *tarball.Spool
 	limits Limits
+	read   *readings
 
-	mu     sync.Mutex
-	layers map[part]*reading
-	begun  map[begun]bool // layers whose stored bytes are in sum
+	mu    sync.Mutex
+	begun map[begun]bool     // layers whose stored bytes are in sum
+	uses  map[part]*layerUse // what is in sum of each part
+	views map[view]Flattened
 
 	sum sums
+}
+
+// readings are the layers that were read, shared by the Unpackers that
+// [Unpacker.Another] made of one.
+type readings struct {
+	mu     sync.Mutex
+	layers map[part]*reading
+	held   int // entries of those that were read
 }
 
 // sums are what was read of all layers together: an image can have many small
@@ -103,6 +113,7 @@ type begun struct {
 }
 
 type reading struct {
+	by      *Unpacker
 	image   *oci.Image
 	use     *layerUse
 	done    chan struct{}
@@ -112,22 +123,42 @@ type reading struct {
 
 // NewUnpacker keeps contents in spool, which outlives it.
 func NewUnpacker(spool *tarball.Spool, limits Limits) *Unpacker {
-	return &Unpacker{spool: spool, limits: limits.withDefaults(), layers: map[part]*reading{}, begun: map[begun]bool{}}
+	return newUnpacker(spool, limits.withDefaults(), &readings{layers: map[part]*reading{}})
+}
+
+func newUnpacker(spool *tarball.Spool, limits Limits, read *readings) *Unpacker {
+	return &Unpacker{spool: spool, limits: limits, read: read, begun: map[begun]bool{}, uses: map[part]*layerUse{}, views: map[view]Flattened{}}
+}
+
+// Another returns an Unpacker for other images, which need not read a layer again
+// that u has read, and the other way round. The limits hold for each on its own:
+// what a layer has counts for all that use it, and images that cost too much do
+// not use up what others may. Both may be used at the same time.
+func (u *Unpacker) Another() *Unpacker { return newUnpacker(u.spool, u.limits, u.read) }
+
+// Held is how many entries are kept of the layers that were read.
+func (u *Unpacker) Held() int {
+	u.read.mu.Lock()
+	defer u.read.mu.Unlock()
+	return u.read.held
 }
 
 // Read returns a layer's entries, with the contents of files below the given
 // directory only. The empty name stands for the root.
 func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below string) ([]Entry, error) {
 	key := part{l, below}
-	u.mu.Lock()
-	r, known := u.layers[key]
+	u.read.mu.Lock()
+	r, known := u.read.layers[key]
 	if !known {
-		r = &reading{image: img, done: make(chan struct{})}
-		u.layers[key] = r
+		r = &reading{by: u, image: img, done: make(chan struct{})}
+		u.read.layers[key] = r
 	}
-	u.mu.Unlock()
+	u.read.mu.Unlock()
 	if !known {
 		r.err = u.fetch(ctx, r, l, below)
+		u.read.mu.Lock()
+		u.read.held += len(r.entries)
+		u.read.mu.Unlock()
 		close(r.done)
 		return r.entries, r.err
 	}
@@ -136,16 +167,50 @@ func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below 
 	case <-ctx.Done():
 		return nil, ctx.Err()
 	}
-	if r.err == nil || r.image.SameSource(img) {
-		return r.entries, r.err
+	switch {
+	case r.err == nil:
+		if err := u.charge(key, r); err != nil {
+			return nil, err
+		}
+		return r.entries, nil
+	case r.by == u && r.image.SameSource(img):
+		return nil, r.err
 	}
-	// Another image may have it from a better place.
-	u.mu.Lock()
-	if u.layers[key] == r {
-		delete(u.layers, key)
+	// Another image may have it from a better place, and the limits of another
+	// Unpacker are not ours.
+	u.read.mu.Lock()
+	if u.read.layers[key] == r {
+		delete(u.read.layers, key)
 	}
-	u.mu.Unlock()
+	u.read.mu.Unlock()
 	return u.Read(ctx, img, l, below)
+}
+
+// store counts the stored bytes of a layer, once. u.mu is held.
+func (u *Unpacker) store(img *oci.Image, key part) {
+	if b := (begun{key.layer.Digest, key.below}); !u.begun[b] {
+		u.begun[b] = true
+		u.sum.stored.Add(img.Stored(key.layer))
+	}
+}
+
+// charge counts a layer that was read, by another Unpacker perhaps.
+func (u *Unpacker) charge(key part, r *reading) error {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if use := u.uses[key]; use != nil { // it is counted already
+		return use.over
+	}
+	use := &layerUse{u: u}
+	u.uses[key] = use
+	u.store(r.image, key)
+	if use.over = use.inflate(r.use.inflated); use.over == nil {
+		use.over = use.countAll(r.use.entries, r.use.names)
+	}
+	if use.over != nil {
+		use.over = fmt.Errorf("layer %s: %w", r.image.Ref.At(key.layer.Digest), use.over)
+	}
+	return use.over
 }
 
 // layerReader counts what is read of a layer.
@@ -165,10 +230,7 @@ func (r layerReader) Read(p []byte) (int, error) {
 
 func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below string) error {
 	u.mu.Lock()
-	if key := (begun{l.Digest, below}); !u.begun[key] {
-		u.begun[key] = true
-		u.sum.stored.Add(r.image.Stored(l))
-	}
+	u.store(r.image, part{l, below})
 	u.mu.Unlock()
 	return r.image.ReadLayer(ctx, l, func(in io.Reader) (err error) {
 		u.total.Add(max(l.Size, 0))
@@ -176,29 +238,24 @@ func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below str
 			r.use.giveBack()
 		}
 		r.use = &layerUse{u: u}
+		u.mu.Lock()
+		u.uses[part{l, below}] = r.use
+		u.mu.Unlock()
 		r.entries, err = u.unpack(layerReader{in, u}, r.use, r.image.Ref.At(l.Digest).String(), l, below)
 		return err
 	})
 }
 
-// forget drops what was read of an image's layers below a directory: they will be
-// read whole.
+// forget takes off the sums what was read of an image's layers below a directory:
+// they will be read whole.
 func (u *Unpacker) forget(img *oci.Image, below string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, l := range img.Layers {
 		key := part{l, below}
-		r := u.layers[key]
-		if r == nil {
-			continue
-		}
-		select {
-		case <-r.done:
-			delete(u.layers, key)
-			if r.use != nil {
-				r.use.giveBack()
-			}
-		default: // somebody else is reading it
+		if use := u.uses[key]; use != nil {
+			delete(u.uses, key)
+			use.giveBack()
 		}
 	}
 }
@@ -292,6 +349,8 @@ type layerUse struct {
 	r io.Reader
 
 	inflated, entries, names int64
+
+	over error // of a layer that another Unpacker has read: it is more than this one may use
 }
 
 func (l *layerUse) Read(p []byte) (int, error) {
@@ -323,16 +382,24 @@ func (l *layerUse) count(h *tar.Header) error {
 	case len(h.Name) > tarball.MaxName || len(h.Linkname) > tarball.MaxName:
 		return fmt.Errorf("entry %s: name or link of more than %d bytes", text.Show(h.Name[:min(len(h.Name), 80)]), tarball.MaxName)
 	}
-	stored, names := l.u.sum.stored.Load(), tarball.NamesOf(h)
-	l.entries, l.names = l.entries+1, l.names+names
-	if most := tarball.AllowedEntries(stored); l.u.sum.entries.Add(1) > most {
+	if err := l.countAll(1, tarball.NamesOf(h)); err != nil {
+		return err
+	}
+	if tarball.IsSparse(h) { // the holes are written out
+		return l.inflate(h.Size)
+	}
+	return nil
+}
+
+// countAll counts entries, and the bytes of their names and attributes.
+func (l *layerUse) countAll(entries, names int64) error {
+	stored := l.u.sum.stored.Load()
+	l.entries, l.names = l.entries+entries, l.names+names
+	if most := tarball.AllowedEntries(stored); l.u.sum.entries.Add(entries) > most {
 		return fmt.Errorf("expected at most %d entries in layers of %d bytes, got more", most, stored)
 	}
 	if most := tarball.AllowedNames(stored); l.u.sum.names.Add(names) > most {
 		return fmt.Errorf("expected at most %d bytes of names and attributes in layers of %d bytes, got more", most, stored)
-	}
-	if tarball.IsSparse(h) { // the holes are written out
-		return l.inflate(h.Size)
 	}
 	return nil
 }

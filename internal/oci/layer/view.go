@@ -30,15 +30,9 @@ const maxSymlinks = 40
 // Inode is a file as the kernel knows it: hard links are names of one inode,
 // and replacing one name leaves the others as they were.
 type Inode struct {
-	Kind     byte // a tar typeflag
-	Mode     uint32
-	Link     string // target of a symbolic link
-	Size     int64
-	Owner    Owner
-	Content  tarball.Content
-	Layer    int // that wrote the content, from 0
-	Notes    []string
-	Device   string             // see [Entry]
+	*Entry                      // as a layer has it, under the name that it came with
+	Layer    int                // that wrote the content, from 0
+	linked   bool               // has another name, or had
 	children map[string]*Dirent // of a directory
 }
 
@@ -95,7 +89,7 @@ func NewView() *View {
 func (v *View) Root() *Dirent { return v.root }
 
 func newDirectory(mode uint32) *Inode {
-	return &Inode{Kind: tar.TypeDir, Mode: mode, children: map[string]*Dirent{}}
+	return &Inode{Entry: &Entry{Kind: tar.TypeDir, Mode: mode}, children: map[string]*Dirent{}}
 }
 
 // Lookup follows an absolute name through symbolic links, which never lead
@@ -190,7 +184,8 @@ func (v *View) Apply(layer int, entries []Entry) error {
 	if v.entries += int64(len(entries)); v.entries > maxApplied {
 		return fmt.Errorf("more than %d entries in this layer and those below it", maxApplied)
 	}
-	for _, e := range entries {
+	for i := range entries {
+		e := &entries[i]
 		v.steps += stepsPerEntry
 		v.nodes += nodesPerEntry
 		v.lengths += pathsPerName * int64(len(e.Name)+1)
@@ -201,10 +196,13 @@ func (v *View) Apply(layer int, entries []Entry) error {
 	return nil
 }
 
-func (v *View) add(layer int, e Entry) error {
+// add puts one entry into the view, which keeps it and does not change it.
+func (v *View) add(layer int, e *Entry) error {
 	if e.Name == "" { // the root itself
 		if e.Kind == tar.TypeDir {
-			v.root.Mode, v.root.Owner = e.Mode, e.Owner
+			now := *v.root.Entry
+			now.Mode, now.Owner = e.Mode, e.Owner
+			v.root.Entry = &now
 		}
 		return nil
 	}
@@ -224,12 +222,10 @@ func (v *View) add(layer int, e Entry) error {
 	switch e.Kind {
 	case tar.TypeDir:
 		if old != nil && old.Kind == tar.TypeDir {
-			old.Mode, old.Owner, old.from, old.Notes = e.Mode, e.Owner, layer, e.Notes
+			old.Entry, old.from = e, layer
 			return nil
 		}
-		n := newDirectory(e.Mode)
-		n.Layer, n.Owner, n.Notes = layer, e.Owner, e.Notes
-		_, err := v.make(parent, base, n, layer)
+		_, err := v.make(parent, base, &Inode{Entry: e, Layer: layer, children: map[string]*Dirent{}}, layer)
 		return err
 	case tar.TypeLink:
 		target, err := v.LookupNoFollow(e.Link)
@@ -242,12 +238,11 @@ func (v *View) add(layer int, e Entry) error {
 		if target.Kind == tar.TypeDir {
 			return fmt.Errorf("hard link to the directory %s", text.Quote(e.Link))
 		}
+		target.linked = true
 		_, err = v.make(parent, base, target.Inode, layer)
 		return err
 	default:
-		_, err := v.make(parent, base, &Inode{
-			Kind: e.Kind, Mode: e.Mode, Link: e.Link, Size: e.Size, Owner: e.Owner, Content: e.Content, Layer: layer, Notes: e.Notes, Device: e.Device,
-		}, layer)
+		_, err := v.make(parent, base, &Inode{Entry: e, Layer: layer}, layer)
 		return err
 	}
 }
@@ -322,8 +317,26 @@ type Origin struct {
 // Flattened is what one directory or file of an image looks like to a container.
 type Flattened struct {
 	Tree    tarball.Tree
-	Origins map[string]Origin // by entry name
-	Devices []Device          // which a tree cannot have
+	Devices []Device // which a tree cannot have
+
+	// Where the top, and then each entry of Tree in its order, came from.
+	layers  []release.Digest
+	origins []int32          // index in layers
+	notes   map[int][]string // by index in origins
+}
+
+// Origin tells where an entry, or the top ("."), came from; false if it is not
+// known.
+func (f Flattened) Origin(name string) (Origin, bool) {
+	at, ok := 0, len(f.origins) > 0
+	if name != "." {
+		at, ok = f.Tree.Index(name)
+		at++
+	}
+	if !ok || at >= len(f.origins) || int(f.origins[at]) >= len(f.layers) {
+		return Origin{}, false
+	}
+	return Origin{f.layers[f.origins[at]], f.notes[at]}, true
 }
 
 // Device is a device or a named pipe.
@@ -338,18 +351,20 @@ type Device struct {
 // Lost describes the entries of a tree, f's own or a selection of it, whose
 // extended attributes a tarball leaves out, sorted: "bin/ping: security.capability".
 func (f Flattened) Lost(t tarball.Tree) []string {
-	kept := map[string]bool{".": true}
-	for _, e := range t.Entries() {
-		kept[e.Name] = true
-	}
 	var out []string
-	for name, o := range f.Origins {
-		if !kept[name] {
+	for at, notes := range f.notes {
+		lost := Attributes(notes)
+		if len(lost) == 0 {
 			continue
 		}
-		if lost := Attributes(o.Notes); len(lost) > 0 {
-			out = append(out, text.Show(name)+": "+strings.Join(lost, ", "))
+		name := "."
+		if at > 0 {
+			name = f.Tree.At(at - 1).Name
+			if _, kept := t.Index(name); !kept {
+				continue
+			}
 		}
+		out = append(out, text.Show(name)+": "+strings.Join(lost, ", "))
 	}
 	slices.Sort(out)
 	return out
@@ -382,14 +397,30 @@ func (u *Unpacker) Flatten(ctx context.Context, img *oci.Image, root string) (Fl
 // File is Flatten for a path that may also be a file, and with devices: for a
 // file the entry is not nil, and the tree is empty.
 func (u *Unpacker) File(ctx context.Context, img *oci.Image, name string) (*tarball.Entry, Flattened, error) {
+	key := view{root: name, layers: fmt.Sprint(img.Layers)}
+	u.mu.Lock()
+	flat, known := u.views[key]
+	u.mu.Unlock()
+	if known {
+		return nil, flat, nil
+	}
 	below := folderName(name)
 	file, flat, err := u.flatten(ctx, img, name, below)
 	if errors.Is(err, errContentNeeded) {
 		u.forget(img, below)
 		file, flat, err = u.flatten(ctx, img, name, "")
 	}
+	if err == nil && file == nil {
+		u.mu.Lock()
+		u.views[key] = flat
+		u.mu.Unlock()
+	}
 	return file, flat, err
 }
+
+// view names what a directory of an image looks like: images with the same layers
+// have the same.
+type view struct{ root, layers string }
 
 // folderName is how a directory is called inside of layers.
 func folderName(root string) string { return strings.Trim(path.Clean("/"+root), "/") }
@@ -412,7 +443,10 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 	if top == nil {
 		return nil, Flattened{}, &oci.NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list the image with: releaser ls " + img.Ref.String()}
 	}
-	c := collector{image: img, first: map[*Inode]string{}, flat: Flattened{Origins: map[string]Origin{}}}
+	c := collector{first: map[*Inode]string{}, flat: Flattened{layers: make([]release.Digest, len(img.Layers))}}
+	for i, l := range img.Layers {
+		c.flat.layers[i] = l.Digest
+	}
 	if err := c.collect(".", top); err != nil {
 		return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
@@ -427,18 +461,19 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 }
 
 type collector struct {
-	image   *oci.Image
-	first   map[*Inode]string
+	first   map[*Inode]string // of those that have several names
 	entries []tarball.Entry
 	flat    Flattened
 }
 
 func (c *collector) collect(name string, d *Dirent) error {
 	e := tarball.Entry{Name: name, Mode: d.Mode}
-	if first, again := c.first[d.Inode]; again && d.Kind != tar.TypeDir && d.Device == "" {
+	if first, again := c.first[d.Inode]; d.linked && again && d.Device == "" {
 		e.Type, e.Link = tarball.Hardlink, first
 	} else {
-		c.first[d.Inode] = name
+		if d.linked {
+			c.first[d.Inode] = name
+		}
 		switch d.Kind {
 		case tar.TypeDir:
 			e.Type = tarball.Dir
@@ -451,8 +486,8 @@ func (c *collector) collect(name string, d *Dirent) error {
 			e.Type, e.Content = tarball.Regular, d.Content
 		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
 			special := Device{Name: name, What: d.Device, Mode: d.Mode, Notes: d.Notes}
-			if d.Layer >= 0 && d.Layer < len(c.image.Layers) {
-				special.Layer = c.image.Layers[d.Layer].Digest
+			if d.Layer < len(c.flat.layers) {
+				special.Layer = c.flat.layers[d.Layer]
 			}
 			c.flat.Devices = append(c.flat.Devices, special)
 			return nil
@@ -460,17 +495,38 @@ func (c *collector) collect(name string, d *Dirent) error {
 			return fmt.Errorf("entry %s has the unknown type %q", text.Quote(name), d.Kind)
 		}
 	}
-	if d.Layer >= 0 && d.Layer < len(c.image.Layers) {
-		c.flat.Origins[name] = Origin{c.image.Layers[d.Layer].Digest, d.Notes}
+	if len(d.Notes) > 0 {
+		if c.flat.notes == nil {
+			c.flat.notes = map[int][]string{}
+		}
+		c.flat.notes[len(c.entries)] = d.Notes
 	}
+	c.flat.origins = append(c.flat.origins, int32(d.Layer))
 	c.entries = append(c.entries, e)
 	if d.Kind != tar.TypeDir {
 		return nil
 	}
 	for _, n := range slices.Sorted(maps.Keys(d.children)) {
-		if err := c.collect(path.Join(name, n), d.children[n]); err != nil {
+		child := d.children[n]
+		if err := c.collect(child.under(name, n), child); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// under is the path of the name base in a directory of the tree. It is cut out of
+// the name that the layer has, where that ends in it: the same bytes then serve
+// every tree with the entry.
+func (d *Dirent) under(dir, base string) string {
+	if dir == "." {
+		return base
+	}
+	n := len(dir) + 1 + len(base)
+	if name := d.Name; len(name) >= n {
+		if end := name[len(name)-n:]; end[:len(dir)] == dir && end[len(dir)] == '/' && end[len(dir)+1:] == base {
+			return end
+		}
+	}
+	return dir + "/" + base
 }

@@ -125,8 +125,9 @@ func TestFlattenReportsWhatIsLeftOut(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := strings.Join(flat.Origins["x"].Notes, ","); got != "user.note" {
-		t.Errorf("notes = %q", got)
+	from, ok := flat.Origin("x")
+	if got := strings.Join(from.Notes, ","); got != "user.note" || !ok {
+		t.Errorf("notes = %q, %t", got, ok)
 	}
 }
 

@@ -90,7 +90,7 @@ type Config struct {
 	Build     string              `json:"build_cmd"`
 	Artifacts []map[string]string `json:"artifacts"`
 	Data      []map[string]string `json:"extern_data,omitempty"`
-	Lineages  []map[string]string `json:"lineages"`
+	Lineages  []map[string]string `json:"lineages,omitempty"`
 	Platforms []string            `json:"platforms"`
 }
 

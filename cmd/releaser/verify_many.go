@@ -1,0 +1,484 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"facerec/internal/atomicfile"
+	"facerec/internal/batch"
+	"facerec/internal/checksum"
+	"facerec/internal/oci"
+	"facerec/internal/pack"
+	"facerec/internal/publish"
+	"facerec/internal/release"
+	"facerec/internal/tarball"
+	"facerec/internal/text"
+	"facerec/internal/verify"
+)
+
+// manyFlags are those of verify --list.
+type manyFlags struct {
+	list, state, shard string
+	spool              int64
+	pins               string
+	reachable          pageFlags
+}
+
+func (f *manyFlags) add(cmd *cobra.Command) {
+	fl := cmd.Flags()
+	fl.StringVar(&f.list, "list", "", "verify the releases that `FILE` names, one per line (-: standard input)")
+	fl.StringVar(&f.state, "state", "", "with --list, keep what is finished in `FILE` and do not do it again")
+	fl.StringVar(&f.shard, "shard", "", "with --list, verify part `I/N` of the list")
+	fl.Int64Var(&f.spool, "spool-limit", 4<<30, "with --list, keep at most about `BYTES` of layers on disk for the releases that follow")
+	fl.StringVar(&f.pins, "trust", "", "with --list, `FILE` of pins, who signs which page (default: as for fetch)")
+	f.reachable.add(cmd)
+}
+
+// check refuses flags of a list where there is none.
+func (f *manyFlags) check() error {
+	if f.state != "" || f.shard != "" || f.pins != "" {
+		return usage("--state, --shard and --trust go with --list")
+	}
+	return nil
+}
+
+// many is a run over a list.
+type many struct {
+	*app
+	f        verifyFlags
+	override *oci.Ref
+	shelves  *pack.Shelves // nil: no image is compared
+	pages    publish.Options
+	pins     []publish.Pin
+	common   []byte // what decides every line of the list
+
+	rebuilders *verify.Rebuilders
+}
+
+// verifyMany verifies the releases of a list.
+func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
+	switch {
+	case f.checksums != "" || f.signed.given():
+		return usage("--list and --checksums exclude each other")
+	case f.kitRoot.given():
+		return usage("--kit-root and --unsafe-kit-root are for kits, and a list has none")
+	case f.report.output != "" || f.report.format != "text" && f.report.format != "json":
+		return usage("--list prints lines: --output, sarif and html are for a report of one call")
+	case f.rebuilders.file != "" && f.many.state != "":
+		return usage("--state excludes --rebuilders: what a rebuilder signs later would not be seen")
+	case f.many.spool <= 0:
+		return usage("--spool-limit %d: expected more than 0", f.many.spool)
+	}
+	items, err := a.listed(f.many.list, f.many.shard)
+	if err != nil {
+		return err
+	}
+	f.silent = true
+	m := &many{app: a, f: f}
+	if m.override, err = f.override(); err != nil {
+		return err
+	}
+	if m.rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
+		return err
+	}
+	if f.without(m.override) == "" {
+		m.shelves = &pack.Shelves{Limit: f.many.spool, Limits: f.limits.limits(), Extra: a.extraFiles}
+		defer func() { err = errors.Join(err, m.shelves.Close()) }()
+	}
+	if m.pages, err = a.pageOptions(f.many.reachable); err != nil {
+		return err
+	}
+	if m.pins, err = publish.ReadPins(pinFile(f.many.pins)); err != nil {
+		return usageError(err)
+	}
+	if m.common, err = m.commonInputs(); err != nil {
+		return a.untrusted(err)
+	}
+	o := batch.Options{Jobs: f.jobs}
+	if f.many.state != "" {
+		if o.State, err = batch.OpenState(ctx, f.many.state, func(line string) { a.warn("%s", line) }); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, o.State.Close()) }()
+	}
+	asJSON := a.json || f.report.format == "json"
+	show := func(v interface{ Text() string }) {
+		line := []byte(v.Text() + "\n")
+		if asJSON {
+			line, _ = text.JSONLine(v) // strings and numbers
+		}
+		a.out.Write(line) //nolint:errcheck // as every other print
+	}
+	o.Emit = func(l batch.Line) { show(l) }
+	s, err := batch.Run(ctx, items, o, m.verify)
+	if err != nil {
+		return err
+	}
+	if s.Kept > 0 {
+		a.note("verify: %d of %s were finished before and have not changed", s.Kept, text.Count(s.Releases, "release"))
+	}
+	show(s)
+	if s.ExitCode != 0 {
+		return &codedError{code: s.ExitCode}
+	}
+	return nil
+}
+
+// listed reads a list, or one part of it.
+func (a *app) listed(file, shard string) ([]batch.Item, error) {
+	k, n := 1, 1
+	if shard != "" {
+		i, of, found := strings.Cut(shard, "/")
+		var err1, err2 error
+		k, err1 = strconv.Atoi(i)
+		n, err2 = strconv.Atoi(of)
+		if !found || err1 != nil || err2 != nil || n < 1 || n > maxShards || k < 1 || k > n {
+			return nil, usage("--shard %s: expected I/N, with I from 1 to N and N at most %d", text.Show(shard), maxShards)
+		}
+	}
+	shards, err := a.shards(file, n)
+	if err != nil {
+		return nil, err
+	}
+	return shards[k-1], nil
+}
+
+// maxShards is how many parts a list may be cut into.
+const maxShards = 100_000
+
+// shards reads a list and cuts it.
+func (a *app) shards(file string, n int) ([][]batch.Item, error) {
+	raw, err := a.readList(file)
+	if err != nil {
+		return nil, err
+	}
+	l, err := batch.ParseList(raw, releaseKey)
+	if err != nil {
+		return nil, usage("list %s: %w", file, err)
+	}
+	if len(l.Items) == 0 {
+		return nil, usage("list %s: expected at least one release", file)
+	}
+	for _, d := range l.Duplicates {
+		a.warn("list %s: line %d: duplicate of line %d, verified once: %s", file, d.Line, d.First, text.Show(d.Name))
+	}
+	return batch.Split(l.Items, n, releaseOrigin), nil
+}
+
+func (a *app) readList(file string) ([]byte, error) {
+	if file != "-" {
+		return readNamed("list", file)
+	}
+	raw, err := io.ReadAll(io.LimitReader(a.in, batch.MaxList+1))
+	if err != nil {
+		return nil, fmt.Errorf("list: standard input: %w", err)
+	}
+	return raw, nil
+}
+
+// releaseKey is the same for names that mean the same release.
+func releaseKey(name string) string {
+	if publish.IsAddress(name) {
+		return name
+	}
+	return filepath.Clean(name)
+}
+
+// releaseOrigin is the page of a release, or the directory that its own lies in:
+// those that have it in common are likely to share layers.
+func releaseOrigin(name string) string {
+	if publish.IsAddress(name) {
+		page, _, err := pageAndVersion(name)
+		if err != nil {
+			return name
+		}
+		return page
+	}
+	return filepath.Dir(filepath.Clean(name))
+}
+
+// commonInputs is what decides every line: this program, the flags, config.json,
+// the pins, and who is trusted.
+func (m *many) commonInputs() ([]byte, error) {
+	f := m.f
+	common := struct {
+		Releaser, Image, Cells, Platform, Version, Project, Path string
+		Offline, Fast, Signatures                                bool
+		Limits                                                   any
+		Expected                                                 []string
+		Issuer, IssuerPattern                                    string
+		LooseRegexp, NoLog, Private                              bool
+		Root                                                     *release.Digest
+		Config                                                   string
+		Pins                                                     []publish.Pin
+	}{
+		version, f.image, f.cells, f.platform, f.version, f.project, f.path, f.offline, f.fast, f.signatures, f.limits.limits(),
+		slices.Concat(f.trust.san, f.trust.sanPattern), f.trust.issuer, f.trust.issuerPattern, f.trust.looseRegexp, f.trust.noLog, f.trust.gitHubPrivate,
+		nil, "", m.pins,
+	}
+	if f.trust.root != "" || !f.trust.noLog {
+		root, err := m.trustedRootOnce(f.trust.root)
+		if err != nil {
+			return nil, err
+		}
+		sum := root.Origin().SHA256
+		common.Root = &sum
+	}
+	if f.trust.given() {
+		policy, err := m.policy(&f.trust)
+		if err != nil {
+			return nil, err
+		}
+		common.Expected = append(common.Expected, expected(policy))
+	}
+	if c, err := m.load(); err == nil {
+		common.Config = string(c.raw)
+	} else if _, serr := os.Stat(m.configFile); !errors.Is(serr, fs.ErrNotExist) {
+		return nil, err
+	}
+	return json.Marshal(common)
+}
+
+// inputs is the digest of all that decides a line.
+func (m *many) inputs(item batch.Item, own ...[]byte) release.Digest {
+	h := release.NewHasher()
+	for _, part := range append([][]byte{m.common, []byte(item.Name)}, own...) {
+		fmt.Fprintf(h, "%d:", len(part)) //nolint:errcheck // a hash does not fail
+		h.Write(part)                    //nolint:errcheck // as before
+	}
+	return h.Digest()
+}
+
+// verify implements batch.Work.
+func (m *many) verify(ctx context.Context, item batch.Item, t *batch.Turn) (batch.Line, release.Digest) {
+	work := m.verifyDir
+	if publish.IsAddress(item.Name) {
+		work = m.verifyPage
+	}
+	l, inputs, err := work(ctx, item, t)
+	if err != nil {
+		return batch.ErrorLine(item.Name, exitCode(ctx, m.untrusted(err)), err), inputs
+	}
+	return l, inputs
+}
+
+// verifyDir verifies a directory or a tarball.
+func (m *many) verifyDir(ctx context.Context, item batch.Item, t *batch.Turn) (l batch.Line, inputs release.Digest, err error) {
+	targets, err := targetsOf([]string{item.Name})
+	if err != nil {
+		return l, inputs, err
+	}
+	if targets[0].kit != nil {
+		closeTargets(targets)
+		return l, inputs, text.WithHint(fmt.Errorf("%s is a kit, and a list has none", text.Show(item.Name)), "verify it by itself: releaser verify %s", text.Show(item.Name))
+	}
+	before, err := seen(targets[0])
+	if err != nil {
+		return l, inputs, err
+	}
+	inputs = m.inputs(item, before.raw...)
+	if l, ok := t.Find(inputs); ok {
+		return l, inputs, nil
+	}
+	if l, err = m.walk(ctx, item, t, targets[0], m.f); err != nil {
+		return l, inputs, err
+	}
+	after, err := seen(targets[0])
+	if err != nil {
+		return l, inputs, err
+	}
+	if !slices.EqualFunc(before.raw, after.raw, func(a, b []byte) bool { return string(a) == string(b) }) {
+		return l, release.Digest{}, fmt.Errorf("%s changed while it was verified", text.Show(item.Name))
+	}
+	l.Digest, err = before.digest(targets[0])
+	return l, inputs, err
+}
+
+// sight is what a target looks like without reading its tarballs.
+type sight struct {
+	raw  [][]byte
+	sums []byte // checksums.txt
+}
+
+// seen reads what names the bytes of a target, and lists its files.
+func seen(t target) (s sight, err error) {
+	paths := t.loose
+	if t.dist != "" {
+		for name, limit := range map[string]int64{checksum.File: checksum.MaxSize, release.BundleFile: verify.MaxBundle, release.ProvenanceFile: verify.MaxBundle} {
+			raw, err := atomicfile.ReadFile(filepath.Join(t.dist, name), limit)
+			if err == nil && name == checksum.File {
+				s.sums = raw
+			}
+			if err == nil { // whatever else is wrong with it, verify says
+				s.raw = append(s.raw, []byte(name+" "+release.DigestBytes(raw).String()))
+			}
+		}
+		slices.SortFunc(s.raw, func(a, b []byte) int { return strings.Compare(string(a), string(b)) })
+		entries, err := os.ReadDir(t.dist)
+		if err != nil {
+			return s, err
+		}
+		for _, e := range entries {
+			paths = append(paths, filepath.Join(t.dist, e.Name()))
+		}
+	}
+	for _, p := range paths {
+		fi, err := os.Stat(p)
+		if err != nil {
+			s.raw = append(s.raw, []byte(p+" ?"))
+			continue
+		}
+		s.raw = append(s.raw, fmt.Appendf(nil, "%s %v %d %d", p, fi.Mode(), fi.Size(), fi.ModTime().UnixNano()))
+	}
+	return s, nil
+}
+
+// digest is that of the list of what was verified, nil if there is none.
+func (s sight) digest(t target) (*release.Digest, error) {
+	list := s.sums
+	for _, p := range t.loose {
+		d, err := release.DigestFile(p)
+		if err != nil {
+			return nil, nil //nolint:nilerr // the report says so
+		}
+		list = fmt.Appendf(list, "%s  %s\n", d.Hex(), filepath.Base(p))
+	}
+	if list == nil {
+		return nil, nil
+	}
+	d := release.DigestBytes(list)
+	return &d, nil
+}
+
+// walk goes along the chain of one release.
+func (m *many) walk(ctx context.Context, item batch.Item, t *batch.Turn, at target, f verifyFlags) (l batch.Line, err error) {
+	if fi, err := os.Stat(filepath.Join(at.dist, release.RecordFile)); err == nil && at.dist != "" {
+		if err := t.Weigh(ctx, fi.Size()); err != nil {
+			return l, err
+		}
+	}
+	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Packer: t.Pack, Fast: f.fast, ImageSignatures: f.signatures, Rebuilders: m.rebuilders}
+	if in.Expect, err = f.expectation(); err != nil {
+		return l, err
+	}
+	if m.shelves == nil {
+		in.Images = verify.WithoutImages(f.without(m.override))
+	} else {
+		shelf, err := m.shelves.Take()
+		if err != nil {
+			return l, err
+		}
+		defer func() { err = errors.Join(err, shelf.Done()) }()
+		where := m.placeOf(f, m.override, []target{at})
+		in.Images = where.compare(shelf.Images(where.access, m.override))
+	}
+	report, err := m.verifyTarget(ctx, at, in, f)
+	if err != nil {
+		return l, err
+	}
+	return batch.ReportLine(item.Name, report, nil), nil
+}
+
+// errKept stops a download: the release is finished already.
+var errKept = errors.New("finished before")
+
+// verifyPage verifies a release on a page: all its files are downloaded to a
+// temporary directory, and removed afterwards.
+func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (l batch.Line, inputs release.Digest, err error) {
+	address, wanted, err := pageAndVersion(item.Name)
+	if err != nil {
+		return l, inputs, err
+	}
+	if m.f.offline && !strings.HasPrefix(address, publish.DirPrefix) {
+		return l, inputs, fmt.Errorf("--offline: not connecting to %s", text.Show(address))
+	}
+	page, err := publish.Open(ctx, address, m.pages)
+	if err != nil {
+		return l, inputs, badAddress(err)
+	}
+	temp, err := os.MkdirTemp("", atomicfile.Prefix)
+	if err != nil {
+		return l, inputs, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(temp)) }()
+	dist, partial := filepath.Join(temp, "dist"), filepath.Join(temp, "partial")
+	if err := errors.Join(os.Mkdir(dist, 0o700), os.Mkdir(partial, 0o700)); err != nil {
+		return l, inputs, err
+	}
+	var digest release.Digest
+	f := m.f
+	_, err = publish.Fetch(ctx, publish.Fetching{
+		Page: page, Dir: dist, Temp: partial, Retry: m.pages.Retry,
+		Wanted: publish.Wanted{Version: wanted, All: true, Choose: func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }},
+		Signed: func(_ context.Context, record release.Record, sums, bundle []byte) (err error) {
+			digest, inputs = release.DigestBytes(sums), m.inputs(item, []byte(record.Version), sums, bundle)
+			var ok bool
+			if l, ok = t.Find(inputs); ok {
+				return errKept
+			}
+			f, err = m.signedPage(address, record, sums, bundle)
+			return err
+		},
+	})
+	var missing *publish.NoAssetError
+	switch {
+	case errors.Is(err, errKept):
+		return l, inputs, nil
+	case errors.As(err, &missing) && (missing.Name == checksum.File || missing.Name == release.BundleFile):
+		return l, inputs, &codedError{exitUntrusted, err}
+	case err != nil:
+		l = batch.ErrorLine(item.Name, exitCode(ctx, m.untrusted(err)), err)
+		if !digest.IsZero() {
+			l.Digest = &digest
+		}
+		return l, inputs, nil
+	}
+	if l, err = m.walk(ctx, item, t, target{name: item.Name, dist: dist}, f); err == nil {
+		l.Digest = &digest
+	}
+	return l, inputs, err
+}
+
+// signedPage checks who signed a release on a page: whom the flags name, else the
+// page's pin, else whom config.json expects.
+func (m *many) signedPage(address string, record release.Record, sums, bundle []byte) (verifyFlags, error) {
+	f := m.f
+	if !f.trust.given() {
+		if pin, ok := publish.FindPin(m.pins, address); ok {
+			if pin.Project != record.Project {
+				return f, &publish.Refusal{Subject: address, Reason: fmt.Sprintf("expected a release of %s, got %s", text.Show(pin.Project), text.Show(record.Project))}
+			}
+			issuer, san := pin.Identity(record.Version)
+			f.trust.issuer, f.trust.san, f.project = issuer, []string{san}, pin.Project
+		}
+	}
+	var fallback []verify.CertificateIdentity
+	if !f.trust.given() {
+		c, err := m.load()
+		if err != nil {
+			return f, &codedError{exitUntrusted, fmt.Errorf("no expected signer: %s has no pin; pass --trust FILE, --key FILE, or --certificate-identity and --certificate-oidc-issuer", text.Show(address))}
+		}
+		if fallback, err = m.expectedIdentity(c, record.Version); err != nil {
+			return f, err
+		}
+	}
+	policy, err := m.policy(&f.trust, fallback...)
+	if err != nil {
+		return f, err
+	}
+	f.policy = &policy
+	_, err = verify.Blob(bundle, verify.Data(strings.NewReader(string(sums))), policy)
+	return f, err
+}

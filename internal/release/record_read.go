@@ -1,0 +1,237 @@
+package release
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"unicode/utf8"
+
+	"facerec/internal/text"
+)
+
+// Bounds of what [ReadRecord] reads at a time; what goes beyond is left to
+// [ParseRecord].
+const (
+	maxFrame      = 8 << 20 // bytes of a record without its entries
+	maxFrameDepth = 16
+	maxEntryLine  = 256 << 10
+)
+
+// ReadRecord reads what [Record.Write] writes, and reports whether it is that and
+// nothing else; [ParseRecord] says what is wrong with anything else. The bytes
+// are never in memory together, and an entry that is the same as in the cell
+// before is kept once.
+//
+// What is not an entry is decoded by encoding/json and must be what encoding that
+// again gives; so must every entry.
+func ReadRecord(from io.Reader) (Record, bool) {
+	in := &recordReader{r: bufio.NewReaderSize(io.LimitReader(from, MaxRecordSize+1), maxEntryLine)}
+	if err := in.read(); err != nil || in.n > MaxRecordSize {
+		return Record{}, false
+	}
+	if text.BoundJSON(in.frame, maxFrameDepth, 0) != nil || cellsIn(in.frame) > maxCells {
+		return Record{}, false
+	}
+	var r Record
+	dec := json.NewDecoder(bytes.NewReader(in.frame))
+	dec.DisallowUnknownFields()
+	if dec.Decode(&r) != nil || len(r.Cells) != len(in.cells) {
+		return Record{}, false
+	}
+	if again, err := r.frame(); err != nil || !bytes.Equal(again, in.frame) {
+		return Record{}, false
+	}
+	for i := range r.Cells {
+		r.Cells[i].Entries = in.cells[i]
+	}
+	return r, r.validate() == nil
+}
+
+// errOther says that something is spelled otherwise than Write spells it.
+var errOther = errors.New("spelled otherwise")
+
+// recordReader takes a record apart into the frame, which is the record without
+// any entries, and the entries of each cell.
+type recordReader struct {
+	r     *bufio.Reader
+	n     int64
+	frame []byte
+	cells [][]RecordEntry
+
+	one, scratch []byte // an entry as it is, and as it should be
+}
+
+// line returns the next line with its line feed. It is valid until the next call.
+func (in *recordReader) line() ([]byte, error) {
+	l, err := in.r.ReadSlice('\n')
+	in.n += int64(len(l))
+	return l, err
+}
+
+func (in *recordReader) read() error {
+	for {
+		l, err := in.line()
+		if err == io.EOF && len(l) == 0 {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch {
+		case string(l) == openEntries[1:]:
+			in.frame = append(in.frame, noEntries[1:]...)
+			if err := in.entries(); err != nil {
+				return err
+			}
+		case string(l) == noEntries[1:]:
+			in.frame = append(in.frame, l...)
+			in.cells = append(in.cells, []RecordEntry{})
+		default:
+			in.frame = append(in.frame, l...)
+		}
+		if len(in.frame) > maxFrame {
+			return errOther
+		}
+	}
+}
+
+// entries reads the entries of a cell. While they are those of the cell before,
+// no list of their own is made.
+func (in *recordReader) entries() error {
+	var before, list []RecordEntry
+	if n := len(in.cells); n > 0 {
+		before = in.cells[n-1]
+	}
+	same := 0 // how many are the same as before, if list is nil
+	at := 0   // where in before the next is expected
+	for more := true; more; {
+		var err error
+		if more, err = in.entry(); err != nil {
+			return err
+		}
+		if at < len(before) && in.is(&before[at]) {
+			at++
+			if list == nil {
+				same++
+			} else {
+				list = append(list, before[at-1])
+			}
+			continue
+		}
+		if list == nil {
+			list = slices.Grow(list, max(len(before)+16, 64))
+			list = append(list, before[:same]...)
+		}
+		e, err := parseEntry(in.one)
+		if err != nil {
+			return err
+		}
+		if !in.is(&e) {
+			return errOther
+		}
+		for at < len(before) && ComparePaths(before[at].Name, e.Name) <= 0 {
+			at++
+		}
+		list = append(list, e)
+	}
+	if list == nil {
+		list = before[:same:same]
+	}
+	in.cells = append(in.cells, list)
+	return nil
+}
+
+// entry reads the bytes of an entry, and whether another follows.
+func (in *recordReader) entry() (more bool, err error) {
+	in.one = in.one[:0]
+	for {
+		l, err := in.line()
+		if err != nil || len(in.one) > maxEntryLine {
+			return false, errors.Join(err, errOther)
+		}
+		in.one = append(in.one, l...)
+		switch string(l) {
+		case entryIndent + "},\n":
+			in.one = in.one[:len(in.one)-2]
+			return true, nil
+		case entryIndent + "}\n":
+			in.one = in.one[:len(in.one)-1]
+			if l, err = in.line(); err != nil || string(l) != closeEntries[1:] {
+				return false, errOther
+			}
+			return false, nil
+		}
+	}
+}
+
+// is reports whether the entry that was read is spelled as e is.
+func (in *recordReader) is(e *RecordEntry) bool {
+	in.scratch = e.append(append(in.scratch[:0], entryIndent...), "\n"+entryIndent)
+	return bytes.Equal(in.scratch, in.one)
+}
+
+// parseEntry reads an entry. It need not see what is wrong with one: the caller
+// spells the result and compares.
+func parseEntry(one []byte) (e RecordEntry, err error) {
+	for l := range bytes.Lines(one) {
+		key, value, ok := bytes.Cut(bytes.TrimLeft(l, " "), []byte(": "))
+		if !ok {
+			continue // a brace
+		}
+		value = bytes.TrimSuffix(bytes.TrimSuffix(value, []byte("\n")), []byte(","))
+		switch string(key) {
+		case `"name"`:
+			e.Name, err = parseString(value)
+		case `"name_base64"`:
+			e.Name, err = parseBytes(value)
+		case `"type"`:
+			e.Type, err = parseType(value)
+		case `"mode"`:
+			var mode uint64
+			mode, err = strconv.ParseUint(string(bytes.Trim(value, `"`)), 8, 32)
+			e.Mode = uint32(mode)
+		case `"size"`:
+			e.Size, err = strconv.ParseInt(string(value), 10, 64)
+		case `"sha256"`:
+			e.SHA256 = new(HexDigest)
+			err = e.SHA256.UnmarshalText(bytes.Trim(value, `"`))
+		case `"link"`:
+			e.Link, err = parseString(value)
+		case `"link_base64"`:
+			e.Link, err = parseBytes(value)
+		default:
+			err = errOther
+		}
+		if err != nil {
+			return e, err
+		}
+	}
+	return e, nil
+}
+
+func parseType(value []byte) (string, error) {
+	for _, t := range []string{EntryFile, EntryDir, EntrySymlink, EntryHardlink} {
+		if string(bytes.Trim(value, `"`)) == t {
+			return t, nil
+		}
+	}
+	return "", errOther
+}
+
+func parseString(value []byte) (s string, err error) {
+	if bytes.IndexByte(value, '\\') < 0 && utf8.Valid(value) && len(value) >= 2 {
+		return string(value[1 : len(value)-1]), nil
+	}
+	err = json.Unmarshal(value, &s)
+	return s, err
+}
+
+func parseBytes(value []byte) (string, error) {
+	raw, err := base64.StdEncoding.DecodeString(string(bytes.Trim(value, `"`)))
+	return string(raw), err
+}

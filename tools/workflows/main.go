@@ -1,0 +1,219 @@
+// Workflows runs the workflows of this repository, as they are, with act and
+// without containers, against servers on loopback:
+//
+//	go run ./tools/workflows [--keep] [--verbose]
+//
+// It clones the repository, publishes the clone on a Gitea of its own, and runs
+//
+//	ci        for a pull request of a fork, which must pass and push nothing
+//	release   for a tag that is not signed, and for one whose gates find a
+//	          vulnerability, and publish without an OIDC token: no page, no image
+//	          and no signature may come of them
+//	release   for the signed tag, up to a page that `releaser fetch` verifies
+//	releaser  its own release, by itself, on a page of its own
+//	use       what docs/pipeline.md tells others to write: the composite action, the
+//	          job for GitLab, the lines for a shell
+//
+// What only GitHub has is replaced here and nowhere else: the file stand-ins.go
+// says what by what.
+//
+// Exit codes: 0 all as expected · 1 could not run · 3 something was not as expected
+// · 130 interrupted. The logs are in build/workflows.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// errUnexpected is the verdict that a workflow did not do what it must.
+var errUnexpected = errors.New("not as expected")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	err := run(ctx, os.Args[1:])
+	switch {
+	case err == nil:
+		return
+	case ctx.Err() != nil:
+		os.Exit(130)
+	}
+	fmt.Fprintf(os.Stderr, "workflows: %v\n", err)
+	if errors.Is(err, errUnexpected) {
+		os.Exit(3)
+	}
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string) (err error) {
+	if os.Getenv(inside) != "" {
+		fmt.Println("workflows: not run again inside a run of workflows")
+		return nil
+	}
+	flags := flag.NewFlagSet("workflows", flag.ContinueOnError)
+	keep := flags.Bool("keep", false, "keep the working directory")
+	verbose := flags.Bool("verbose", false, "print what act prints")
+	only := flags.String("scenes", "", "play only those whose names match `PATTERN`")
+	if err := flags.Parse(args); err != nil {
+		return err
+	}
+	chosen, err := regexp.Compile(*only)
+	if err != nil {
+		return err
+	}
+	top, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	logs := filepath.Join(top, "build", "workflows")
+	if err := errors.Join(os.RemoveAll(logs), os.MkdirAll(logs, 0o755)); err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "workflows-")
+	if err != nil {
+		return err
+	}
+	if *keep {
+		fmt.Println("working in", dir)
+	} else {
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	// Builds in it run as other users too.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		return err
+	}
+	s, err := newStage(ctx, top, dir, logs, *verbose)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	start := time.Now()
+	for _, scene := range []struct {
+		name string
+		play func() error
+	}{
+		{"ci: a pull request of a fork", s.ci},
+		{"release: a tag that nobody signed", s.unsigned},
+		{"release: a gate that finds something", s.broken},
+		{"release: no OIDC token", s.noToken},
+		{"release: published", s.release},
+		{"releaser: its own release", s.self},
+		{"use: the action on GitHub", s.useAction},
+		{"use: GitLab and shell", s.useShell},
+	} {
+		if !chosen.MatchString(scene.name) {
+			continue
+		}
+		fmt.Printf("== %s\n", scene.name)
+		began := time.Now()
+		if err := scene.play(); err != nil {
+			return fmt.Errorf("%s: %w", scene.name, err)
+		}
+		fmt.Printf("ok, %s\n", time.Since(began).Round(time.Second))
+	}
+	fmt.Printf("workflows: all as expected, %s\n", time.Since(start).Round(time.Second))
+	return nil
+}
+
+// ci runs as GitHub runs it for a stranger: without secrets and without tokens.
+func (s *stage) ci() error {
+	if err := s.act(0, "ci", "pull_request", nil); err != nil {
+		return err
+	}
+	for _, want := range []string{"passed", "ok           workflows", "success    cells"} {
+		if err := s.logged("ci", want); err != nil {
+			return err
+		}
+	}
+	return s.untouched()
+}
+
+func (s *stage) unsigned() error {
+	if err := s.git("tag", tag); err != nil {
+		return err
+	}
+	if err := s.git("push", "-q", "origin", tag); err != nil {
+		return err
+	}
+	if err := s.act(1, "release", "push", s.privileged()); err != nil {
+		return err
+	}
+	if err := s.logged("release", "nobody signed it"); err != nil {
+		return err
+	}
+	if err := s.untouched(); err != nil {
+		return err
+	}
+	return s.make("y\n", nil, "tag-delete", "TAG="+tag)
+}
+
+func (s *stage) broken() error {
+	if err := s.make("y\n", nil, "release", "VERSION="+version); err != nil {
+		return err
+	}
+	if err := s.make("", nil, "tag-check", "TAG="+tag); err != nil {
+		return err
+	}
+	if err := s.plant(true); err != nil {
+		return err
+	}
+	if err := s.act(1, "release", "push", s.privileged()); err != nil {
+		return err
+	}
+	for _, want := range []string{"FAIL         vulns", planted.ID} {
+		if err := s.logged("release", want); err != nil {
+			return err
+		}
+	}
+	return errors.Join(s.untouched(), s.plant(false))
+}
+
+// noToken calls what the job publish calls, with the cell that the run before
+// has built, on a runner that gives no token.
+func (s *stage) noToken() error {
+	layouts, err := filepath.Glob(filepath.Join(s.artifacts, "cell-*", "*"))
+	if err != nil || len(layouts) != 1 {
+		return fmt.Errorf("expected one cell among the artifacts, got %v, %w", layouts, err)
+	}
+	err = s.make("", s.tokens(), "release-publish", "LAYOUT="+layouts[0])
+	if err == nil {
+		return fmt.Errorf("%w: it was published", errUnexpected)
+	}
+	if !strings.Contains(err.Error(), "token") {
+		return fmt.Errorf("%w: expected an error about the token, got %w", errUnexpected, err)
+	}
+	return s.untouched()
+}
+
+func (s *stage) release() error {
+	if err := s.act(0, "release", "push", s.privileged()); err != nil {
+		return err
+	}
+	return s.fetch(s.page+"@"+version, s.identity)
+}
+
+// self releases releaser with what the repository itself builds.
+func (s *stage) self() error {
+	who, err := identityOf("releaser.json", s.configs)
+	if err != nil {
+		return err
+	}
+	if err := s.git("push", "-q", s.remote(selfName), "main", tag); err != nil {
+		return err
+	}
+	env := append(s.tokens(), s.signedBy(who)...)
+	if err := s.call("", env, "bin/releaser", "--config", "releaser.json", "release", "--out", "build/self", "--registry", s.registry.Addr, "--page", s.selfPage); err != nil {
+		return err
+	}
+	return s.fetch(s.selfPage+"@"+version, who)
+}
