@@ -122,6 +122,9 @@ func (a *app) kitAdd(ctx context.Context, path, bundle string, out outFlags) err
 	if err := out.check(); err != nil {
 		return err
 	}
+	if !isRebuild(filepath.Base(bundle)) {
+		return usage("%s: expected a rebuilder's attestation, called NAME.rebuild.sigstore.json", text.Show(bundle))
+	}
 	f, k, err := openedKitFile(path)
 	if err != nil {
 		return err

@@ -388,11 +388,11 @@ func removeTree(dir string) error {
 	if err == nil {
 		return nil
 	}
-	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
+			_ = os.Chmod(path, 0o700)
 		}
-		return nil //nolint:nilerr // as above
+		return nil // RemoveAll says what remains
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)

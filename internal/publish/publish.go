@@ -308,7 +308,7 @@ func (r *run) names(rel Release) error {
 			return &Refusal{text.Show(a.Name), "the page has several assets of this name", "delete them from the release on the page, or the whole draft: " + rel.URL}
 		}
 		seen[a.Name] = true
-		if !has(r.Dist.Files, a.Name) {
+		if !has(r.Dist.Files, a.Name) && !isRebuild(a.Name) {
 			return &Refusal{text.Show(a.Name), "the page has this asset, the release at hand has not", "renamed or added on the page? " + rel.URL}
 		}
 	}
@@ -320,9 +320,16 @@ func (r *run) published(ctx context.Context, rel Release) error {
 	if err := r.names(rel); err != nil {
 		return err
 	}
+	added := false
 	for _, f := range r.Dist.Files {
 		a := asset(rel, f.Name)
 		switch {
+		case isRebuild(f.Name) && (a == nil || a.Size == incomplete || a.Size == 0):
+			// It may come later, from somebody else, and carries its own proof.
+			if err := r.ensure(ctx, rel, f); err != nil {
+				return err
+			}
+			added = true
 		case a == nil:
 			return &Refusal{f.Name, "not found in the published release", advice}
 		case a.Size != f.Size:
@@ -332,6 +339,19 @@ func (r *run) published(ctx context.Context, rel Release) error {
 	if !r.do(Step{Action: DoCompare}) {
 		r.do(Step{Action: DoVerify})
 		return nil
+	}
+	if added {
+		now, err := r.find(ctx)
+		if err != nil {
+			return err
+		}
+		if now == nil || now.Draft {
+			return fmt.Errorf("%s: %s: %w", r.Page, r.tag, ErrConcurrent)
+		}
+		if err := r.names(*now); err != nil {
+			return err
+		}
+		rel = *now
 	}
 	if err := r.compare(ctx, rel, advice); err != nil {
 		return err
@@ -405,13 +425,15 @@ func (r *run) promote(ctx context.Context, rel Release) error {
 		return fmt.Errorf("%s: %s is still not published", r.Page, r.tag)
 	}
 	r.result.URL = now.URL
-	if len(now.Assets) != len(r.Dist.Files) {
-		return &Refusal{r.tag, fmt.Sprintf("expected %s on the published page, got %d", text.Count(len(r.Dist.Files), "asset"), len(now.Assets)), "look at " + now.URL}
+	for _, f := range r.Dist.Files {
+		if asset(*now, f.Name) == nil {
+			return &Refusal{f.Name, "not found on the published page", "look at " + now.URL}
+		}
 	}
 	return r.names(*now)
 }
 
-// ensure makes a draft have one asset. What an upload that was cut left behind
+// ensure makes a draft, or of signed rebuilds a published release, have one asset. What an upload that was cut left behind
 // is replaced; other bytes are refused.
 func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 	for tries := new(retry.Tries); ; {
@@ -460,7 +482,7 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 			return err
 		}
 		if now == nil {
-			return fmt.Errorf("%s: the draft of %s is gone: %w", r.Page, r.tag, ErrConcurrent)
+			return fmt.Errorf("%s: the release %s is gone: %w", r.Page, r.tag, ErrConcurrent)
 		}
 		if err := r.names(*now); err != nil {
 			return err
@@ -485,7 +507,7 @@ func (r *run) alone(ctx context.Context, rel Release, made Asset) error {
 	if err != nil {
 		return err
 	}
-	if now == nil || !now.Draft {
+	if now == nil || now.Draft != rel.Draft {
 		return fmt.Errorf("%s: %s: %w", r.Page, r.tag, ErrConcurrent)
 	}
 	for _, a := range now.Assets {

@@ -3,6 +3,7 @@ package release
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,9 +20,10 @@ type Rebuilders struct {
 // Rebuilder is an entry of that file: a name, and exactly one of the kinds of
 // identity.
 type Rebuilder struct {
-	Name    string
-	Keyless *KeylessRebuilder
-	Key     *KeyRebuilder
+	Name       string
+	Keyless    *KeylessRebuilder
+	Key        *KeyRebuilder
+	Rebuilderd *RebuilderdRebuilder
 }
 
 // KeylessRebuilder is the identity in a certificate. Of each pair of fields, one
@@ -43,8 +45,16 @@ type KeyRebuilder struct {
 	UnsafeNoTransparencyLog bool
 }
 
-// maxRebuilders bounds the entries of the file.
-const maxRebuilders = 100
+// RebuilderdRebuilder is a server of rebuilderd, by the keys of its workers.
+type RebuilderdRebuilder struct {
+	Keys []string // Ed25519, 32 bytes in base64, as "rebuildctl status" names them
+}
+
+// maxRebuilders bounds the entries of the file, maxWorkers the keys of one.
+const (
+	maxRebuilders = 100
+	maxWorkers    = 64
+)
 
 // ParseRebuilders reads the file. file only names it in problems. All problems are
 // reported at once, as *[Problems].
@@ -94,7 +104,7 @@ func (d *decoder) rebuilder(n node, p string, names map[string]bool, check func(
 	var r Rebuilder
 	before := len(d.problems)
 	identity := n // where it stands
-	kinds := []string{"keyless", "key"}
+	kinds := []string{"keyless", "key", "rebuilderd"}
 	present := d.object(n, p,
 		field{"name", func(n node, p string) {
 			r.Name = d.name(n, p)
@@ -104,7 +114,8 @@ func (d *decoder) rebuilder(n node, p string, names map[string]bool, check func(
 			names[r.Name] = true
 		}},
 		field{"keyless", func(n node, p string) { r.Keyless, identity = d.keylessRebuilder(n, p), n }},
-		field{"key", func(n node, p string) { r.Key, identity = d.keyRebuilder(n, p), n }})
+		field{"key", func(n node, p string) { r.Key, identity = d.keyRebuilder(n, p), n }},
+		field{"rebuilderd", func(n node, p string) { r.Rebuilderd, identity = d.rebuilderd(n, p), n }})
 	d.required(n, p, present, "name")
 	d.exactlyOne(n, p, present, kinds...)
 	if len(d.problems) == before {
@@ -136,6 +147,27 @@ func (d *decoder) keyRebuilder(n node, p string) *KeyRebuilder {
 		field{"unsafe_no_transparency_log", func(n node, p string) { k.UnsafeNoTransparencyLog = d.boolean(n, p) }})
 	d.exactlyOne(n, p, present, "pem", "file")
 	return k
+}
+
+func (d *decoder) rebuilderd(n node, p string) *RebuilderdRebuilder {
+	r := &RebuilderdRebuilder{}
+	present := d.object(n, p, field{"keys", func(n node, p string) {
+		if !d.few(n, p, maxWorkers) {
+			return
+		}
+		d.list(n, p, func(n node, p string) {
+			key := d.filled(n, p)
+			if slices.Contains(r.Keys, key) {
+				d.complain(n.offset, p, "duplicate key")
+			}
+			r.Keys = append(r.Keys, key)
+		})
+		if len(r.Keys) == 0 {
+			d.complain(n.offset, p, "expected at least one key")
+		}
+	}})
+	d.required(n, p, present, "keys")
+	return r
 }
 
 // exactlyOne wants one of several keys in an object.

@@ -249,6 +249,13 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 			continue
 		}
 		seen[d] = true
+		if e.own && isLinks(data) {
+			said, err := w.linksOf(e, data, tarballs, budget)
+			if verdicts = append(verdicts, said...); err != nil {
+				return verdicts, append(problems, err.Error())
+			}
+			continue
+		}
 		bundles, err := candidates(data, Digest(release.Digest{}))
 		if err != nil {
 			verdicts = append(verdicts, verdict{place: e.place, name: w.listedName(e.label), refused: refusedBundle(err)})
@@ -455,6 +462,7 @@ func (r *Rebuilders) claimedBy(b *sgbundle.Bundle) (by []rebuilder, signer strin
 	}
 	for _, x := range r.list {
 		switch {
+		case x.workers != nil: // they sign links
 		case cert != nil && x.policy.Key == nil:
 			if _, err := matchIdentity(x.policy.Identities, cert); err == nil {
 				by = append(by, x)

@@ -1,13 +1,18 @@
 package verify
 
 import (
+	"crypto/ed25519"
+	"crypto/x509"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Rebuilders is who must have built a release again and got the same bytes. It is
@@ -37,12 +42,34 @@ type Rebuilders struct {
 type rebuilder struct {
 	name   string
 	policy Policy // without a root
+
+	// workers are the keys of a server of rebuilderd, which signs links. There is no
+	// policy then.
+	workers []*PublicKey
+}
+
+// keys are those that an entry names.
+func (r rebuilder) keys() []*PublicKey {
+	if r.policy.Key != nil {
+		return []*PublicKey{r.policy.Key}
+	}
+	return r.workers
+}
+
+// overlaps reports whether two entries are known to accept one signer.
+func (r rebuilder) overlaps(other rebuilder) bool {
+	if mine, theirs := r.keys(), other.keys(); mine != nil || theirs != nil {
+		return slices.ContainsFunc(mine, func(a *PublicKey) bool {
+			return slices.ContainsFunc(theirs, func(b *PublicKey) bool { return a.Fingerprint() == b.Fingerprint() })
+		})
+	}
+	return overlaps(r.policy, other.policy)
 }
 
 // NeedsRoot reports whether any rebuilder is checked against a trusted root.
 func (r Rebuilders) NeedsRoot() bool {
 	for _, x := range r.list {
-		if !x.policy.UnsafeNoTransparencyLog {
+		if x.workers == nil && !x.policy.UnsafeNoTransparencyLog {
 			return true
 		}
 	}
@@ -56,16 +83,22 @@ func (r Rebuilders) NeedsRoot() bool {
 func ParseRebuilders(file string, data []byte, require int, readKey func(name string) ([]byte, error)) (Rebuilders, error) {
 	r := Rebuilders{file: file}
 	parsed, err := release.ParseRebuilders(file, data, require, func(e release.Rebuilder) error {
-		p, err := policyOf(e, readKey)
+		one := rebuilder{name: e.Name}
+		var err error
+		if e.Rebuilderd != nil {
+			one.workers, err = workerKeys(e.Rebuilderd.Keys)
+		} else {
+			one.policy, err = policyOf(e, readKey)
+		}
 		if err != nil {
 			return err
 		}
 		for _, other := range r.list {
-			if overlaps(p, other.policy) {
+			if one.overlaps(other) {
 				return fmt.Errorf("is the identity of %s too", other.name)
 			}
 		}
-		r.list = append(r.list, rebuilder{e.Name, p})
+		r.list = append(r.list, one)
 		return nil
 	})
 	if err != nil {
@@ -73,6 +106,22 @@ func ParseRebuilders(file string, data []byte, require int, readKey func(name st
 	}
 	r.require = parsed.Require
 	return r, nil
+}
+
+// workerKeys reads the keys of workers.
+func workerKeys(keys []string) (out []*PublicKey, err error) {
+	for _, k := range keys {
+		raw, err := base64.StdEncoding.Strict().DecodeString(k)
+		if err != nil || len(raw) != ed25519.PublicKeySize {
+			return nil, fmt.Errorf("key %q: expected %d bytes in base64, as rebuildctl status names them", text.Line(k, 100), ed25519.PublicKeySize)
+		}
+		der, err := x509.MarshalPKIXPublicKey(ed25519.PublicKey(raw))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &PublicKey{key: ed25519.PublicKey(raw), der: der})
+	}
+	return out, nil
 }
 
 // policyOf is what an entry's signatures must satisfy.
@@ -92,12 +141,9 @@ func policyOf(e release.Rebuilder, readKey func(string) ([]byte, error)) (Policy
 	return Policy{Key: key, UnsafeNoTransparencyLog: e.Key.UnsafeNoTransparencyLog}, err
 }
 
-// overlaps reports whether two entries are known to accept one signer. Two
+// overlaps reports whether two identities are known to accept one signer. Two
 // patterns that differ may do so as well: that is seen when a signer is.
 func overlaps(a, b Policy) bool {
-	if a.Key != nil || b.Key != nil {
-		return a.Key != nil && b.Key != nil && a.Key.Fingerprint() == b.Key.Fingerprint()
-	}
 	x, y := a.Identities[0], b.Identities[0]
 	same := func(x, xRE, y, yRE string, plain func(string) string) bool {
 		switch {

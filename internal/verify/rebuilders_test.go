@@ -480,6 +480,12 @@ func TestRebuildersSchema(t *testing.T) {
 		`{"rebuilders": [{"name": "a", "keyless": {"issuer": "https://login.example"}}]}`: false,
 		`{"rebuilders": [{"name": "a", "key": {"file": "a.pub", "pem": "x"}}]}`:           false,
 		`{"rebuilders": [{"name": "a", "key": {}}]}`:                                      false,
+		listOf(key, farmed("farm", 1, 2)):                                                 true,
+		`{"rebuilders": [{"name": "a", "rebuilderd": {}}]}`:                               false,
+		`{"rebuilders": [{"name": "a", "rebuilderd": {"keys": []}}]}`:                     false,
+		`{"rebuilders": [{"name": "a", "rebuilderd": {"keys": ["aGk="]}}]}`:               false,
+		`{"rebuilders": [{"name": "a", "rebuilderd": {"keys": [7]}}]}`:                    false,
+		listOf(farmed("farm", 1, 1)):                                                      false,
 	} {
 		doc, err := jsonschema.UnmarshalJSON(strings.NewReader(text))
 		if err != nil {
@@ -524,6 +530,11 @@ func TestRebuildersFileIsRefused(t *testing.T) {
 		{"a pattern that has another's identity", listOf(keyless("ann", i, `"san": "a@example.com"`), keyless("bob", i, `"san_regexp": ".*@example\\.com"`)), "is the identity of ann too"},
 		{"one pattern twice", listOf(keyless("ann", i, `"san_regexp": ".*@example\\.com"`), keyless("bob", i, `"san_regexp": ".*@example\\.com"`)), "is the identity of ann too"},
 		{"loose pattern", listOf(keyless("ann", i, `"san_regexp": ".*acme.*"`)), "r.json:1:44: rebuilders[0]: identity: subject alternative name: pattern \".*acme.*\" also matches strangers"},
+		{"one worker, two names", listOf(farmed("ann", 1, 2), farmed("bob", 3, 2)), "r.json:2:31: rebuilders[1]: is the identity of ann too"},
+		{"one worker, a signer's key too", listOf(keyed(t, "ann", edKey(t, 2)), farmed("bob", 3, 2)), "rebuilders[1]: is the identity of ann too"},
+		{"a worker twice", listOf(farmed("ann", 2, 2)), "rebuilders[0].rebuilderd.keys[1]: duplicate key"},
+		{"no worker", listOf(side{name: "ann", entry: `"rebuilderd": {"keys": []}`}), "rebuilders[0].rebuilderd.keys: expected at least one key"},
+		{"not a worker's key", listOf(side{name: "ann", entry: `"rebuilderd": {"keys": ["aGk="]}`}), "rebuilders[0]: key \"aGk=\": expected 32 bytes in base64"},
 		{"not a key", listOf(side{name: "ann", entry: `"key": {"pem": "x"}`}), "r.json:1:40: rebuilders[0]: trust root: public key: is not PEM"},
 		{"no key file", listOf(side{name: "ann", entry: `"key": {"file": "x.pub"}`}), "r.json:1:40: rebuilders[0]: x.pub is not there"},
 	} {
