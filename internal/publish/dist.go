@@ -93,6 +93,12 @@ func ReadDist(dir string) (Dist, error) {
 	return d, nil
 }
 
+// isRebuild reports whether a file is called like a signed rebuild.
+func isRebuild(name string) bool {
+	_, ok := release.ParseRebuildFile(name)
+	return ok
+}
+
 // has reports whether files, sorted by name, have one of that name.
 func has(files []File, name string) bool {
 	_, ok := slices.BinarySearchFunc(files, name, func(f File, n string) int { return cmp.Compare(f.Name, n) })
