@@ -97,7 +97,7 @@ func (a *app) writeKit(f outFlags, make func(w io.Writer) (kit.Manifest, error))
 	for _, r := range m.Releases {
 		a.say("%s %s  %s", text.Show(r.Project), r.Version, text.Count(len(r.Images), "image"))
 	}
-	a.say("%s  %d files, %d bytes, %s", text.Show(f.path), answer.Files, answer.Size, answer.SHA256)
+	a.say("%s  %s, %d bytes, %s", text.Show(f.path), text.Count(answer.Files, "file"), answer.Size, answer.SHA256)
 	return nil
 }
 

@@ -204,7 +204,7 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		if len(selected.Lost) > 0 {
 			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(selected.Lost, 8))
 		}
-		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, tree.Len())
+		in.notice("%s: %s of %s, %s", c, extract.Path, img.Ref, text.CountForms(tree.Len(), "entry", "entries"))
 		config := release.DigestBytes(img.RawConf)
 		made := cell{cell: c, tree: tree, record: release.RecordCell{
 			Lineage: c.Lineage.Name, Platform: c.Platform,

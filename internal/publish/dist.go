@@ -25,8 +25,7 @@ type File struct {
 	Digest release.Digest
 }
 
-// bundleSuffix ends the names of files that checksums.txt does not cover but
-// that carry their own proof.
+// bundleSuffix ends the names of bundles.
 const bundleSuffix = ".sigstore.json"
 
 // bundleFile is the signature of checksums.txt.
@@ -93,7 +92,8 @@ func ReadDist(dir string) (Dist, error) {
 	return d, nil
 }
 
-// ownProof reports whether a file that checksums.txt does not name carries its own.
+// ownProof reports whether a file is called like one that checksums.txt need not name
+// because it carries its own proof: bundles, and the links of rebuilderd.
 func ownProof(name string) bool { return strings.HasSuffix(name, bundleSuffix) || isRebuild(name) }
 
 // isRebuild reports whether a file is called like a signed rebuild.

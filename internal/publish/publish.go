@@ -253,7 +253,7 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		Notes: r.Notes, Draft: true, Prerelease: r.Dist.Record.Version.IsPrerelease(),
 	}
 	made, err := r.Page.Create(ctx, draft)
-	for tries := (retry.Tries{}); err != nil; {
+	for tries := new(retry.Tries); err != nil; {
 		var temporary *TemporaryError
 		if !errors.As(err, &temporary) && statusOf(err) != http.StatusConflict {
 			return nil, err
@@ -265,7 +265,7 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		if temporary == nil {
 			return nil, err
 		}
-		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), temporary.after); stop != nil {
+		if more, stop := r.Retry.Again(ctx, tries, r.Page.String(), err.Error(), temporary.after); stop != nil {
 			return nil, stop
 		} else if !more {
 			return nil, err
@@ -436,7 +436,7 @@ func (r *run) promote(ctx context.Context, rel Release) error {
 // ensure makes a draft, or of signed rebuilds a published release, have one asset. What an upload that was cut left behind
 // is replaced; other bytes are refused.
 func (r *run) ensure(ctx context.Context, rel Release, f File) error {
-	for tries := (retry.Tries{}); ; {
+	for tries := new(retry.Tries); ; {
 		if a := asset(rel, f.Name); a != nil {
 			cut, err := r.isCut(ctx, *a, f)
 			if err != nil {
@@ -461,7 +461,7 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 		var temporary *TemporaryError
 		taken := errors.Is(err, ErrExists)
 		switch {
-		case taken && tries.Failures == 0:
+		case taken && tries.Failures.Load() == 0:
 			return fmt.Errorf("%s: %s: %w", r.Page, f.Name, ErrConcurrent)
 		case taken:
 			// An earlier try may have arrived after all: look.
@@ -472,10 +472,10 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 		if temporary != nil {
 			asked = temporary.after
 		}
-		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), asked); stop != nil {
+		if more, stop := r.Retry.Again(ctx, tries, r.Page.String(), err.Error(), asked); stop != nil {
 			return stop
 		} else if !more {
-			return fmt.Errorf("%w (tried %s)", err, text.Count(tries.Failures, "time"))
+			return fmt.Errorf("%w (tried %s)", err, text.Count(int(tries.Failures.Load()), "time"))
 		}
 		now, err := r.find(ctx)
 		if err != nil {
