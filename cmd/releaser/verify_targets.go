@@ -105,6 +105,8 @@ func targetsOf(args []string) (out []target, err error) {
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
+		case release.IsPackage(base):
+			return nil, usage("%s: no %s next to it, and only a release says what a package is made of: name it in the directory of its release", arg, checksum.File)
 		default:
 			addLoose(arg)
 		}

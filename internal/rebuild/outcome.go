@@ -33,6 +33,7 @@ const (
 	LevelManifest Level = "manifest" // the platform's manifest
 	LevelTar      Level = "tar"      // the tar stream inside the tarball
 	LevelFile     Level = "file"     // the tarball
+	LevelPackage  Level = "package"  // a system package
 )
 
 // Outcome is what a rebuild of a release came to.

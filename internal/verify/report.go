@@ -69,8 +69,8 @@ const (
 	LinkTar     = "tar"     // the tar stream in the tarball is the same
 )
 
-// rebuildChain are the links of one cell from the sources to the tarball.
-var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt}
+// rebuildChain are the links of one cell from the sources to the tarball and packages.
+var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt, LinkRepackaged}
 
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
@@ -302,9 +302,9 @@ func (r Report) WithRebuild(found []Result) Report {
 }
 
 // ComparesImage reports whether a step is about an image that exists, or compares a
-// tarball with it.
+// tarball or package with it.
 func (s Result) ComparesImage() bool {
-	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link)
+	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link) || s.Link == LinkRepackaged
 }
 
 // Broken gives the first step that did not pass of the release and of each
