@@ -86,7 +86,7 @@ func releaseIn(t testing.TB, version release.Version, cells, size int) (dir stri
 	put(checksum.File, all.Format())
 	put(release.BundleFile, []byte("{}"))
 	config := release.DigestBytes([]byte("config"))
-	put(release.ProvenanceFile, bundleAbout(t, fmt.Sprintf(`{"uri": "image", "digest": {"sha256": %[1]q}}, {"name": "config.json", "digest": {"sha256": %[1]q}}`, config.Hex()), config))
+	put(release.ProvenanceFile, bundleAbout(t, fmt.Sprintf(`{"uri": "image", "digest": {"sha256": %[1]q}}, {"name": "config.json", "digest": {"sha256": %[1]q}}, {"name": "sources", "digest": {"gitCommit": "00"}}`, config.Hex()), config))
 	return dir, images
 }
 
@@ -192,6 +192,10 @@ func TestUnverified(t *testing.T) {
 	}
 }
 
+// link is what a worker of rebuilderd signs, with a signature that nobody made.
+var link = `{"signed": {"_type": "link", "name": "rebuild x", "products": {"x": {"sha256": "DIGEST"}}, "materials": {"x": {"sha256": "DIGEST"}}},
+	"signatures": [{"sig": "` + strings.Repeat("00", 64) + `"}]}`
+
 // TestAdd holds that adding gives what creating gives.
 func TestAdd(t *testing.T) {
 	raw, dir, images := oneKit(t)
@@ -222,7 +226,14 @@ func TestAdd(t *testing.T) {
 		{"b.rebuild.sigstore.json", []byte("{}"), "expected a bundle with a DSSE envelope"},
 		{"b.rebuild.sigstore.json", []byte("x"), "is not a bundle"},
 		{"a.rebuild.sigstore.json", bundleAbout(t, "", release.DigestBytes(sums), release.DigestBytes(nil)), "another attestation has the name already"},
+		{"b.rebuild.link", []byte(strings.ReplaceAll(link, "DIGEST", release.DigestBytes(nil).Hex())), "are neither files nor images of tool 1.0.0"},
+		{"b.rebuild.link", []byte(strings.ReplaceAll(link, "DIGEST", release.DigestBytes(sums).Hex())), ""},
 	} {
+		if c.want == "" {
+			_, err = Add(t.Context(), k, path, c.name, c.bundle, &bytes.Buffer{})
+			must(t, err)
+			continue
+		}
 		if _, err := Add(t.Context(), k, path, c.name, c.bundle, &bytes.Buffer{}); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.want)
 		}
@@ -420,6 +431,10 @@ func TestPassengers(t *testing.T) {
 			f["reports/tool-1.0.0.json"] = []byte(`{"verified": false, "project": "tool", "version": "1.0.0"}`)
 		}, nothing, "expected the report"},
 		{"no report", func(f map[string][]byte) { delete(f, "reports/tool-1.0.0.json") }, nothing, "not in the kit"},
+		{"the rebuild of another release", func(f map[string][]byte) {
+			f[dir+"a.rebuild.sigstore.json"] = bundleAbout(t, "", release.DigestBytes(nil))
+		}, nothing, "are neither files nor images of tool 1.0.0"},
+		{"a rebuild that is none", func(f map[string][]byte) { f[dir+"a.rebuild.sigstore.json"] = []byte("x") }, nothing, "is not a bundle"},
 		{"a report of no release", func(f map[string][]byte) { f["reports/x-1.json"] = []byte("{}") }, nothing, "releases/x-1/checksums.txt: not in the kit"},
 		{"an image more", func(f map[string][]byte) { f["index.json"] = withTop(t, f["index.json"]) }, nothing, "an image too many"},
 		{"a name of an image", func(f map[string][]byte) {
