@@ -183,38 +183,49 @@ func (m *matcher) insertRun(n int) {
 	*four = 1<<48 | *four&(0xffff<<32) | last
 }
 
-// insert inserts the next n positions, whose links lie side by side. There is
-// one loop for each hash: both in one need more registers than there are.
+// insert inserts the next n positions, whose links lie side by side.
 func (m *matcher) insert(n int) {
 	at := uint32(int64(m.next) + m.base)
 	links := m.links[m.next&windowMask:][:n]
-	buf := m.buf[m.next:]
+	buf := m.buf[m.next:][:n+minMatch]
+	insertThree(&m.three, links, buf, at)
+	insertFour(&m.four, links, buf, at)
+}
 
+// There is a function for each hash: both in one loop need more registers than there
+// are, and what lives on behind a loop takes some of them away from it.
+
+//go:noinline
+func insertThree(table *[1 << hashBits]bucket, links []link, buf []byte, at uint32) {
 	// Gzip's hash takes up one byte after the other.
 	h, v := uint32(buf[0])<<hashShift^uint32(buf[1]), uint32(buf[0])<<8|uint32(buf[1])
 	for i, c := range buf[2:][:len(links)] {
-		h = (h<<hashShift ^ uint32(c)) & hashMask
+		h = h<<hashShift ^ uint32(c)
 		v = v<<8 | uint32(c)
-		b := &m.three[h]
+		b := &table[h&hashMask]
 		old := *b
 		dist := min(at-uint32(old), none)
 		tag := v << 8 * knuth >> 24
+		count := uint64(old)&^(1<<48-1) + 1<<48
 		// There may be a match if the newest is near and has the same bytes,
 		// or the one before it is near too.
 		other := (tag ^ uint32(old>>32)&0xff) - 1
 		older := dist + uint32(old>>32)&0xff00 - tooFar - 1
 		may := (dist - tooFar - 1) & (other | older) >> 31
-		now := old&(0xffff<<48) + 1<<48 | bucket(dist&0xff00|tag)<<32 | bucket(at)
-		*b = now
-		links[i] = link(now)&(0xffff<<48) | link(may<<16|dist)
+		*b = bucket(count | uint64(dist&0xff00|tag)<<32 | uint64(at))
+		links[i] = link(count | uint64(may<<16|dist))
 		at++
 	}
-	newest := bucket(int64(m.next) + m.base)
-	v = uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
+}
+
+//go:noinline
+func insertFour(table *[1 << wideBits]bucket, links []link, buf []byte, at uint32) {
+	newest := bucket(at)
+	v := uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
 	for i, c := range buf[3:][:len(links)] {
 		v = v>>8 | uint32(c)<<24
 		h := v * knuth
-		b := &m.four[h>>(32-wideBits)]
+		b := &table[h>>(32-wideBits)]
 		old := *b
 		now := bucket(h&0xffff)<<32 | newest
 		apart := now - old&(1<<48-1) // the distance, if the tags are the same
