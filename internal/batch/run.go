@@ -16,12 +16,12 @@ import (
 const recordBudget = 16 << 20
 
 // defaultWindow is how many releases are under way at once.
-const defaultWindow = 16
+const defaultWindow = 32
 
 // Options say how a list is worked on. They have no influence on any line.
 type Options struct {
 	Jobs   int // releases that use a core at the same time; 0 for one for each core
-	Window int // releases under way, those that wait to be compressed among them; 0 for 16, or more where there are many cores
+	Window int // releases under way, those that wait to be compressed among them; 0 for 32, or more where there are many cores
 
 	State *State
 

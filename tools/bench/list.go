@@ -24,6 +24,7 @@ func benchList(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	flags.IntVar(&s.Runs, "n", 3, "runs of each command")
 	flags.IntVar(&releases, "releases", 50, "how many releases")
 	flags.IntVar(&s.Weights, "weights", 4, "MB of float weights, in all releases")
+	flags.IntVar(&s.Small, "small", 60, "small files, in all releases")
 	flags.IntVar(&program, "program", 64, "KB of a program, in each release another")
 	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary directory)")
 	if err := flags.Parse(args); err != nil {
@@ -50,7 +51,7 @@ func benchList(ctx context.Context, flags *flag.FlagSet, args []string) error {
 		return err
 	}
 	benchset.Machine()
-	fmt.Printf("%d releases of one cell: %d MB in all of them, 500 small files too, %d KB in each\n\n", releases, s.Weights, program)
+	fmt.Printf("%d releases of one cell: %d MB in all of them, %d small files too, %d KB in each\n\n", releases, s.Weights, s.Small, program)
 	var names strings.Builder
 	for _, r := range all {
 		fmt.Fprintln(&names, r.Dist)

@@ -14,7 +14,7 @@ type Release struct {
 }
 
 // Versions makes n releases of one project, as its versions are: all share a layer
-// of weights MB and one of 500 small files, and each has a program of its own of
+// of weights MB and one of small files, and each has a program of its own of
 // kilobytes KB. Their images are in the registry and their tarballs packed; nothing
 // is signed.
 func (s *Stage) Versions(n, kilobytes int) ([]Release, error) {
@@ -22,7 +22,7 @@ func (s *Stage) Versions(n, kilobytes int) ([]Release, error) {
 	if err := weights(filepath.Join(dir, "weights"), s.Weights<<20, 0); err != nil {
 		return nil, err
 	}
-	if err := manyFiles(filepath.Join(dir, "small"), 500); err != nil {
+	if err := manyFiles(filepath.Join(dir, "small"), s.Small); err != nil {
 		return nil, err
 	}
 	image := s.Addr() + "/versions"
