@@ -190,6 +190,15 @@ test-image: packages models samples releaser ## run the images that releaser bui
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
 	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
 
+.PHONY: bench-kit
+bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory
+	$(GO) run ./tools/bench kit $(if $(CELLS),-cells $(CELLS)) $(if $(WEIGHTS),-weights $(WEIGHTS))
+
+.PHONY: test-packages
+test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
+	$(INPUTS) packages test
+	$(GO) test -count=1 -v -run TestPackagesInstall ./tools/dist
+
 .PHONY: bench-facerec
 bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
 	$(GO) run ./tools/bench facerec

@@ -48,6 +48,7 @@ internal/attest: internal/rebuild internal/pack internal/sign internal/verify in
 internal/trust: internal/release
 internal/rebuild: internal/pack internal/executable internal/oci internal/tarball internal/verify internal/release
 internal/publish: internal/dial internal/release internal/retry internal/checksum
+internal/kit: internal/oci internal/publish internal/verify internal/checksum internal/release internal/tarball
 internal/steps: internal/attest internal/publish internal/pack internal/oci internal/oci/layer internal/oci/check internal/sign internal/verify internal/tarball internal/release internal/retry
 internal/discover: internal/release internal/sbom
 internal/dlib: internal/app internal/app/picture
@@ -56,7 +57,7 @@ toolchain:
 internal/inputs: internal/executable internal/release internal/models models toolchain
 internal/loopback: internal/inputs
 cmd/facerec: internal/app internal/app/picture internal/app/xmp internal/cache internal/dlib internal/heif internal/models models
-cmd/releaser: internal/batch internal/rebuild internal/steps internal/attest internal/pack internal/packages internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
+cmd/releaser: internal/kit internal/batch internal/rebuild internal/steps internal/attest internal/pack internal/packages internal/release internal/tarball internal/checksum internal/oci internal/oci/layer internal/oci/build internal/oci/check internal/publish internal/discover internal/retry internal/sbom internal/sign internal/trust internal/verify
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback

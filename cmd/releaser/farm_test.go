@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,13 +11,13 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"facerec/internal/loopback"
 	"facerec/internal/loopback/farm"
-	"facerec/internal/verify"
 )
 
 // contrib is the directory of the scripts that farms call.
@@ -211,39 +212,46 @@ func TestRebuilderd(t *testing.T) {
 	if out, err := inContrib("rebuilderd/links", p.List, p.Page+"@2.0.0"); err == nil {
 		t.Errorf("links of a release that is not in the list: %q", out)
 	}
-	checkLinks(t, links, string(status))
+	checkLinks(t, p, links, string(status))
 }
 
-// checkLinks wants a link for each tarball of the good release, signed by one of the
-// workers that `rebuildctl status` lists.
-func checkLinks(t *testing.T, links, status string) {
+// checkLinks verifies the good release with what the workers signed next to it.
+func checkLinks(t *testing.T, p *farm.Project, links, status string) {
 	t.Helper()
-	var keys []*verify.PublicKey
+	var keys []string // as rebuildctl names them
 	for line := range strings.Lines(status) {
-		key, err := verify.ParsePublicKey([]byte(workerPEM(strings.Fields(line)[0])))
-		if err != nil {
+		keys = append(keys, strings.Fields(line)[0])
+	}
+	dist := t.TempDir()
+	if err := os.CopyFS(dist, os.DirFS(p.Published("1.0.0"))); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dist, "farm.rebuild.link")
+	rebuilders := filepath.Join(t.TempDir(), "rebuilders.json")
+	verified := func(keys []string, links string) (int, string) {
+		t.Helper()
+		list, err := json.Marshal(map[string]any{"rebuilders": []any{map[string]any{"name": "farm", "rebuilderd": map[string]any{"keys": keys}}}})
+		if err := errors.Join(err, os.WriteFile(rebuilders, list, 0o600), os.WriteFile(file, []byte(links), 0o600)); err != nil {
 			t.Fatal(err)
 		}
-		keys = append(keys, key)
+		var out, errs strings.Builder
+		code := run(t.Context(), append([]string{"-q", "verify", dist, "--rebuilders", rebuilders}, p.Flags()...), strings.NewReader(""), &out, &errs)
+		return code, out.String() + errs.String()
 	}
-	read, err := verify.ParseLinks([]byte(links))
-	if err != nil || len(read) != len(farm.Platforms) {
-		t.Fatalf("%d links, %v: %s", len(read), err, links)
+	if code, out := verified(keys, links); code != 0 || strings.Count(out, "1 of 1 required: farm") != len(farm.Platforms) {
+		t.Errorf("exit code %d: %s", code, out)
 	}
-	for i, l := range read {
-		if !slices.ContainsFunc(keys, func(k *verify.PublicKey) bool { return l.Verify(k) == nil }) {
-			t.Errorf("%s: signed by no worker", l.Artifact)
-		}
-		if want := farm.Tarball("1.0.0", farm.Platforms[i]); l.Artifact != want {
-			t.Errorf("link %d: got %s, expected %s", i+1, l.Artifact, want)
-		}
+	first, _, _ := strings.Cut(links, "\n")
+	if code, out := verified(keys, first); code != 5 {
+		t.Errorf("with the link of one tarball: exit code %d: %s", code, out)
 	}
-}
-
-// workerPEM is the key that `rebuildctl status` names, as contrib/rebuilderd/README.md
-// makes PEM of it.
-func workerPEM(key string) string {
-	return "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA" + key + "\n-----END PUBLIC KEY-----\n"
+	if code, out := verified(keys, strings.ReplaceAll(links, `"sig":"`, `"sig":"00`)); code != 4 {
+		t.Errorf("with broken signatures: exit code %d: %s", code, out)
+	}
+	other := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	if code, out := verified([]string{other}, links); code != 4 {
+		t.Errorf("with another key: exit code %d: %s", code, out)
+	}
 }
 
 // TestSlurm has a real cluster of two nodes run the same units as a job array. A node
@@ -319,7 +327,7 @@ func TestSlurm(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		released, err := os.ReadFile(p.Published(version, platform))
+		released, err := os.ReadFile(filepath.Join(p.Published(version), farm.Tarball(version, platform)))
 		if err != nil {
 			t.Error(err)
 		}
@@ -466,6 +474,39 @@ func TestRebuildMatrix(t *testing.T) {
 		tarball := farm.Tarball([]string{"1.0.0", "1.1.0"}[i/2], farm.Platforms[i%2])
 		if made := namesIn(t, filepath.Join(kept, fmt.Sprintf("unit-%d", i+1))); !slices.Equal(made, []string{tarball, tarball + ".rebuild.json"}) {
 			t.Errorf("unit %d kept %q", i+1, made)
+		}
+	}
+}
+
+// TestRebuildUnitHandsOver calls the script with a releaser that has built the tarball,
+// whatever its exit code: only what was checked in full is handed over.
+func TestRebuildUnitHandsOver(t *testing.T) {
+	p := newProject(t)
+	bin := t.TempDir()
+	const stand = `#!/bin/sh
+while [ "$1" != --out ]; do shift; done
+mkdir "$2"
+echo built >"$2/app_1.0.0_linux_amd64.tar.gz"
+exit "$CODE"
+`
+	if err := os.WriteFile(filepath.Join(bin, "releaser"), []byte(stand), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", bin+string(filepath.ListSeparator)+os.Getenv("PATH"))
+	for code, handed := range map[int]bool{0: true, 1: false, 2: false, 3: true, 4: false, 5: false, 130: false} {
+		t.Setenv("CODE", strconv.Itoa(code))
+		out := t.TempDir()
+		_, err := inContrib("rebuild-unit", p.List, "1", out)
+		var exit *exec.ExitError
+		got := 0
+		if errors.As(err, &exit) {
+			got = exit.ExitCode()
+		}
+		if got != code {
+			t.Errorf("exit code %d, expected %d: %v", got, code, err)
+		}
+		if made := namesIn(t, out); (len(made) == 1) != handed || len(made) > 1 {
+			t.Errorf("exit code %d: handed over %q", code, made)
 		}
 	}
 }

@@ -19,6 +19,8 @@ type trustFlags struct {
 	issuer, issuerPattern string
 	looseRegexp, noLog    bool
 	gitHubPrivate         bool
+
+	chosen *verify.TrustedRoot // instead of root, by a verb that has one
 }
 
 func (f *trustFlags) add(cmd *cobra.Command) {
@@ -43,14 +45,16 @@ func (f *trustFlags) given() bool {
 // expect when no flag names a signer.
 func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (verify.Policy, error) {
 	p := verify.Policy{UnsafeNoTransparencyLog: f.noLog, GitHubPrivate: f.gitHubPrivate}
-	if f.gitHubPrivate && (f.key != "" || f.root == "") {
+	if f.gitHubPrivate && (f.key != "" || f.root == "" && f.chosen == nil) {
 		return p, usage("--github-private needs --trusted-root FILE with the root of GitHub's instance ('gh attestation trusted-root' prints it), and no --key")
 	}
 	if f.noLog && f.key == "" {
 		return p, usage("--unsafe-no-transparency-log needs --key: a certificate is good for minutes, and only a log entry shows that it signed within them")
 	}
 	var err error
-	if f.root != "" || !f.noLog {
+	if f.chosen != nil {
+		p.Root = f.chosen
+	} else if f.root != "" || !f.noLog {
 		if p.Root, err = a.trustedRootOnce(f.root); err != nil {
 			return p, err
 		}

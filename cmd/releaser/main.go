@@ -42,6 +42,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/attest"
+	"facerec/internal/kit"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
@@ -145,6 +146,7 @@ func isProblems(err error) bool {
 func exitCode(ctx context.Context, err error) int {
 	var coded *codedError
 	var mismatch *oci.MismatchError
+	var damaged *kit.DamagedError
 	var refusal *publish.Refusal
 	var refused *trust.RefusedError
 	var invalid *trust.InvalidError
@@ -165,7 +167,7 @@ func exitCode(ctx context.Context, err error) int {
 		return exitUsage
 	case errors.As(err, &rule) && rule.Skipped:
 		return exitIncomplete
-	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &changed), errors.As(err, &rule):
+	case errors.As(err, &refusal), errors.As(err, &mismatch), errors.As(err, &damaged), errors.As(err, &changed), errors.As(err, &rule):
 		return exitDiffers
 	case errors.As(err, &refused):
 		return exitUntrusted

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/pack"
@@ -28,6 +29,7 @@ type rebuildFlags struct {
 	out       string
 	verify    verifyFlags // cells, version, project, jobs, and who must have signed
 	reachable pageFlags
+	attest    attestFlags
 }
 
 // rebuildAnswer is what rebuild --json prints. The report is the one of verify.
@@ -35,6 +37,8 @@ type rebuildAnswer struct {
 	Schema  string           `json:"schema"`
 	Outcome *rebuild.Outcome `json:"outcome,omitempty"` // left out if nothing was built
 	Report  verify.Report    `json:"report"`
+
+	Attested []attest.SignedRebuild `json:"attested,omitempty"`
 }
 
 func (a *app) rebuildVerb() *cobra.Command {
@@ -42,36 +46,54 @@ func (a *app) rebuildVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rebuild DIST|PAGE[@VERSION]",
 		Short: "Build a release again from its sources and compare at every level",
-		Long: `Build a release again from source, and say at which level it differs:
+		Long: `Verify a release, build it again from its sources, and compare what was built with
+what was released. In the sources of the project:
+
+  git checkout v1.0.0
+  releaser rebuild https://github.com/OWNER/REPOSITORY@1.0.0
+
+The first argument is the release: its directory (DIST) or its page (PAGE): a
+repository on GitHub, Gitea or Forgejo, a web root that publish made, or dir:PATH;
+VERSION is the latest stable one unless it is given. The signature is verified first,
+and nothing is built unless it holds. The images in the registry are not read: what
+is compared is in release.json, which is signed.
+
+The report has one line for each of these, for every cell (a lineage on a platform):
 
   source        the sources are those that the release names
-  built         the cell could be built here
-  program       the files in the image's directory
+  built         build_cmd made the cell here
+  program       the files in the image's directory are the same
   layers        the layers of the image
   manifest      the platform's manifest and its configuration
   index         the index of the lineage, if every cell of it was asked for
   tar           the tar stream in the tarball
-  rebuilt       the tarball
+  rebuilt       the tarball itself
 
-DIST is the directory of a release. PAGE is a release page: a repository on GitHub,
-Gitea or Forgejo, a web root that publish made, or dir:PATH; VERSION is the latest
-stable one unless it is given. The release is verified first, as verify does, but
-for its images: no image is read. Nothing is built unless the signature holds.
+The first that differs is the one to look at. Of programs that differ, the report has
+what both say of their builds: compilers, settings, paths, build IDs.
 
 --source DIR has the sources: a git working tree at the release's commit, without
-changes. Commit, config.json and inputs.lock.json must be as the provenance of the
-release names them; without provenance, the commit must be that of the git tag. Other
-sources are a usage error (exit 2): they say nothing about the release. Sources
-without git can be built, too; the commit then counts as not checked (exit 5).
+changes. The commit, config.json and inputs.lock.json must be as the release's
+provenance names them; without provenance, the commit must be that of the git tag.
+Other sources say nothing about the release: they are a usage error (exit 2).
+Sources without git can be built, too, but their commit is not checked (exit 5).
 
-Each cell is built as 'releaser build' does, by build_cmd and with no more rights,
-from a copy of the commit in a temporary directory (TMPDIR). What git ignores is
-not copied, except below extern_data. A cell that cannot be built here, for example
-without a cross compiler, is skipped and named (exit 5). Where programs differ, the
-report has what they say of their builds: compilers, flags, paths, build IDs.
+This runs build_cmd of the sources, as 'releaser build' does and with no more rights,
+in a copy of the commit in a temporary directory (TMPDIR). The sources are not
+written to. What git ignores is not copied, except below extern_data. A cell that
+cannot be built here, for example without a cross compiler, is skipped (exit 5).
 
-The signer is chosen as for 'releaser verify'; the identity in config.json is that
-of --source. --config names a file in --source.`,
+--attest signs the outcome: an in-toto statement (a SLSA verification summary) about
+the released tarballs, tar streams, manifests and indexes that were compared, with
+PASSED or, if they differ, FAILED; compilers, locks and every digest are in it. It
+is written next to the release, or for a PAGE to --attest-dir, as
+NAME.rebuild.sigstore.json, and replaces nothing. --image REF also attaches it to
+the index in a registry. --attest-key signs with a private key; without, signing is
+keyless, as 'releaser sign' does it, and --attest-identity and --attest-oidc-issuer
+say who signs. 'releaser verify --rebuilders' counts such statements.
+
+The signer of the release is chosen as for 'releaser verify'; the identity in
+config.json is that of the sources, and --config names a file in them.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
@@ -79,7 +101,7 @@ of --source. --config names a file in --source.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.source, "source", ".", "`DIR` of the sources")
-	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to rebuild: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to build: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 	fl.StringVar(&f.out, "out", "", "keep what was built in `DIR`, as pack writes it; an older release there is replaced")
 	fl.StringVar(&f.verify.version, "version", "", "require this `VERSION` of the release")
 	fl.IntVar(&f.verify.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")
@@ -87,6 +109,7 @@ of --source. --config names a file in --source.`,
 	f.verify.trust.add(cmd)
 	f.verify.limits.add(cmd)
 	f.reachable.add(cmd)
+	f.attest.add(cmd)
 	return cmd
 }
 
@@ -101,6 +124,12 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 	}
 	c, err := a.sources(f.source)
 	if err != nil {
+		return err
+	}
+	if err := a.checkAttest(&f, arg); err != nil {
+		return err
+	}
+	if err := notAnInput(f.out, arg, f.source); err != nil {
 		return err
 	}
 	tmp, err := os.MkdirTemp("", "releaser-rebuild-")
@@ -128,14 +157,47 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 		}
 		outcome, report = &made, report.WithRebuild(results)
 	}
-	if f.verify.report.format != "json" {
-		return a.deliver(report, f.verify.report)
+	attested, err := a.attestRebuild(ctx, dist, outcome, report, f)
+	if err != nil {
+		return err
 	}
-	document, err := text.JSON(rebuildAnswer{"releaser.rebuild/v1", outcome, report})
+	if f.verify.report.format != "json" {
+		err := a.deliver(report, f.verify.report)
+		a.sayAttested(attested, f)
+		return err
+	}
+	document, err := text.JSON(rebuildAnswer{"releaser.rebuild/v1", outcome, report, attested})
 	if err != nil {
 		return err
 	}
 	return a.deliverAs(document, report, f.verify.report)
+}
+
+// notAnInput refuses a directory for what is built that is the release, or holds the
+// sources: neither is ever written to.
+func notAnInput(out, arg, source string) error {
+	if out == "" {
+		return nil
+	}
+	if fi, err := os.Stat(arg); err == nil && !fi.IsDir() {
+		arg = filepath.Dir(arg) // of a tarball
+	}
+	for _, p := range []string{arg, source} {
+		if same, err := isSame(out, p); err == nil && same {
+			return usage("--out %s: expected another directory than that of the release and that of the sources", text.Show(out))
+		}
+	}
+	return atomicfile.CheckReplaceable(out, release.IsFile)
+}
+
+// isSame reports whether two paths lead to the same directory.
+func isSame(a, b string) (bool, error) {
+	fa, err := os.Stat(a)
+	if err != nil {
+		return false, err
+	}
+	fb, err := os.Stat(b)
+	return err == nil && os.SameFile(fa, fb), err
 }
 
 // sources reads the configuration in the directory of the sources.
@@ -179,7 +241,7 @@ func (a *app) released(ctx context.Context, c *chosen, arg, temp string, f rebui
 	}
 	var fallback []verify.CertificateIdentity
 	if !f.verify.trust.given() {
-		if fallback, err = a.configuredIdentity(c, dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, dist, atomicfile.FS(dist), &in.Expect); err != nil {
 			return "", verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -199,6 +261,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 	if err != nil {
 		return nil, nil, err
 	}
+	defer closeTargets(targets)
 	t := targets[0]
 	if t.dist == "" {
 		return nil, nil, usage("%s: expected the directory of a release, which has %s", text.Show(*dist), release.ChecksumsFile)
@@ -207,7 +270,7 @@ func distCells(c *chosen, dist *string, cells string) (names, assets []string, e
 		return nil, nil, usage("--cells and the name of a tarball exclude each other")
 	}
 	*dist = t.dist
-	names, err = verifiedCells(c, t.dist, cells)
+	names, err = verifiedCells(c, t.release(), cells)
 	return names, t.assets, err
 }
 
@@ -239,7 +302,7 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 			c.cells = append(c.cells, cell)
 		}
 	}
-	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out})
+	copied, err := a.copySources(ctx, c, tree, filepath.Join(tmp, "sources"), []string{dist, f.out, tmp})
 	if err != nil {
 		return fail(err)
 	}
@@ -264,8 +327,14 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 	outcome.Checksums = report.Released.Checksums
 	outcome.Environment.Releaser, outcome.Environment.System = version, runtime.GOOS+"/"+runtime.GOARCH
 	outcome.Environment.Commit, outcome.Environment.Inputs = tree.Commit, tree.Inputs
-	if outcome.Environment.Go, err = goVersion(ctx, copied.root); err != nil {
+	var compiler release.Digest
+	if outcome.Environment.Go, compiler, err = goHere(ctx, copied.root); err != nil {
 		a.note("rebuild: %v", err)
+	}
+	for i, by := range outcome.Environment.Compilers {
+		if by.Name == "go" && by.Version == outcome.Environment.Go {
+			outcome.Environment.Compilers[i].SHA256 = compiler
+		}
 	}
 	return outcome, append([]verify.Result{named}, results...), nil
 }
@@ -319,11 +388,11 @@ func removeTree(dir string) error {
 	if err == nil {
 		return nil
 	}
-	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+	werr := filepath.WalkDir(dir, func(path string, d os.DirEntry, _ error) error {
 		if d != nil && d.IsDir() {
-			_ = os.Chmod(path, 0o700) // RemoveAll says what remains
+			_ = os.Chmod(path, 0o700)
 		}
-		return nil //nolint:nilerr // as above
+		return nil // RemoveAll says what remains
 	})
 	if err = errors.Join(werr, os.RemoveAll(dir)); err != nil {
 		return fmt.Errorf("temporary directory %s: %w", dir, err)

@@ -128,8 +128,11 @@ func (a *app) checkSources(ctx context.Context, c *chosen, of verify.Released, o
 	for _, in := range inputs {
 		s.Inputs = append(s.Inputs, rebuild.Input{Name: in.Name, SHA256: in.Digest})
 	}
-	if s.Commit, err = commitOf(ctx, a.configFile); err != nil && ctx.Err() != nil {
-		return s, link, err
+	if s.Commit, err = commitOf(ctx, a.configFile); err != nil {
+		s.NoGit = text.Line(err.Error(), 300)
+	}
+	if ctx.Err() != nil {
+		return s, link, ctx.Err()
 	}
 	if s.Commit != "" {
 		own = slices.DeleteFunc(own, func(p string) bool { return p == "" })
@@ -297,17 +300,19 @@ func copySource(from, to string) (err error) {
 	return os.Chtimes(to, fi.ModTime(), fi.ModTime())
 }
 
-// goVersion is the version of Go that builds in a directory, "" if it is not one of
-// Go's.
-func goVersion(ctx context.Context, dir string) (string, error) {
+// goHere is the Go that builds in a directory, if it is one of Go's: its version, and
+// the hash of its compiler.
+func goHere(ctx context.Context, dir string) (v string, compiler release.Digest, err error) {
 	if !exists(filepath.Join(dir, "go.mod")) {
-		return "", nil
+		return "", compiler, nil
 	}
-	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION")
+	cmd := exec.CommandContext(ctx, "go", "env", "GOVERSION", "GOTOOLDIR", "GOEXE")
 	cmd.Dir = dir
 	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("go env GOVERSION: %w", err)
+	lines := strings.Split(string(out), "\n")
+	if err != nil || len(lines) < 3 {
+		return "", compiler, fmt.Errorf("go env: %w", err)
 	}
-	return text.Line(strings.TrimSpace(string(out)), 100), nil
+	compiler, err = release.DigestFile(filepath.Join(strings.TrimSpace(lines[1]), "compile"+strings.TrimSpace(lines[2])))
+	return text.Line(strings.TrimSpace(lines[0]), 100), compiler, err
 }

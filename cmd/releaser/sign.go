@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/verify"
@@ -109,7 +110,7 @@ func (a *app) identityOfDist(dist string) func() ([]verify.CertificateIdentity, 
 		if err != nil {
 			return nil, err
 		}
-		return a.configuredIdentity(c, dist, &verify.Expectation{})
+		return a.configuredIdentity(c, dist, atomicfile.FS(dist), &verify.Expectation{})
 	}
 }
 

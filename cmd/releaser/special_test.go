@@ -52,6 +52,7 @@ func TestOnlyRegularFiles(t *testing.T) {
 		"verify d --key FILE", "verify d --key k.pub --trusted-root FILE",
 		"verify d --checksums FILE --key k.pub --unsafe-no-transparency-log",
 		"sign d --key FILE", "sign d --key k.key --signing-config FILE", "sign d --identity-token FILE --signing-config x",
+		"rebuild d --key FILE", "rebuild d --config FILE --key k.pub", "rebuild FILE --key k.pub",
 		"check docker-archive:FILE", "ls oci-archive:FILE", "trust show --trusted-root FILE",
 	} {
 		for _, kind := range []string{"pipe", "zero", "directory", "sparse"} {

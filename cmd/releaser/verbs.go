@@ -23,6 +23,7 @@ func (a *app) verbs() []*cobra.Command {
 		a.verifyBlobVerb(),
 		a.verifyBundleVerb(),
 		a.verifyImageVerb(),
+		a.kitVerb(),
 		a.trustVerb(),
 		a.diffVerb(),
 		a.lsVerb(),

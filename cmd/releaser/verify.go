@@ -6,12 +6,11 @@ import (
 	"errors"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
-	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/build"
 	"facerec/internal/oci/layer"
@@ -39,6 +38,8 @@ type verifyFlags struct {
 	report     reportFlags
 	checksums  string
 	signed     signatureFlags
+	kitRoot    kitRootFlags
+	rebuilders rebuilderFlags
 	many       manyFlags
 	silent     bool // whom each of many releases is expected from is not printed
 }
@@ -46,7 +47,7 @@ type verifyFlags struct {
 func (a *app) verifyVerb() *cobra.Command {
 	var f verifyFlags
 	cmd := &cobra.Command{
-		Use:   "verify DIST… | --list FILE",
+		Use:   "verify DIST|KIT… | --list FILE",
 		Short: "Verify a release from the signature down to every byte",
 		Long: `Verify the chain for every cell, and continue after a failure:
 
@@ -79,9 +80,22 @@ Output is one line per check; --format selects a document instead: json, sarif
 (2.1.0) or html. --output writes that document to a file and prints the text. In
 GitHub Actions, failed checks are annotated and the step summary gets the table.
 
+KIT is a file that 'releaser kit create' made: the kit itself is checked first (link
+kit), then each release in it, with the images in it and without a network. The
+trusted root in it is used only with --kit-root or --unsafe-kit-root.
+
 --fast compares the tar stream inside each tarball with the image and does not
 compress it again: the contents are verified, the compression is not, and the
 report says so.
+
+--rebuilders FILE names independent rebuilders, each by the identity in a
+certificate or by a public key, and --require how many of them must have signed that
+they built the same tarballs from source ('releaser rebuild --attest'). Their
+statements are looked for next to the release (NAME.rebuild.sigstore.json), among the
+referrers of the images, and in --rebuild-statement. Whoever signed the release does
+not count, and nobody counts twice. A rebuilder who got other bytes is named first,
+and fails the run (exit 3) unless --ignore-failed-rebuilds; too few is exit 5, or 4
+if a statement was refused.
 
 --checksums FILE verifies a release that others made, which has no release.json:
 the signature of the list FILE, and the checksum of each file that it names. FILE
@@ -136,6 +150,8 @@ one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.
 	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
+	f.kitRoot.add(fl)
+	f.rebuilders.add(cmd)
 	f.many.add(cmd)
 	f.report.add(fl)
 	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
@@ -148,12 +164,19 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	if err != nil {
 		return err
 	}
+	defer closeTargets(targets)
+	if err := f.kitRoot.check(f.trust, targets); err != nil {
+		return err
+	}
 	live, err := f.report.check(a.json)
 	if err != nil {
 		return err
 	}
 	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures}
 	if in.Expect, err = f.expectation(); err != nil {
+		return err
+	}
+	if in.Rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
 		return err
 	}
 	p := a.progress("verify")
@@ -183,7 +206,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if len(targets) > 1 {
 			p.under(t.name + ": ")
 		}
-		report, err := a.verifyTarget(ctx, t, in, f)
+		report, err := a.verifyKitOr(ctx, t, in, f, p)
 		if err != nil {
 			return err
 		}
@@ -199,12 +222,12 @@ const maxUnsignedRecord = 64 << 20
 
 // verifiedCells returns the names of the cells that --cells means, nil for all of
 // them: those of release.json, or of config.json where release.json cannot be read.
-func verifiedCells(c *chosen, dist, patterns string) ([]string, error) {
+func verifiedCells(c *chosen, files fs.FS, patterns string) ([]string, error) {
 	if patterns == "" || patterns == "all" {
 		return nil, nil
 	}
 	var all []release.Cell
-	raw, err := atomicfile.ReadFile(filepath.Join(dist, release.RecordFile), maxUnsignedRecord)
+	raw, err := readWithin(files, release.RecordFile, maxUnsignedRecord)
 	if err == nil {
 		if record, err := release.ParseRecord(raw); err == nil {
 			for _, rc := range record.Cells {
@@ -235,11 +258,11 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
 	var fallback []verify.CertificateIdentity
-	c, err := a.callersConfig(t.dist)
+	c, err := a.callersConfig(t.place())
 	if err != nil {
 		return verify.Report{}, err
 	}
-	if in.Cells, err = verifiedCells(c, t.dist, f.cells); err != nil {
+	if in.Cells, err = verifiedCells(c, t.release(), f.cells); err != nil {
 		return verify.Report{}, err
 	}
 	if c != nil {
@@ -247,7 +270,7 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 		in.Expect.Version = cmp.Or(in.Expect.Version, c.config.Version)
 	}
 	if !f.trust.given() && f.policy == nil {
-		if fallback, err = a.configuredIdentity(c, t.dist, &in.Expect); err != nil {
+		if fallback, err = a.configuredIdentity(c, t.place(), t.release(), &in.Expect); err != nil {
 			return verify.Report{}, a.untrusted(err)
 		}
 	}
@@ -260,7 +283,10 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	if !f.silent {
 		a.note("verify: expecting %s", expected(policy))
 	}
-	in.Dist, in.Policy, in.Assets = atomicfile.FS(t.dist), policy, t.assets
+	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, policy, f.trust); err != nil {
+		return verify.Report{}, a.untrusted(err)
+	}
+	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
@@ -365,20 +391,29 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 		in.Images = verify.WithoutImages(why)
 		return func() {}, nil
 	}
-	spool, err := tarball.NewSpool("")
+	at := a.placeOf(f, override, targets)
+	found, done, err := a.imagesIn(override, at.access, f, p)
 	if err != nil {
 		return nil, err
+	}
+	in.Images = at.compare(found)
+	return done, nil
+}
+
+// imagesIn reads images from a place, nil for where release.json says.
+func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress) (*pack.Images, func(), error) {
+	spool, err := tarball.NewSpool("")
+	if err != nil {
+		return nil, nil, err
 	}
 	extra, err := a.extraFiles(spool)
 	if err != nil {
 		_ = spool.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	at := a.placeOf(f, override, targets)
-	in.Images = at.compare(&pack.Images{Access: at.access, Override: override, Extra: extra, Unpacker: unpacker, Workers: f.jobs})
-	return func() { _ = spool.Close() }, nil
+	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
 }
 
 // extraFiles are those that the configuration adds to tarballs, if there is a

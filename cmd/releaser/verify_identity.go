@@ -7,14 +7,13 @@ import (
 	"path/filepath"
 	"strings"
 
-	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/verify"
 )
 
-// callersConfig reads config.json for the verification of the release in dist. It
-// is nil where there is none, or where it lies in dist: then it came with the
-// release, and says nothing about what the caller expects.
+// callersConfig reads config.json for the verification of what is in dist, a
+// directory or a kit. It is nil where there is none, or where it lies in dist: then it
+// came with the release, and says nothing about what the caller expects.
 func (a *app) callersConfig(dist string) (*chosen, error) {
 	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -48,15 +47,15 @@ func isInside(file, dir string) (bool, error) {
 }
 
 // configuredIdentity is whom the caller's config.json expects to have signed the
-// release in dist. The version that completes it is the expected one; only where
+// release with such files, which name is the place of. The version that completes it is the expected one; only where
 // none is expected it is the one that the release claims, and e says so.
-func (a *app) configuredIdentity(c *chosen, dist string, e *verify.Expectation) ([]verify.CertificateIdentity, error) {
+func (a *app) configuredIdentity(c *chosen, name string, files fs.FS, e *verify.Expectation) ([]verify.CertificateIdentity, error) {
 	if c == nil {
-		return nil, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer, or --config FILE with a config.json from outside of %s", dist)
+		return nil, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer, or --config FILE with a config.json from outside of %s", name)
 	}
 	version := e.Version
 	if version == "" {
-		f, err := atomicfile.Open(filepath.Join(dist, release.RecordFile))
+		f, err := files.Open(release.RecordFile)
 		if err == nil {
 			version = verify.ClaimedVersion(f)
 			err = f.Close()

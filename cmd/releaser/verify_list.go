@@ -27,6 +27,8 @@ func (a *app) verifyList(ctx context.Context, args []string, f verifyFlags) erro
 	switch {
 	case f.image != "" || f.signatures || f.fast || f.platform != "" || f.path != "" || f.cells != "" && f.cells != "all":
 		return usage("--checksums compares files with a list alone: --image, --image-signatures, --cells, --platform, --path and --fast do not go with it")
+	case f.rebuilders.file != "" || f.rebuilders.alone():
+		return usage("--rebuilders does not go with --checksums")
 	case f.version != "" || f.project != "":
 		return usage("--version and --project do not go with --checksums: a list says of neither")
 	case !f.trust.given():

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -62,6 +63,8 @@ type many struct {
 	pages    publish.Options
 	pins     []publish.Pin
 	common   []byte // what decides every line of the list
+
+	rebuilders *verify.Rebuilders
 }
 
 // verifyMany verifies the releases of a list.
@@ -69,8 +72,12 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 	switch {
 	case f.checksums != "" || f.signed.given():
 		return usage("--list and --checksums exclude each other")
+	case f.kitRoot.given():
+		return usage("--kit-root and --unsafe-kit-root are for kits, and a list has none")
 	case f.report.output != "" || f.report.format != "text" && f.report.format != "json":
 		return usage("--list prints lines: --output, sarif and html are for a report of one call")
+	case f.rebuilders.file != "" && f.many.state != "":
+		return usage("--state excludes --rebuilders: what a rebuilder signs later would not be seen")
 	case f.many.spool <= 0:
 		return usage("--spool-limit %d: expected more than 0", f.many.spool)
 	}
@@ -81,6 +88,9 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 	f.silent = true
 	m := &many{app: a, f: f}
 	if m.override, err = f.override(); err != nil {
+		return err
+	}
+	if m.rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
 		return err
 	}
 	if f.without(m.override) == "" {
@@ -270,6 +280,10 @@ func (m *many) verifyDir(ctx context.Context, item batch.Item, t *batch.Turn) (l
 	if err != nil {
 		return l, inputs, err
 	}
+	if targets[0].kit != nil {
+		closeTargets(targets)
+		return l, inputs, text.WithHint(fmt.Errorf("%s is a kit, and a list has none", text.Show(item.Name)), "verify it by itself: releaser verify %s", text.Show(item.Name))
+	}
 	before, err := seen(targets[0])
 	if err != nil {
 		return l, inputs, err
@@ -355,7 +369,7 @@ func (m *many) walk(ctx context.Context, item batch.Item, t *batch.Turn, at targ
 			return l, err
 		}
 	}
-	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Packer: t.Pack, Fast: f.fast, ImageSignatures: f.signatures}
+	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Packer: t.Pack, Fast: f.fast, ImageSignatures: f.signatures, Rebuilders: m.rebuilders}
 	if in.Expect, err = f.expectation(); err != nil {
 		return l, err
 	}

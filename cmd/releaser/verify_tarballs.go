@@ -35,6 +35,9 @@ func (a *app) verifyTarballs(ctx context.Context, paths []string, in verify.Inpu
 	if in.Policy, err = a.standalonePolicy(&f.trust, names.config, version); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
+	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, in.Policy, f.trust); err != nil {
+		return verify.Report{}, a.untrusted(err)
+	}
 	if !in.Policy.Empty() && !f.silent {
 		a.note("verify: expecting %s", expected(in.Policy))
 	}

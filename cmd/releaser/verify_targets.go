@@ -13,20 +13,45 @@ import (
 )
 
 // target is something to be verified: the directory of a release, some tarballs of
-// one, or tarballs that no release is around.
+// one, a release in a kit, or tarballs that no release is around.
 type target struct {
 	name   string   // as it was asked for
 	dist   string   // the directory of a release
 	assets []string // of it; none means all
 	loose  []string // paths of tarballs
+
+	kit   *openedKit
+	files fs.FS // of the release in the kit; nil if the kit cannot be read
+}
+
+// place is what a release lies in.
+func (t target) place() string {
+	if t.kit != nil {
+		return t.kit.path
+	}
+	return t.dist
+}
+
+// release is its files.
+func (t target) release() fs.FS {
+	if t.kit != nil {
+		return t.files
+	}
+	return atomicfile.FS(t.dist)
 }
 
 // targetsOf sorts out what was requested for. Tarballs of one directory make one target,
 // all loose ones another.
-func targetsOf(args []string) ([]target, error) {
-	var out []target
+func targetsOf(args []string) (out []target, err error) {
+	defer func() {
+		if err != nil {
+			closeTargets(out)
+		}
+	}()
 	add := func(arg, dist, asset string) {
-		same := func(t target) bool { return t.loose == nil && t.dist == dist && (asset == "") == (t.assets == nil) }
+		same := func(t target) bool {
+			return t.loose == nil && t.kit == nil && t.dist == dist && (asset == "") == (t.assets == nil)
+		}
 		i := slices.IndexFunc(out, same)
 		if i < 0 {
 			out = append(out, target{name: arg, dist: dist})
@@ -52,10 +77,10 @@ func targetsOf(args []string) ([]target, error) {
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			return nil, usage("%s not found: name the directory of a release, which has %s, or a tarball", arg, checksum.File)
+			return out, usage("%s not found: name the directory of a release, which has %s, or a tarball", arg, checksum.File)
 		}
 		if err != nil {
-			return nil, err
+			return out, err
 		}
 		dir, base := filepath.Split(arg)
 		dir = filepath.Clean(dir)
@@ -63,17 +88,25 @@ func targetsOf(args []string) ([]target, error) {
 		case fi.IsDir():
 			tarballs, err := looseIn(arg)
 			if err != nil {
-				return nil, err
+				return out, err
 			}
 			if tarballs == nil {
 				add(arg, arg, "")
 				continue
 			}
 			addLoose(tarballs...)
-		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile:
+		case isKit(arg):
+			inside, err := openKit(arg)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, inside...)
+		case base == checksum.File || base == release.RecordFile || base == release.BundleFile || base == release.ProvenanceFile || isRebuild(base):
 			add(dir, dir, "")
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
+		case release.IsPackage(base):
+			return nil, usage("%s: no %s next to it, and only a release says what a package is made of: name it in the directory of its release", arg, checksum.File)
 		default:
 			addLoose(arg)
 		}
@@ -114,3 +147,8 @@ func (files) Open(path string) (fs.File, error)      { return atomicfile.Open(pa
 func (files) Stat(path string) (fs.FileInfo, error)  { return os.Stat(path) }
 func (files) Lstat(path string) (fs.FileInfo, error) { return os.Lstat(path) }
 func (files) ReadLink(path string) (string, error)   { return os.Readlink(path) }
+
+func isRebuild(name string) bool {
+	_, ok := release.ParseRebuildFile(name)
+	return ok
+}

@@ -45,12 +45,8 @@ type SignedRebuild struct {
 	Attached []string         `json:"attached,omitempty"` // referrers, by digest
 }
 
-// NothingRebuiltError is an outcome in which nothing was compared.
-type NothingRebuiltError struct{}
-
-func (*NothingRebuiltError) Error() string {
-	return "nothing could be rebuilt here: there is nothing to attest"
-}
+// errNothing is an outcome in which nothing was compared.
+var errNothing = errors.New("nothing was rebuilt: there is nothing to attest")
 
 // Rebuild signs what a rebuild came to: that it gave the bytes of the release, or
 // that it did not. What passed and what failed are statements, and files, of their
@@ -69,7 +65,7 @@ func Rebuild(ctx context.Context, in RebuildInput) ([]SignedRebuild, error) {
 		}
 	}
 	if len(passed)+len(failed) == 0 {
-		return nil, &NothingRebuiltError{}
+		return nil, errNothing
 	}
 	by, err := in.By(ctx)
 	if err != nil {
@@ -145,11 +141,17 @@ func (in RebuildInput) path(p verify.Policy, result string, second bool) (string
 	if second {
 		name += "-" + strings.ToLower(result)
 	}
-	file, err := release.RebuildFile(name)
+	return RebuildPath(in.Dir, name)
+}
+
+// RebuildPath is where a rebuilder's statement is written. It returns [fs.ErrExist]
+// if there is one.
+func RebuildPath(dir, rebuilder string) (string, error) {
+	file, err := release.RebuildFile(rebuilder)
 	if err != nil {
 		return "", err
 	}
-	path := filepath.Join(in.Dir, file)
+	path := filepath.Join(dir, file)
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		if err == nil {
 			err = fs.ErrExist

@@ -3,7 +3,6 @@ package executable
 import (
 	"debug/buildinfo"
 	"debug/elf"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -48,9 +47,7 @@ func ReadOrigin(r io.ReaderAt, size int64, paths []string) (*Origin, error) {
 			o.Settings["module "+m.Path] = strings.TrimSpace(v)
 		}
 	}
-	if o.Made, err = makers(r); err != nil {
-		return nil, err
-	}
+	o.Made = makers(r)
 	hits, err := FindPaths(io.NewSectionReader(r, 0, size), paths)
 	if err != nil {
 		return nil, err
@@ -84,31 +81,28 @@ func goBuild(r io.ReaderAt) (info *buildinfo.BuildInfo) {
 
 // makers lists what the section .comment names, each once. Nothing rests on
 // sections, so a table that cannot be read is skipped.
-func makers(r io.ReaderAt) (out []string, err error) {
+func makers(r io.ReaderAt) (out []string) {
 	defer func() {
 		if recover() != nil { // as above
-			out, err = nil, nil
+			out = nil
 		}
 	}()
 	f, err := elf.NewFile(r)
 	if err != nil {
-		return nil, nil
+		return nil
 	}
 	s := f.Section(".comment")
 	if s == nil {
-		return nil, nil
+		return nil
 	}
-	b, err := io.ReadAll(io.LimitReader(s.Open(), maxComment))
-	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil, nil //nolint:nilerr // see above
-	}
+	b, _ := io.ReadAll(io.LimitReader(s.Open(), maxComment)) // as far as it can be read
 	for _, line := range strings.Split(string(b), "\x00") {
 		if line = strings.TrimSpace(strings.ToValidUTF8(line, "\ufffd")); line != "" && !slices.Contains(out, line) && len(out) < maxMakers {
 			out = append(out, line)
 		}
 	}
 	slices.Sort(out)
-	return out, nil
+	return out
 }
 
 // Differences says in which of these two builds of a program differ, the most

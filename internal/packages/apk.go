@@ -120,7 +120,7 @@ func (a apk) fields(p *Package) ([]Field, error) {
 			return nil, err
 		}
 		if sum != "" {
-			out = append(out, Field{apkChecksum + " of " + e.Name, sum})
+			out = append(out, Field{Name: apkChecksum, Path: e.Name, Value: sum})
 		}
 	}
 	return numbered(out), nil
@@ -128,11 +128,10 @@ func (a apk) fields(p *Package) ([]Field, error) {
 
 // numbered tells fields of one name apart.
 func numbered(fields []Field) []Field {
-	seen := map[string]int{}
-	for i := range fields {
-		name := fields[i].Name
-		if seen[name]++; seen[name] > 1 {
-			fields[i].Name = fmt.Sprintf("%s (%d)", name, seen[name])
+	seen := map[key]int{}
+	for i, f := range fields {
+		if seen[f.key()]++; seen[f.key()] > 1 {
+			fields[i].Name = fmt.Sprintf("%s (%d)", f.Name, seen[f.key()])
 		}
 	}
 	return fields

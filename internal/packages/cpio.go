@@ -90,7 +90,7 @@ func (c *Contents) cpio(r *io.SectionReader) (*hashed, error) {
 			return nil, err
 		}
 		if h.uid|h.gid != 0 {
-			c.Fields = append(c.Fields, Field{"owner in the payload of " + e.Name, fmt.Sprintf("%d:%d", h.uid, h.gid)})
+			c.Fields = append(c.Fields, Field{Name: "owner in the payload", Path: e.Name, Value: fmt.Sprintf("%d:%d", h.uid, h.gid)})
 		}
 		c.Entries = append(c.Entries, e)
 	}

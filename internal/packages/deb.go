@@ -126,7 +126,7 @@ func (d deb) fields(p *Package) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []Field{{"debian-binary", debVersion}}
+	out := []Field{{Name: "debian-binary", Value: debVersion}}
 	out = append(out, controlFields(d.control(p))...)
 	return append(out, sumFields(sums)...), nil
 }
@@ -141,9 +141,9 @@ func controlFields(paragraph []byte) []Field {
 		case strings.HasPrefix(line, " ") && len(out) > 0:
 			out[len(out)-1].Value += "\n" + line[1:]
 		case ok:
-			out = append(out, Field{"control " + name, strings.TrimPrefix(value, " ")})
+			out = append(out, Field{Name: "control " + name, Value: strings.TrimPrefix(value, " ")})
 		default:
-			out = append(out, Field{"control line", line})
+			out = append(out, Field{Name: "control line", Value: line})
 		}
 	}
 	return out
@@ -154,7 +154,7 @@ func sumFields(sums []byte) []Field {
 	var out []Field
 	for line := range strings.Lines(string(sums)) {
 		sum, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
-		out = append(out, Field{"md5 of " + name, sum})
+		out = append(out, Field{Name: "md5", Path: name, Value: sum})
 	}
 	return out
 }
@@ -210,7 +210,7 @@ func (deb) read(f io.ReaderAt, size int64) (Contents, error) {
 			if err != nil {
 				return c, err
 			}
-			c.Fields = append(c.Fields, Field{m.name, string(b)})
+			c.Fields = append(c.Fields, Field{Name: m.name, Value: string(b)})
 		case strings.HasPrefix(m.name, "control.tar") && control == 0:
 			control++
 			err := controlTar(part, func(name string, mode int64, content []byte) {
@@ -232,7 +232,7 @@ func (deb) read(f io.ReaderAt, size int64) (Contents, error) {
 				return c, fmt.Errorf("%s: %w", m.name, err)
 			}
 		default:
-			c.Fields = append(c.Fields, Field{"member " + m.name, fmt.Sprintf("%d bytes", m.end-m.start)})
+			c.Fields = append(c.Fields, Field{Name: "member " + m.name, Value: fmt.Sprintf("%d bytes", m.end-m.start)})
 		}
 	}
 	if control+data < 2 {

@@ -201,7 +201,20 @@ type Contents struct {
 // Field is a piece of metadata.
 type Field struct {
 	Name  string `json:"name"`
+	Path  string `json:"path,omitempty"` // of the file that it is about
 	Value string `json:"value"`
+}
+
+// key tells fields apart.
+type key struct{ name, path string }
+
+func (f Field) key() key { return key{f.Name, f.Path} }
+
+func (k key) String() string {
+	if k.path == "" {
+		return k.name
+	}
+	return k.name + " of " + k.path
 }
 
 // IsScript reports whether a package manager would run it.
@@ -236,26 +249,26 @@ func (p *Package) held() []tarball.Entry {
 // Differences says which metadata of a package are not the expected ones.
 func Differences(expected, got []Field) []string {
 	var out []string
-	want := map[string]string{}
+	want := map[key]string{}
 	for _, f := range expected {
-		want[f.Name] = f.Value
+		want[f.key()] = f.Value
 	}
-	have := map[string]string{}
+	have := map[key]bool{}
 	for _, f := range got {
-		w, ok := want[f.Name]
-		switch _, twice := have[f.Name]; {
-		case twice:
-			out = append(out, fmt.Sprintf("%s: duplicate", f.Name))
+		w, ok := want[f.key()]
+		switch {
+		case have[f.key()]:
+			out = append(out, fmt.Sprintf("%s: duplicate", f.key()))
 		case !ok:
-			out = append(out, fmt.Sprintf("%s: expected nothing, got %q", f.Name, f.Value))
+			out = append(out, fmt.Sprintf("%s: expected nothing, got %q", f.key(), f.Value))
 		case w != f.Value:
-			out = append(out, fmt.Sprintf("%s: expected %q, got %q", f.Name, w, f.Value))
+			out = append(out, fmt.Sprintf("%s: expected %q, got %q", f.key(), w, f.Value))
 		}
-		have[f.Name] = f.Value
+		have[f.key()] = true
 	}
 	for _, f := range expected {
-		if _, ok := have[f.Name]; !ok {
-			out = append(out, fmt.Sprintf("%s: expected %q, got nothing", f.Name, f.Value))
+		if !have[f.key()] {
+			out = append(out, fmt.Sprintf("%s: expected %q, got nothing", f.key(), f.Value))
 		}
 	}
 	return out

@@ -15,9 +15,10 @@ import (
 )
 
 const (
-	maxControl = 64 << 20 // bytes of a package's metadata, as unpacked
-	maxFiles   = 10_000   // files among the metadata
-	maxValue   = 4 << 10  // bytes of one value that are kept
+	maxControl  = 64 << 20 // bytes of a package's metadata, as unpacked
+	freeControl = 1 << 20  // of which so many are let through at any ratio
+	maxFiles    = 10_000   // files among the metadata
+	maxValue    = 4 << 10  // bytes of one value that are kept
 )
 
 // magics are what the files of each format begin with.
@@ -59,12 +60,12 @@ func Read(f io.ReaderAt, size int64) (Contents, error) {
 
 // script is what a package manager would run, or a part that it would act on.
 func script(name string, mode int64, content []byte) Field {
-	return Field{"script " + name, fmt.Sprintf("mode %04o, %d bytes, sha256 %s", mode, len(content), release.DigestBytes(content).Hex())}
+	return Field{Name: "script " + name, Value: fmt.Sprintf("mode %04o, %d bytes, sha256 %s", mode, len(content), release.DigestBytes(content).Hex())}
 }
 
 // controlTar gives the files of a small tar archive.
 func controlTar(r io.Reader, each func(name string, mode int64, content []byte)) error {
-	in, err := tarball.Inflate(r, tarball.ArchiveLimits{Total: maxControl})
+	in, err := tarball.Inflate(r, tarball.ArchiveLimits{Total: maxControl, Ratio: tarball.DefaultRatio, RatioFrom: freeControl})
 	if err != nil {
 		return err
 	}
@@ -111,7 +112,7 @@ func (c *Contents) dataTar(r io.Reader) error {
 		name := below(e.Name)
 		if name == "." && e.Type == release.EntryDir {
 			if e.Mode != 0o755 {
-				c.Fields = append(c.Fields, Field{"mode of /", fmt.Sprintf("%04o", e.Mode)})
+				c.Fields = append(c.Fields, Field{Name: "mode", Path: "/", Value: fmt.Sprintf("%04o", e.Mode)})
 			}
 			continue
 		}
@@ -124,15 +125,15 @@ func (c *Contents) dataTar(r io.Reader) error {
 		}
 		c.Entries = append(c.Entries, r)
 		if e.UID|e.GID != 0 || (e.Uname != "" && e.Uname != "root") || (e.Gname != "" && e.Gname != "root") {
-			c.Fields = append(c.Fields, Field{"owner of " + name, fmt.Sprintf("%d:%d %s:%s", e.UID, e.GID, e.Uname, e.Gname)})
+			c.Fields = append(c.Fields, Field{Name: "owner", Path: name, Value: fmt.Sprintf("%d:%d %s:%s", e.UID, e.GID, e.Uname, e.Gname)})
 		}
 		if e.Device != "" {
-			c.Fields = append(c.Fields, Field{"device of " + name, e.Device})
+			c.Fields = append(c.Fields, Field{Name: "device", Path: name, Value: e.Device})
 		}
 		for _, record := range e.Extra {
 			key, value, _ := strings.Cut(record, "=")
 			if key != "path" && key != "linkpath" {
-				c.Fields = append(c.Fields, Field{key + " of " + name, value})
+				c.Fields = append(c.Fields, Field{Name: key, Path: name, Value: value})
 			}
 		}
 	}
@@ -163,7 +164,7 @@ func textLines(prefix string, b []byte) []Field {
 		if !ok {
 			name, value = "line", name
 		}
-		out = append(out, Field{prefix + name, value})
+		out = append(out, Field{Name: prefix + name, Value: value})
 	}
 	return out
 }

@@ -393,7 +393,7 @@ func (f rpm) fields(p *Package) ([]Field, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := []Field{{"lead", leadValue(rpmLead(p))}}
+	out := []Field{{Name: "lead", Value: leadValue(rpmLead(p))}}
 	h, err := decode(encode(rpmImmutable, tags))
 	if err != nil {
 		return nil, err

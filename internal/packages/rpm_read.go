@@ -22,6 +22,8 @@ const (
 	rpmMaxIndex  = 65_535   // entries of a header's index; rpm itself takes no more
 	rpmMaxStore  = 32 << 20 // bytes of a header's values
 	rpmMaxValues = 2 << 20  // of all tags together
+	rpmFreeNames = 1 << 20  // bytes of names, and so many more for each byte of the header:
+	rpmNames     = 4
 )
 
 // rpmHeader is a header, read.
@@ -147,8 +149,8 @@ func (h *rpmHeader) paths() ([]string, error) {
 		if err != nil || k >= len(dirs) {
 			return nil, fmt.Errorf("name %s: its directory is not in the header", text.Quote(base))
 		}
-		if names += len(dirs[k]) + len(base); names > rpmMaxStore {
-			return nil, fmt.Errorf("expected at most %d bytes of names: %w", rpmMaxStore, tarball.ErrLimit)
+		if names += len(dirs[k]) + len(base); names > rpmFreeNames+rpmNames*h.size {
+			return nil, fmt.Errorf("expected at most %d bytes of names: %w", rpmFreeNames+rpmNames*h.size, tarball.ErrLimit)
 		}
 		out[i] = below(dirs[k] + base)
 	}
@@ -168,7 +170,7 @@ func (h *rpmHeader) fields() ([]Field, error) {
 			continue // the names are looked at as such, the digests are compared with the payload
 		}
 		if !slices.Contains(rpmPerFile, t.tag) {
-			out = append(out, Field{tagName(t.tag), text.Line(strings.Join(h.values[t.tag], ", "), maxValue)})
+			out = append(out, Field{Name: tagName(t.tag), Value: text.Line(strings.Join(h.values[t.tag], ", "), maxValue)})
 		}
 	}
 	for _, tag := range rpmPerFile {
@@ -177,7 +179,7 @@ func (h *rpmHeader) fields() ([]Field, error) {
 			return nil, fmt.Errorf("%s: expected %d values, one for each file, got %d", tagName(tag), len(paths), len(values))
 		}
 		for i, v := range values {
-			out = append(out, Field{tagName(tag) + " of " + paths[i], v})
+			out = append(out, Field{Name: tagName(tag), Path: paths[i], Value: v})
 		}
 	}
 	return out, nil
@@ -196,7 +198,7 @@ func (rpm) read(f io.ReaderAt, size int64) (Contents, error) {
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, size), lead); err != nil {
 		return c, errors.New("the file ends in its lead")
 	}
-	c.Fields = append(c.Fields, Field{"lead", leadValue(lead)})
+	c.Fields = append(c.Fields, Field{Name: "lead", Value: leadValue(lead)})
 	at := int64(rpmLeadSize)
 	rawSignature, err := readHeader(f, at, size)
 	if err != nil {
@@ -237,7 +239,7 @@ func (rpm) read(f io.ReaderAt, size int64) (Contents, error) {
 		got, known := promised[t.tag]
 		switch want := strings.Join(signature.values[t.tag], ", "); {
 		case !known:
-			c.Fields = append(c.Fields, Field{fmt.Sprintf("signature tag %d", t.tag), text.Line(want, maxValue)})
+			c.Fields = append(c.Fields, Field{Name: fmt.Sprintf("signature tag %d", t.tag), Value: text.Line(want, maxValue)})
 		case want != got:
 			c.Problems = append(c.Problems, fmt.Sprintf("signature tag %d: expected %s, got %s", t.tag, want, got))
 		}

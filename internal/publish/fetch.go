@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
@@ -25,7 +26,9 @@ type Wanted struct {
 	// required.
 	Choose func(release.Record) ([]release.RecordCell, error)
 
-	All bool // SBOMs and every other file of the release too
+	// All wants SBOMs and every other file of the release too, and the bundles that
+	// checksums.txt does not name: they carry their own proof.
+	All bool
 }
 
 // Fetching is what [Fetch] works with.
@@ -220,6 +223,11 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 		for _, s := range f.sums.All() {
 			names = append(names, s.Name)
 		}
+		bundles, err := f.bundles()
+		if err != nil {
+			return nil, nil, err
+		}
+		names = append(names, bundles...)
 	}
 	for _, c := range cells {
 		names = append(names, c.Asset)
@@ -231,6 +239,24 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 		return nil, nil, err
 	}
 	return names, cells, together(names, rules)
+}
+
+// bundles lists the bundles on the page besides that of checksums.txt.
+func (f *fetch) bundles() ([]string, error) {
+	var names []string
+	for _, a := range f.rel.Assets {
+		if _, listed := f.sums.Lookup(a.Name); listed || !strings.HasSuffix(a.Name, bundleSuffix) {
+			continue
+		}
+		if err := checksum.ValidName(a.Name); err != nil {
+			return nil, &Refusal{Subject: text.Show(f.rel.Tag), Reason: err.Error()}
+		}
+		names = append(names, a.Name)
+	}
+	if len(names) > maxBundles {
+		return nil, &Refusal{Subject: text.Show(f.rel.Tag), Reason: fmt.Sprintf("expected at most %d bundles, got %d", maxBundles, len(names))}
+	}
+	return names, nil
 }
 
 // together returns an error if no one directory can have all the names.
@@ -255,12 +281,20 @@ func (f *fetch) get(ctx context.Context, name string) (FetchedFile, error) {
 		return out, atomicfile.WriteBytes(temp, 0o644, data)
 	}
 	want, ok := f.sums.Lookup(name)
-	if !ok {
+	if !ok && !strings.HasSuffix(name, bundleSuffix) {
 		return out, &Refusal{Subject: text.Show(name), Reason: "not in " + checksum.File}
 	}
 	a, err := f.one(name)
 	if err != nil {
 		return out, err
+	}
+	if !ok {
+		data, err := small(ctx, f.Page, *a, maxBundle, f.Retry)
+		if err != nil {
+			return out, err
+		}
+		out.Size, out.Digest = int64(len(data)), release.DigestBytes(data)
+		return out, atomicfile.WriteBytes(temp, 0o644, data)
 	}
 	if d, size, err := hashFile(out.Path); err == nil && d == want {
 		out.Size, out.Digest = size, d // there already: no need to ask for it again
@@ -274,6 +308,12 @@ func (f *fetch) get(ctx context.Context, name string) (FetchedFile, error) {
 	out.Digest = want
 	return out, os.Rename(partial, temp)
 }
+
+// Limits of the bundles that checksums.txt does not name.
+const (
+	maxBundles = 1000
+	maxBundle  = 16 << 20 // bytes
+)
 
 // maxAsset bounds a download whose page reports no size, in bytes.
 const maxAsset = 64 << 30

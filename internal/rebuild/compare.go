@@ -195,6 +195,9 @@ func (c *cell) skip(why string, index *verify.Result) {
 		}
 		c.add(result(c.want, link, c.want.Asset, Comparison{Verdict: Skipped, Why: "the cell was not built"}))
 	}
+	for _, p := range c.want.Packages {
+		c.add(result(c.want, verify.LinkRepackaged, p.Asset, Comparison{Verdict: Skipped, Why: "the cell was not built"}))
+	}
 }
 
 func (c *cell) add(r verify.Result) { c.results = append(c.results, r) }
@@ -236,7 +239,17 @@ func (c *cell) compare(ctx context.Context, index *verify.Result) error {
 	c.add(m)
 	c.addIndex(index)
 	c.add(result(w, verify.LinkTar, strings.TrimSuffix(w.Asset, ".gz"), c.note(LevelTar, strings.TrimSuffix(w.Asset, ".gz"), w.TarSHA256.Digest, g.TarSHA256.Digest)))
-	return c.file(ctx)
+	if err := c.file(ctx); err != nil {
+		return err
+	}
+	for _, p := range w.Packages {
+		var got release.Digest
+		if i := slices.IndexFunc(g.Packages, func(o release.RecordPackage) bool { return o.Asset == p.Asset }); i >= 0 {
+			got = g.Packages[i].FileSHA256.Digest
+		}
+		c.add(result(w, verify.LinkRepackaged, p.Asset, c.note(LevelPackage, p.Asset, p.FileSHA256.Digest, got)))
+	}
+	return nil
 }
 
 func (c *cell) layers() {

@@ -112,6 +112,27 @@ func TestCompareSame(t *testing.T) {
 	}
 }
 
+// TestComparePackages: a package that the sources do not give makes the cell differ.
+func TestComparePackages(t *testing.T) {
+	pkg := func(content string) []release.RecordPackage {
+		return []release.RecordPackage{{Format: release.Deb, Asset: "tool.deb", FileSHA256: release.HexDigest{Digest: digest(content)}}}
+	}
+	for _, c := range []struct {
+		name string
+		got  []release.RecordPackage
+		want Verdict
+	}{{"same", pkg("a"), Same}, {"another", pkg("b"), Differs}, {"none", nil, Differs}} {
+		want, dist := side(t, tarball.GNUGzip6, file("tool", "x", 0o755))
+		got, made := side(t, tarball.GNUGzip6, file("tool", "x", 0o755))
+		want.Packages, got.Packages = pkg("a"), c.got
+		out, links := compare(t, want, got, dist, made, nil)
+		r := links[verify.LinkRepackaged]
+		if out.Cells[0].Verdict != c.want || verdicts(out)[LevelPackage] != c.want || (r.Status == verify.Pass) != (c.want == Same) || r.Subject != "tool.deb" {
+			t.Errorf("%s: expected %s, got %+v, %+v", c.name, c.want, out.Cells[0], r)
+		}
+	}
+}
+
 func TestCompareDiffers(t *testing.T) {
 	tool, doc := file("tool", "x", 0o755), file("doc", "y", 0o644)
 	for _, c := range []struct {

@@ -31,9 +31,9 @@ const (
 	LevelLayer    Level = "layer"    // a layer, as it lies in the registry
 	LevelConfig   Level = "config"   // the image's configuration
 	LevelManifest Level = "manifest" // the platform's manifest
-	LevelIndex    Level = "index"    // the index of the lineage
 	LevelTar      Level = "tar"      // the tar stream inside the tarball
 	LevelFile     Level = "file"     // the tarball
+	LevelPackage  Level = "package"  // a system package
 )
 
 // Outcome is what a rebuild of a release came to.

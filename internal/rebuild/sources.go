@@ -3,6 +3,7 @@ package rebuild
 import (
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -15,6 +16,8 @@ type Named struct {
 	Commit string // "" if it names none
 	Inputs []Input
 }
+
+var commitID = regexp.MustCompile(`^[0-9a-f]{40,64}$`)
 
 // NamedBy reads what a provenance statement names. The statement is verified: a
 // signer wrote it. One that names nothing gives nothing.
@@ -41,7 +44,7 @@ func NamedBy(statement []byte) (Named, error) {
 		return n, fmt.Errorf("%s: %w", release.ProvenanceFile, err)
 	}
 	for _, m := range s.Predicate.BuildDefinition.Materials {
-		if m.Digest.Commit != "" && n.Commit == "" {
+		if n.Commit == "" && commitID.MatchString(m.Digest.Commit) { // a hint repeats it for a shell
 			n.Commit = m.Digest.Commit
 		}
 		if d, err := release.ParseHex(m.Digest.SHA256); err == nil && m.URI == "" && m.Name != "" {
@@ -55,6 +58,7 @@ func NamedBy(statement []byte) (Named, error) {
 type Sources struct {
 	Dir     string   // for people
 	Commit  string   // that is checked out, "" where git knows none
+	NoGit   string   // why git knows none
 	Tag     string   // of the release, in git
 	Tagged  string   // commit that it names, "" for none
 	Changes []string // files that are not as in the commit
@@ -102,10 +106,11 @@ func (n Named) Check(s Sources) (compared, gap string, err error) {
 	case s.Commit != "":
 		same = append(same, "commit "+s.Commit+", as "+who+" names it")
 	default:
-		gap = "not a git working tree with a commit: the commit could not be compared"
+		gap = "the commit could not be compared"
 		if want != "" {
 			gap += " with " + want
 		}
+		gap += ": " + s.NoGit
 	}
 	for _, in := range s.Inputs {
 		i := slices.IndexFunc(n.Inputs, func(o Input) bool { return o.Name == in.Name })

@@ -32,7 +32,7 @@ func TestCheck(t *testing.T) {
 		{"the tag where there is no provenance", Named{}, Sources{Commit: second, Tag: "v1", Tagged: first}, "", "", "commit: expected " + first + " as the git tag v1 names it", "git checkout " + first},
 		{"neither", Named{}, Sources{Commit: second, Tag: "v1"}, "", "git has no tag v1", "", ""},
 		{"another configuration", Named{first, []Input{config}}, Sources{Commit: first, Inputs: []Input{other}}, "", "", "config.json: expected " + digest("a").String() + ", got " + digest("b").String(), "git checkout " + first},
-		{"no git", Named{first, []Input{config}}, Sources{Inputs: []Input{config}}, "config.json", "the commit could not be compared with " + first, "", ""},
+		{"no git", Named{first, []Input{config}}, Sources{NoGit: "no repository", Inputs: []Input{config}}, "config.json", "the commit could not be compared with " + first + ": no repository", "", ""},
 		{"no git, another configuration", Named{"", []Input{config}}, Sources{Inputs: []Input{other}}, "", "", "config.json: expected", "take the sources of the release"},
 		{"a file that is not named", Named{first, nil}, Sources{Commit: first, Inputs: []Input{config}}, "commit " + first + ", as the provenance names it", "", "", ""},
 	} {
@@ -62,6 +62,11 @@ func TestNamedBy(t *testing.T) {
 	if err != nil || got.Commit != first || len(got.Inputs) != 1 || got.Inputs[0].Name != "config.json" {
 		t.Errorf("got %+v, %v", got, err)
 	}
+	for _, bad := range []string{"HEAD; true", "", first + "0$(x)", "--help"} {
+		if got, err := NamedBy([]byte(`{"predicate": {"buildDefinition": {"resolvedDependencies": [{"name": "sources", "digest": {"gitCommit": "` + bad + `"}}]}}}`)); err != nil || got.Commit != "" {
+			t.Errorf("commit %q: %+v, %v", bad, got, err)
+		}
+	}
 	if got, err := NamedBy(nil); err != nil || !reflect.DeepEqual(got, Named{}) {
 		t.Errorf("without provenance: %+v, %v", got, err)
 	}
@@ -77,6 +82,9 @@ func FuzzNamedBy(f *testing.F) {
 		n, err := NamedBy(b)
 		if err == nil && b != nil && !json.Valid(b) {
 			t.Error("what is not JSON is accepted")
+		}
+		if n.Commit != "" && !commitID.MatchString(n.Commit) {
+			t.Errorf("commit %q", n.Commit)
 		}
 		for _, in := range n.Inputs {
 			if in.Name == "" || in.SHA256.IsZero() {

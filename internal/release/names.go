@@ -23,6 +23,7 @@ const (
 
 	bundleSuffix  = ".sigstore.json"
 	rebuildSuffix = ".rebuild" + bundleSuffix
+	linkSuffix    = ".rebuild.link"
 	sbomSuffix    = ".spdx.json"
 )
 
@@ -54,9 +55,12 @@ func RebuildFile(rebuilder string) (string, error) {
 	return rebuilder + rebuildSuffix, nil
 }
 
-// ParseRebuildFile is the inverse of [RebuildFile].
+// ParseRebuildFile is the inverse of [RebuildFile]. The name may also be that of a
+// file with the links of rebuilderd, such as NAME.rebuild.link.
 func ParseRebuildFile(name string) (rebuilder string, ok bool) {
-	rebuilder, ok = strings.CutSuffix(name, rebuildSuffix)
+	if rebuilder, ok = strings.CutSuffix(name, rebuildSuffix); !ok {
+		rebuilder, ok = strings.CutSuffix(name, linkSuffix)
+	}
 	return rebuilder, ok && rebuilderShape.MatchString(rebuilder)
 }
 
@@ -74,7 +78,7 @@ func IsTarball(name string) bool {
 // files may be replaced, and only such can pass for a part of one.
 func IsFile(name string) bool {
 	return name == ChecksumsFile || name == RecordFile || IsTarball(name) || IsPackage(name) ||
-		strings.HasSuffix(name, sbomSuffix) || strings.HasSuffix(name, bundleSuffix)
+		strings.HasSuffix(name, sbomSuffix) || strings.HasSuffix(name, bundleSuffix) || strings.HasSuffix(name, linkSuffix)
 }
 
 // ImageTag is the tag under which the index of a lineage is pushed.

@@ -241,7 +241,7 @@ func (d *decoder) packages(n node, p string) []Package {
 }
 
 // maxPackages bounds the list of packages in config.json.
-const maxPackages = 100
+const maxPackages = 50
 
 func (d *decoder) formats(n node, p string) []PackageFormat {
 	var out []PackageFormat

@@ -51,7 +51,7 @@ func TestPackagesRefused(t *testing.T) {
 		{`[{"formats": [], "description": "a", ` + files + `}]`, "must name at least one format"},
 		{`[{"description": "a", ` + files + `}]`, "packages[0].formats: is missing"},
 		{`[{"formats": ["deb"], "description": "a", "scripts": {}, ` + files + `}]`, "packages[0].scripts: unknown key"},
-		{`[{"formats": ["deb"], "description": "a", "descripton": "b", ` + files + `}]`, `did you mean "description"?`},
+		{`[{"formats": ["deb"], "description": "a", "licens": "b", ` + files + `}]`, `did you mean "licence"?`},
 		{`[{"formats": ["deb"], "description": "a\u0007", "maintainer": "A", ` + files + `}]`, "description: expected text without control characters"},
 		{`[{"formats": ["deb"], "description": "a", ` + files + `}]`, "maintainer: is empty"},
 		{`[{"formats": ["deb"], "description": "a", "maintainer": "A\nPre-Depends: x", ` + files + `}]`, "maintainer: expected text without control characters"},

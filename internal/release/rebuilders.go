@@ -3,6 +3,7 @@ package release
 import (
 	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -19,9 +20,10 @@ type Rebuilders struct {
 // Rebuilder is an entry of that file: a name, and exactly one of the kinds of
 // identity.
 type Rebuilder struct {
-	Name    string
-	Keyless *KeylessRebuilder
-	Key     *KeyRebuilder
+	Name       string
+	Keyless    *KeylessRebuilder
+	Key        *KeyRebuilder
+	Rebuilderd *RebuilderdRebuilder
 }
 
 // KeylessRebuilder is the identity in a certificate. Of each pair of fields, one
@@ -29,6 +31,9 @@ type Rebuilder struct {
 type KeylessRebuilder struct {
 	Issuer, IssuerRegexp string
 	SAN, SANRegexp       string
+
+	// UnsafeLooseRegexp allows patterns that leave host or owner open.
+	UnsafeLooseRegexp bool
 }
 
 // KeyRebuilder is a managed key. One of PEM and File is set.
@@ -40,8 +45,16 @@ type KeyRebuilder struct {
 	UnsafeNoTransparencyLog bool
 }
 
-// maxRebuilders bounds the entries of the file.
-const maxRebuilders = 100
+// RebuilderdRebuilder is a server of rebuilderd, by the keys of its workers.
+type RebuilderdRebuilder struct {
+	Keys []string // Ed25519, 32 bytes in base64, as "rebuildctl status" names them
+}
+
+// maxRebuilders bounds the entries of the file, maxWorkers the keys of one.
+const (
+	maxRebuilders = 100
+	maxWorkers    = 64
+)
 
 // ParseRebuilders reads the file. file only names it in problems. All problems are
 // reported at once, as *[Problems].
@@ -91,7 +104,7 @@ func (d *decoder) rebuilder(n node, p string, names map[string]bool, check func(
 	var r Rebuilder
 	before := len(d.problems)
 	identity := n // where it stands
-	kinds := []string{"keyless", "key"}
+	kinds := []string{"keyless", "key", "rebuilderd"}
 	present := d.object(n, p,
 		field{"name", func(n node, p string) {
 			r.Name = d.name(n, p)
@@ -101,7 +114,8 @@ func (d *decoder) rebuilder(n node, p string, names map[string]bool, check func(
 			names[r.Name] = true
 		}},
 		field{"keyless", func(n node, p string) { r.Keyless, identity = d.keylessRebuilder(n, p), n }},
-		field{"key", func(n node, p string) { r.Key, identity = d.keyRebuilder(n, p), n }})
+		field{"key", func(n node, p string) { r.Key, identity = d.keyRebuilder(n, p), n }},
+		field{"rebuilderd", func(n node, p string) { r.Rebuilderd, identity = d.rebuilderd(n, p), n }})
 	d.required(n, p, present, "name")
 	d.exactlyOne(n, p, present, kinds...)
 	if len(d.problems) == before {
@@ -118,7 +132,8 @@ func (d *decoder) keylessRebuilder(n node, p string) *KeylessRebuilder {
 		field{"issuer", func(n node, p string) { k.Issuer = d.filled(n, p) }},
 		field{"issuer_regexp", func(n node, p string) { k.IssuerRegexp = d.filled(n, p) }},
 		field{"san", func(n node, p string) { k.SAN = d.filled(n, p) }},
-		field{"san_regexp", func(n node, p string) { k.SANRegexp = d.filled(n, p) }})
+		field{"san_regexp", func(n node, p string) { k.SANRegexp = d.filled(n, p) }},
+		field{"unsafe_loose_regexp", func(n node, p string) { k.UnsafeLooseRegexp = d.boolean(n, p) }})
 	d.exactlyOne(n, p, present, "issuer", "issuer_regexp")
 	d.exactlyOne(n, p, present, "san", "san_regexp")
 	return k
@@ -129,15 +144,30 @@ func (d *decoder) keyRebuilder(n node, p string) *KeyRebuilder {
 	present := d.object(n, p,
 		field{"pem", func(n node, p string) { k.PEM = d.filled(n, p) }},
 		field{"file", func(n node, p string) { k.File = d.filled(n, p) }},
-		field{"unsafe_no_transparency_log", func(n node, p string) {
-			v, ok := n.value.(bool)
-			if !ok {
-				d.complain(n.offset, p, "expected true or false, got %s", kind(n))
-			}
-			k.UnsafeNoTransparencyLog = v
-		}})
+		field{"unsafe_no_transparency_log", func(n node, p string) { k.UnsafeNoTransparencyLog = d.boolean(n, p) }})
 	d.exactlyOne(n, p, present, "pem", "file")
 	return k
+}
+
+func (d *decoder) rebuilderd(n node, p string) *RebuilderdRebuilder {
+	r := &RebuilderdRebuilder{}
+	present := d.object(n, p, field{"keys", func(n node, p string) {
+		if !d.few(n, p, maxWorkers) {
+			return
+		}
+		d.list(n, p, func(n node, p string) {
+			key := d.filled(n, p)
+			if slices.Contains(r.Keys, key) {
+				d.complain(n.offset, p, "duplicate key")
+			}
+			r.Keys = append(r.Keys, key)
+		})
+		if len(r.Keys) == 0 {
+			d.complain(n.offset, p, "expected at least one key")
+		}
+	}})
+	d.required(n, p, present, "keys")
+	return r
 }
 
 // exactlyOne wants one of several keys in an object.
@@ -163,6 +193,14 @@ func (d *decoder) filled(n node, p string) string {
 		d.complain(n.offset, p, "must not be empty")
 	}
 	return s
+}
+
+func (d *decoder) boolean(n node, p string) bool {
+	v, ok := n.value.(bool)
+	if !ok {
+		d.complain(n.offset, p, "expected true or false, got %s", kind(n))
+	}
+	return v
 }
 
 // count is a whole number from 1 on.

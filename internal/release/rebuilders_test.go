@@ -53,11 +53,12 @@ func TestRebuildersAreRefused(t *testing.T) {
 		{"unknown key of a kind", list(`{"name": "ann", "keyless": {"issuer": "i", "san": "s", "email": 1}}`), 0, "r.json:1:72: rebuilders[0].keyless.email: unknown key"},
 		{"no name", list(`{"keyless": {"issuer": "i", "san": "s"}}`), 0, "r.json:1:17: rebuilders[0].name: is missing"},
 		{"two of one name", list(ann, ann), 0, `r.json:2:10: rebuilders[1].name: "ann" is the name of another rebuilder`},
-		{"no kind", list(`{"name": "ann"}`), 0, "r.json:1:17: rebuilders[0]: expected exactly one of keyless, key, got 0"},
-		{"two kinds", list(`{"name": "ann", "keyless": {"issuer": "i", "san": "s"}, "key": {"file": "f"}}`), 0, "exactly one of keyless, key, got 2"},
+		{"no kind", list(`{"name": "ann"}`), 0, "r.json:1:17: rebuilders[0]: expected exactly one of keyless, key, rebuilderd, got 0"},
+		{"two kinds", list(`{"name": "ann", "keyless": {"issuer": "i", "san": "s"}, "key": {"file": "f"}}`), 0, "exactly one of keyless, key, rebuilderd, got 2"},
 		{"no issuer", list(`{"name": "ann", "keyless": {"san": "s"}}`), 0, "exactly one of issuer, issuer_regexp, got 0"},
 		{"two names in a certificate", list(`{"name": "ann", "keyless": {"issuer": "i", "san": "s", "san_regexp": "s"}}`), 0, "exactly one of san, san_regexp, got 2"},
 		{"two keys", list(`{"name": "ann", "key": {"file": "s", "pem": "s"}}`), 0, "exactly one of pem, file, got 2"},
+		{"not a boolean", list(`{"name": "ann", "key": {"file": "f", "unsafe_no_transparency_log": 1}}`), 0, "expected true or false, got a number"},
 		{"empty", list(`{"name": "ann", "key": {"file": ""}}`), 0, "r.json:1:49: rebuilders[0].key.file: must not be empty"},
 		{"none required", `{"require": 0, "rebuilders": [` + ann + `]}`, 0, "r.json:1:13: require: expected a whole number from 1 on, got 0"},
 		{"half required", `{"require": 1.5, "rebuilders": [` + ann + `]}`, 0, "from 1 on, got 1.5"},
@@ -90,8 +91,10 @@ func TestRebuildersAreRefused(t *testing.T) {
 func TestRebuildFile(t *testing.T) {
 	for _, name := range []string{"a", "debian.org", "A_1-x", strings.Repeat("a", 64)} {
 		file, err := RebuildFile(name)
-		if got, ok := ParseRebuildFile(file); err != nil || !ok || got != name {
-			t.Errorf("%s: got %s, %s, %v", name, file, got, err)
+		for _, file := range []string{file, name + ".rebuild.link"} {
+			if got, ok := ParseRebuildFile(file); err != nil || !ok || got != name || !IsFile(file) {
+				t.Errorf("%s: got %s, %s, %v", name, file, got, err)
+			}
 		}
 	}
 	for _, name := range []string{"", ".a", "a/b", "a b", "ä", strings.Repeat("a", 65), "-a", `a\b`} {
@@ -109,6 +112,7 @@ func TestRebuildFile(t *testing.T) {
 func FuzzParseRebuilders(f *testing.F) {
 	f.Add([]byte(twoRebuilders), 0)
 	f.Add([]byte(`{"rebuilders":[{"name":"a","key":{"pem":"x"}}]}`), 1)
+	f.Add([]byte(`{"rebuilders":[{"name":"a","rebuilderd":{"keys":["x","y"]}}]}`), 1)
 	f.Fuzz(func(t *testing.T, data []byte, require int) {
 		got, err := ParseRebuilders("r.json", data, require, func(Rebuilder) error { return nil })
 		if err != nil {
@@ -121,7 +125,13 @@ func FuzzParseRebuilders(f *testing.F) {
 			t.Fatalf("%d of %d", got.Require, len(got.List))
 		}
 		for _, r := range got.List {
-			if r.Name == "" || (r.Keyless == nil) == (r.Key == nil) {
+			kinds := 0
+			for _, has := range []bool{r.Keyless != nil, r.Key != nil, r.Rebuilderd != nil && len(r.Rebuilderd.Keys) > 0} {
+				if has {
+					kinds++
+				}
+			}
+			if r.Name == "" || kinds != 1 {
 				t.Fatalf("got %+v", r)
 			}
 		}

@@ -61,6 +61,9 @@ func ProvenanceStatement(r release.Record, inputs []Input, builder string) ([]by
 		st.Subject = append(st.Subject,
 			subject{c.Asset, map[string]string{"sha256": c.FileSHA256.Hex()}},
 			subject{strings.TrimSuffix(c.Asset, ".gz"), map[string]string{"sha256": c.TarSHA256.Hex()}})
+		for _, p := range c.Packages {
+			st.Subject = append(st.Subject, subject{p.Asset, map[string]string{"sha256": p.FileSHA256.Hex()}})
+		}
 		add(materialOf(c.Image+"@"+c.IndexDigest.String(), c.Lineage, c.IndexDigest))
 		add(materialOf(c.Image+"@"+c.ManifestDigest.String(), c.String(), c.ManifestDigest))
 		if c.ConfigDigest != nil {

@@ -215,6 +215,20 @@ var kinds = []kind{
 		}
 		return b[:n]
 	}},
+	{"runs", func(r *rand.Rand, n int) []byte { // runs of few bytes, in all lengths about those that end a search
+		var b []byte
+		for len(b) < n {
+			m := 1 + r.IntN(1<<r.IntN(11))
+			if r.IntN(3) == 0 {
+				m = 120 + r.IntN(16)
+			}
+			b = append(b, bytes.Repeat([]byte{byte(r.IntN(3))}, m)...)
+			for range r.IntN(1 << r.IntN(6)) {
+				b = append(b, byte(r.IntN(4)))
+			}
+		}
+		return b[:n]
+	}},
 }
 
 func TestGzipLikeGNU(t *testing.T) {

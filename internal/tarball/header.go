@@ -5,9 +5,13 @@ import (
 	"strconv"
 )
 
+// BlockSize is the size of a header of the tar format, and what contents are padded
+// to, in bytes.
+const BlockSize = 512
+
 // Sizes of the tar format, in bytes.
 const (
-	blockSize  = 512
+	blockSize  = BlockSize
 	recordSize = 20 * blockSize // an archive is padded to whole records
 )
 

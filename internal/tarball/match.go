@@ -126,9 +126,61 @@ const knuth = 2654435761 // for multiplicative hashes
 func (m *matcher) insertTo(p int) {
 	for m.next < p {
 		n := min(p-m.next, insertAhead-m.next%insertAhead)
+		if run := m.sameAsBefore(n); run >= minRun {
+			m.insertRun(run)
+			m.next += run
+			continue
+		}
+		// Up to where a run may begin: a step of runStep cannot miss one of minRun.
+		for at := runStep; at < n; at += runStep {
+			if w := binary.LittleEndian.Uint64(m.buf[m.next+at:]); w == bits.RotateLeft64(w, 8) {
+				n = at + 1
+			}
+		}
 		m.insert(n)
 		m.next += n
 	}
+}
+
+const (
+	runStep = 16
+	minRun  = 16 // positions with which a run is worth its own loop
+)
+
+// sameAsBefore is for how many of the next n positions the four bytes from the
+// position on, and the byte before it, are all the same.
+func (m *matcher) sameAsBefore(n int) int {
+	if m.next <= m.first {
+		return 0
+	}
+	b := m.buf[m.next-1:]
+	same := uint64(b[0]) * 0x0101010101010101
+	for run := 0; ; run += 8 {
+		w := binary.LittleEndian.Uint64(b[run:]) ^ same
+		if w != 0 {
+			return min(max(run+bits.TrailingZeros64(w)/8-4, 0), n)
+		}
+		if run >= n {
+			return n
+		}
+	}
+}
+
+// insertRun is insert where the position before has the same bytes as each of the
+// n positions: their buckets are known, and so is what is in them.
+func (m *matcher) insertRun(n int) {
+	c := uint32(m.buf[m.next])
+	last := bucket(int64(m.next+n-1) + m.base)
+	three := &m.three[(c<<(2*hashShift)^c<<hashShift^c)&hashMask]
+	four := &m.four[c*0x01010101*knuth>>(32-wideBits)]
+	link := link(*three)&(0xffff<<48) | 1<<32 | mayBeFour | mayBeThree | 1
+	links := m.links[m.next&windowMask:][:n]
+	for i := range links {
+		link += 1 << 48
+		links[i] = link
+	}
+	*three = bucket(link)&(0xffff<<48) | *three&(0xff<<32) | last
+	*four = 1<<48 | *four&(0xffff<<32) | last
 }
 
 // insert inserts the next n positions, whose links lie side by side. There is
@@ -279,6 +331,13 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 			}
 			if n := matchLength(buf, c, p); n > best {
 				best, dist = n, p-c
+				if n < niceLength && head == bits.RotateLeft32(head, 8) {
+					if back := m.alongRun(p, c, n, far, int(chain-1-(count-m.links[c&windowMask].rank()))); back > 0 {
+						c -= back
+						n = matchLength(buf, c, p)
+						best, dist = n, p-c
+					}
+				}
 				if n >= niceLength {
 					break
 				}
@@ -293,6 +352,32 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 		c = next
 	}
 	return best, dist
+}
+
+// alongRun is for a match of n bytes from c on and p on that begins with four of
+// the same. Where all are the same and p has more of them, each position before c,
+// while the run at c goes back, has a match that is longer by one, until there are
+// as many as at p or a match is nice. The result is how far back the last of these
+// is, no further than far and no more than so many candidates.
+func (m *matcher) alongRun(p, c, n, far, candidates int) int {
+	buf := m.buf
+	same := uint64(buf[p]) * 0x0101010101010101
+	run := 4 // at p, as long as it matters
+	for run < niceLength {
+		w := binary.LittleEndian.Uint64(buf[p+run:]) ^ same
+		if w != 0 {
+			run += bits.TrailingZeros64(w) / 8
+			break
+		}
+		run += 8
+	}
+	back := min(min(run, niceLength)-n, c-far, candidates)
+	for k := 1; k <= back; k++ {
+		if buf[c-k] != buf[p] {
+			return k - 1
+		}
+	}
+	return back
 }
 
 // before gives the newest position before c, below p, that may have the same

@@ -14,7 +14,7 @@ func TestStreamIsWhatGzipWrites(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	large := make([]byte, 300_000)
 	for i := range large {
-		large[i] = byte("abcdefgh"[r.IntN(8)])
+		large[i] = "abcdefgh"[r.IntN(8)]
 	}
 	var parts []Part
 	var flat []byte

@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"os"
 	"sync"
@@ -25,6 +26,26 @@ type Spool struct {
 	end   int64
 	free  []int64 // extents of spoolExtent bytes that duplicates gave back
 	known map[release.Digest]Content
+
+	// Small contents lie side by side in the order in which they came, and are
+	// mostly read in that order: the last of them wait to be written together, and
+	// what lies next to one that is read is kept for those that follow.
+	wait   []byte // up to spoolBatch
+	waitAt int64  // where it belongs
+	pages  [4]spoolPage
+	turn   int // the page that is replaced next
+}
+
+// spoolBatch is how many bytes wait to be written, and spoolPage a stretch of the
+// file. Contents and reads up to spoolSmall bytes go by way of these.
+const (
+	spoolBatch = 256 << 10
+	spoolSmall = 16 << 10
+)
+
+type spoolPage struct {
+	at  int64
+	buf []byte // nothing: the page is not in use
 }
 
 // NewSpool makes a spool in dir, or in the system's directory for temporary files
@@ -59,14 +80,21 @@ func (s *Spool) Add(r io.Reader) (Content, error) {
 	p := spoolBuffers.Get().(*[]byte)
 	defer spoolBuffers.Put(p)
 	buf := *p
-	h := sha256.New()
-	c := &spooled{f: s.f}
+	var h hash.Hash
+	c := &spooled{s: s}
 	for {
 		n, err := io.ReadFull(r, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
 			s.giveBack(c)
 			return nil, err
+		}
+		if last && h == nil {
+			c.digest = release.DigestBytes(buf[:n])
+			return s.finish(c, buf[:n])
+		}
+		if h == nil {
+			h = sha256.New()
 		}
 		h.Write(buf[:n])
 		if last {
@@ -75,9 +103,9 @@ func (s *Spool) Add(r io.Reader) (Content, error) {
 		}
 		off := s.take()
 		c.extents = append(c.extents, off)
-		if _, err := s.f.WriteAt(buf[:n], off); err != nil {
+		if err := s.write(buf[:n], off); err != nil {
 			s.giveBack(c)
-			return nil, fmt.Errorf("writing the spool: %w", err)
+			return nil, err
 		}
 		c.size += int64(n)
 	}
@@ -92,16 +120,25 @@ func (s *Spool) finish(c *spooled, rest []byte) (Content, error) {
 		s.mu.Unlock()
 		return known, nil
 	}
+	if len(c.extents) == 0 && len(rest) <= spoolSmall {
+		defer s.mu.Unlock()
+		if err := s.put(rest); err != nil {
+			return nil, err
+		}
+		c.extents, c.size = []int64{s.end}, int64(len(rest))
+		s.end += c.size
+		s.known[c.digest] = c
+		return c, nil
+	}
 	if len(c.extents) == 0 || len(rest) > 0 {
 		c.extents = append(c.extents, s.end)
 		s.end += int64(len(rest))
 	}
 	s.mu.Unlock()
 
-	off := c.extents[len(c.extents)-1]
 	if len(rest) > 0 {
-		if _, err := s.f.WriteAt(rest, off); err != nil {
-			return nil, fmt.Errorf("writing the spool: %w", err)
+		if err := s.write(rest, c.extents[len(c.extents)-1]); err != nil {
+			return nil, err
 		}
 	}
 	c.size += int64(len(rest))
@@ -116,6 +153,82 @@ func (s *Spool) finish(c *spooled, rest []byte) (Content, error) {
 	}
 	s.known[c.digest] = c
 	return c, nil
+}
+
+// put lets bytes wait to be written at the spool's end; the lock is held.
+func (s *Spool) put(b []byte) error {
+	if s.waitAt+int64(len(s.wait)) != s.end || len(s.wait)+len(b) > spoolBatch {
+		if _, err := s.f.WriteAt(s.wait, s.waitAt); err != nil {
+			return fmt.Errorf("writing the spool: %w", err)
+		}
+		s.wait, s.waitAt = s.wait[:0], s.end
+		s.forgetPages()
+	}
+	s.wait = append(s.wait, b...)
+	return nil
+}
+
+// write writes bytes where nobody else writes.
+func (s *Spool) write(b []byte, off int64) error {
+	if _, err := s.f.WriteAt(b, off); err != nil {
+		return fmt.Errorf("writing the spool: %w", err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forgetPages()
+	return nil
+}
+
+// forgetPages is for when the file has changed; the lock is held.
+func (s *Spool) forgetPages() {
+	for i := range s.pages {
+		s.pages[i].buf = s.pages[i].buf[:0]
+	}
+}
+
+// read reads bytes that have been added.
+func (s *Spool) read(p []byte, off int64) (int, error) {
+	if len(p) > spoolSmall {
+		if n, ok := s.waiting(p, off); ok {
+			return n, nil
+		}
+		return s.f.ReadAt(p, off)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if n, ok := s.fromWaiting(p, off); ok {
+		return n, nil
+	}
+	for i := range s.pages {
+		if g := &s.pages[i]; off >= g.at && off+int64(len(p)) <= g.at+int64(len(g.buf)) {
+			return copy(p, g.buf[off-g.at:]), nil
+		}
+	}
+	g := &s.pages[s.turn]
+	s.turn = (s.turn + 1) % len(s.pages)
+	if g.buf == nil {
+		g.buf = make([]byte, 4*spoolSmall)
+	}
+	n, err := s.f.ReadAt(g.buf[:cap(g.buf)], off)
+	g.at, g.buf = off, g.buf[:n]
+	if n < len(p) {
+		return copy(p, g.buf), err
+	}
+	return copy(p, g.buf), nil
+}
+
+func (s *Spool) waiting(p []byte, off int64) (int, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.fromWaiting(p, off)
+}
+
+// fromWaiting reads bytes that have not been written; the lock is held.
+func (s *Spool) fromWaiting(p []byte, off int64) (int, bool) {
+	if off < s.waitAt || off+int64(len(p)) > s.waitAt+int64(len(s.wait)) {
+		return 0, false
+	}
+	return copy(p, s.wait[off-s.waitAt:]), true
 }
 
 // take reserves a whole extent.
@@ -140,7 +253,7 @@ func (s *Spool) giveBack(c *spooled) {
 
 // spooled is a content in a spool: extents, all but the last of full size.
 type spooled struct {
-	f       *os.File
+	s       *Spool
 	extents []int64
 	size    int64
 	digest  release.Digest
@@ -161,7 +274,7 @@ func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 		}
 		within := at % spoolExtent
 		n := min(int64(len(p)-done), spoolExtent-within, c.size-at)
-		k, err := c.f.ReadAt(p[done:done+int(n)], c.extents[at/spoolExtent]+within)
+		k, err := c.s.read(p[done:done+int(n)], c.extents[at/spoolExtent]+within)
 		done += k
 		if int64(k) < n {
 			return done, fmt.Errorf("reading the spool: %w", err)

@@ -94,3 +94,52 @@ func TestSpool(t *testing.T) {
 		t.Errorf("content in freed space: %v", err)
 	}
 }
+
+// TestSpoolOfSmallContents: many small ones among large ones, read in any order by
+// several while more are added.
+func TestSpoolOfSmallContents(t *testing.T) {
+	s, err := NewSpool(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	var wg sync.WaitGroup
+	for i := range 4 {
+		wg.Go(func() {
+			r := rand.New(rand.NewPCG(15, uint64(i)))
+			var added []Content
+			var data [][]byte
+			for range 1500 {
+				n := r.IntN(2000)
+				switch r.IntN(100) {
+				case 0:
+					n = spoolExtent + r.IntN(100)
+				case 1, 2, 3:
+					n = spoolSmall - 2 + r.IntN(4)
+				}
+				b := kinds[r.IntN(2)].make(r, n) // of zeros many are the same
+				c, err := s.Add(bytes.NewReader(b))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				added, data = append(added, c), append(data, b)
+				k := r.IntN(len(added))
+				got := make([]byte, len(data[k]))
+				if n, err := added[k].ReadAt(got, 0); n != len(got) || err != nil || !bytes.Equal(got, data[k]) {
+					t.Errorf("%d bytes: read %d, %v", len(got), n, err)
+					return
+				}
+			}
+			for k, c := range added {
+				from := r.IntN(len(data[k]) + 1)
+				got := make([]byte, len(data[k])-from)
+				if _, err := c.ReadAt(got, int64(from)); err != nil || !bytes.Equal(got, data[k][from:]) {
+					t.Errorf("%d bytes from %d: %v", len(got), from, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}

@@ -57,8 +57,9 @@ func (w *walk) selected(c release.RecordCell) bool {
 		slices.ContainsFunc(w.in.Assets, func(name string) bool { return hasPackage(c, name) })
 }
 
-// compare takes the last two links of each cell.
+// compare takes the last links of each cell.
 func (w *walk) compare(ctx context.Context, all []*cellCheck) {
+	w.rebuilders(ctx, all) // first: a no is to be seen before the work is done
 	if w.in.Fast {
 		w.compareFast(ctx, all)
 		return
@@ -122,10 +123,21 @@ func (w *walk) skipBetween(cell, subject, broken, end string) {
 		rest = rest[:slices.Index(rest, end)]
 	}
 	for _, l := range rest {
-		if l != LinkSignature || w.in.ImageSignatures {
+		if w.asked(l) {
 			w.skip(cell, l, subject, "the chain is broken at "+broken)
 		}
 	}
+}
+
+// asked reports whether a link is looked at at all.
+func (w *walk) asked(link string) bool {
+	switch link {
+	case LinkSignature:
+		return w.in.ImageSignatures
+	case LinkRebuilders:
+		return w.in.Rebuilders != nil
+	}
+	return true
 }
 
 // checkCell takes the links up to the layers.

@@ -33,6 +33,9 @@ type Input struct {
 	// release, by the same policy.
 	ImageSignatures bool
 
+	// Rebuilders, if not nil, are who must have built the tarballs again.
+	Rebuilders *Rebuilders
+
 	// Cells are the ones that are asked for, as release.json spells them; empty
 	// means all of them. What is not asked for is not in the report. Assets does
 	// the same by the names of tarballs.
@@ -46,6 +49,10 @@ type Input struct {
 	// cell then ends in [SameTar] at best, which passes, and the report says what
 	// was not proven.
 	Fast bool
+
+	// Before are steps about what the release lies in, which its caller took. They
+	// come first in the report.
+	Before []Result
 
 	// Progress, if not nil, is called with each step as it ends.
 	Progress func(Result)
@@ -63,12 +70,23 @@ func Release(ctx context.Context, in Input) (Report, error) {
 	w := newWalk(in)
 	w.report.Expected, w.report.TrustRoot = in.Policy.expected(), in.Policy.RootOrigin()
 	w.report.ExpectedProject, w.report.ExpectedVersion = in.Expect.Project, in.Expect.Version
+	for _, s := range in.Before {
+		w.add(s)
+	}
 	w.release()
 	w.cells(ctx)
 	if w.in.Expect.FromRelease {
 		w.report.Unchecked = append(w.report.Unchecked, w.in.Expect.note(w.report.Version))
 	}
 	return w.finish(ctx)
+}
+
+// Unopened is the report of something that no release could be found in: of the steps
+// that say why, and of nothing else.
+func Unopened(in Input) Report {
+	r := Report{Expected: []string{}, Results: in.Before}
+	r.finish()
+	return r
 }
 
 // walk is one walk along the chain.

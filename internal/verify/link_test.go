@@ -50,8 +50,8 @@ func linkKey(t testing.TB, seed byte) (ed25519.PrivateKey, *PublicKey) {
 	return private, public
 }
 
-// linkOf signs what a worker would sign, after edit has changed it.
-func linkOf(t testing.TB, key ed25519.PrivateKey, artifact, content string, edit func(signed map[string]any)) []byte {
+// LinkOf signs what a worker would sign, after edit has changed it.
+func LinkOf(t testing.TB, key ed25519.PrivateKey, artifact, content string, edit func(signed map[string]any)) []byte {
 	t.Helper()
 	sum := sha256.Sum256([]byte(content))
 	hashes := func() map[string]any {
@@ -164,7 +164,7 @@ func TestLinkContents(t *testing.T) {
 		{"not an object", func(s map[string]any) { s["products"] = []any{"a.tar.gz"} }, "products: expected"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			links, err := ParseLinks(linkOf(t, private, "a.tar.gz", "a", c.edit))
+			links, err := ParseLinks(LinkOf(t, private, "a.tar.gz", "a", c.edit))
 			if err == nil {
 				err = links[0].Verify(public)
 			}
@@ -177,7 +177,7 @@ func TestLinkContents(t *testing.T) {
 
 func TestLinkFile(t *testing.T) {
 	private, _ := linkKey(t, 1)
-	one := string(linkOf(t, private, "a.tar.gz", "a", nil))
+	one := string(LinkOf(t, private, "a.tar.gz", "a", nil))
 	many := strings.Repeat(one+"\n", 3)
 	for _, c := range []struct{ name, file, fault string }{
 		{"one", one, ""},
@@ -221,7 +221,7 @@ func FuzzParseLinks(f *testing.F) {
 	raw, key := realLink(f)
 	private, _ := linkKey(f, 1)
 	f.Add(raw)
-	f.Add(linkOf(f, private, "a.tar.gz", "a", nil))
+	f.Add(LinkOf(f, private, "a.tar.gz", "a", nil))
 	f.Add(append(raw, raw...))
 	f.Add([]byte(`{"signatures":[{"sig":"00"}],"signed":{"_type":"link","name":"rebuild a"}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -219,7 +220,7 @@ func editTar(t *testing.T, b []byte, edit func(h *tar.Header, b []byte) []byte, 
 	}
 	for r := tar.NewReader(in); ; {
 		h, err := r.Next()
-		if err == io.EOF { //nolint:errorlint // as archive/tar has it
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

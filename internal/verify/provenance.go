@@ -87,6 +87,9 @@ func provenanceOf(s Signature, cells []release.RecordCell) error {
 		if c.ConfigDigest != nil {
 			all = append(all, want{"material configuration of " + c.String(), c.ConfigDigest.Hex(), materials})
 		}
+		for _, p := range c.Packages {
+			all = append(all, want{"subject " + p.Asset, p.FileSHA256.Hex(), subjects})
+		}
 		for i, l := range c.Layers {
 			all = append(all, want{fmt.Sprintf("material layer %d of %s", i+1, c), l.Hex(), materials})
 		}

@@ -36,6 +36,10 @@ const (
 	// the tarballs come from is signed by the same and says what release.json says.
 	LinkProvenance = "provenance"
 
+	// LinkKit is of releases in a kit: the kit is whole and undamaged. See
+	// [Input.Before].
+	LinkKit = "kit"
+
 	// LinkRecord is of each cell too: release.json and checksums.txt agree on it.
 
 	LinkTarball   = "tarball"         // the file is as signed
@@ -45,6 +49,11 @@ const (
 	LinkLayers    = "layers"          // every layer is as its digest and diff ID say, and they hold the directory
 	LinkEntries   = "entries"         // the tarball holds what release.json says
 	LinkRebuilt   = "rebuilt"         // the directory, packed again, is the tarball
+
+	// LinkRebuilders is there only if it was asked for: enough of the rebuilders whom
+	// the caller lists got these bytes. Of the release as a whole it has what was
+	// considered, refused, and above all who got other bytes.
+	LinkRebuilders = "rebuilders"
 
 	// Of releases that have packages, once for each.
 
@@ -60,12 +69,12 @@ const (
 	LinkTar     = "tar"     // the tar stream in the tarball is the same
 )
 
-// rebuildChain are the links of one cell from the sources to the tarball.
-var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt}
+// rebuildChain are the links of one cell from the sources to the tarball and packages.
+var rebuildChain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkSource, LinkBuilt, LinkProgram, LinkLayers, LinkManifest, LinkIndex, LinkTar, LinkRebuilt, LinkRepackaged}
 
 // chain are the links of one cell from the signature to the bytes, those that it
 // shares with the others among them.
-var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt}
+var chain = []string{LinkBundle, LinkChecksums, LinkTarball, LinkRecord, LinkIndex, LinkSignature, LinkManifest, LinkLayers, LinkEntries, LinkRebuilt, LinkRebuilders}
 
 // packageLinks come after the chain of a cell, and rest on its layers alone.
 var packageLinks = []string{LinkPackage, LinkRepackaged}
@@ -92,6 +101,8 @@ type Result struct {
 	Grade       *tarball.Grade `json:"grade,omitempty"`       // of rebuilt bytes; nil for every other link
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
+
+	Rebuilders []Said `json:"rebuilders,omitempty"` // of [LinkRebuilders], each that is listed
 }
 
 // Report is what a verification came to. It is a value: text, JSON and exit code
@@ -158,7 +169,15 @@ func (r *Report) finish() {
 	for i, o := range r.owners() {
 		place[o] = i
 	}
-	slices.SortStableFunc(r.Results, func(a, b Result) int { return cmp.Compare(place[a.owner()], place[b.owner()]) })
+	first := func(s Result) int {
+		if s.isNo() {
+			return 0
+		}
+		return 1
+	}
+	slices.SortStableFunc(r.Results, func(a, b Result) int {
+		return cmp.Or(cmp.Compare(place[a.owner()], place[b.owner()]), cmp.Compare(first(a), first(b)))
+	})
 	r.Chains = r.chains()
 	for _, class := range severity {
 		if slices.ContainsFunc(r.Results, func(s Result) bool { return s.Class != nil && *s.Class == class }) {
@@ -173,6 +192,12 @@ func (r *Report) finish() {
 type owner struct{ dist, cell string }
 
 func (s Result) owner() owner { return owner{s.Dist, s.Cell} }
+
+// isNo reports whether the step is that a listed rebuilder got other bytes, which
+// comes before all else.
+func (s Result) isNo() bool {
+	return s.Link == LinkRebuilders && s.Cell == "" && s.Class != nil && *s.Class == Differs
+}
 
 // where names the owner for people.
 func (s Result) where() string { return s.owner().String() }
@@ -238,7 +263,7 @@ func (r Report) chains() []Chain {
 		for _, link := range r.order() {
 			s, ok := own[link]
 			// What release.json says of a cell rests on release.json itself.
-			if all, sharedToo := shared[link]; sharedToo && (!ok || all.Status == Fail) {
+			if all, sharedToo := shared[link]; sharedToo && link != LinkRebuilders && (!ok || all.Status == Fail) {
 				s, ok = all, true
 			}
 			if !ok {
@@ -277,9 +302,9 @@ func (r Report) WithRebuild(found []Result) Report {
 }
 
 // ComparesImage reports whether a step is about an image that exists, or compares a
-// tarball with it.
+// tarball or package with it.
 func (s Result) ComparesImage() bool {
-	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link)
+	return slices.Contains(chain[slices.Index(chain, LinkIndex):], s.Link) || s.Link == LinkRepackaged
 }
 
 // Broken gives the first step that did not pass of the release and of each

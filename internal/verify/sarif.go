@@ -21,8 +21,10 @@ var sarifRules = []struct{ id, text string }{
 	{LinkLayers, "every layer is as its digest and diff ID say"},
 	{LinkEntries, "each tarball holds what release.json says"},
 	{LinkRebuilt, "the directory in the image, packed again, gives the tarball"},
+	{LinkRebuilders, "enough of the listed rebuilders got these bytes, and none of them others"},
 	{LinkPackage, "each package is as signed, and release.json agrees with checksums.txt on it"},
 	{LinkRepackaged, "the package, made again of the directory in the image, is the file"},
+	{LinkKit, "the kit that the release is in is whole and undamaged"},
 }
 
 // rebuildRules follow them in the report of a rebuild.

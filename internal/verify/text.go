@@ -46,6 +46,11 @@ func (s Result) Text() string {
 // broken, and the verdict.
 func (r Report) Summary() string {
 	var b strings.Builder
+	for _, s := range r.Results {
+		if s.isNo() {
+			fmt.Fprintf(&b, "rebuilt differently: %s: %s\n", s.path(), s.Detail)
+		}
+	}
 	for _, gap := range r.Unchecked {
 		fmt.Fprintf(&b, "note: %s\n", gap)
 	}

@@ -29,6 +29,7 @@ import (
 type TrustedRoot struct {
 	material *root.TrustedRoot
 	digest   release.Digest // of the file
+	raw      []byte         // the file
 	origin   *TrustOrigin   // nil: nobody said
 
 	others []*TrustedRoot // the further ones of the same file
@@ -82,7 +83,7 @@ func ParseTrustedRoot(data []byte) (tr *TrustedRoot, err error) {
 			}
 			return nil, e
 		}
-		one := &TrustedRoot{material: material, digest: release.DigestBytes(data)}
+		one := &TrustedRoot{material: material, digest: release.DigestBytes(data), raw: data}
 		if tr == nil {
 			tr = one
 		} else {

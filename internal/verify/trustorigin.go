@@ -14,6 +14,7 @@ const (
 	FromFile    = "file"    // that the caller named
 	FromUpdate  = "kept"    // fetched before, through TUF, and kept
 	FromProgram = "carried" // by the program itself
+	FromKit     = "kit"     // whose maker chose it
 )
 
 // TrustOrigin states where a trusted root came from and how old that makes it.
@@ -47,7 +48,7 @@ func (t *TrustedRoot) From(o TrustOrigin, now time.Time) (*TrustedRoot, error) {
 		o.AgeDays = &days
 	}
 	o.Stale = !o.Until.IsZero() && now.After(o.Until)
-	out := &TrustedRoot{material: t.material, digest: t.digest, origin: &o, others: t.others}
+	out := &TrustedRoot{material: t.material, digest: t.digest, raw: t.raw, origin: &o, others: t.others}
 	if o.Stale && now.Sub(o.Until) > RootLimit {
 		return out, untrusted(CheckTrustRoot, "the %s was good until %s, over %d days ago: fetch a newer one with 'releaser trust update', or give --trusted-root FILE",
 			o.name(), o.Until.Format(time.DateOnly), int(RootLimit.Hours()/24))
@@ -62,6 +63,9 @@ func (t *TrustedRoot) Origin() TrustOrigin {
 	}
 	return *t.origin
 }
+
+// Data is the file that the root was read from.
+func (t *TrustedRoot) Data() []byte { return t.raw }
 
 // RootOrigin is what a report says of the root: nil without one.
 func (p Policy) RootOrigin() *TrustOrigin {

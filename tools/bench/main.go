@@ -9,6 +9,7 @@
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
 //	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
+//	go run ./tools/bench kit      [-n 3] [-cells 6] [-weights 100] [-dir DIR]
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
@@ -77,6 +78,12 @@
 // and the registry is a proxy that plays a link: it delays each direction by half of
 // the round trip time, carries so many bits a second in all, and lets a connection
 // have as much on the way as TCP would. Nothing is lost on it.
+//
+// # kit
+//
+// releaser kit create and verify of the kit, by releaser verify of the directory with
+// images from the registry and from a layout; and the size of a kit by that of its
+// parts. The release is that of verify.
 //
 // # facerec
 //
@@ -148,6 +155,7 @@ var benchmarks = []benchmark{
 	{"publish", benchPublish},
 	{"list", benchList},
 	{"farm", benchFarm},
+	{"kit", benchKit},
 	{"network", benchNetwork},
 	{"facerec", benchFacerec},
 	{"memory", benchMemory},

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -74,6 +75,9 @@ func TestReleaserReleasesItself(t *testing.T) {
 	if a != b {
 		t.Errorf("other tarballs: expected\n%sgot\n%s", a, b)
 	}
+	if n := strings.Count(a, ".deb\n") + strings.Count(a, ".rpm\n") + strings.Count(a, ".apk\n"); runtime.GOOS == "linux" && n != 3 {
+		t.Errorf("expected three packages, got %d in:\n%s", n, a)
+	}
 	if !regexp.MustCompile(`(?m)  releaser_0\.1\.0_windows_amd64\.tar\.gz$`).MatchString(a) {
 		t.Errorf("no tarball for Windows in:\n%s", a)
 	}
@@ -114,7 +118,7 @@ func sources(t *testing.T, from, to string) string {
 	return to
 }
 
-// tarballs are their lines of checksums.txt; release.json names where the image is.
+// tarballs are the lines of checksums.txt for them and packages; release.json names where the image is.
 func tarballs(t *testing.T, dir string) (lines string) {
 	t.Helper()
 	b, err := os.ReadFile(filepath.Join(dir, "dist", "checksums.txt"))
@@ -122,7 +126,7 @@ func tarballs(t *testing.T, dir string) (lines string) {
 		t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if strings.HasSuffix(line, ".tar.gz\n") {
+		if name := strings.TrimSpace(line); release.IsTarball(name) || release.IsPackage(name) {
 			lines += line
 		}
 	}

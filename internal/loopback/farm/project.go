@@ -32,6 +32,7 @@ type Project struct {
 	releaser string // program
 	dir      string
 	server   *http.Server
+	registry *loopback.InProcess // of the images
 }
 
 // NewProject makes the project in dir, which must exist, with the program releaser.
@@ -53,7 +54,9 @@ func NewProject(ctx context.Context, dir, releaser string, work int) (*Project, 
 mkdir -p "out/$RELEASER_PLATFORM"
 truncate -s %dM out/zeros
 sha256sum <out/zeros >"out/$RELEASER_PLATFORM/tool"
-cat text >>"out/$RELEASER_PLATFORM/tool"
+cat text - >>"out/$RELEASER_PLATFORM/tool" <<end
+$RELEASER_PLATFORM
+end
 if mv '%[2]s' '%[2]s.held' 2>/dev/null; then
 	while [ -e '%[2]s.held' ]; do sleep 0.1; done
 fi
@@ -75,14 +78,20 @@ fi
 	if err != nil {
 		return nil, err
 	}
+	if p.registry, err = loopback.NewInProcess(filepath.Join(dir, "registry"), ""); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
 	p.Page = "http://" + l.Addr().String()
 	p.server = &http.Server{Handler: http.FileServer(http.Dir(p.www())), ReadHeaderTimeout: time.Minute}
 	go func() { _ = p.server.Serve(l) }() // until Close
 	return p, nil
 }
 
-// Close ends the page.
-func (p *Project) Close() error { return p.server.Close() }
+// Close ends the page and the registry.
+func (p *Project) Close() error {
+	p.registry.Close()
+	return p.server.Close()
+}
 
 func (p *Project) www() string { return filepath.Join(p.dir, "www") }
 
@@ -116,16 +125,11 @@ func (p *Project) Release(ctx context.Context, version string, planted bool) err
 			return err
 		}
 	}
-	registry, err := loopback.NewInProcess(filepath.Join(p.dir, "registry"), "")
-	if err != nil {
-		return err
-	}
-	defer registry.Close() // rebuilds read no image
 	signer := p.Flags()
 	for _, args := range [][]string{
 		{"build", "--out", layout},
-		{"push", layout, registry.Addr + "/app"},
-		{"pack", "--registry", registry.Addr, "--out", dist},
+		{"push", layout, p.registry.Addr + "/app"},
+		{"pack", "--registry", p.registry.Addr, "--out", dist},
 		{"sign", dist, "--key", filepath.Join(p.dir, "key.key")},
 		append([]string{"publish", dist, "--page", "dir:" + p.www()}, signer...),
 	} {
@@ -173,7 +177,5 @@ func (p *Project) run(cmd *exec.Cmd) error {
 	return nil
 }
 
-// Published is the path of a released tarball.
-func (p *Project) Published(version, platform string) string {
-	return filepath.Join(p.www(), "v"+version, Tarball(version, platform))
-}
+// Published is the directory of a release on the page.
+func (p *Project) Published(version string) string { return filepath.Join(p.www(), "v"+version) }
