@@ -18,7 +18,7 @@ import (
 // what was taken from it can be read until the last has given it back.
 func TestShelves(t *testing.T) {
 	dir := t.TempDir()
-	shared := []ocitest.File{ocitest.Reg("app/data", strings.Repeat("d", 1000))}
+	shared := []ocitest.File{ocitest.Reg("app/data", strings.Repeat("d", 3<<20))}
 	ocitest.SaveLayout(t, dir, "x", ocitest.Index(map[string]v1.Image{"linux/amd64": ocitest.Image(t, ocitest.AMD64, shared, []ocitest.File{{Name: "app/x", Kind: tar.TypeReg, Mode: 0o755, Body: "x"}})}))
 	ref := oci.Ref{Kind: oci.Layout, Name: dir, Tag: "x"}
 	ix, err := oci.ReadIndex(t.Context(), ref, oci.Access{})
@@ -54,7 +54,7 @@ func TestShelves(t *testing.T) {
 		return nil
 	}
 	readable := func(r io.ReaderAt) bool {
-		_, err := r.ReadAt(make([]byte, 10), 0)
+		_, err := r.ReadAt(make([]byte, 1<<20), 0)
 		return err == nil
 	}
 	first, second := take(), take()
