@@ -39,6 +39,27 @@ release-publish: releaser ## the images in LAYOUT become a published release; ru
 	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
 	bin/releaser release --layout $(LAYOUT) --out $(DIST) --registry $(REGISTRY) $(if $(PAGE),--page $(PAGE)) $(if $(TO),--to $(TO))
 
+# The last tag before HEAD, and the page that its release is on.
+LAST = $(or $(TAG),$(shell git describe --tags --abbrev=0 --match 'v*' 2>/dev/null))
+AT   = $(or $(PAGE),$(shell sed -n 's/^ *"page": "\(.*\)",*$$/\1/p' config.json))
+
+.PHONY: rebuild
+rebuild: packages releaser ## build the last release again from its tag and compare every level (TAG=v1.2.3; FLAGS for releaser rebuild)
+	@test -n "$(LAST)" || { echo "rebuild: there is no tag v* before this commit"; exit 5; }
+	rm -rf build/rebuild && git worktree prune && git worktree add --quiet --detach build/rebuild/source $(LAST)
+	$(MAKE) -C build/rebuild/source packages models samples
+	bin/releaser rebuild $(AT)@$(LAST:v%=%) --source build/rebuild/source $(FLAGS)
+
+# Who signs what a rebuild came to, and who vouches for that: GitHub, for a workflow.
+REBUILDER ?= https://github.com/$(GITHUB_WORKFLOW_REF)
+ISSUER     = $(shell sed -n 's/^ *"issuer": "\(.*\)",*$$/\1/p' config.json)
+
+.PHONY: rebuild-attest
+rebuild-attest: releaser ## the same, signed by REBUILDER into build/attested
+	rm -rf build/attested && mkdir -p build/attested
+	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
+	$(MAKE) rebuild FLAGS="$(FLAGS) --attest --attest-dir build/attested --attest-identity $(REBUILDER) --attest-oidc-issuer $(ISSUER)"
+
 .PHONY: image-verify
 image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises
 

@@ -53,7 +53,14 @@ func TestSgemmBits(t *testing.T) {
 func compileCheck(t *testing.T, gcc string, flags []string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files := map[string]string{"check.c": "testdata/check.c", "sgemm.c": "blas/sgemm.c", "cblas.h": "blas/cblas.h", "gemm.h": "blas/gemm.h"}
+	files := map[string]string{"check.c": "testdata/check.c"}
+	sources, err := filepath.Glob("blas/*.[ch]")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range sources {
+		files[filepath.Base(s)] = s
+	}
 	for name, from := range files {
 		b, err := os.ReadFile(filepath.FromSlash(from))
 		if err != nil {
@@ -63,7 +70,7 @@ func compileCheck(t *testing.T, gcc string, flags []string) string {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"-std=gnu11", "-O2", "-static", "-o", "check", "check.c"}
+	args := []string{"-std=gnu11", "-O2", "-static", "-o", "check", "check.c", "product.c", "convolve.c"}
 	for _, f := range flags {
 		if f != "" {
 			args = append(args, f)

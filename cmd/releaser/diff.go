@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -10,6 +11,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
 	"facerec/internal/oci/layer"
+	"facerec/internal/packages"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -38,9 +40,18 @@ tarball's own. A tarball may be compressed with gzip, xz, zstd or bzip2, or not 
 all. A directory or image has no compression: it is identical to a tarball with
 the same tar stream.
 
+Two packages (.deb, .rpm, .apk) are compared by what they install, by their metadata
+and by their scripts.
+
 Exit code 0 if both are identical, 3 if they differ.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if report, ok, err := diffPackages(args); ok || err != nil {
+				if err != nil {
+					return err
+				}
+				return a.sayDifference(report, most)
+			}
 			spool, err := tarball.NewSpool("")
 			if err != nil {
 				return err
@@ -68,15 +79,7 @@ Exit code 0 if both are identical, 3 if they differ.`,
 			if err != nil {
 				return err
 			}
-			if a.json {
-				err = a.answer(diffAnswer{"releaser.diff/v2", report})
-			} else {
-				err = tarball.WriteText(a.out, report, most)
-			}
-			if err == nil && report.Grade != tarball.Identical {
-				err = &codedError{code: exitDiffers}
-			}
-			return err
+			return a.sayDifference(report, most)
 		},
 	}
 	fl := cmd.Flags()
@@ -86,6 +89,53 @@ Exit code 0 if both are identical, 3 if they differ.`,
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
 	limits.add(cmd)
 	return cmd
+}
+
+// sayDifference prints a difference, of which the exit code is a function.
+func (a *app) sayDifference(report tarball.Difference, most int) (err error) {
+	if a.json {
+		err = a.answer(diffAnswer{"releaser.diff/v2", report})
+	} else {
+		err = tarball.WriteText(a.out, report, most)
+	}
+	if err == nil && report.Grade != tarball.Identical {
+		err = &codedError{code: exitDiffers}
+	}
+	return err
+}
+
+// diffPackages compares two packages; false if one of the sides is something else.
+func diffPackages(args []string) (report tarball.Difference, ok bool, err error) {
+	var sides [2]packages.Contents
+	for i, arg := range args {
+		what, err := classify(arg)
+		if err != nil || what.kind != anArchive {
+			return report, false, err
+		}
+		if sides[i], ok, err = readPackage(what.path); err != nil || !ok {
+			return report, false, err
+		}
+	}
+	report = packages.Diff(sides[0], sides[1])
+	report.A.Name, report.B.Name = args[0], args[1]
+	return report, true, nil
+}
+
+// readPackage opens a package; false if the file is something else.
+func readPackage(path string) (c packages.Contents, ok bool, err error) {
+	f, err := atomicfile.Open(path)
+	if err != nil {
+		return c, false, err
+	}
+	defer f.Close()
+	size, err := f.Seek(0, io.SeekEnd)
+	if err != nil || !packages.Sniff(f, size) {
+		return c, false, err
+	}
+	if c, err = packages.Read(f, size); err != nil {
+		return c, false, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, true, nil
 }
 
 // recognizedPrefix is the top directory of the one tarball that is compared with

@@ -97,7 +97,7 @@ func (a *app) writeKit(f outFlags, make func(w io.Writer) (kit.Manifest, error))
 	for _, r := range m.Releases {
 		a.say("%s %s  %s", text.Show(r.Project), r.Version, text.Count(len(r.Images), "image"))
 	}
-	a.say("%s  %d files, %d bytes, %s", text.Show(f.path), answer.Files, answer.Size, answer.SHA256)
+	a.say("%s  %s, %d bytes, %s", text.Show(f.path), text.Count(answer.Files, "file"), answer.Size, answer.SHA256)
 	return nil
 }
 
@@ -121,6 +121,9 @@ decided by whoever verifies.`,
 func (a *app) kitAdd(ctx context.Context, path, bundle string, out outFlags) error {
 	if err := out.check(); err != nil {
 		return err
+	}
+	if !isRebuild(filepath.Base(bundle)) {
+		return usage("%s: expected a rebuilder's attestation, called NAME.rebuild.sigstore.json", text.Show(bundle))
 	}
 	f, k, err := openedKitFile(path)
 	if err != nil {

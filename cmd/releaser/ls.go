@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
@@ -165,19 +164,15 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 		answer.Entries = listTree(layer.Flattened{Tree: tree})
 		return nil
 	}
+	if c, ok, err := readPackage(what.path); ok || err != nil {
+		a.lsPackage(answer, what.path, c)
+		return err
+	}
 	f, err := atomicfile.Open(what.path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	if size, err := f.Seek(0, io.SeekEnd); err != nil {
-		return err
-	} else if packages.Sniff(f, size) {
-		return a.lsPackage(answer, what.path, f, size)
-	}
-	if _, err := f.Seek(0, io.SeekStart); err != nil {
-		return err
-	}
 	index, err := tarball.List(f, tarball.DefaultLimits())
 	if err != nil {
 		return fmt.Errorf("%s: %w", what.path, err)
@@ -203,11 +198,7 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 }
 
 // lsPackage lists what a package installs, and says which scripts it has.
-func (a *app) lsPackage(answer *lsAnswer, path string, f io.ReaderAt, size int64) error {
-	c, err := packages.Read(f, size)
-	if err != nil {
-		return fmt.Errorf("%s: %w", path, err)
-	}
+func (a *app) lsPackage(answer *lsAnswer, path string, c packages.Contents) {
 	answer.Metadata = c.Fields
 	for _, e := range c.Entries {
 		l := listEntry{Name: e.Name, Type: e.Type, Mode: octal(e.Mode), Size: e.Size, Link: e.Link}
@@ -224,5 +215,4 @@ func (a *app) lsPackage(answer *lsAnswer, path string, f io.ReaderAt, size int64
 	for _, p := range c.Problems {
 		a.warn("%s: %s", path, text.Line(p, 1000))
 	}
-	return nil
 }

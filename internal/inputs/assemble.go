@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"slices"
 	"sort"
@@ -133,7 +134,7 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin)
 	if err := buildBLAS(ctx, out, t.Target); err != nil {
 		return err
 	}
-	if err := replaceAffine(ctx, out, t.Target); err != nil {
+	if err := replaceFunctions(ctx, out, t.Target); err != nil {
 		return err
 	}
 	hostLib := filepath.Join(out, "lib", "libdlib.a")
@@ -316,24 +317,32 @@ func buildBLAS(ctx context.Context, out string, t toolchain.Target) error {
 	return os.RemoveAll(src)
 }
 
-// affine is what toolchain/dlib/affine.cc defines, as the linker knows it.
-const affine = "_ZN4dlib3cpu21affine_transform_convERNS_6tensorERKS1_S4_S4_"
+// What toolchain/dlib/cpu.cc defines, as the linker knows it.
+const (
+	affine      = "_ZN4dlib3cpu21affine_transform_convERNS_6tensorERKS1_S4_S4_"
+	convolution = "_ZN4dlib3cpu11tensor_convclEbRNS_6tensorERKS2_S5_"
+	resizing    = "_ZN4dlib3cpu11tensor_convclEbRNS_16resizable_tensorERKNS_6tensorES6_"
+)
 
-// replaceAffine compiles toolchain/dlib/affine.cc into libdlib.a, in place of
-// Debian's function, which keeps its code under another name.
-func replaceAffine(ctx context.Context, out string, t toolchain.Target) error {
+// replaceFunctions compiles toolchain/dlib/cpu.cc into libdlib.a, in place of Debian's
+// functions. The first is called from other objects only, and keeps its code under another
+// name. The others are called from their own object too, so they have to keep their names:
+// they become weak, and give way to ours, which come along with the first.
+func replaceFunctions(ctx context.Context, out string, t toolchain.Target) error {
 	work := filepath.Join(out, "work")
 	if err := os.Mkdir(work, 0o755); err != nil {
 		return err
 	}
 	const member = "cpu_dlib.cpp.o"
 	lib := filepath.Join("..", "lib", "libdlib.a")
-	source, err := toolchain.Files.ReadFile("dlib/affine.cc")
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(work, "affine.cc"), source, 0o644); err != nil {
-		return err
+	for _, name := range []string{"dlib/cpu.cc", "blas/convolve.h"} {
+		source, err := toolchain.Files.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		if err := os.WriteFile(filepath.Join(work, path.Base(name)), source, 0o644); err != nil {
+			return err
+		}
 	}
 	run := func(name string, args ...string) ([]byte, error) {
 		cmd := exec.CommandContext(ctx, name, args...)
@@ -347,13 +356,15 @@ func replaceAffine(ctx context.Context, out string, t toolchain.Target) error {
 	if err != nil {
 		return err
 	}
-	if !strings.Contains(string(symbols), " T "+affine+"\n") {
-		return fmt.Errorf("libdlib.a's %s does not define %s: look at what its new version calls dlib::cpu::affine_transform_conv", member, affine)
+	for _, symbol := range []string{affine, convolution, resizing} {
+		if !strings.Contains(string(symbols), " T "+symbol+"\n") {
+			return fmt.Errorf("libdlib.a's %s does not define %s: look at what its new version calls the functions of toolchain/dlib/cpu.cc", member, symbol)
+		}
 	}
 	steps := [][]string{
-		{t.Triplet + "-objcopy", "--redefine-sym", affine + "=" + affine + "_debian", member},
-		{filepath.Join(out, "bin", "c++"), "-std=gnu++17", "-O3", "-DNDEBUG", "-c", "affine.cc", "-o", "affine.o"},
-		{t.Triplet + "-ar", "rcsD", lib, member, "affine.o"},
+		{t.Triplet + "-objcopy", "--redefine-sym", affine + "=" + affine + "_debian", "--weaken-symbol", convolution, "--weaken-symbol", resizing, member},
+		{filepath.Join(out, "bin", "c++"), "-std=gnu++17", "-O3", "-DNDEBUG", "-c", "cpu.cc", "-o", "cpu.o"},
+		{t.Triplet + "-ar", "rcsD", lib, member, "cpu.o"},
 	}
 	for _, s := range steps {
 		if _, err := run(s[0], s[1:]...); err != nil {

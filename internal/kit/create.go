@@ -118,14 +118,12 @@ func pull(ctx context.Context, in Input, dists []publish.Dist, layout string) er
 				continue
 			}
 			known[i] = true
-			from := oci.Ref{}
+			from, err := oci.ParseRef(c.Image)
 			if in.Place != nil {
-				from = *in.Place
-			} else {
-				var err error
-				if from, err = oci.ParseRef(c.Image); err != nil {
-					return text.WithHint(err, "name the place of the images with --image")
-				}
+				from, err = *in.Place, nil
+			}
+			if err != nil {
+				return text.WithHint(err, "name the place of the images with --image")
 			}
 			jobs = append(jobs, oci.PullJob{From: from.At(c.IndexDigest), Tag: c.Image})
 		}

@@ -86,7 +86,7 @@ func releaseIn(t testing.TB, version release.Version, cells, size int) (dir stri
 	put(checksum.File, all.Format())
 	put(release.BundleFile, []byte("{}"))
 	config := release.DigestBytes([]byte("config"))
-	put(release.ProvenanceFile, bundleAbout(t, fmt.Sprintf(`{"uri": "image", "digest": {"sha256": %[1]q}}, {"name": "config.json", "digest": {"sha256": %[1]q}}`, config.Hex()), config))
+	put(release.ProvenanceFile, bundleAbout(t, fmt.Sprintf(`{"uri": "image", "digest": {"sha256": %[1]q}}, {"name": "config.json", "digest": {"sha256": %[1]q}}, {"name": "sources", "digest": {"gitCommit": "00"}}`, config.Hex()), config))
 	return dir, images
 }
 

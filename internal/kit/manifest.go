@@ -360,7 +360,8 @@ func sourcesOf(c contents, at string, files []File) ([]Source, error) {
 }
 
 // sourcesIn lists the sources that the bundle of a provenance names, sorted: its
-// materials that are neither images nor parts of one. The bundle is not verified.
+// materials that are files, and neither images nor parts of one; a git commit is
+// none. The bundle is not verified.
 func sourcesIn(provenance []byte) ([]Source, error) {
 	claim, err := verify.ReadClaim(provenance)
 	if err != nil {
@@ -384,7 +385,7 @@ func sourcesIn(provenance []byte) ([]Source, error) {
 	}
 	var out []Source
 	for _, m := range st.Predicate.BuildDefinition.Materials {
-		if m.URI != "" || m.Name == "layer" || strings.HasPrefix(m.Name, "image configuration of ") || !plain(m.Name) {
+		if m.Digest.SHA256 == "" || m.URI != "" || m.Name == "layer" || strings.HasPrefix(m.Name, "image configuration of ") || !plain(m.Name) {
 			continue
 		}
 		d, err := release.ParseHex(m.Digest.SHA256)

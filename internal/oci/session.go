@@ -74,16 +74,16 @@ func (s *session) do(t *retry.Tries, req *http.Request, want ...int) (*http.Resp
 	login := &retry.Tries{}
 	client, err := s.connect(retry.With(req.Context(), login))
 	if err != nil {
-		return nil, &triedError{login.All, err}
+		return nil, &triedError{login.All.Load(), err}
 	}
 	resp, err := client.Do(req.WithContext(retry.With(req.Context(), t)))
 	if err != nil {
-		return nil, &triedError{t.All, err}
+		return nil, &triedError{t.All.Load(), err}
 	}
 	if err := transport.CheckError(resp, want...); err != nil {
 		_ = resp.Body.Close()
 		why, asked := retry.Passing(resp)
-		return nil, &triedError{t.All, &answerError{err, why, asked}}
+		return nil, &triedError{t.All.Load(), &answerError{err, why, asked}}
 	}
 	return resp, nil
 }
@@ -119,14 +119,14 @@ func (s *session) document(ctx context.Context, u *url.URL, accept string, want 
 		if more, stop := s.access.Retry.Again(ctx, t, u.Host, err.Error(), 0); stop != nil {
 			return nil, nil, stop
 		} else if !more {
-			return nil, nil, &triedError{t.All, fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}
+			return nil, nil, &triedError{t.All.Load(), fmt.Errorf("the answer was cut after %d bytes: %w", len(raw), err)}
 		}
 	}
 }
 
 // triedError says how often something was tried that failed in the end.
 type triedError struct {
-	tries int
+	tries int64
 	err   error
 }
 

@@ -110,7 +110,8 @@ func (b *blobStream) Read(p []byte) (int, error) {
 		}
 		n, err := b.resp.Body.Read(p)
 		if b.got += int64(n); b.got-b.mark >= progress(b.d.Size) {
-			b.mark, b.tries.Failures = b.got, 0
+			b.mark = b.got
+			b.tries.Failures.Store(0)
 			b.s.access.Retry.Delivered(b.s.repo.RegistryStr(), b.d.Digest.String())
 		}
 		if b.got > b.d.Size {
@@ -152,7 +153,7 @@ func (b *blobStream) failed(err error) {
 	case stop != nil:
 		b.err = stop
 	case !more:
-		b.err = &triedError{b.tries.All, fmt.Errorf("cut after %d of %d bytes: %w", b.got, b.d.Size, err)}
+		b.err = &triedError{b.tries.All.Load(), fmt.Errorf("cut after %d of %d bytes: %w", b.got, b.d.Size, err)}
 	}
 }
 

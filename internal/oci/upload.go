@@ -107,7 +107,7 @@ func (s *session) putBlob(ctx context.Context, b upload, moved func(n int64)) er
 			if errors.As(err, &one) { // of its last request
 				err = one.err
 			}
-			return &triedError{t.Failures, err}
+			return &triedError{t.Failures.Load(), err}
 		}
 	}
 }
@@ -228,7 +228,7 @@ func (s *session) send(ctx context.Context, t *retry.Tries, method string, u *ur
 	if err != nil {
 		return answered{}, err
 	}
-	t.All = 0
+	t.All.Store(0)
 	if b != nil {
 		req.Header.Set("Content-Type", b.contentType)
 		if b.contentType == "" {

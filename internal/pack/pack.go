@@ -108,6 +108,9 @@ func sameFiles(made, out string) bool {
 	}
 	for _, e := range entries {
 		_, listed := list.Lookup(e.Name())
+		if _, ok := release.ParseRebuildFile(e.Name()); ok {
+			continue // signed later, about what is here
+		}
 		if !listed && e.Name() != checksum.File && e.Name() != release.BundleFile && e.Name() != release.ProvenanceFile {
 			return false
 		}
@@ -201,7 +204,7 @@ func collect(ctx context.Context, in *Input, spool *tarball.Spool) ([]cell, erro
 		if len(selected.Lost) > 0 {
 			in.notice("warning: %s: the tarball loses attributes of %s", c, text.List(selected.Lost, 8))
 		}
-		in.notice("%s: %s of %s, %d entries", c, extract.Path, img.Ref, tree.Len())
+		in.notice("%s: %s of %s, %s", c, extract.Path, img.Ref, text.CountForms(tree.Len(), "entry", "entries"))
 		config := release.DigestBytes(img.RawConf)
 		made := cell{cell: c, tree: tree, record: release.RecordCell{
 			Lineage: c.Lineage.Name, Platform: c.Platform,

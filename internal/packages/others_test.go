@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"facerec/internal/release"
+	"facerec/internal/tarball"
 )
 
 // TestReadOthers reads packages that another program made, in every compression.
@@ -117,5 +118,39 @@ func TestRPMReadsOurs(t *testing.T) {
 	}
 	if got := run(t, "rpm", "-qp", "--nosignature", "--dump", name); got != want.String() {
 		t.Errorf("rpm --dump: got\n%s\nexpected\n%s", got, &want)
+	}
+}
+
+// TestDiff: the same package in two compressions, and one with something else in it.
+func TestDiff(t *testing.T) {
+	read := func(name string) Contents {
+		b, err := os.ReadFile(filepath.Join("testdata", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := Read(bytes.NewReader(b), int64(len(b)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	a, b := read("nfpm-xz.deb"), read("nfpm-zstd.deb")
+	if d := Diff(a, a); d.Grade != tarball.Identical || len(d.Entries) > 0 {
+		t.Errorf("with itself: %+v", d)
+	}
+	if d := Diff(a, b); d.Grade != tarball.SameContent || len(d.Entries) > 0 || len(d.Causes) != 1 {
+		t.Errorf("another compression: %+v", d)
+	}
+	b.Entries = slices.Clone(b.Entries)
+	b.Entries[2].Mode = 0o777
+	b.Entries = b.Entries[:len(b.Entries)-1]
+	b.Fields = append(slices.Clone(b.Fields), Field{Name: "owner", Path: "usr", Value: "1:1"})
+	var out bytes.Buffer
+	if err := tarball.WriteText(&out, Diff(a, b), 0); err != nil {
+		t.Fatal(err)
+	}
+	const want = "differs\n~ usr/bin/alias: mode 0000, 0777\n- usr/share/tool\n+ usr: owner\n"
+	if out.String() != want {
+		t.Errorf("got\n%s\nexpected\n%s", &out, want)
 	}
 }

@@ -196,6 +196,9 @@ type Contents struct {
 	Fields   []Field               // metadata and scripts, in the package's order
 	Entries  []release.RecordEntry // what is installed, names below /
 	Problems []string              // what is wrong with the package as a whole
+
+	File release.Digest // of the package; zero for one that was not read
+	Size int64          // bytes
 }
 
 // Field is a piece of metadata.

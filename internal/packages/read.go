@@ -55,7 +55,14 @@ func Read(f io.ReaderAt, size int64) (Contents, error) {
 	if recipe == "" {
 		return Contents{}, errors.New("expected a .deb, .rpm or .apk package")
 	}
-	return formats[recipe].read(f, size)
+	c, err := formats[recipe].read(f, size)
+	if err != nil {
+		return c, err
+	}
+	h := release.NewHasher()
+	_, err = io.Copy(h, io.NewSectionReader(f, 0, size))
+	c.File, c.Size = h.Digest(), size
+	return c, err
 }
 
 // script is what a package manager would run, or a part that it would act on.

@@ -20,8 +20,12 @@
 //	           everything, compare it with the files at hand, verify it, publish
 //	published  download everything and compare it: equal is success
 //
+// A signed rebuild (see [release.RebuildFile]) is made after the release, by others:
+// one that is at hand is added, also to a published release, and those that the page
+// has besides are let be.
+//
 // So it can be stopped anywhere and run again. Nothing that is published is
-// ever changed. In a draft an asset is replaced only if what is there is a
+// ever changed or replaced. In a draft an asset is replaced only if what is there is a
 // strict prefix of the file, so an upload that was cut. Everything else that is
 // not as expected is a [Refusal], which names the asset: other bytes, an asset
 // of another name, two of one name, a git tag that moved.

@@ -22,14 +22,14 @@ func copyAsset(ctx context.Context, page Reader, a Asset, w io.Writer, limit int
 
 // copyFrom is copyAsset for when done bytes are there already.
 func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limit int64, policy *retry.Policy) error {
-	for tries := (retry.Tries{}); ; {
+	for tries := new(retry.Tries); ; {
 		n, err := copyOnce(ctx, page, a, w, done, limit)
 		done += n
 		if err == nil {
 			return nil
 		}
 		if n > 0 {
-			tries.Failures = 0
+			tries.Failures.Store(0)
 			policy.Delivered(page.String())
 		}
 		var write *writeError
@@ -46,7 +46,7 @@ func copyFrom(ctx context.Context, page Reader, a Asset, w io.Writer, done, limi
 		more := false
 		if policy.IsCut(page.String(), err) {
 			var stop error
-			if more, stop = policy.Again(ctx, &tries, page.String(), text.Show(a.Name)+": "+err.Error(), 0); stop != nil {
+			if more, stop = policy.Again(ctx, tries, page.String(), text.Show(a.Name)+": "+err.Error(), 0); stop != nil {
 				return stop
 			}
 		}

@@ -26,12 +26,12 @@ func (o Options) Document(ctx context.Context, address string, limit int64) ([]b
 		return nil, addressError("%s: plain HTTP is for loopback only; expected https, or --insecure-registry %s", u.Redacted(), text.Show(u.Host))
 	}
 	c := o.client(u)
-	for tries := (retry.Tries{}); ; {
+	for tries := new(retry.Tries); ; {
 		raw, err := document(ctx, c, u, limit)
 		if err == nil || !o.Retry.IsCut(u.Host, err) {
 			return raw, err
 		}
-		if more, stop := o.Retry.Again(ctx, &tries, u.Host, err.Error(), 0); stop != nil {
+		if more, stop := o.Retry.Again(ctx, tries, u.Host, err.Error(), 0); stop != nil {
 			return nil, stop
 		} else if !more {
 			return nil, err

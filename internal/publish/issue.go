@@ -78,13 +78,13 @@ func OpenIssues(ctx context.Context, t Tracker, wanted []Issue, policy *retry.Po
 // openOne opens an issue. A request whose answer was lost may have opened it, so
 // the list is asked before another.
 func openOne(ctx context.Context, t Tracker, w Issue, policy *retry.Policy) (Issue, error) {
-	for tries := (retry.Tries{}); ; {
+	for tries := new(retry.Tries); ; {
 		made, err := t.OpenIssue(ctx, w)
 		var temporary *TemporaryError
 		if err == nil || !errors.As(err, &temporary) {
 			return made, err
 		}
-		if more, stop := policy.Again(ctx, &tries, t.String(), err.Error(), temporary.after); stop != nil {
+		if more, stop := policy.Again(ctx, tries, t.String(), err.Error(), temporary.after); stop != nil {
 			return Issue{}, stop
 		} else if !more {
 			return Issue{}, err

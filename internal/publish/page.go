@@ -66,7 +66,7 @@ type Page interface {
 	// Create makes a draft without assets.
 	Create(ctx context.Context, r Release) (Release, error)
 
-	// Upload adds an asset to a draft. It is tried once: the error is a
+	// Upload adds an asset to a draft, or to a published release. It is tried once: the error is a
 	// *TemporaryError where another try makes sense, and ErrExists if there is an
 	// asset of that name and the page takes no second one.
 	Upload(ctx context.Context, r Release, name string, f *os.File, size int64) (Asset, error)

@@ -253,7 +253,7 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		Notes: r.Notes, Draft: true, Prerelease: r.Dist.Record.Version.IsPrerelease(),
 	}
 	made, err := r.Page.Create(ctx, draft)
-	for tries := (retry.Tries{}); err != nil; {
+	for tries := new(retry.Tries); err != nil; {
 		var temporary *TemporaryError
 		if !errors.As(err, &temporary) && statusOf(err) != http.StatusConflict {
 			return nil, err
@@ -265,7 +265,7 @@ func (r *run) create(ctx context.Context, commit string) (*Release, error) {
 		if temporary == nil {
 			return nil, err
 		}
-		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), temporary.after); stop != nil {
+		if more, stop := r.Retry.Again(ctx, tries, r.Page.String(), err.Error(), temporary.after); stop != nil {
 			return nil, stop
 		} else if !more {
 			return nil, err
@@ -308,7 +308,7 @@ func (r *run) names(rel Release) error {
 			return &Refusal{text.Show(a.Name), "the page has several assets of this name", "delete them from the release on the page, or the whole draft: " + rel.URL}
 		}
 		seen[a.Name] = true
-		if !has(r.Dist.Files, a.Name) {
+		if !has(r.Dist.Files, a.Name) && !isRebuild(a.Name) {
 			return &Refusal{text.Show(a.Name), "the page has this asset, the release at hand has not", "renamed or added on the page? " + rel.URL}
 		}
 	}
@@ -320,9 +320,16 @@ func (r *run) published(ctx context.Context, rel Release) error {
 	if err := r.names(rel); err != nil {
 		return err
 	}
+	added := false
 	for _, f := range r.Dist.Files {
 		a := asset(rel, f.Name)
 		switch {
+		case isRebuild(f.Name) && (a == nil || a.Size == incomplete || a.Size == 0):
+			// It may come later, from somebody else, and carries its own proof.
+			if err := r.ensure(ctx, rel, f); err != nil {
+				return err
+			}
+			added = true
 		case a == nil:
 			return &Refusal{f.Name, "not found in the published release", advice}
 		case a.Size != f.Size:
@@ -332,6 +339,19 @@ func (r *run) published(ctx context.Context, rel Release) error {
 	if !r.do(Step{Action: DoCompare}) {
 		r.do(Step{Action: DoVerify})
 		return nil
+	}
+	if added {
+		now, err := r.find(ctx)
+		if err != nil {
+			return err
+		}
+		if now == nil || now.Draft {
+			return fmt.Errorf("%s: %s: %w", r.Page, r.tag, ErrConcurrent)
+		}
+		if err := r.names(*now); err != nil {
+			return err
+		}
+		rel = *now
 	}
 	if err := r.compare(ctx, rel, advice); err != nil {
 		return err
@@ -405,16 +425,18 @@ func (r *run) promote(ctx context.Context, rel Release) error {
 		return fmt.Errorf("%s: %s is still not published", r.Page, r.tag)
 	}
 	r.result.URL = now.URL
-	if len(now.Assets) != len(r.Dist.Files) {
-		return &Refusal{r.tag, fmt.Sprintf("expected %s on the published page, got %d", text.Count(len(r.Dist.Files), "asset"), len(now.Assets)), "look at " + now.URL}
+	for _, f := range r.Dist.Files {
+		if asset(*now, f.Name) == nil {
+			return &Refusal{f.Name, "not found on the published page", "look at " + now.URL}
+		}
 	}
 	return r.names(*now)
 }
 
-// ensure makes a draft have one asset. What an upload that was cut left behind
+// ensure makes a draft, or of signed rebuilds a published release, have one asset. What an upload that was cut left behind
 // is replaced; other bytes are refused.
 func (r *run) ensure(ctx context.Context, rel Release, f File) error {
-	for tries := (retry.Tries{}); ; {
+	for tries := new(retry.Tries); ; {
 		if a := asset(rel, f.Name); a != nil {
 			cut, err := r.isCut(ctx, *a, f)
 			if err != nil {
@@ -439,7 +461,7 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 		var temporary *TemporaryError
 		taken := errors.Is(err, ErrExists)
 		switch {
-		case taken && tries.Failures == 0:
+		case taken && tries.Failures.Load() == 0:
 			return fmt.Errorf("%s: %s: %w", r.Page, f.Name, ErrConcurrent)
 		case taken:
 			// An earlier try may have arrived after all: look.
@@ -450,17 +472,17 @@ func (r *run) ensure(ctx context.Context, rel Release, f File) error {
 		if temporary != nil {
 			asked = temporary.after
 		}
-		if more, stop := r.Retry.Again(ctx, &tries, r.Page.String(), err.Error(), asked); stop != nil {
+		if more, stop := r.Retry.Again(ctx, tries, r.Page.String(), err.Error(), asked); stop != nil {
 			return stop
 		} else if !more {
-			return fmt.Errorf("%w (tried %s)", err, text.Count(tries.Failures, "time"))
+			return fmt.Errorf("%w (tried %s)", err, text.Count(int(tries.Failures.Load()), "time"))
 		}
 		now, err := r.find(ctx)
 		if err != nil {
 			return err
 		}
 		if now == nil {
-			return fmt.Errorf("%s: the draft of %s is gone: %w", r.Page, r.tag, ErrConcurrent)
+			return fmt.Errorf("%s: the release %s is gone: %w", r.Page, r.tag, ErrConcurrent)
 		}
 		if err := r.names(*now); err != nil {
 			return err
@@ -485,7 +507,7 @@ func (r *run) alone(ctx context.Context, rel Release, made Asset) error {
 	if err != nil {
 		return err
 	}
-	if now == nil || !now.Draft {
+	if now == nil || now.Draft != rel.Draft {
 		return fmt.Errorf("%s: %s: %w", r.Page, r.tag, ErrConcurrent)
 	}
 	for _, a := range now.Assets {

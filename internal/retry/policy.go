@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"facerec/internal/text"
@@ -43,11 +44,12 @@ type Policy struct {
 
 type state struct{ answered, givenUp bool }
 
-// Tries counts the requests for one thing.
+// Tries counts the requests for one thing, which may be made at the same time: the
+// first ones to a registry are.
 type Tries struct {
-	Thing    string // a digest, or "" for what has none
-	All      int    // made so far
-	Failures int    // since the last progress
+	Thing    string       // a digest, or "" for what has none
+	All      atomic.Int64 // made so far
+	Failures atomic.Int64 // since the last progress
 }
 
 func (p *Policy) stall() time.Duration {
@@ -132,18 +134,18 @@ func (p *Policy) backoff(failures int) time.Duration {
 // false when the tries are used up. The error is that of a cancelled context.
 // asked is how long the host wants to be left alone, zero if it did not say.
 func (p *Policy) Again(ctx context.Context, t *Tries, host, why string, asked time.Duration) (bool, error) {
-	t.Failures++
+	failures := int(t.Failures.Add(1))
 	most := p.most(host, t.Thing)
-	if t.Failures >= most || p != nil && p.Obey && asked > p.longest() {
+	if failures >= most || p != nil && p.Obey && asked > p.longest() {
 		p.note(host, func(s *state) { s.givenUp = true })
 		p.note(t.Thing, func(s *state) { s.givenUp = true })
 		return false, nil
 	}
-	wait := p.backoff(t.Failures)
+	wait := p.backoff(failures)
 	if asked > 0 { // never sooner, and not all clients in the same moment
 		wait = min(max(wait, asked+wait/10), p.longest())
 	}
-	p.Note(fmt.Sprintf("%s: %s; try %d of %d after %s", host, text.Line(why, 300), t.Failures+1, most, wait.Round(10*time.Millisecond)))
+	p.Note(fmt.Sprintf("%s: %s; try %d of %d after %s", host, text.Line(why, 300), failures+1, most, wait.Round(10*time.Millisecond)))
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {

@@ -38,7 +38,7 @@ type Transport struct {
 func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	count, host := triesOf(r.Context()), r.URL.Host
 	for {
-		count.All++
+		count.All.Add(1)
 		out, err := fresh(r)
 		if err != nil {
 			return nil, err

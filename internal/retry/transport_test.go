@@ -126,6 +126,34 @@ func TestBodyIsFresh(t *testing.T) {
 	}
 }
 
+// Requests that count together may be made at the same time, as a registry's first ones
+// are; go test -race sees whether the counting is safe.
+func TestTogether(t *testing.T) {
+	url, seen := host(t, status(200))
+	count := &Tries{}
+	ctx := With(t.Context(), count)
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			resp, err := Transport{Next: http.DefaultTransport}.RoundTrip(req)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = resp.Body.Close()
+		})
+	}
+	all.Wait()
+	if n := count.All.Load(); n != 8 || len(seen()) != 8 {
+		t.Errorf("counted %d requests of %d, expected 8", n, len(seen()))
+	}
+}
+
 // A host that was given up on gets one try, until something arrives from it.
 func TestGivenUp(t *testing.T) {
 	url, seen := host(t, status(503))

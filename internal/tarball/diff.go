@@ -400,14 +400,14 @@ func (d *differ) causes() {
 		add(CausePrefix, "the top directory is %s in a and %s in b; names are compared below it", text.Show(d.topA), text.Show(d.topB))
 	}
 	if n := d.only[0] + d.only[1] + d.other; n > 0 && !d.damaged() {
-		add(CauseEntries, "%d entries only in a, %d only in b, %d of another type or with another target", d.only[0], d.only[1], d.other)
+		add(CauseEntries, "%s only in a, %d only in b, %d of another type or with another target", text.CountForms(d.only[0], "entry", "entries"), d.only[1], d.other)
 	}
 	if n := d.content; n > 0 {
 		add(CauseContent, "%d with other content", n)
 	}
 	d.modeCause(add)
 	if d.links > 0 {
-		add(CauseHardLinks, "%d hard links on one side are files of their own, with the same bytes, on the other", d.links)
+		add(CauseHardLinks, "%s of their own, with the same bytes, on the other", text.CountForms(d.links, "hard link on one side is a file", "hard links on one side are files"))
 	}
 	if d.relinked > 0 {
 		add(CauseHardLinks, "%s linked to the same files on both sides, but listed in another order: another name comes first", text.CountForms(d.relinked, "name is", "names are"))
@@ -427,7 +427,7 @@ func (d *differ) causes() {
 	if d.a.Format != d.b.Format && d.a.Format != "" && d.b.Format != "" {
 		add(CauseFormat, "tar format %s in a, %s in b", d.a.Format, d.b.Format)
 	} else if d.format > 0 {
-		add(CauseFormat, "%d entries have other header bytes that mean the same, the first is %s", d.format, d.firstOne)
+		add(CauseFormat, "%s other header bytes that mean the same, the first is %s", text.CountForms(d.format, "entry has", "entries have"), d.firstOne)
 	}
 	if d.a.Padding != d.b.Padding && !d.damaged() {
 		// After a difference in size the archives end at different places in

@@ -1,125 +1,42 @@
 /*
- * cblas_sgemm with one answer.
- *
- * A BLAS may sum in any order, and the good ones choose the order by the CPU
- * and by the number of threads: the same photo then gives other bits on another
- * machine. This one promises an order, and with it the bits:
+ * cblas_sgemm with one answer:
  *
  *   s = 0;  for k = 0 … K-1:  s = round(s + round(op(A)[i][k] * op(B)[k][j]))
  *   C[i][j] = beta == 0 ? alpha*s : alpha*s + beta*C[i][j]
  *
- * in IEEE single precision, without fused multiply-add: it must be compiled with
- * -ffp-contract=off (gcc knows no pragma for it). Speed comes from what does not
- * touch that order: B is packed into narrow panels that stay in the cache,
- * several rows of C are kept in registers, vectors run over columns, and wider
- * vectors are taken where the CPU has them. K is cut into blocks; C carries the
- * sum, a float all the time, from one block to the next.
- *
- * One exception: the vector unit of 32-bit ARM flushes subnormals (below 1.2e-38)
- * to zero.
+ * See product.h for why, and product.c for how.
  */
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "cblas.h"
-
-typedef void panel_fn(size_t kc, const float *a, size_t ras, size_t cas,
-                      const float *b, float *c, size_t ldc, size_t rows);
-
-#if defined(__x86_64__)
-
-#define GEMM_NAME panel_base /* SSE2: 16 registers, 8 sums */
-#define GEMM_BYTES 16
-#define GEMM_MR 4
-#define GEMM_NV 2
-#define GEMM_ATTR
-#include "gemm.h"
-
-#define GEMM_NAME panel_avx2
-#define GEMM_BYTES 32
-#define GEMM_MR 4
-#define GEMM_NV 2
-#define GEMM_ATTR __attribute__((target("avx2")))
-#include "gemm.h"
-
-#define GEMM_NAME panel_avx512 /* 32 registers, 16 sums */
-#define GEMM_BYTES 64
-#define GEMM_MR 8
-#define GEMM_NV 2
-#define GEMM_ATTR __attribute__((target("avx512f")))
-#include "gemm.h"
-
-struct kernel { panel_fn *fn; size_t mr, nr; };
-
-#ifndef GEMM_WIDEST /* bytes; a test sets it to see the narrower ones */
-#define GEMM_WIDEST 64
-#endif
-
-/* A panel twice as wide as the matrix would be half zeros. */
-static struct kernel choose(size_t n)
-{
-    __builtin_cpu_init();
-    if (GEMM_WIDEST >= 64 && n > 16 && __builtin_cpu_supports("avx512f"))
-        return (struct kernel){panel_avx512, 8, 32};
-    if (GEMM_WIDEST >= 32 && __builtin_cpu_supports("avx2"))
-        return (struct kernel){panel_avx2, 4, 16};
-    return (struct kernel){panel_base, 4, 8};
-}
-
-#else
-
-#if defined(__arm__)
-/* gcc lowers vector arithmetic to scalars here, because NEON flushes
- * subnormals; the intrinsics say that this is accepted. */
-#include <arm_neon.h>
-#define GEMM_MULADD(c, a, b) \
-    ((__typeof__(c))vaddq_f32((float32x4_t)(c), vmulq_f32((float32x4_t)(a), (float32x4_t)(b))))
-#endif
-
-#define GEMM_NAME panel_base
-#define GEMM_BYTES 16
-#if defined(__aarch64__) /* 32 registers, 16 sums */
-#define GEMM_MR 8
-#else
-#define GEMM_MR 4
-#endif
-#define GEMM_NV 2
-#define GEMM_ATTR
-#include "gemm.h"
-
-struct kernel { panel_fn *fn; size_t mr, nr; };
-
-static struct kernel choose(size_t n)
-{
-    (void)n;
-#if defined(__aarch64__)
-    return (struct kernel){panel_base, 8, 8};
-#else
-    return (struct kernel){panel_base, 4, 8};
-#endif
-}
-
-#endif
-
-enum {
-    MR_MAX = 8,
-    NR_MAX = 32,
-    KC = 256, /* rows of B packed at once: a panel of NR columns stays in the first-level cache */
-    NC = 512, /* columns packed at once: all panels stay in the second-level cache */
-};
-
-/* A matrix seen through two strides, so that transposed and row- or
- * column-major cost no code: element (i,j) is p[i*rs + j*cs]. */
-struct view { const float *p; size_t rs, cs; };
+#include "product.h"
 
 static struct view view_of(const float *p, size_t ld, int transposed)
 {
     return transposed ? (struct view){p, 1, ld} : (struct view){p, ld, 1};
 }
 
-/* Copies kc×nc of b into panels of nr columns, the last one filled up with zeros. */
-static void pack(struct view b, size_t kc, size_t nc, size_t nr, float *out)
+typedef float vec4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef int pick4 __attribute__((vector_size(16)));
+
+/* Turns 4×4 numbers: rows of src, from stride to stride, become columns of out. */
+static inline void transpose(const float *src, size_t ss, float *out, size_t os)
 {
+    vec4 r0 = *(const vec4 *)src, r1 = *(const vec4 *)(src + ss);
+    vec4 r2 = *(const vec4 *)(src + 2 * ss), r3 = *(const vec4 *)(src + 3 * ss);
+    vec4 a = __builtin_shuffle(r0, r1, (pick4){0, 4, 1, 5}), b = __builtin_shuffle(r0, r1, (pick4){2, 6, 3, 7});
+    vec4 c = __builtin_shuffle(r2, r3, (pick4){0, 4, 1, 5}), d = __builtin_shuffle(r2, r3, (pick4){2, 6, 3, 7});
+    *(vec4 *)out = __builtin_shuffle(a, c, (pick4){0, 1, 4, 5});
+    *(vec4 *)(out + os) = __builtin_shuffle(a, c, (pick4){2, 3, 6, 7});
+    *(vec4 *)(out + 2 * os) = __builtin_shuffle(b, d, (pick4){0, 1, 4, 5});
+    *(vec4 *)(out + 3 * os) = __builtin_shuffle(b, d, (pick4){2, 3, 6, 7});
+}
+
+/* A pack_fn for a view. */
+static void pack(const void *of, size_t k0, size_t kc, size_t first, size_t nc, size_t nr, float *out)
+{
+    struct view b = *(const struct view *)of;
+    b.p += k0 * b.rs + first * b.cs;
     for (size_t j0 = 0; j0 < nc; j0 += nr) {
         size_t w = nc - j0 < nr ? nc - j0 : nr;
         const float *src = b.p + j0 * b.cs;
@@ -131,7 +48,15 @@ static void pack(struct view b, size_t kc, size_t nc, size_t nr, float *out)
             continue;
         }
         /* Reading along a column of the panel is reading consecutive memory when rs is 1. */
-        for (size_t j = 0; j < w; j++)
+        size_t j1 = b.rs == 1 ? w & ~(size_t)3 : 0, k1 = kc & ~(size_t)3;
+        for (size_t j = 0; j < j1; j += 4) {
+            for (size_t k = 0; k < k1; k += 4)
+                transpose(src + j * b.cs + k, b.cs, out + k * nr + j, nr);
+            for (size_t k = k1; k < kc; k++)
+                for (size_t i = j; i < j + 4; i++)
+                    out[k * nr + i] = src[i * b.cs + k];
+        }
+        for (size_t j = j1; j < w; j++)
             for (size_t k = 0; k < kc; k++)
                 out[k * nr + j] = src[j * b.cs + k * b.rs];
         for (size_t j = w; j < nr; j++)
@@ -139,49 +64,6 @@ static void pack(struct view b, size_t kc, size_t nc, size_t nr, float *out)
                 out[k * nr + j] = 0;
         out += kc * nr;
     }
-}
-
-/* sums += a*b, all row-major or strided, sums with row stride lds. */
-static int accumulate(size_t m, size_t n, size_t kk, struct view a, struct view b, float *sums, size_t lds)
-{
-    struct kernel ker = choose(n);
-    size_t kcap = kk < KC ? kk : KC, ncap = n < NC ? n : NC;
-    ncap = (ncap + ker.nr - 1) / ker.nr * ker.nr;
-    void *mem;
-    if (posix_memalign(&mem, 64, kcap * ncap * sizeof(float)) != 0)
-        return -1;
-    float *packed = mem;
-    float edge[MR_MAX * NR_MAX] __attribute__((aligned(64)));
-
-    for (size_t jc = 0; jc < n; jc += NC) {
-        size_t nc = n - jc < NC ? n - jc : NC;
-        for (size_t pc = 0; pc < kk; pc += KC) {
-            size_t kc = kk - pc < KC ? kk - pc : KC;
-            struct view bb = {b.p + pc * b.rs + jc * b.cs, b.rs, b.cs};
-            pack(bb, kc, nc, ker.nr, packed);
-            for (size_t i = 0; i < m; i += ker.mr) {
-                size_t rows = m - i < ker.mr ? m - i : ker.mr;
-                const float *ap = a.p + i * a.rs + pc * a.cs;
-                for (size_t j = 0; j < nc; j += ker.nr) {
-                    float *cp = sums + i * lds + jc + j;
-                    const float *bp = packed + j * kc;
-                    if (nc - j >= ker.nr) {
-                        ker.fn(kc, ap, a.rs, a.cs, bp, cp, lds, rows);
-                        continue;
-                    }
-                    size_t w = nc - j;
-                    memset(edge, 0, sizeof edge);
-                    for (size_t r = 0; r < rows; r++)
-                        memcpy(edge + r * ker.nr, cp + r * lds, w * sizeof *cp);
-                    ker.fn(kc, ap, a.rs, a.cs, bp, edge, ker.nr, rows);
-                    for (size_t r = 0; r < rows; r++)
-                        memcpy(cp + r * lds, edge + r * ker.nr, w * sizeof *cp);
-                }
-            }
-        }
-    }
-    free(mem);
-    return 0;
 }
 
 void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta, const enum CBLAS_TRANSPOSE tb,
@@ -208,14 +90,14 @@ void cblas_sgemm(const enum CBLAS_ORDER order, const enum CBLAS_TRANSPOSE ta, co
     if (alpha == 1 && beta == 0) {
         for (size_t i = 0; i < m; i++)
             memset(c + i * ldc, 0, n * sizeof *c);
-        if (k > 0 && accumulate(m, n, k, va, vb, c, ldc) != 0)
+        if (k > 0 && facerec_product(m, n, k, va, pack, &vb, c, ldc) != 0)
             abort();
         return;
     }
     float *sums = calloc(m * n, sizeof *sums);
     if (sums == NULL)
         abort();
-    if (k > 0 && alpha != 0 && accumulate(m, n, k, va, vb, sums, n) != 0)
+    if (k > 0 && alpha != 0 && facerec_product(m, n, k, va, pack, &vb, sums, n) != 0)
         abort();
     for (size_t i = 0; i < m; i++)
         for (size_t j = 0; j < n; j++) {

@@ -6,6 +6,7 @@
  */
 #include <stdint.h>
 #include <stdio.h>
+#include "convolve.h"
 #include "sgemm.c"
 
 static uint32_t seed = 1;
@@ -53,8 +54,59 @@ static int compare(int m, int n, int k, int ta, int tb, int col, float alpha, fl
     return bad;
 }
 
+/* The same for a convolution: channel, y, x is the order of its sums. */
+static int convolve(ptrdiff_t filters, ptrdiff_t channels, ptrdiff_t nr, ptrdiff_t nc, ptrdiff_t fr, ptrdiff_t fc,
+                    ptrdiff_t sy, ptrdiff_t sx, ptrdiff_t py, ptrdiff_t px, int add)
+{
+    const struct facerec_window w = {channels, nr, nc, fr, fc, sy, sx, py, px, 1 + (nr + 2 * py - fr) / sy, 1 + (nc + 2 * px - fc) / sx};
+    size_t np = (size_t)(channels * nr * nc), nf = (size_t)(filters * channels * fr * fc), no = (size_t)(filters * w.rows * w.columns);
+    float *picture = malloc(np * 4), *filter = malloc(nf * 4), *out = malloc(no * 4 + 4), *want = malloc(no * 4 + 4);
+    for (size_t i = 0; i < np; i++) picture[i] = value();
+    for (size_t i = 0; i < nf; i++) filter[i] = value();
+    for (size_t i = 0; i <= no; i++) out[i] = want[i] = value();
+    float *o = want;
+    for (ptrdiff_t f = 0; f < filters; f++)
+        for (ptrdiff_t r = 0; r < w.rows; r++)
+            for (ptrdiff_t c = 0; c < w.columns; c++, o++) {
+                const float *p = filter + f * channels * fr * fc;
+                volatile float s = 0;
+                for (ptrdiff_t k = 0; k < channels; k++)
+                    for (ptrdiff_t y = r * sy - py; y < r * sy - py + fr; y++)
+                        for (ptrdiff_t x = c * sx - px; x < c * sx - px + fc; x++) {
+                            const int inside = y >= 0 && y < nr && x >= 0 && x < nc;
+                            volatile float t = *p++ * (inside ? picture[(k * nr + y) * nc + x] : 0);
+                            s = s + t;
+                        }
+                *o = add ? *o + s : s;
+            }
+    facerec_convolve(&w, (size_t)filters, filter, picture, add, out);
+    int bad = memcmp(out, want, no * 4 + 4) != 0; /* and what follows is left alone */
+    if (bad)
+        printf("differs: %td filters of %tdx%td over %td of %tdx%td, stride %td,%td, padding %td,%td, add=%d\n", filters, fr, fc, channels, nr, nc, sy, sx, py, px, add);
+    free(picture), free(filter), free(out), free(want);
+    products++;
+    return bad;
+}
+
+static int convolutions(void)
+{
+    for (ptrdiff_t nr = 3; nr < 12; nr += 4)
+        for (ptrdiff_t nc = 3; nc < 20; nc += 5)
+            for (ptrdiff_t fr = 1; fr <= 3; fr++)
+                for (ptrdiff_t fc = 1; fc <= 3; fc += 2)
+                    for (ptrdiff_t s = 1; s <= 3; s++)
+                        for (ptrdiff_t py = 0; py < fr; py++)
+                            for (ptrdiff_t px = 0; px < fc; px++)
+                                if (convolve(1 + nc % 4, 1 + nr % 3, nr, nc, fr, fc, s, 4 - s, py, px, (nr + px) % 2))
+                                    return 1;
+    return convolve(32, 3, 40, 61, 7, 7, 2, 2, 0, 0, 0) || convolve(9, 40, 17, 35, 3, 3, 1, 1, 1, 1, 0) ||
+           convolve(9, 130, 9, 9, 3, 3, 1, 1, 1, 1, 1) || convolve(5, 260, 5, 5, 3, 3, 2, 2, 0, 0, 0);
+}
+
 int main(void)
 {
+    if (convolutions())
+        return 1;
     static const int sizes[] = {1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 65};
     enum { COUNT = sizeof sizes / sizeof *sizes };
     for (int i = 0; i < COUNT; i++)
@@ -62,7 +114,7 @@ int main(void)
             for (int layout = 0; layout < 8; layout++)
                 if (compare(sizes[i], sizes[j], sizes[(i + j) % COUNT], layout & 1, layout & 2, layout & 4, 1, 0, i % 3))
                     return 1;
-    static const int large[][3] = {{5, 513, 257}, {9, 1030, 40}, {33, 40, 600}, {128, 70, 256}, {1, 128, 513}, {3, 3, 0}};
+    static const int large[][3] = {{5, 513, 257}, {9, 1030, 40}, {33, 40, 600}, {128, 70, 256}, {1, 128, 513}, {20, 9, 2304}, {12, 16, 1025}, {7, 2100, 33}, {3, 3, 0}};
     for (size_t i = 0; i < sizeof large / sizeof *large; i++)
         for (int layout = 0; layout < 8; layout++) {
             const int *s = large[i];

@@ -18,14 +18,14 @@ import (
 )
 
 // raced are the packages whose goroutines share memory.
-const raced = "./internal/..."
+const raced = "./internal/... ./cmd/releaser"
 
 func raceGate(ctx context.Context, w *world) (string, error) {
 	if _, err := installed("gcc", "gcc"); err != nil { // the race detector needs cgo
 		return "", err
 	}
 	packages := strings.Fields(cmp.Or(w.packages, raced))
-	r, err := call{dir: w.root, env: []string{"CGO_ENABLED=1"}, args: append([]string{"go", "test", "-race", "-short"}, packages...)}.run(ctx)
+	r, err := call{dir: w.root, env: []string{"CGO_ENABLED=1"}, args: append([]string{"go", "test", "-race", "-short", "-timeout", "40m"}, packages...)}.run(ctx)
 	if err != nil {
 		return "", err
 	}

@@ -234,10 +234,19 @@ const (
 	subjectsSince = "2026-11-29T00:00:00Z"
 )
 
+// longSubjects are commits that were on main before anybody saw that their subjects
+// are too long. History is not rewritten for that; the list does not grow.
+var longSubjects = []string{
+	"301ca4cc8fdaf73d233aba8321a6920e93ed12d1",
+	"36f8911576fb47eb07e5b85a94b3fb0ecb92bce4",
+	"c9c4d1fbefebf07f4466ad5dbccb7d7f55f6dc80",
+	"f2beb231801139e58e6cfea9b2386e669f092e71",
+}
+
 // subjectsGate finds commits whose subject is too long, or is not "room: what".
 // Merges have git's own.
 func subjectsGate(ctx context.Context, w *world) (string, error) {
-	r, err := call{dir: w.root, args: []string{"git", "log", "--no-merges", "--since=" + subjectsSince, "--format=%h %s"}}.run(ctx)
+	r, err := call{dir: w.root, args: []string{"git", "log", "--no-merges", "--since=" + subjectsSince, "--format=%H %s"}}.run(ctx)
 	if err != nil {
 		return "", unchecked("git: %w", err)
 	}
@@ -250,10 +259,11 @@ func subjectsGate(ctx context.Context, w *world) (string, error) {
 		hash, subject, _ := strings.Cut(strings.TrimSpace(line), " ")
 		n++
 		switch length := utf8.RuneCountInString(subject); {
+		case slices.Contains(longSubjects, hash):
 		case length > maxSubject:
-			wrong = append(wrong, fmt.Sprintf("%s: %d characters, expected at most %d: %s", hash, length, maxSubject, text.Show(subject)))
+			wrong = append(wrong, fmt.Sprintf("%.7s: %d characters, expected at most %d: %s", hash, length, maxSubject, text.Show(subject)))
 		case !subjectShape.MatchString(subject):
-			wrong = append(wrong, fmt.Sprintf("%s: expected \"room: what and why\", got %s", hash, text.Quote(subject)))
+			wrong = append(wrong, fmt.Sprintf("%.7s: expected \"room: what and why\", got %s", hash, text.Quote(subject)))
 		}
 	}
 	return text.Count(n, "commit"), found("subjects of commits", wrong)

@@ -107,6 +107,7 @@ func run(ctx context.Context, args []string) (err error) {
 		{"release: a gate that finds something", s.broken},
 		{"release: no OIDC token", s.noToken},
 		{"release: published", s.release},
+		{"reproduce: the last release", s.reproduce},
 		{"releaser: its own release", s.self},
 		{"use: the action on GitHub", s.useAction},
 		{"use: GitLab and shell", s.useShell},
@@ -138,6 +139,7 @@ func (s *stage) ci() error {
 	return s.untouched()
 }
 
+// unsigned also makes the tag as it must be: the scenes after it need it.
 func (s *stage) unsigned() error {
 	if err := s.git("tag", tag); err != nil {
 		return err
@@ -154,16 +156,15 @@ func (s *stage) unsigned() error {
 	if err := s.untouched(); err != nil {
 		return err
 	}
-	return s.make("y\n", nil, "tag-delete", "TAG="+tag)
+	for _, args := range [][]string{{"tag-delete", "TAG=" + tag}, {"release", "VERSION=" + version}, {"tag-check", "TAG=" + tag}} {
+		if err := s.make("y\n", nil, args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *stage) broken() error {
-	if err := s.make("y\n", nil, "release", "VERSION="+version); err != nil {
-		return err
-	}
-	if err := s.make("", nil, "tag-check", "TAG="+tag); err != nil {
-		return err
-	}
 	if err := s.plant(true); err != nil {
 		return err
 	}
@@ -182,8 +183,11 @@ func (s *stage) broken() error {
 // has built, on a runner that gives no token.
 func (s *stage) noToken() error {
 	layouts, err := filepath.Glob(filepath.Join(s.artifacts, "cell-*", "*"))
-	if err != nil || len(layouts) != 1 {
-		return fmt.Errorf("expected one cell among the artifacts, got %v, %w", layouts, err)
+	if err != nil {
+		return err
+	}
+	if len(layouts) != 1 {
+		return fmt.Errorf("expected one cell among the artifacts, got %v", layouts)
 	}
 	err = s.make("", s.tokens(), "release-publish", "LAYOUT="+layouts[0])
 	if err == nil {
@@ -200,6 +204,22 @@ func (s *stage) release() error {
 		return err
 	}
 	return s.fetch(s.page+"@"+version, s.identity)
+}
+
+// reproduce rebuilds the release on the page and signs what came of it.
+func (s *stage) reproduce() error {
+	who := "https://github.com/" + rebuilder
+	if err := s.act(0, "reproduce", "workflow_dispatch", s.signedBy(who), "--job", "rebuild"); err != nil {
+		return err
+	}
+	statements, err := filepath.Glob(filepath.Join(s.artifacts, "rebuild", "*.rebuild.sigstore.json"))
+	if err != nil {
+		return err
+	}
+	if len(statements) != 1 {
+		return fmt.Errorf("%w: expected one statement among the artifacts, got %v", errUnexpected, statements)
+	}
+	return s.logged("reproduce", "rebuilt")
 }
 
 // self releases releaser with what the repository itself builds.

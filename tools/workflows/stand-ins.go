@@ -39,6 +39,7 @@ const (
 	repository = "facerec"
 	selfName   = "releaser"
 	lineage    = "dlib19"
+	rebuilder  = ours + "/.github/workflows/reproduce.yml@refs/heads/main"
 	ours       = "facerec/facerec" // the repository on GitHub, with the composite action
 )
 
@@ -82,6 +83,7 @@ func (s *stage) environment() []string {
 		"MAKEFLAGS=-- "+strings.Join(append([]string{"DATABASE=" + s.path("advisories")}, narrowed...), " "),
 		inside+"="+s.remote(repository),
 		"ARTIFACTS="+s.path("artifacts"),
+		"GITHUB_WORKFLOW_REF="+rebuilder, // act has none; reproduce asks for it
 		"REGISTRY="+s.registry.Addr,
 		"PAGE="+s.page,
 		"RELEASER_SIGNING_CONFIG="+s.sigstore.SigningConfig,

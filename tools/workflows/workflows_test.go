@@ -84,6 +84,7 @@ func flows(t *testing.T) map[string]flow {
 var mayWrite = map[string]string{
 	"release/publish":   "contents: write, id-token: write, packages: write",
 	"discover/discover": "issues: write",
+	"reproduce/rebuild": "id-token: write",
 }
 
 // called is what a step may run: make, and what a bare container needs first.
@@ -142,7 +143,7 @@ func wrong(name string, f flow) (list []string) {
 				say(at, "leaves a token in .git/config")
 			}
 			// A cache can have been written by a pull request.
-			if strings.HasPrefix(s.Uses, "actions/setup-go@") && name == "release" && s.With["cache"] != "false" {
+			if strings.HasPrefix(s.Uses, "actions/setup-go@") && (name == "release" || mayWrite[at] != "") && s.With["cache"] != "false" {
 				say(at, "reads a cache")
 			}
 			for _, values := range []map[string]string{s.Env, s.With} {

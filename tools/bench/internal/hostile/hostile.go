@@ -92,7 +92,7 @@ func (d *Dir) Size() (int64, error) {
 // All are the inputs of releaser.
 func All() []Input {
 	var all []Input
-	for _, group := range [][]Input{tarInputs(), compressedInputs(), packageInputs(), imageInputs(), archiveInputs(), programInputs(), documentInputs(), signatureInputs(), registryInputs()} {
+	for _, group := range [][]Input{tarInputs(), compressedInputs(), packageInputs(), imageInputs(), archiveInputs(), programInputs(), documentInputs(), signatureInputs(), kitInputs(), registryInputs()} {
 		all = append(all, group...)
 	}
 	return all
