@@ -240,7 +240,8 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 	return names, cells, together(names, rules)
 }
 
-// bundles lists the bundles on the page besides that of checksums.txt.
+// bundles lists the files on the page that checksums.txt does not name and that carry
+// their own proof.
 func (f *fetch) bundles() ([]string, error) {
 	var names []string
 	for _, a := range f.rel.Assets {
