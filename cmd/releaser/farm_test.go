@@ -248,6 +248,25 @@ func checkLinks(t *testing.T, p *farm.Project, links, status string) {
 	if code, out := verified(keys, strings.ReplaceAll(links, `"sig":"`, `"sig":"00`)); code != 4 {
 		t.Errorf("with broken signatures: exit code %d: %s", code, out)
 	}
+	// A tarball alone, under another name.
+	alone := filepath.Join(t.TempDir(), "renamed.tar.gz")
+	if err := os.Link(filepath.Join(dist, farm.Tarball("1.0.0", "linux/amd64")), alone); err != nil {
+		t.Fatal(err)
+	}
+	for want, links := range map[string]string{"1 of 1 required: farm": links, "expected one of the tarballs": links[len(first)+1:]} {
+		if err := os.WriteFile(file, []byte(links), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		var out, errs strings.Builder
+		code := run(t.Context(), []string{"-q", "verify", alone, "--image", p.Image("1.0.0"), "--platform", "linux/amd64", "--rebuilders", rebuilders, "--rebuild-statement", file}, strings.NewReader(""), &out, &errs)
+		expected := 4 // a link of another tarball
+		if strings.HasPrefix(want, "1 of 1") {
+			expected = 5 // nobody signed the file
+		}
+		if code != expected || !strings.Contains(out.String(), want) {
+			t.Errorf("a tarball alone: exit code %d, expected %d and %q: %s%s", code, expected, want, out.String(), errs.String())
+		}
+	}
 	other := base64.StdEncoding.EncodeToString(make([]byte, 32))
 	if code, out := verified([]string{other}, links); code != 4 {
 		t.Errorf("with another key: exit code %d: %s", code, out)

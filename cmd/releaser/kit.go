@@ -107,10 +107,10 @@ func (a *app) kitAddVerb() *cobra.Command {
 		Use:   "add KIT BUNDLE",
 		Short: "Write a kit with a rebuilder's attestation more",
 		Long: `Write the kit KIT with the attestation BUNDLE, a file
-NAME.rebuild.sigstore.json, to another file: the same bytes as 'kit create' gives with
-the bundle in the directory of the release. KIT is checked whole and never changed. The
-attestation must be about a file or image of a release in the kit; whether it counts is
-decided by whoever verifies.`,
+NAME.rebuild.sigstore.json, or the links of rebuilderd (NAME.rebuild.link), to another
+file: the same bytes as 'kit create' gives with it in the directory of the release. KIT
+is checked whole and never changed. The attestation must be about a file or image of a
+release in the kit; whether it counts is decided by whoever verifies.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.kitAdd(cmd.Context(), args[0], args[1], out) },
 	}
@@ -123,7 +123,7 @@ func (a *app) kitAdd(ctx context.Context, path, bundle string, out outFlags) err
 		return err
 	}
 	if !isRebuild(filepath.Base(bundle)) {
-		return usage("%s: expected a rebuilder's attestation, called NAME.rebuild.sigstore.json", text.Show(bundle))
+		return usage("%s: expected a rebuilder's attestation, called NAME.rebuild.sigstore.json or NAME.rebuild.link", text.Show(bundle))
 	}
 	f, k, err := openedKitFile(path)
 	if err != nil {

@@ -51,7 +51,7 @@ func Add(ctx context.Context, k *Kit, at, name string, bundle []byte, w io.Write
 		added = true
 	}
 	if !added {
-		return Manifest{}, fmt.Errorf("%s: %w", text.Show(name), refused)
+		return Manifest{}, damaged(name, refused)
 	}
 	return files.write(ctx, w)
 }

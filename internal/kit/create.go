@@ -156,15 +156,7 @@ func (s staged) release(ctx context.Context, in Input, d publish.Dist, images oc
 	for _, f := range d.Files {
 		_, listed := sums.Lookup(f.Name)
 		switch role := roleInRelease(f.Name); {
-		case role == RoleRebuild:
-			bundle, err := atomicfile.ReadFile(f.Path, verify.MaxBundle)
-			if err == nil {
-				err = checkRebuild(bundle, d.Record, sums)
-			}
-			if err != nil {
-				return fmt.Errorf("%s: %w", f.Path, err)
-			}
-		case listed, role == RoleChecksums, role == RoleSignature, role == RoleProvenance:
+		case listed, role == RoleChecksums, role == RoleSignature, role == RoleProvenance, role == RoleRebuild:
 		default:
 			in.Notice(fmt.Sprintf("%s is left out: %s does not name it", text.Show(f.Path), checksum.File))
 			continue
@@ -213,7 +205,7 @@ func (s staged) sources(dir string, r Release) error {
 // release: its statement is about one of the release's files or images. Who signed it
 // is for the verification to find out.
 func checkRebuild(bundle []byte, r release.Record, sums checksum.Sums) error {
-	claim, err := verify.ReadClaim(bundle)
+	subjects, err := subjectsOf(bundle)
 	if err != nil {
 		return err
 	}
@@ -224,12 +216,30 @@ func checkRebuild(bundle []byte, r release.Record, sums checksum.Sums) error {
 	for _, c := range r.Cells {
 		of[c.TarSHA256.Hex()], of[c.IndexDigest.Hex()], of[c.ManifestDigest.Hex()] = true, true, true
 	}
-	for _, d := range claim.Subjects {
+	for _, d := range subjects {
 		if of[d] {
 			return nil
 		}
 	}
-	return damagedf("", "its subjects (%s) are neither files nor images of %s %s", text.List(claim.Subjects, 3), r.Project, r.Version)
+	return fmt.Errorf("its subjects (%s) are neither files nor images of %s %s", text.List(subjects, 3), r.Project, r.Version)
+}
+
+// subjectsOf reads what an attestation is about, as SHA-256 digests: the subjects of a
+// bundle, or the artifacts of rebuilderd's links.
+func subjectsOf(bundle []byte) ([]string, error) {
+	claim, err := verify.ReadClaim(bundle)
+	if err == nil {
+		return claim.Subjects, nil
+	}
+	links, notLinks := verify.ParseLinks(bundle)
+	if notLinks != nil {
+		return nil, err
+	}
+	var out []string
+	for _, l := range links {
+		out = append(out, l.Digest.Hex())
+	}
+	return out, nil
 }
 
 // withoutRebuilds is the directory of a release without rebuilders' attestations:

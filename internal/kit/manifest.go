@@ -256,7 +256,8 @@ func derive(c contents) (Manifest, error) {
 // deriveRelease reads what a manifest says of one release.
 func deriveRelease(c contents, name string, files []File) (Release, error) {
 	at := releasesDir + "/" + name + "/"
-	if err := checkFiles(c, at, files); err != nil {
+	sums, err := checkFiles(c, at, files)
+	if err != nil {
 		return Release{}, err
 	}
 	raw, err := small(c, at+release.RecordFile, maxRecord)
@@ -277,6 +278,18 @@ func deriveRelease(c contents, name string, files []File) (Release, error) {
 			r.Images = append(r.Images, i)
 		}
 	}
+	for _, f := range files {
+		if f.Role != RoleRebuild {
+			continue
+		}
+		bundle, err := small(c, f.Name, verify.MaxBundle)
+		if err == nil {
+			err = checkRebuild(bundle, record, sums)
+		}
+		if err != nil {
+			return Release{}, damaged(f.Name, err)
+		}
+	}
 	if r.Sources, err = sourcesOf(c, at, files); err != nil {
 		return Release{}, err
 	}
@@ -285,14 +298,13 @@ func deriveRelease(c contents, name string, files []File) (Release, error) {
 
 // checkFiles holds the files of a release to its checksums.txt: each is named there,
 // or is one of the bundles that carry their own proof.
-func checkFiles(c contents, at string, files []File) error {
+func checkFiles(c contents, at string, files []File) (sums checksum.Sums, err error) {
 	raw, err := small(c, at+checksum.File, checksum.MaxSize)
 	if err != nil {
-		return damaged(at+checksum.File, err)
+		return sums, damaged(at+checksum.File, err)
 	}
-	sums, err := checksum.Parse(raw)
-	if err != nil {
-		return damaged(at+checksum.File, err)
+	if sums, err = checksum.Parse(raw); err != nil {
+		return sums, damaged(at+checksum.File, err)
 	}
 	have := map[string]bool{}
 	for _, f := range files {
@@ -304,21 +316,21 @@ func checkFiles(c contents, at string, files []File) error {
 		want, listed := sums.Lookup(base)
 		switch {
 		case listed && want != f.SHA256.Digest:
-			return damagedf(f.Name, "sha256: expected %s as %s says, got %s", want.Hex(), checksum.File, f.SHA256.Hex())
+			return sums, damagedf(f.Name, "sha256: expected %s as %s says, got %s", want.Hex(), checksum.File, f.SHA256.Hex())
 		case listed, f.Role == RoleChecksums, f.Role == RoleSignature, f.Role == RoleProvenance, f.Role == RoleRebuild:
 		default:
-			return damagedf(f.Name, "a file too many: %s does not name it", checksum.File)
+			return sums, damagedf(f.Name, "a file too many: %s does not name it", checksum.File)
 		}
 	}
 	for _, s := range sums.All() {
 		if !have[s.Name] {
-			return damagedf(at+s.Name, "not in the kit, and %s names it", checksum.File)
+			return sums, damagedf(at+s.Name, "not in the kit, and %s names it", checksum.File)
 		}
 	}
 	if !have[release.BundleFile] {
-		return damagedf(at+release.BundleFile, "not in the kit: the release is not signed")
+		return sums, damagedf(at+release.BundleFile, "not in the kit: the release is not signed")
 	}
-	return nil
+	return sums, nil
 }
 
 // sourcesOf reads the sources that a release's provenance names, and finds those

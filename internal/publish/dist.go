@@ -25,8 +25,7 @@ type File struct {
 	Digest release.Digest
 }
 
-// bundleSuffix ends the names of files that checksums.txt does not cover but
-// that carry their own proof.
+// bundleSuffix ends the names of bundles.
 const bundleSuffix = ".sigstore.json"
 
 // bundleFile is the signature of checksums.txt.
@@ -71,7 +70,7 @@ func ReadDist(dir string) (Dist, error) {
 		switch {
 		case listed && want != f.Digest:
 			return d, &Refusal{Subject: f.Path, Reason: fmt.Sprintf("expected %s as %s says, got %s", want, checksum.File, f.Digest)}
-		case !listed && f.Name != checksum.File && !strings.HasSuffix(f.Name, bundleSuffix):
+		case !listed && f.Name != checksum.File && !ownProof(f.Name):
 			return d, &Refusal{Subject: f.Path, Reason: "not in " + checksum.File, Advice: "remove the file, or pack again"}
 		}
 		d.Files = append(d.Files, f)
@@ -92,6 +91,10 @@ func ReadDist(dir string) (Dist, error) {
 	}
 	return d, nil
 }
+
+// ownProof reports whether a file is called like one that checksums.txt need not name
+// because it carries its own proof: bundles, and the links of rebuilderd.
+func ownProof(name string) bool { return strings.HasSuffix(name, bundleSuffix) || isRebuild(name) }
 
 // isRebuild reports whether a file is called like a signed rebuild.
 func isRebuild(name string) bool {

@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
@@ -241,11 +240,12 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 	return names, cells, together(names, rules)
 }
 
-// bundles lists the bundles on the page besides that of checksums.txt.
+// bundles lists the files on the page that checksums.txt does not name and that carry
+// their own proof.
 func (f *fetch) bundles() ([]string, error) {
 	var names []string
 	for _, a := range f.rel.Assets {
-		if _, listed := f.sums.Lookup(a.Name); listed || !strings.HasSuffix(a.Name, bundleSuffix) {
+		if _, listed := f.sums.Lookup(a.Name); listed || !ownProof(a.Name) {
 			continue
 		}
 		if err := checksum.ValidName(a.Name); err != nil {
@@ -281,7 +281,7 @@ func (f *fetch) get(ctx context.Context, name string) (FetchedFile, error) {
 		return out, atomicfile.WriteBytes(temp, 0o644, data)
 	}
 	want, ok := f.sums.Lookup(name)
-	if !ok && !strings.HasSuffix(name, bundleSuffix) {
+	if !ok && !ownProof(name) {
 		return out, &Refusal{Subject: text.Show(name), Reason: "not in " + checksum.File}
 	}
 	a, err := f.one(name)

@@ -10,8 +10,6 @@ import (
 	"facerec/internal/publish"
 )
 
-const annFile = "ann.rebuild.sigstore.json"
-
 // with is a release at hand with one more file.
 func with(t *testing.T, d publish.Dist, name, text string) publish.Dist {
 	t.Helper()
@@ -28,10 +26,13 @@ func with(t *testing.T, d publish.Dist, name, text string) publish.Dist {
 // TestRebuildsAreAdded adds what rebuilders signed to a release that is published:
 // nothing is replaced, and what others added does not matter.
 func TestRebuildsAreAdded(t *testing.T) {
-	for _, kind := range []string{"web root", "GitHub"} {
-		t.Run(kind, func(t *testing.T) {
+	for _, c := range []struct{ kind, annFile string }{
+		{"web root", "ann.rebuild.sigstore.json"}, {"GitHub", "ann.rebuild.sigstore.json"}, {"web root", "ann.rebuild.link"},
+	} {
+		t.Run(c.kind+" "+c.annFile, func(t *testing.T) {
+			annFile := c.annFile
 			var page publish.Page
-			if kind == "web root" {
+			if c.kind == "web root" {
 				page = open(t, publish.DirPrefix+t.TempDir(), "")
 			} else {
 				g := newFakeGitHub(t)

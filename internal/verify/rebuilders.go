@@ -339,7 +339,7 @@ func (w *walk) rebuildReferrers(ctx context.Context, all []*cellCheck) (out []ev
 			problems = append(problems, p.Error())
 		}
 		for _, l := range found.Layers {
-			if bundleLayer.MatchString(l.MediaType) {
+			if bundleLayer().MatchString(l.MediaType) {
 				out = append(out, evidence{place: text.Line(l.Place, maxErrorText), read: l.Read})
 			}
 		}

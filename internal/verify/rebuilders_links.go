@@ -60,13 +60,13 @@ func (v *verdict) weighLink(w *walk, l *Link, tarballs []wanted) bool {
 	v.name, v.signer, v.party = listed.name, sig.Who(), party(sig)
 	v.about = map[release.Digest]string{}
 	for _, x := range tarballs {
-		if x.asset != l.Artifact || x.digest.IsZero() {
-			continue
-		}
-		if x.digest != l.Digest {
+		switch {
+		case x.digest.IsZero():
+		case x.asset == l.Artifact && x.digest != l.Digest:
 			return refuse(CheckLink, x.asset, x.digest.Hex(), l.Digest.Hex())
+		case x.asset == l.Artifact, w.record == nil && x.digest == l.Digest: // a file alone may have any name
+			v.about[x.digest] = ""
 		}
-		v.about[x.digest] = ""
 	}
 	if len(v.about) == 0 {
 		if w.sums != nil {

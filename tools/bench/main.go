@@ -12,6 +12,7 @@
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
+//	go run ./tools/bench smoke    [-update]
 //	go run ./tools/bench security [-releaser bin/releaser] [-facerec bin/facerec] [-models models] [-only TEXT] [-v]
 //
 // CPU seconds are the sum over all processes that a command waited for, as the
@@ -116,6 +117,13 @@
 // men of dlib's johns and the 4 of its bald_guys.jpg, and for them among the
 // strangers of its other pictures. It needs bin/facerec and the models.
 //
+// # smoke
+//
+// Allocations and instructions of ten fixed pieces of work next to those in
+// tools/bench/internal/smoke/baseline.json. The command fails if one grew beyond a
+// margin, and when valgrind, which counts the instructions, is missing. -update
+// writes the baseline anew.
+//
 // # security
 //
 // Inputs below 1 MB that want to be expensive, built by tools/bench/internal/hostile,
@@ -137,6 +145,7 @@ import (
 	"syscall"
 
 	"facerec/tools/bench/internal/measure"
+	"facerec/tools/bench/internal/smoke"
 )
 
 // benchmark is one table or a group of them.
@@ -159,10 +168,12 @@ var benchmarks = []benchmark{
 	{"memory", benchMemory},
 	{"group", benchGroup},
 	{"security", benchSecurity},
+	{"smoke", benchSmoke},
 }
 
 func main() {
 	measure.Init()
+	smoke.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := run(ctx, os.Args[1:]); {

@@ -179,3 +179,6 @@ func (p *Project) run(cmd *exec.Cmd) error {
 
 // Published is the directory of a release on the page.
 func (p *Project) Published(version string) string { return filepath.Join(p.www(), "v"+version) }
+
+// Image is the image of a release.
+func (p *Project) Image(version string) string { return p.registry.Addr + "/app:" + version }
