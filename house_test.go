@@ -61,7 +61,7 @@ cmd/releaser: internal/kit internal/batch internal/rebuild internal/steps intern
 tools/inputs: internal/inputs internal/release internal/models models toolchain
 tools/container: internal/inputs internal/release internal/tarball internal/oci internal/oci/build
 tools/demo: internal/release internal/loopback
-tools/bench: internal/release internal/loopback internal/loopback/farm
+tools/bench: internal/release internal/tarball internal/sbom internal/loopback internal/loopback/farm
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
 tools/gates: internal/loopback internal/release
@@ -69,6 +69,7 @@ tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
 tools/skips:
 tools/cipass: internal/release
+tools/schedule:
 tools/tag: internal/release
 tools/workflows: internal/loopback internal/release
 tools/install:

@@ -91,9 +91,9 @@ func (p project) image() string {
 }
 
 // moduleLine is the module directive of go.mod.
-var moduleLine = regexp.MustCompile(`(?m)^module[ \t]+"?([^\s"]+)"?`)
+var moduleLine = text.Pattern(`(?m)^module[ \t]+"?([^\s"]+)"?`)
 
-var majorSuffix = regexp.MustCompile(`/v[0-9]+$`)
+var majorSuffix = text.Pattern(`/v[0-9]+$`)
 
 func findProject(dir, remote, pkg string) (project, error) {
 	p := project{dir: dir}
@@ -104,11 +104,11 @@ func findProject(dir, remote, pkg string) (project, error) {
 	if err != nil {
 		return p, err
 	}
-	m := moduleLine.FindSubmatch(raw)
+	m := moduleLine().FindSubmatch(raw)
 	if m == nil {
 		return p, usage("%s: expected a line 'module PATH'", filepath.Join(dir, "go.mod"))
 	}
-	module := majorSuffix.ReplaceAllString(string(m[1]), "")
+	module := majorSuffix().ReplaceAllString(string(m[1]), "")
 	if remote == "" {
 		if configured, err := git(context.Background(), dir, "config", "--get", "remote.origin.url"); err == nil {
 			remote = strings.TrimSpace(configured)
@@ -135,7 +135,7 @@ func findProject(dir, remote, pkg string) (project, error) {
 }
 
 // scpRemote is git's short form of an SSH address: USER@HOST:PATH.
-var scpRemote = regexp.MustCompile(`^(?:[^@/:]+@)?([^/:@]+):([^/].*)$`)
+var scpRemote = text.Pattern(`^(?:[^@/:]+@)?([^/:@]+):([^/].*)$`)
 
 // parseRemote reads HOST and OWNER/NAME of a git remote. A user and a password in
 // it are left out. A path on this machine has neither.
@@ -145,7 +145,7 @@ func parseRemote(remote string) (host, repo string, err error) {
 		if u.Scheme == "ssh" || u.Scheme == "git" {
 			host = u.Hostname()
 		}
-	} else if m := scpRemote.FindStringSubmatch(remote); m != nil {
+	} else if m := scpRemote().FindStringSubmatch(remote); m != nil {
 		host, repo = m[1], m[2]
 	} else {
 		return "", "", nil

@@ -33,6 +33,7 @@ import (
 	"io/fs"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -75,14 +76,30 @@ Exit codes:
 
 // gcPercent is how much garbage may be kept, in percent of what is in use: half
 // of Go's default, so that hostile inputs and large releases need less memory.
-const gcPercent = 50
+// Before there are gcFrom bytes in all, nothing is collected: most runs end there.
+const (
+	gcPercent = 50
+	gcFrom    = 24 << 20
+)
+
+// collectLater sets when garbage is collected.
+func collectLater() {
+	debug.SetGCPercent(-1)
+	before := debug.SetMemoryLimit(gcFrom)
+	// The first collection finds this and ends the time without any.
+	first := new([2]*int) // with pointers: a tiny object may never be found
+	runtime.SetFinalizer(first, func(*[2]*int) {
+		debug.SetGCPercent(gcPercent)
+		debug.SetMemoryLimit(before)
+	})
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	context.AfterFunc(ctx, stop) // a second Ctrl-C ends the process at once
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(gcPercent)
+	if os.Getenv("GOGC")+os.Getenv("GOMEMLIMIT") == "" {
+		collectLater()
 	}
 	os.Exit(run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
@@ -214,6 +231,9 @@ platform image by digest into tarballs that are byte for byte what
 		},
 	}
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+		if !talksToNobody(cmd) {
+			useFallbackRoots()
+		}
 		if err := applyEnvironment(cmd); err != nil {
 			return err
 		}

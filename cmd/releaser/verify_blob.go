@@ -46,7 +46,7 @@ certificate chain with a root in it is refused.`
 	cmd := &cobra.Command{
 		Use:    name + " --bundle BUNDLE|--signature FILE FILE|DIGEST",
 		Short:  short,
-		Hidden: protocol,
+		Hidden: protocol, Annotations: offlineVerb,
 		Long: short + `. The artifact is a file, or its digest: sha256:HEX,
 sha384:HEX or sha512:HEX.
 

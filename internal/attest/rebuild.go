@@ -8,7 +8,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"facerec/internal/rebuild"
 	"facerec/internal/release"
 	"facerec/internal/sign"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -161,7 +161,7 @@ func RebuildPath(dir, rebuilder string) (string, error) {
 	return path, nil
 }
 
-var notInNames = regexp.MustCompile(`[^0-9A-Za-z._-]+`)
+var notInNames = text.Pattern(`[^0-9A-Za-z._-]+`)
 
 // rebuilderName makes a name of who signs: ann-example.com of a mail address,
 // OWNER-REPOSITORY of a workflow, the beginning of a key's fingerprint.
@@ -175,7 +175,7 @@ func rebuilderName(p verify.Policy) string {
 			san = parts[1] + "-" + parts[2]
 		}
 	}
-	name := strings.Trim(notInNames.ReplaceAllString(san, "-"), "._-")
+	name := strings.Trim(notInNames().ReplaceAllString(san, "-"), "._-")
 	return name[:min(len(name), maxRebuilderName)]
 }
 

@@ -6,9 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"regexp"
 	"strings"
 	"unicode/utf8"
+
+	"facerec/internal/text"
 )
 
 // Algorithm is a hash function, as in "sha256".
@@ -37,7 +38,7 @@ const maxPath = 1024
 // tagged is a line in BSD style ("SHA256 (name) = hex", what coreutils writes
 // with --tag) or as "openssl dgst" writes it ("SHA256(name)= hex",
 // "SHA2-256(name)= hex").
-var tagged = regexp.MustCompile(`^([A-Za-z0-9/-]+) ?\((.*)\) ?= ([0-9A-Fa-f]+)$`)
+var tagged = text.Pattern(`^([A-Za-z0-9/-]+) ?\((.*)\) ?= ([0-9A-Fa-f]+)$`)
 
 // taggedNames are the algorithms as tagged lines name them.
 var taggedNames = map[string]Algorithm{
@@ -103,7 +104,7 @@ func parseListLine(line string) (ListEntry, error) {
 	case strings.HasPrefix(line, "<"):
 		return ListEntry{}, errors.New("is HTML or XML; expected a list of sums")
 	}
-	if m := tagged.FindStringSubmatch(line); m != nil {
+	if m := tagged().FindStringSubmatch(line); m != nil {
 		algorithm, ok := taggedNames[strings.ToUpper(m[1])]
 		if !ok {
 			return ListEntry{}, fmt.Errorf("has a sum of the algorithm %s; expected SHA256, SHA384 or SHA512", m[1])

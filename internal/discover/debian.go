@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -110,7 +109,7 @@ func (s *search) keeps() func(debPackage) bool {
 }
 
 func (s *search) readSuite(ctx context.Context, name, arch string, keep func(debPackage) bool, have []suite) (suite, error) {
-	if !suiteShape.MatchString(name) {
+	if !suiteShape().MatchString(name) {
 		return suite{}, fmt.Errorf("expected the name of a suite, got %s", text.Quote(name))
 	}
 	base := strings.TrimSuffix(s.Archive, "/") + "/dists/" + name + "/"
@@ -157,8 +156,8 @@ func (s *search) readSuite(ctx context.Context, name, arch string, keep func(deb
 }
 
 var (
-	suiteShape = regexp.MustCompile(`^[a-z0-9][a-z0-9./-]{0,60}$`)
-	debName    = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]{0,100}$`)
+	suiteShape = text.Pattern(`^[a-z0-9][a-z0-9./-]{0,60}$`)
+	debName    = text.Pattern(`^[a-z0-9][a-z0-9+.-]{0,100}$`)
 )
 
 // releaseFile is what a suite's Release file says that matters here.
@@ -186,7 +185,7 @@ func parseRelease(raw []byte) (releaseFile, error) {
 			name, value, _ := strings.Cut(line, ":")
 			field = strings.ToLower(name)
 			switch value = strings.TrimSpace(value); {
-			case !suiteShape.MatchString(value) || slices.Contains(r.names, value):
+			case !suiteShape().MatchString(value) || slices.Contains(r.names, value):
 			case field == "codename":
 				r.names = slices.Insert(r.names, 0, value)
 			case field == "suite":
@@ -244,7 +243,7 @@ func readPackages(packed []byte, ending string, keep func(debPackage) bool) ([]d
 		if p.source == "" {
 			p.source = p.name
 		}
-		if !debName.MatchString(p.name) || !debName.MatchString(p.source) || !debVersion.MatchString(p.version) {
+		if !debName().MatchString(p.name) || !debName().MatchString(p.source) || !debVersion().MatchString(p.version) {
 			return fmt.Errorf("expected a package with name and version, got %s", text.Quote(text.Line(p.name+" "+p.version, 200)))
 		}
 		if keep(p) {
@@ -352,7 +351,7 @@ func newInSuite(source string, in suite, pinned []deb) string {
 		if q.source != source {
 			continue
 		}
-		sourceVersion := binaryRebuild.ReplaceAllString(q.version, "")
+		sourceVersion := binaryRebuild().ReplaceAllString(q.version, "")
 		if isNewUpstream(sourceVersion, pinned) {
 			consider(sourceVersion)
 		}
@@ -371,7 +370,7 @@ func newInSuite(source string, in suite, pinned []deb) string {
 
 // binaryRebuild ends the version of a package that was built again from the same
 // source.
-var binaryRebuild = regexp.MustCompile(`\+b[0-9]+$`)
+var binaryRebuild = text.Pattern(`\+b[0-9]+$`)
 
 // isNewUpstream reports whether a version is a newer release of a major version
 // that is pinned, or has a major version after all that are.
@@ -458,5 +457,5 @@ func lookCompilers(ctx context.Context, s *search) Result {
 // compilerIsNew reports whether a version of the same package is a new one: a
 // rebuild elsewhere of what is pinned is not.
 func compilerIsNew(version, pinned string) bool {
-	return compareDebian(version, pinned) > 0 && binaryRebuild.ReplaceAllString(version, "") != pinned
+	return compareDebian(version, pinned) > 0 && binaryRebuild().ReplaceAllString(version, "") != pinned
 }

@@ -2,12 +2,13 @@ package discover
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // debVersion is a version of a Debian package.
-var debVersion = regexp.MustCompile(`^([0-9]+:)?[A-Za-z0-9.+~-]{1,200}$`)
+var debVersion = text.Pattern(`^([0-9]+:)?[A-Za-z0-9.+~-]{1,200}$`)
 
 // compareDebian orders versions as the Debian Policy Manual, section 5.6.12, does.
 func compareDebian(a, b string) int {
@@ -90,4 +91,4 @@ func upstream(v string) string {
 }
 
 // major is the first number of a version.
-func major(v string) []string { return digits.FindAllString(upstream(v), 1) }
+func major(v string) []string { return digits().FindAllString(upstream(v), 1) }

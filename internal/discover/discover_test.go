@@ -402,7 +402,7 @@ func FuzzDebianIndexes(f *testing.F) {
 				continue
 			}
 			for _, p := range got {
-				if !debName.MatchString(p.name) || compareDebian(p.version, p.version) != 0 {
+				if !debName().MatchString(p.name) || compareDebian(p.version, p.version) != 0 {
 					t.Errorf("%q", p)
 				}
 			}
@@ -414,7 +414,7 @@ func FuzzDockerfile(f *testing.F) {
 	f.Add("ARG A=x\nFROM ${A}:1@sha256:0 AS b\nRUN <<E\nE\nCOPY --from=b c d")
 	f.Fuzz(func(t *testing.T, file string) {
 		for _, b := range bases("f", file) {
-			if b.err == nil && !repositoryShape.MatchString(b.repository) {
+			if b.err == nil && !repositoryShape().MatchString(b.repository) {
 				t.Errorf("%q", b)
 			}
 		}

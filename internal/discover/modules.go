@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/url"
-	"regexp"
 	"strings"
 
 	"golang.org/x/mod/module"
@@ -24,7 +23,7 @@ const maxList = 8 << 20
 const toolchainModule = "golang.org/toolchain"
 
 // toolchain is a version of it: v0.0.1-go1.26.8.linux-amd64.
-var toolchain = regexp.MustCompile(`^v0\.0\.1-go([0-9]+\.[0-9]+(?:\.[0-9]+)?)\.[a-z]`)
+var toolchain = text.Pattern(`^v0\.0\.1-go([0-9]+\.[0-9]+(?:\.[0-9]+)?)\.[a-z]`)
 
 // proxyFile asks the module proxies for a file below a module, as the go command
 // does: the next proxy is asked where one has nothing, and after "|" also where
@@ -85,7 +84,7 @@ func lookGo(ctx context.Context, s *search) Result {
 	}
 	var releases []string
 	for line := range strings.Lines(string(raw)) {
-		if m := toolchain.FindStringSubmatch(strings.TrimSpace(line)); m != nil {
+		if m := toolchain().FindStringSubmatch(strings.TrimSpace(line)); m != nil {
 			releases = append(releases, m[1])
 		}
 	}

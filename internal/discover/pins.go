@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -154,10 +153,10 @@ func (s *search) readGoMod(name string, modulesLocked bool) error {
 }
 
 // goShape is a Go release, as `go env GOVERSION` and go.mod's toolchain have it.
-var goShape = regexp.MustCompile(`^go([0-9]+\.[0-9]+(?:\.[0-9]+)?)(-.*)?$`)
+var goShape = text.Pattern(`^go([0-9]+\.[0-9]+(?:\.[0-9]+)?)(-.*)?$`)
 
 func goVersion(s string) (string, bool) {
-	m := goShape.FindStringSubmatch(s)
+	m := goShape().FindStringSubmatch(s)
 	if m == nil {
 		return "", false
 	}
@@ -193,7 +192,7 @@ func bases(file, dockerfile string) []base {
 			}
 		case "COPY":
 			for _, f := range fields {
-				if from, ok := strings.CutPrefix(f, "--from="); ok && digits.FindString(from) != from && !strings.Contains(from, "$") {
+				if from, ok := strings.CutPrefix(f, "--from="); ok && digits().FindString(from) != from && !strings.Contains(from, "$") {
 					add(from)
 				}
 			}
@@ -214,7 +213,7 @@ func bases(file, dockerfile string) []base {
 	return out
 }
 
-var heredoc = regexp.MustCompile(`<<-?["']?([A-Za-z_][A-Za-z0-9_]*)["']?`)
+var heredoc = text.Pattern(`<<-?["']?([A-Za-z_][A-Za-z0-9_]*)["']?`)
 
 // instructions yields a Dockerfile's instructions, continued lines joined and
 // here-documents left out.
@@ -239,7 +238,7 @@ func instructions(dockerfile string) func(func(string) bool) {
 			}
 			whole = strings.Join(strings.Fields(whole+line), " ")
 			if word := strings.ToUpper(strings.SplitN(whole, " ", 2)[0]); word == "RUN" || word == "COPY" || word == "ADD" {
-				for _, m := range heredoc.FindAllStringSubmatch(whole, -1) {
+				for _, m := range heredoc().FindAllStringSubmatch(whole, -1) {
 					until = append(until, m[1])
 				}
 			}
@@ -254,13 +253,13 @@ func instructions(dockerfile string) func(func(string) bool) {
 	}
 }
 
-var variableUse = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
+var variableUse = text.Pattern(`\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}|\$([A-Za-z_][A-Za-z0-9_]*)`)
 
 // expand replaces $NAME, ${NAME} and ${NAME:-DEFAULT}.
 func expand(s string, args map[string]string) (string, error) {
 	var err error
-	out := variableUse.ReplaceAllStringFunc(s, func(use string) string {
-		m := variableUse.FindStringSubmatch(use)
+	out := variableUse().ReplaceAllStringFunc(s, func(use string) string {
+		m := variableUse().FindStringSubmatch(use)
 		name := m[1] + m[3]
 		if v := args[name]; v != "" {
 			return v
@@ -274,9 +273,9 @@ func expand(s string, args map[string]string) (string, error) {
 }
 
 var (
-	repositoryShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/[a-z0-9][a-z0-9._-]*)+$`)
-	tagShape        = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
-	digestShape     = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
+	repositoryShape = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._:-]*(/[a-z0-9][a-z0-9._-]*)+$`)
+	tagShape        = text.Pattern(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+	digestShape     = text.Pattern(`^sha256:[0-9a-f]{64}$`)
 )
 
 // parseBase reads an image name as container engines do: without a registry it is
@@ -300,7 +299,7 @@ func parseBase(name string) base {
 		rest = "docker.io/" + rest
 	}
 	b.repository = rest
-	if !repositoryShape.MatchString(rest) || b.tag != "" && !tagShape.MatchString(b.tag) || b.digest != "" && !digestShape.MatchString(b.digest) {
+	if !repositoryShape().MatchString(rest) || b.tag != "" && !tagShape().MatchString(b.tag) || b.digest != "" && !digestShape().MatchString(b.digest) {
 		b.err = fmt.Errorf("expected [REGISTRY/]NAME[:TAG][@DIGEST], got %s", text.Quote(name))
 	}
 	return b

@@ -2,16 +2,17 @@ package discover
 
 import (
 	"cmp"
-	"regexp"
 	"strings"
+
+	"facerec/internal/text"
 )
 
-var digits = regexp.MustCompile(`[0-9]+`)
+var digits = text.Pattern(`[0-9]+`)
 
 // shape cuts a name into its numbers and what is between them, with "#" for each
 // number: 1.26.8-bookworm is #.#.#-bookworm and 1, 26, 8.
 func shape(name string) (string, []string) {
-	return digits.ReplaceAllString(name, "#"), digits.FindAllString(name, -1)
+	return digits().ReplaceAllString(name, "#"), digits().FindAllString(name, -1)
 }
 
 // compareNumbers orders lists of numbers of the same length, however long the

@@ -12,10 +12,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"regexp"
 	"strings"
 
 	modelpins "facerec/models"
+
+	"facerec/internal/text"
 )
 
 // Schema is the first field of models.lock.json.
@@ -46,8 +47,8 @@ type Origin struct {
 }
 
 var (
-	hexSum   = regexp.MustCompile(`^[0-9a-f]{64}$`)
-	bareName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
+	hexSum   = text.Pattern(`^[0-9a-f]{64}$`)
+	bareName = text.Pattern(`^[A-Za-z0-9_][A-Za-z0-9._+-]*$`)
 )
 
 // Parse reads models.lock.json. Unknown keys, a name that is not a bare file
@@ -72,13 +73,13 @@ func Parse(b []byte) (Lock, error) {
 	last := ""
 	for _, m := range l.Models {
 		switch {
-		case !bareName.MatchString(m.Name):
+		case !bareName().MatchString(m.Name):
 			return Lock{}, fmt.Errorf("models lock: name %q, expected a bare file name", m.Name)
 		case m.Name <= last:
 			return Lock{}, fmt.Errorf("models lock: %s follows %s, expected names sorted and each once", m.Name, last)
 		case m.Size <= 0:
 			return Lock{}, fmt.Errorf("models lock: %s has size %d, expected its size in bytes", m.Name, m.Size)
-		case !hexSum.MatchString(m.SHA256):
+		case !hexSum().MatchString(m.SHA256):
 			return Lock{}, fmt.Errorf("models lock: %s has sha256 %q, expected 64 lower-case hexadecimal digits", m.Name, m.SHA256)
 		}
 		last = m.Name

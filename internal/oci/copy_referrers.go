@@ -4,11 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // What is attached to an image travels with it: signatures,
@@ -18,13 +18,13 @@ import (
 // stands in for the referrers API, is made anew by a registry that needs it.
 
 // referrerTag is the shape of a tag that stands for what is attached to an image.
-var referrerTag = regexp.MustCompile(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
+var referrerTag = text.Pattern(`^sha256-[0-9a-f]{64}(\.[a-z]+)?$`)
 
 // isReferrer reports whether something on top of a layout is attached to an image and not
 // image of its own.
 func (s *layoutSource) isReferrer(d v1.Descriptor) bool {
 	if tag := d.Annotations[refName]; tag != "" {
-		return referrerTag.MatchString(tag)
+		return referrerTag().MatchString(tag)
 	}
 	if d.ArtifactType != "" {
 		return true

@@ -177,7 +177,7 @@ func (s *session) tags(ctx context.Context) ([]string, error) {
 			return err
 		}
 		for _, t := range page.Tags {
-			if !tagShape.MatchString(t) {
+			if !tagShape().MatchString(t) {
 				return fmt.Errorf("%q is not a tag", t)
 			}
 		}

@@ -51,7 +51,7 @@ func pushPart(ctx context.Context, from, to Ref, o TransferOptions) (Pushed, err
 		return Pushed{}, fmt.Errorf("%s: %w", from, err)
 	}
 	to = to.WithTag(release.PartTag(tagOf(from.Tag), platform))
-	if !tagShape.MatchString(to.Tag) {
+	if !tagShape().MatchString(to.Tag) {
 		return Pushed{}, fmt.Errorf("%s: %s is not a tag: expected at most 128 letters, digits, '.', '_' or '-'", from, text.Quote(to.Tag))
 	}
 	there, err := openRemote(to, o.Access)

@@ -2,12 +2,12 @@ package oci
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // Kind is where a reference points.
@@ -35,10 +35,10 @@ type Ref struct {
 }
 
 // tagShape is the OCI distribution specification's grammar of a tag.
-var tagShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagShape = text.Pattern(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 // nameShape is a full image name with its tag, as layouts and archives have it.
-var nameShape = regexp.MustCompile(`^([A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?([a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var nameShape = text.Pattern(`^([A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?/)?([a-z0-9][a-z0-9._-]*/)*[a-z0-9][a-z0-9._-]*:[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 // ParseRef reads a reference. A registry must be named: there is no default.
 func ParseRef(s string) (Ref, error) {
@@ -60,12 +60,12 @@ func ParseRef(s string) (Ref, error) {
 		r.Digest, rest = d, before
 	}
 	if i := strings.LastIndexByte(rest, ':'); i > strings.LastIndexByte(rest, '/') {
-		if !tagShape.MatchString(rest[i+1:]) {
+		if !tagShape().MatchString(rest[i+1:]) {
 			return Ref{}, fmt.Errorf("reference %q: %q is not a tag: expected letters, digits, '.', '_' or '-', at most 128", s, rest[i+1:])
 		}
 		if r.Kind != Registry {
 			for j := range i { // a full image name
-				if rest[j] == ':' && nameShape.MatchString(rest[j+1:]) {
+				if rest[j] == ':' && nameShape().MatchString(rest[j+1:]) {
 					i = j
 					break
 				}

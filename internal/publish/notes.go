@@ -3,7 +3,6 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -15,9 +14,9 @@ import (
 const Changelog = "CHANGELOG.md"
 
 var (
-	heading    = regexp.MustCompile(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$`)
-	definition = regexp.MustCompile(`^ {0,3}\[[^\]]+\]:[ \t]*\S`)
-	fence      = regexp.MustCompile("^ {0,3}(```+|~~~+)")
+	heading    = text.Pattern(`^ {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$`)
+	definition = text.Pattern(`^ {0,3}\[[^\]]+\]:[ \t]*\S`)
+	fence      = text.Pattern("^ {0,3}(```+|~~~+)")
 )
 
 // Section returns what a changelog says about a version, without the heading:
@@ -33,14 +32,14 @@ func Section(changelog string, v release.Version) (string, error) {
 	var section, definitions []string
 	level, found, open := 0, 0, ""
 	for _, line := range lines {
-		if m := fence.FindStringSubmatch(line); m != nil && (open == "" || strings.HasPrefix(m[1], open)) {
+		if m := fence().FindStringSubmatch(line); m != nil && (open == "" || strings.HasPrefix(m[1], open)) {
 			if open == "" {
 				open = m[1][:3]
 			} else {
 				open = ""
 			}
 		} else if open == "" {
-			if m := heading.FindStringSubmatch(line); m != nil {
+			if m := heading().FindStringSubmatch(line); m != nil {
 				if names(m[2], v) {
 					level = len(m[1])
 					found++
@@ -50,7 +49,7 @@ func Section(changelog string, v release.Version) (string, error) {
 					level = 0
 				}
 			}
-			if definition.MatchString(line) {
+			if definition().MatchString(line) {
 				definitions = append(definitions, strings.TrimSpace(line))
 				continue
 			}

@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"time"
 
@@ -174,7 +173,7 @@ func (r *run) noTag(rel *Release) error {
 	return text.WithHint(err, "push the tag again, at the commit that was released, and run again")
 }
 
-var commitID = regexp.MustCompile(`^[0-9a-f]{40,64}$`)
+var commitID = text.Pattern(`^[0-9a-f]{40,64}$`)
 
 // moved refuses a tag that is not where it was.
 func (r *run) moved(rel *Release, commit string) error {
@@ -182,7 +181,7 @@ func (r *run) moved(rel *Release, commit string) error {
 	if r.Commit != "" && commit != "" && commit != r.Commit {
 		return &Refusal{"git tag " + r.tag, fmt.Sprintf("expected commit %s, got %s on the page", r.Commit, commit), advice}
 	}
-	if rel != nil && commit != "" && commitID.MatchString(rel.Commit) && rel.Commit != commit {
+	if rel != nil && commit != "" && commitID().MatchString(rel.Commit) && rel.Commit != commit {
 		return &Refusal{"git tag " + r.tag, fmt.Sprintf("it moved from commit %s, where the release was made, to %s", rel.Commit, commit), advice}
 	}
 	return nil

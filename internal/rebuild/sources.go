@@ -3,7 +3,6 @@ package rebuild
 import (
 	"encoding/json"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -17,7 +16,7 @@ type Named struct {
 	Inputs []Input
 }
 
-var commitID = regexp.MustCompile(`^[0-9a-f]{40,64}$`)
+var commitID = text.Pattern(`^[0-9a-f]{40,64}$`)
 
 // NamedBy reads what a provenance statement names. The statement is verified: a
 // signer wrote it. One that names nothing gives nothing.
@@ -44,7 +43,7 @@ func NamedBy(statement []byte) (Named, error) {
 		return n, fmt.Errorf("%s: %w", release.ProvenanceFile, err)
 	}
 	for _, m := range s.Predicate.BuildDefinition.Materials {
-		if n.Commit == "" && commitID.MatchString(m.Digest.Commit) { // a hint repeats it for a shell
+		if n.Commit == "" && commitID().MatchString(m.Digest.Commit) { // a hint repeats it for a shell
 			n.Commit = m.Digest.Commit
 		}
 		if d, err := release.ParseHex(m.Digest.SHA256); err == nil && m.URI == "" && m.Name != "" {

@@ -83,7 +83,7 @@ func FuzzNamedBy(f *testing.F) {
 		if err == nil && b != nil && !json.Valid(b) {
 			t.Error("what is not JSON is accepted")
 		}
-		if n.Commit != "" && !commitID.MatchString(n.Commit) {
+		if n.Commit != "" && !commitID().MatchString(n.Commit) {
 			t.Errorf("commit %q", n.Commit)
 		}
 		for _, in := range n.Inputs {

@@ -2,7 +2,6 @@ package release
 
 import (
 	"fmt"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,11 +18,11 @@ type Platform struct {
 
 // platformShape is what the parts of a platform look like, for those that this
 // program does not know, too.
-var platformShape = regexp.MustCompile(`^[a-z0-9]{2,20}/[a-z0-9_]{2,20}(/[a-z0-9.]{1,20})?$`)
+var platformShape = text.Pattern(`^[a-z0-9]{2,20}/[a-z0-9_]{2,20}(/[a-z0-9.]{1,20})?$`)
 
 // ParsePlatform reads OS/ARCH[/VARIANT], such as linux/amd64 or linux/arm/v7.
 func ParsePlatform(s string) (Platform, error) {
-	if !platformShape.MatchString(s) {
+	if !platformShape().MatchString(s) {
 		return Platform{}, fmt.Errorf("platform %s: expected OS/ARCH[/VARIANT], such as linux/amd64 or linux/arm/v7", text.Quote(s))
 	}
 	parts := append(strings.Split(s, "/"), "")

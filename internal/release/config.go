@@ -4,10 +4,11 @@ import (
 	"encoding/json"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // DefaultEpoch is the time, in seconds since 1970, that images and archives
@@ -193,7 +194,7 @@ func (d *decoder) config(root node) *Config {
 		field{"build_env", func(n node, p string) {
 			d.list(n, p, func(n node, p string) {
 				s, ok := d.text(n, p)
-				if ok && !variableShape.MatchString(s) {
+				if ok && !variableShape().MatchString(s) {
 					d.complain(n.offset, p, "expected the name of an environment variable, got %q", s)
 				}
 				c.BuildEnv = append(c.BuildEnv, s)
@@ -277,10 +278,10 @@ func (c *Config) fillIn() {
 }
 
 // tagShape is a tag of the distribution specification.
-var tagShape = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
+var tagShape = text.Pattern(`^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$`)
 
 // variableShape is the name of an environment variable.
-var variableShape = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+var variableShape = text.Pattern(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
 // checkNames refuses patterns that give two cells or two lineages one name.
 func (d *decoder) checkNames(root node, c *Config) {
@@ -320,14 +321,14 @@ func (d *decoder) checkNames(root node, c *Config) {
 		if other, ok := tags[tag]; ok {
 			d.complain(root.offset, "tags", "the lineages %s and %s would both have the tag %s: use {suffix} or {lineage} in the pattern", other.Name, l.Name, tag)
 		}
-		if !tagShape.MatchString(tag) {
+		if !tagShape().MatchString(tag) {
 			d.complain(root.offset, "tags", "%q is not a valid image tag: expected letters, digits, '_', '.' and '-'", tag)
 		}
 		tags[tag] = l
 	}
 }
 
-var nameShape = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
+var nameShape = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._-]*$`)
 
 // name reads a word that becomes part of file names.
 func (d *decoder) name(n node, p string) string {
@@ -338,7 +339,7 @@ func (d *decoder) name(n node, p string) string {
 		d.complain(n.offset, p, "must not be empty")
 	case strings.ContainsAny(s, " \t\r\n\v\f"):
 		d.complain(n.offset, p, "must not contain blanks, got %q", s)
-	case !nameShape.MatchString(s) || len(s) > 100:
+	case !nameShape().MatchString(s) || len(s) > 100:
 		d.complain(n.offset, p, "expected letters, digits, '.', '_' or '-', at most 100, got %q", s)
 	}
 	return s
@@ -476,7 +477,7 @@ func (d *decoder) lineages(n node, p string) []Lineage {
 			field{"name", func(n node, p string) { l.Name = d.name(n, p) }},
 			field{"suffix", func(n node, p string) {
 				if s, ok := d.text(n, p); ok && s != "" {
-					if !strings.HasPrefix(s, "-") || !nameShape.MatchString(s[1:]) {
+					if !strings.HasPrefix(s, "-") || !nameShape().MatchString(s[1:]) {
 						d.complain(n.offset, p, "expected '-' and a word, such as \"-dlib19\", got %q", s)
 					}
 					l.Suffix = s
@@ -530,8 +531,8 @@ func (d *decoder) platforms(n node, p string) []Platform {
 }
 
 var (
-	repositoryShape = regexp.MustCompile(`^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
-	userShape       = regexp.MustCompile(`^[0-9]+(:[0-9]+)?$`)
+	repositoryShape = text.Pattern(`^([A-Za-z0-9.-]+(:[0-9]+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*$`)
+	userShape       = text.Pattern(`^[0-9]+(:[0-9]+)?$`)
 )
 
 func (d *decoder) image(n node, p string) ImageConfig {
@@ -539,14 +540,14 @@ func (d *decoder) image(n node, p string) ImageConfig {
 	d.object(n, p,
 		field{"repository", func(n node, p string) {
 			s, ok := d.text(n, p)
-			if ok && !repositoryShape.MatchString(s) {
+			if ok && !repositoryShape().MatchString(s) {
 				d.complain(n.offset, p, "expected [REGISTRY/]NAME in lower case, without tag or digest, got %q", s)
 			}
 			im.Repository = s
 		}},
 		field{"user", func(n node, p string) {
 			s, ok := d.text(n, p)
-			if ok && !userShape.MatchString(s) {
+			if ok && !userShape().MatchString(s) {
 				d.complain(n.offset, p, "expected numbers, UID or UID:GID, so that no passwd file is needed, got %q", s)
 			}
 			im.User = s
@@ -619,7 +620,7 @@ func (d *decoder) extract(n node, p string) Extract {
 // placeholders are the words that patterns may have in braces.
 var placeholders = []string{"version", "tag", "lineage", "suffix", "platform", "os", "arch"}
 
-var placeholderShape = regexp.MustCompile(`\{([^{}]*)\}`)
+var placeholderShape = text.Pattern(`\{([^{}]*)\}`)
 
 func (d *decoder) pattern(n node, p string, allowed []string) string {
 	s, ok := d.text(n, p)
@@ -634,7 +635,7 @@ func (d *decoder) pattern(n node, p string, allowed []string) string {
 		d.complain(n.offset, p, "must not contain NUL")
 	}
 match:
-	for _, m := range placeholderShape.FindAllStringSubmatch(s, -1) {
+	for _, m := range placeholderShape().FindAllStringSubmatch(s, -1) {
 		for _, a := range allowed {
 			if m[1] == a {
 				continue match
@@ -647,7 +648,7 @@ match:
 
 // expand fills a pattern. Parse has checked its placeholders.
 func expand(pattern string, v Version, c Cell) string {
-	return placeholderShape.ReplaceAllStringFunc(pattern, func(m string) string {
+	return placeholderShape().ReplaceAllStringFunc(pattern, func(m string) string {
 		switch m {
 		case "{version}":
 			return string(v)

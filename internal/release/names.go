@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // The names of a release's files, besides its tarballs. They are kept together
@@ -45,11 +47,11 @@ func PackageURL(project string, v Version) string {
 	return "pkg:generic/" + url.PathEscape(project) + "@" + url.PathEscape(string(v))
 }
 
-var rebuilderShape = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`)
+var rebuilderShape = text.Pattern(`^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$`)
 
 // RebuildFile is the name of the file in which a rebuilder says what came out.
 func RebuildFile(rebuilder string) (string, error) {
-	if !rebuilderShape.MatchString(rebuilder) {
+	if !rebuilderShape().MatchString(rebuilder) {
 		return "", fmt.Errorf("name of a rebuilder: expected up to 64 letters, digits, dots, underscores and hyphens, got %q", rebuilder)
 	}
 	return rebuilder + rebuildSuffix, nil
@@ -61,7 +63,7 @@ func ParseRebuildFile(name string) (rebuilder string, ok bool) {
 	if rebuilder, ok = strings.CutSuffix(name, rebuildSuffix); !ok {
 		rebuilder, ok = strings.CutSuffix(name, linkSuffix)
 	}
-	return rebuilder, ok && rebuilderShape.MatchString(rebuilder)
+	return rebuilder, ok && rebuilderShape().MatchString(rebuilder)
 }
 
 // SBOMFile is the name of the SBOM of a tarball.
@@ -143,13 +145,13 @@ func (c *Config) invert(name string, make func(Version) string) (Version, bool) 
 	return v, v != "" && make(v) == name
 }
 
-var defaultAsset = regexp.MustCompile(`^.+_([0-9][0-9A-Za-z.-]*)_([a-z0-9]+)_([a-z0-9]+)(-[0-9A-Za-z._-]+)?\.t(?:ar\.)?gz$`)
+var defaultAsset = text.Pattern(`^.+_([0-9][0-9A-Za-z.-]*)_([a-z0-9]+)_([a-z0-9]+)(-[0-9A-Za-z._-]+)?\.t(?:ar\.)?gz$`)
 
 // ParseDefaultAsset reads NAME_VERSION_OS_ARCH[-SUFFIX].tar.gz, which tarballs are
 // called when a configuration does not say otherwise, without one. tag is the
 // default tag of the image.
 func ParseDefaultAsset(name string) (v Version, p Platform, tag string, ok bool) {
-	m := defaultAsset.FindStringSubmatch(name)
+	m := defaultAsset().FindStringSubmatch(name)
 	if m == nil {
 		return "", p, "", false
 	}

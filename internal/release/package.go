@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // PackageFormat is a kind of system package.
@@ -111,7 +112,7 @@ func PackageArch(f PackageFormat, p Platform) (string, error) {
 }
 
 // apkPrerelease is what Alpine's package manager puts before a release.
-var apkPrerelease = regexp.MustCompile(`^(alpha|beta|pre|rc)[.-]?([0-9]*)$`)
+var apkPrerelease = text.Pattern(`^(alpha|beta|pre|rc)[.-]?([0-9]*)$`)
 
 // PackageVersion is a version as a format spells it: a pre-release comes before its
 // release everywhere. A "-" in it would end the version.
@@ -123,7 +124,7 @@ func PackageVersion(f PackageFormat, v Version) (string, error) {
 	switch {
 	case !found:
 	case f == APK:
-		m := apkPrerelease.FindStringSubmatch(pre)
+		m := apkPrerelease().FindStringSubmatch(pre)
 		if m == nil {
 			return "", fmt.Errorf("version %s: an apk package's pre-release is alpha, beta, pre or rc and a number, got %q", v, pre)
 		}
@@ -141,14 +142,14 @@ func PackageVersion(f PackageFormat, v Version) (string, error) {
 }
 
 // packageName is what all three formats take.
-var packageName = regexp.MustCompile(`^[a-z0-9][a-z0-9+.-]{1,99}$`)
+var packageName = text.Pattern(`^[a-z0-9][a-z0-9+.-]{1,99}$`)
 
 // packageDest is an absolute path without anything that a package manager takes apart.
-var packageDest = regexp.MustCompile(`^(/[A-Za-z0-9._+@,=-]+)+$`)
+var packageDest = text.Pattern(`^(/[A-Za-z0-9._+@,=-]+)+$`)
 
 // checkWords holds what becomes lines of a package's metadata to their shapes.
 func (p RecordPackage) checkWords(version string) error {
-	if version == "" || !packageName.MatchString(p.Name) {
+	if version == "" || !packageName().MatchString(p.Name) {
 		return fmt.Errorf("name: expected lower-case letters, digits, '+', '.' or '-', got %q", p.Name)
 	}
 	lines := []struct{ field, value string }{
@@ -181,7 +182,7 @@ func (p RecordPackage) checkWords(version string) error {
 		if !validEntryName(f.Src) || hasControl(f.Src) {
 			return fmt.Errorf("files: %q: expected a path below the directory that the tarball has", f.Src)
 		}
-		if !packageDest.MatchString(f.Dest) || path.Clean(f.Dest) != f.Dest {
+		if !packageDest().MatchString(f.Dest) || path.Clean(f.Dest) != f.Dest {
 			return fmt.Errorf("files: %q: expected a clean absolute path", f.Dest)
 		}
 	}

@@ -5,9 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
+
+	"facerec/internal/text"
 )
 
 // maxEntries is the most entries that all tarballs of one release may have.
@@ -15,17 +16,17 @@ const maxEntries = 1_000_000
 
 // plainName is what assets, prefixes, lineages and recipes look like: safe as
 // one component of a path, in a shell and in a URL.
-var plainName = regexp.MustCompile(`^[0-9A-Za-z_][0-9A-Za-z._+-]{0,199}$`)
+var plainName = text.Pattern(`^[0-9A-Za-z_][0-9A-Za-z._+-]{0,199}$`)
 
 // imageName is [HOST[:PORT]/]REPOSITORY:TAG, without a digest; see the
 // distribution specification for its parts. It keeps to printable ASCII.
-var imageName = regexp.MustCompile(`^[0-9A-Za-z\[][0-9A-Za-z._:/\[\]-]{0,499}:[0-9A-Za-z_][0-9A-Za-z._-]{0,127}$`)
+var imageName = text.Pattern(`^[0-9A-Za-z\[][0-9A-Za-z._:/\[\]-]{0,499}:[0-9A-Za-z_][0-9A-Za-z._-]{0,127}$`)
 
 func (r Record) validate() error {
 	if r.Schema != RecordSchema {
 		return fmt.Errorf("schema: expected %q, got %q", RecordSchema, r.Schema)
 	}
-	if !plainName.MatchString(r.Project) {
+	if !plainName().MatchString(r.Project) {
 		return fmt.Errorf("project: %q is not a plain name", r.Project)
 	}
 	if v, err := ParseVersion(string(r.Version)); err != nil {
@@ -86,14 +87,14 @@ func (c RecordCell) validate() error {
 	for _, f := range []struct{ field, value string }{
 		{"lineage", c.Lineage}, {"asset", c.Asset}, {"prefix", c.Prefix}, {"recipe", c.Recipe},
 	} {
-		if !plainName.MatchString(f.value) {
+		if !plainName().MatchString(f.value) {
 			return fmt.Errorf("%s: %q is not a plain name", f.field, f.value)
 		}
 	}
 	if c.Asset == RecordFile {
 		return fmt.Errorf("asset: %s is the record itself", c.Asset)
 	}
-	if !imageName.MatchString(c.Image) {
+	if !imageName().MatchString(c.Image) {
 		return fmt.Errorf("image: %q: expected REPOSITORY:TAG", c.Image)
 	}
 	if c.IndexDigest.IsZero() || c.ManifestDigest.IsZero() {
@@ -165,7 +166,7 @@ func ComparePaths(a, b string) int {
 }
 
 func (p RecordPackage) validate(v Version, c RecordCell) error {
-	if !plainName.MatchString(p.Asset) || !plainName.MatchString(p.Recipe) {
+	if !plainName().MatchString(p.Asset) || !plainName().MatchString(p.Recipe) {
 		return fmt.Errorf("asset and recipe: expected plain names, got %q and %q", p.Asset, p.Recipe)
 	}
 	version, err := PackageVersion(p.Format, v)

@@ -3,7 +3,6 @@ package release
 import (
 	"cmp"
 	"fmt"
-	"regexp"
 	"strings"
 
 	"facerec/internal/text"
@@ -15,13 +14,13 @@ type Version string
 
 // versionPattern is semantic versioning without build metadata ("+" is not
 // allowed in an image tag) and without leading zeros.
-var versionPattern = regexp.MustCompile(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
+var versionPattern = text.Pattern(`^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$`)
 
 // ParseVersion accepts MAJOR.MINOR.PATCH with an optional pre-release, with or
 // without a leading "v".
 func ParseVersion(s string) (Version, error) {
 	bare := strings.TrimPrefix(s, "v")
-	if !versionPattern.MatchString(bare) || len(bare) > 100 {
+	if !versionPattern().MatchString(bare) || len(bare) > 100 {
 		return "", fmt.Errorf("version %s: expected MAJOR.MINOR.PATCH with an optional -PRERELEASE, such as 1.4.0 or v2.0.0-rc.1", text.Quote(s))
 	}
 	return Version(bare), nil
@@ -97,7 +96,7 @@ const (
 	AnyVersion Versioning = "any"
 )
 
-var anyVersionPattern = regexp.MustCompile(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
+var anyVersionPattern = text.Pattern(`^[0-9A-Za-z][0-9A-Za-z._-]*$`)
 
 // ParseVersion reads a version as the project names them.
 func (c *Config) ParseVersion(s string) (Version, error) {
@@ -107,11 +106,11 @@ func (c *Config) ParseVersion(s string) (Version, error) {
 	if v, err := ParseVersion(s); err == nil {
 		return v, nil // a leading "v" goes without saying
 	}
-	if !anyVersionPattern.MatchString(s) || len(s) > 100 {
+	if !anyVersionPattern().MatchString(s) || len(s) > 100 {
 		return "", fmt.Errorf("version %s: expected at most 100 letters, digits, '.', '_' or '-', the first a letter or a digit", text.Quote(s))
 	}
 	return Version(s), nil
 }
 
 // Semantic reports whether the version is a semantic one, which has an order.
-func (v Version) Semantic() bool { return versionPattern.MatchString(string(v)) }
+func (v Version) Semantic() bool { return versionPattern().MatchString(string(v)) }

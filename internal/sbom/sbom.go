@@ -8,13 +8,13 @@ import (
 	"io"
 	"net/url"
 	"path"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // Subject is what a document is about: one cell of a release.
@@ -172,12 +172,12 @@ func (b *builder) release(code string) {
 	b.add(p)
 }
 
-var licenceShape = regexp.MustCompile(`^[A-Za-z0-9.+() :-]+$`)
+var licenceShape = text.Pattern(`^[A-Za-z0-9.+() :-]+$`)
 
 // licence is what the image's label says, if it can be an SPDX expression.
 func (b *builder) licence() string {
 	for _, l := range b.Config.Labels(b.Version, b.Cell) {
-		if l.Key == "org.opencontainers.image.licenses" && licenceShape.MatchString(l.Value) {
+		if l.Key == "org.opencontainers.image.licenses" && licenceShape().MatchString(l.Value) {
 			return l.Value
 		}
 	}

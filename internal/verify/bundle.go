@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -17,6 +16,8 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 	"github.com/transparency-dev/merkle/rfc6962"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"facerec/internal/text"
 )
 
 // MaxBundle is the largest bundle, in bytes, that is read. One of a release has
@@ -26,7 +27,7 @@ const MaxBundle = 16 << 20
 // mediaTypes are the names of the bundle versions in sigstore/protobuf-specs,
 // bundle.proto. The library would take others, such as a v0.2 in the newer
 // spelling, which nobody ever wrote.
-var mediaTypes = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle(\+json;version=0\.[123]|\.v0\.3(\.[0-9]+)?\+json)$`)
+var mediaTypes = text.Pattern(`^application/vnd\.dev\.sigstore\.bundle(\+json;version=0\.[123]|\.v0\.3(\.[0-9]+)?\+json)$`)
 
 // parseBundle reads a bundle of any version and refuses what is ambiguous in
 // it. Errors are of type *[Error].
@@ -45,7 +46,7 @@ func parseBundle(data []byte) (b *sgbundle.Bundle, err error) {
 	if err := protojson.Unmarshal(data, pb); err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Err: err}
 	}
-	if !mediaTypes.MatchString(pb.GetMediaType()) {
+	if !mediaTypes().MatchString(pb.GetMediaType()) {
 		return nil, &Error{Class: Untrusted, Check: CheckBundle, Field: "mediaType",
 			Expected: "application/vnd.dev.sigstore.bundle.v0.3+json or an earlier version's", Got: strconv.Quote(pb.GetMediaType())}
 	}

@@ -92,16 +92,16 @@ func anchored(what, exact, pattern string, loose bool, tight func(*syntax.Regexp
 }
 
 var (
-	hostPrefix  = regexp.MustCompile(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/`)
-	ownerPrefix = regexp.MustCompile(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/[^/]+/`)
-	mailSuffix  = regexp.MustCompile(`@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+$`)
+	hostPrefix  = text.Pattern(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/`)
+	ownerPrefix = text.Pattern(`^https://[0-9A-Za-z.-]+(:[0-9]+)?/[^/]+/`)
+	mailSuffix  = text.Pattern(`@[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)+$`)
 )
 
 // literalOwner says that every value a pattern can match begins with one fixed
 // host and owner, or ends in one fixed mail host.
 func literalOwner(re *syntax.Regexp) bool {
 	return everyBranch(re, func(first, last string, whole bool) bool {
-		return ownerPrefix.MatchString(first) || mailSuffix.MatchString(last)
+		return ownerPrefix().MatchString(first) || mailSuffix().MatchString(last)
 	})
 }
 
@@ -109,7 +109,7 @@ func literalOwner(re *syntax.Regexp) bool {
 // host, or is one fixed value.
 func literalHost(re *syntax.Regexp) bool {
 	return everyBranch(re, func(first, last string, whole bool) bool {
-		return whole && strings.HasPrefix(first, "https://") || hostPrefix.MatchString(first)
+		return whole && strings.HasPrefix(first, "https://") || hostPrefix().MatchString(first)
 	})
 }
 
@@ -169,7 +169,7 @@ func kindOfText(first, last string) sanKind {
 	switch {
 	case strings.Contains(first, "://"):
 		return sanURI
-	case mailSuffix.MatchString(last):
+	case mailSuffix().MatchString(last):
 		return sanMail
 	}
 	return sanOther

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -28,12 +27,12 @@ type SignatureLayer struct {
 	Read func(context.Context) ([]byte, error)
 }
 
-var bundleLayer = regexp.MustCompile(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
+var bundleLayer = text.Pattern(`^application/vnd\.dev\.sigstore\.bundle[.+]`)
 
 // IsSignatureLayer reports whether a layer of a media type can be a signature or an
 // attestation: a bundle, a payload of simple signing, or a DSSE envelope.
 func IsSignatureLayer(mediaType string) bool {
-	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer.MatchString(mediaType)
+	return mediaType == mediaSimpleSigning || mediaType == mediaEnvelope || bundleLayer().MatchString(mediaType)
 }
 
 // How many signatures and attestations of one image and of all its manifests are

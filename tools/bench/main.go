@@ -4,7 +4,8 @@
 //	go run ./tools/bench archive  [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
-//	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-program 64] [-dir DIR]
+//	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-small 60] [-program 64] [-dir DIR]
+//	go run ./tools/bench list     -costs
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
 //	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
@@ -12,6 +13,7 @@
 //	go run ./tools/bench facerec  [-n 3] [-facerec bin/facerec] [-library 2000] [-more]
 //	go run ./tools/bench memory   [-facerec bin/facerec] [-models models]
 //	go run ./tools/bench group    [-facerec bin/facerec] [-models models]
+//	go run ./tools/bench smoke    [-update]
 //	go run ./tools/bench security [-releaser bin/releaser] [-facerec bin/facerec] [-models models] [-only TEXT] [-v]
 //
 // CPU seconds are the sum over all processes that a command waited for, as the
@@ -55,7 +57,8 @@
 // releaser verify --list of many small releases against a call of releaser verify
 // for each: versions of one project, which share a layer of float weights and one of
 // small files and have a program each, signed keyless by a Sigstore on loopback. Then
-// the list with one core against two, and the list again with a state.
+// the list with one core against two, and the list again with a state. With -costs,
+// lists that differ in one thing show what each part of the work costs.
 //
 // # publish
 //
@@ -116,6 +119,13 @@
 // men of dlib's johns and the 4 of its bald_guys.jpg, and for them among the
 // strangers of its other pictures. It needs bin/facerec and the models.
 //
+// # smoke
+//
+// Allocations and instructions of ten fixed pieces of work next to those in
+// tools/bench/internal/smoke/baseline.json. The command fails if one grew beyond a
+// margin, and when valgrind, which counts the instructions, is missing. -update
+// writes the baseline anew.
+//
 // # security
 //
 // Inputs below 1 MB that want to be expensive, built by tools/bench/internal/hostile,
@@ -137,6 +147,7 @@ import (
 	"syscall"
 
 	"facerec/tools/bench/internal/measure"
+	"facerec/tools/bench/internal/smoke"
 )
 
 // benchmark is one table or a group of them.
@@ -159,10 +170,12 @@ var benchmarks = []benchmark{
 	{"memory", benchMemory},
 	{"group", benchGroup},
 	{"security", benchSecurity},
+	{"smoke", benchSmoke},
 }
 
 func main() {
 	measure.Init()
+	smoke.Init()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	switch err := run(ctx, os.Args[1:]); {
