@@ -116,6 +116,10 @@ bench-verify: models releaser ## verifying beside cosign, crane, tar, gzip and c
 bench-list: releaser ## verify --list of 50 small releases that share layers next to 50 calls of verify
 	$(GO) run ./tools/bench list
 
+.PHONY: schedule
+schedule: ## the tables of docs/scale.md: verify --list on machines that are not at hand, simulated
+	$(GO) run ./tools/schedule
+
 .PHONY: bench-smoke
 bench-smoke: ## allocations and instructions of ten fixed inputs, which must not grow (valgrind counts them)
 	@command -v valgrind >/dev/null || $(INPUTS) packages measure

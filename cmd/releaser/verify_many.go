@@ -255,8 +255,8 @@ func (m *many) commonInputs() ([]byte, error) {
 func (m *many) inputs(item batch.Item, own ...[]byte) release.Digest {
 	h := release.NewHasher()
 	for _, part := range append([][]byte{m.common, []byte(item.Name)}, own...) {
-		fmt.Fprintf(h, "%d:", len(part)) //nolint:errcheck // a hash does not fail
-		h.Write(part)                    //nolint:errcheck // as before
+		fmt.Fprintf(h, "%d:", len(part))
+		h.Write(part)
 	}
 	return h.Digest()
 }
@@ -302,8 +302,8 @@ func (m *many) verifyDir(ctx context.Context, item batch.Item, t *batch.Turn) (l
 	if !slices.EqualFunc(before.raw, after.raw, func(a, b []byte) bool { return string(a) == string(b) }) {
 		return l, release.Digest{}, fmt.Errorf("%s changed while it was verified", text.Show(item.Name))
 	}
-	l.Digest, err = before.digest(targets[0])
-	return l, inputs, err
+	l.Digest = before.digest(targets[0])
+	return l, inputs, nil
 }
 
 // sight is what a target looks like without reading its tarballs.
@@ -346,20 +346,20 @@ func seen(t target) (s sight, err error) {
 }
 
 // digest is that of the list of what was verified, nil if there is none.
-func (s sight) digest(t target) (*release.Digest, error) {
+func (s sight) digest(t target) *release.Digest {
 	list := s.sums
 	for _, p := range t.loose {
 		d, err := release.DigestFile(p)
 		if err != nil {
-			return nil, nil //nolint:nilerr // the report says so
+			return nil // the report says why
 		}
 		list = fmt.Appendf(list, "%s  %s\n", d.Hex(), filepath.Base(p))
 	}
 	if list == nil {
-		return nil, nil
+		return nil
 	}
 	d := release.DigestBytes(list)
-	return &d, nil
+	return &d
 }
 
 // walk goes along the chain of one release.
@@ -404,10 +404,6 @@ func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (
 	if m.f.offline && !strings.HasPrefix(address, publish.DirPrefix) {
 		return l, inputs, fmt.Errorf("--offline: not connecting to %s", text.Show(address))
 	}
-	page, err := publish.Open(ctx, address, m.pages)
-	if err != nil {
-		return l, inputs, badAddress(err)
-	}
 	temp, err := os.MkdirTemp("", atomicfile.Prefix)
 	if err != nil {
 		return l, inputs, err
@@ -419,18 +415,25 @@ func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (
 	}
 	var digest release.Digest
 	f := m.f
-	_, err = publish.Fetch(ctx, publish.Fetching{
-		Page: page, Dir: dist, Temp: partial, Retry: m.pages.Retry,
-		Wanted: publish.Wanted{Version: wanted, All: true, Choose: func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }},
-		Signed: func(_ context.Context, record release.Record, sums, bundle []byte) (err error) {
-			digest, inputs = release.DigestBytes(sums), m.inputs(item, []byte(record.Version), sums, bundle)
-			var ok bool
-			if l, ok = t.Find(inputs); ok {
-				return errKept
-			}
-			f, err = m.signedPage(address, record, sums, bundle)
-			return err
-		},
+	signed := func(_ context.Context, record release.Record, sums, bundle []byte) (err error) {
+		digest, inputs = release.DigestBytes(sums), m.inputs(item, []byte(record.Version), sums, bundle)
+		var ok bool
+		if l, ok = t.Find(inputs); ok {
+			return errKept
+		}
+		f, err = m.signedPage(address, record, sums, bundle)
+		return err
+	}
+	err = t.Download(ctx, func() error {
+		page, err := publish.Open(ctx, address, m.pages)
+		if err != nil {
+			return badAddress(err)
+		}
+		_, err = publish.Fetch(ctx, publish.Fetching{
+			Page: page, Dir: dist, Temp: partial, Retry: m.pages.Retry, Signed: signed,
+			Wanted: publish.Wanted{Version: wanted, All: true, Choose: func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }},
+		})
+		return err
 	})
 	var missing *publish.NoAssetError
 	switch {

@@ -16,12 +16,16 @@ import (
 const recordBudget = 16 << 20
 
 // defaultWindow is how many releases are under way at once.
-const defaultWindow = 16
+const defaultWindow = 32
+
+// minDownloads is how many releases may be downloaded at once, if there are not more
+// cores.
+const minDownloads = 8
 
 // Options say how a list is worked on. They have no influence on any line.
 type Options struct {
 	Jobs   int // releases that use a core at the same time; 0 for one for each core
-	Window int // releases under way, those that wait to be compressed among them; 0 for 16, or more where there are many cores
+	Window int // releases under way, those that wait to be compressed among them; 0 for 32, or more where there are many cores
 
 	State *State
 
@@ -43,9 +47,10 @@ type Turn struct {
 
 type run struct {
 	Options
-	cores  *semaphore.Weighted
-	budget *semaphore.Weighted
-	gather gather
+	cores     *semaphore.Weighted
+	downloads *semaphore.Weighted
+	budget    *semaphore.Weighted
+	gather    gather
 }
 
 // Run has every item worked on. The error is for a cancelled context, and for a
@@ -60,7 +65,7 @@ func Run(ctx context.Context, items []Item, o Options, work Work) (Summary, erro
 	o.Window = min(o.Window, max(len(items), 1))
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	r := &run{Options: o, cores: semaphore.NewWeighted(int64(o.Jobs)), budget: semaphore.NewWeighted(recordBudget), gather: gather{cores: o.Jobs, pack: tarball.Pack}}
+	r := &run{Options: o, cores: semaphore.NewWeighted(int64(o.Jobs)), downloads: semaphore.NewWeighted(int64(max(minDownloads, o.Jobs))), budget: semaphore.NewWeighted(recordBudget), gather: gather{cores: o.Jobs, pack: tarball.Pack}}
 	s := Summary{Schema: SummarySchema, Verdicts: map[string]int{}}
 	var mu sync.Mutex // of next and s
 	next := 0
@@ -89,7 +94,7 @@ func Run(ctx context.Context, items []Item, o Options, work Work) (Summary, erro
 				if err != nil {
 					cancel(err)
 				}
-				if ctx.Err() != nil { // what a release came to now may be for that reason
+				if ctx.Err() != nil {
 					return
 				}
 				mu.Lock()
@@ -117,10 +122,11 @@ func (r *run) one(ctx context.Context, item Item, work Work) (l Line, kept bool,
 	l, inputs := work(ctx, item, t)
 	r.cores.Release(1)
 	r.budget.Release(t.weight)
-	if t.kept || ctx.Err() != nil || inputs.IsZero() || !l.final() {
-		return l, t.kept, nil
+	called := ctx.Err() != nil // what it came to may be for that reason
+	if !t.kept && !called && !inputs.IsZero() && l.final() {
+		err = r.State.put(inputs, l)
 	}
-	return l, false, r.State.put(inputs, l)
+	return l, t.kept, err
 }
 
 // Find returns the line that the release came to before, with the same inputs.
@@ -144,6 +150,18 @@ func (t *Turn) Weigh(ctx context.Context, bytes int64) error {
 	t.r.gather.enter()
 	if err == nil {
 		t.weight = n
+	}
+	return t.back(ctx, err)
+}
+
+// Download runs something that waits for a network more than it computes: others have
+// the core meanwhile.
+func (t *Turn) Download(ctx context.Context, download func() error) error {
+	t.r.cores.Release(1)
+	err := t.r.downloads.Acquire(ctx, 1)
+	if err == nil {
+		err = download()
+		t.r.downloads.Release(1)
 	}
 	return t.back(ctx, err)
 }

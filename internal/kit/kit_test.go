@@ -46,6 +46,13 @@ func bundleAbout(t testing.TB, materials string, digests ...release.Digest) []by
 	return fmt.Appendf(nil, `{"dsseEnvelope": {"payloadType": "application/vnd.in-toto+json", "payload": %q}}`, base64.StdEncoding.EncodeToString([]byte(st)))
 }
 
+// linkAbout is a file with a link of rebuilderd, signed by nobody.
+func linkAbout(d release.Digest) []byte {
+	hash := fmt.Sprintf(`{"x": {"sha256": %q}}`, d.Hex())
+	return fmt.Appendf(nil, `{"signatures": [{"sig": %q}], "signed": {"_type": "link", "name": "rebuild x", "materials": %s, "products": %s}}`,
+		strings.Repeat("0", 128), hash, hash)
+}
+
 // releaseIn makes a directory with a release of some cells, whose tarballs have size
 // bytes, and an image for all of them. Nothing in it is signed.
 func releaseIn(t testing.TB, version release.Version, cells, size int) (dir string, images oci.Ref) {
@@ -215,6 +222,10 @@ func TestAdd(t *testing.T) {
 	}
 	k, err = Open(bytes.NewReader(added.Bytes()), int64(added.Len()))
 	must(t, err)
+	var withLink bytes.Buffer
+	_, err = Add(t.Context(), k, path, "farm.rebuild.link", linkAbout(release.DigestBytes(sums)), &withLink)
+	must(t, err)
+	must(t, check(t, withLink.Bytes(), path))
 	for _, c := range []struct {
 		name   string
 		bundle []byte
@@ -225,6 +236,8 @@ func TestAdd(t *testing.T) {
 		{"b.rebuild.sigstore.json", bundleAbout(t, "", release.DigestBytes([]byte("other"))), "neither files nor images of tool 1.0.0"},
 		{"b.rebuild.sigstore.json", []byte("{}"), "expected a bundle with a DSSE envelope"},
 		{"b.rebuild.sigstore.json", []byte("x"), "is not a bundle"},
+		{"farm.rebuild.link", linkAbout(release.DigestBytes([]byte("other"))), "neither files nor images of tool 1.0.0"},
+		{"farm.rebuild.link", bytes.Replace(linkAbout(release.DigestBytes(sums)), []byte("rebuild x"), []byte("x"), 1), "rebuild link: link 1: name"},
 		{"a.rebuild.sigstore.json", bundleAbout(t, "", release.DigestBytes(sums), release.DigestBytes(nil)), "another attestation has the name already"},
 		{"b.rebuild.link", []byte(strings.ReplaceAll(link, "DIGEST", release.DigestBytes(nil).Hex())), "are neither files nor images of tool 1.0.0"},
 		{"b.rebuild.link", []byte(strings.ReplaceAll(link, "DIGEST", release.DigestBytes(sums).Hex())), ""},

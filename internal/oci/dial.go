@@ -136,11 +136,35 @@ type failing struct{ err error }
 
 func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, f.err }
 
-// Connections keeps the connections of a whole run. The zero value is ready for
-// use.
+// Connections keeps the connections and the log-ins of a whole run. The zero value
+// is ready for use.
 type Connections struct {
 	mu         sync.Mutex
 	transports map[string]*http.Transport
+	sessions   map[string]*session // that only read, by repository
+}
+
+// maxSessions is how many log-ins are kept; after that they are made anew.
+const maxSessions = 1000
+
+// session returns the log-in that is like s, which is s the first time.
+func (c *Connections) session(s *session) *session {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	key := s.access.key() + s.repo.Name()
+	if known := c.sessions[key]; known != nil && known.access.Retry == s.access.Retry && known.access.Cache == s.access.Cache && known.access.UserAgent == s.access.UserAgent {
+		return known
+	}
+	if c.sessions == nil || len(c.sessions) >= maxSessions {
+		c.sessions = map[string]*session{}
+	}
+	c.sessions[key] = s
+	return s
+}
+
+// key is the same for accesses that reach and trust the same.
+func (a Access) key() string {
+	return fmt.Sprintf("%q", append([]string{a.home, a.CAFile, fmt.Sprint(a.Trusted)}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...))
 }
 
 // way returns the transport for a registry, one for the whole run.
@@ -151,7 +175,7 @@ func (a Access) way() (*http.Transport, error) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	key := fmt.Sprintf("%q", append([]string{a.home, a.CAFile, fmt.Sprint(a.Trusted)}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...)) // connections are reused
+	key := a.key()
 	if t := c.transports[key]; t != nil {
 		return t, nil
 	}

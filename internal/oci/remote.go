@@ -114,14 +114,28 @@ type resolved struct {
 
 // openWriter opens a repository to push to.
 func openWriter(ref Ref, access Access) (*remoteSource, error) {
-	s, err := openRemote(ref, access)
-	if err == nil {
-		s.writes = true
+	s, err := newSession(ref, access)
+	if err != nil {
+		return nil, err
 	}
-	return s, err
+	s.writes = true
+	return &remoteSource{session: s, ref: ref}, nil
 }
 
+// openRemote opens a repository to read from. Log-ins are shared by all that use the
+// same connections in the same way.
 func openRemote(ref Ref, access Access) (*remoteSource, error) {
+	s, err := newSession(ref, access)
+	if err != nil {
+		return nil, err
+	}
+	if access.Connections != nil && access.Transport == nil {
+		s = access.Connections.session(s)
+	}
+	return &remoteSource{session: s, ref: ref}, nil
+}
+
+func newSession(ref Ref, access Access) (*session, error) {
 	repo, err := access.repository(ref.Name)
 	if err != nil {
 		return nil, fmt.Errorf("reference %s: %w", ref, err)
@@ -133,7 +147,7 @@ func openRemote(ref Ref, access Access) (*remoteSource, error) {
 		access.Connections = &Connections{}
 	}
 	access.home = repo.RegistryStr()
-	return &remoteSource{session: &session{repo: repo, access: access}, ref: ref}, nil
+	return &session{repo: repo, access: access}, nil
 }
 
 // acceptManifests are the media types that a registry is asked for.

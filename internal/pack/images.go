@@ -154,6 +154,9 @@ func layerDigests(img *oci.Image) []release.Digest {
 // Prepare implements verify.Images.
 func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (wait func()) {
 	var all sync.WaitGroup
+	if i.Workers == 1 { // nothing is read ahead
+		return all.Wait
+	}
 	all.Go(func() {
 		below := map[string][]*oci.Image{}
 		var paths []string

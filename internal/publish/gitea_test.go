@@ -140,6 +140,10 @@ func TestGitea(t *testing.T) {
 			t.Errorf("expected 63 issues, got %d, %v", len(all), err)
 		}
 	})
+	t.Run("rebuilds", func(t *testing.T) {
+		_, page := repository(t, "v1.0.0")
+		rebuildsAreAdded(t, page, "ann.rebuild.sigstore.json")
+	})
 	t.Run("no tag", func(t *testing.T) {
 		_, page := repository(t)
 		if _, err := put(t, page, d); !errors.Is(err, publish.ErrNoTag) {

@@ -102,7 +102,10 @@ func (p *Policy) note(key string, change func(*state)) {
 		p.known = map[string]state{}
 	}
 	s := p.known[key]
-	change(&s)
+	if change(&s); s == (state{}) { // nothing to remember, of as many things as a run may have
+		delete(p.known, key)
+		return
+	}
 	p.known[key] = s
 }
 

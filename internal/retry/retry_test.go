@@ -1,6 +1,7 @@
 package retry
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 	"time"
@@ -62,4 +63,18 @@ func FuzzRetryAfter(f *testing.F) {
 			t.Errorf("%q at %q: %s", after, date, got)
 		}
 	})
+}
+
+// TestNothingIsRememberedOfWhatArrives has a run get very many things.
+func TestNothingIsRememberedOfWhatArrives(t *testing.T) {
+	p := &Policy{}
+	p.note("host", func(s *state) { s.answered = true })
+	for i := range 1000 {
+		thing := fmt.Sprint(i)
+		p.note(thing, func(s *state) { s.givenUp = true })
+		p.Delivered("host", thing)
+	}
+	if len(p.known) != 1 || !p.answered("host") {
+		t.Errorf("%d hosts and things are remembered, expected the host that answered", len(p.known))
+	}
 }

@@ -8,21 +8,29 @@ import (
 	"facerec/internal/text"
 )
 
-// Claim is what a bundle's statement says. Nobody has vouched for it: it is for
+// Claim is what a bundle's statement says, or a file of rebuilderd's links. Nobody has vouched for it: it is for
 // sorting bundles before they are verified.
 type Claim struct {
 	PredicateType string
 	Subjects      []string // SHA-256 digests, in hexadecimal, of any spelling
-	Statement     []byte
+	Statement     []byte   // nil of links
 }
 
-// ReadClaim reads the in-toto statement in a bundle and verifies nothing.
+// ReadClaim reads the in-toto statement in a bundle, or links, and verifies nothing.
 func ReadClaim(bundle []byte) (Claim, error) {
 	if len(bundle) > MaxBundle {
 		return Claim{}, fmt.Errorf("expected at most %d bytes, got %d", MaxBundle, len(bundle))
 	}
 	if err := checkValues(bundle); err != nil {
 		return Claim{}, err
+	}
+	if isLinks(bundle) {
+		links, err := ParseLinks(bundle)
+		var c Claim
+		for _, l := range links {
+			c.Subjects = append(c.Subjects, l.Digest.Hex())
+		}
+		return c, err
 	}
 	var b struct {
 		Envelope *struct {

@@ -52,6 +52,12 @@
 //
 // [List] checks the release of others by a signed list of checksums alone.
 //
+// [Input.Rebuilders] adds a link to each tarball: enough of the rebuilders whom the
+// caller lists signed that they got it from the sources, none of them the release's
+// signer, none of them twice. Who signed that other bytes came out is the first step
+// of the report, and a failure. What is refused decides only if too few are left:
+// then the report is not trusted, where mere absence is incomplete.
+//
 // A release may also have [release.ProvenanceFile], a signed statement about where its
 // tarballs come from; if it does, it must say what release.json says, down to the
 // layers and the configuration of each image.

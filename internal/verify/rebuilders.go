@@ -85,7 +85,7 @@ func (w *walk) rebuilders(ctx context.Context, all []*cellCheck) {
 		}
 		tarballs = append(tarballs, x)
 	}
-	verdicts, problems := w.gather(ctx, all, tarballs)
+	verdicts, problems, more := w.gather(ctx, all, tarballs)
 	for _, v := range verdicts {
 		if v.refused == nil && v.failed && !r.IgnoreFailed {
 			w.sayNo(v, tarballs)
@@ -103,6 +103,10 @@ func (w *walk) rebuilders(ctx context.Context, all []*cellCheck) {
 	}
 	summary := Result{Link: LinkRebuilders, Subject: r.file, Status: Pass,
 		Detail: fmt.Sprintf("%d of %s required; %s considered", r.require, text.Count(len(r.list), "listed rebuilder"), text.Count(len(verdicts), "statement"))}
+	if more != nil {
+		class := Incomplete
+		summary.Status, summary.Class, summary.Detail = Skip, &class, summary.Detail+"; "+more.Error()
+	}
 	for _, p := range problems {
 		summary.Notes = append(summary.Notes, text.Line(p, maxErrorText))
 	}
@@ -119,7 +123,6 @@ func (w *walk) rebuilders(ctx context.Context, all []*cellCheck) {
 			summary.Notes = append(summary.Notes, fmt.Sprintf("%s does not count: %s", v.place, v.refused))
 		case v.failed && r.IgnoreFailed:
 			note := fmt.Sprintf("%s says that the rebuild differs (%s): ignored, as the caller asked", v.name, v.place)
-			summary.Notes = append(summary.Notes, note)
 			w.report.Unchecked = union(w.report.Unchecked, []string{note})
 		}
 	}
@@ -228,15 +231,16 @@ var byWeight = []Word{SaysNothing, SaysRefused, SaysSame, SaysDiffers}
 
 // gather reads and judges all that may be a signed rebuild: what the caller gave,
 // what lies next to the release, what refers to its images. problems are places
-// that could not be read.
-func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) (verdicts []verdict, problems []string) {
+// that could not be read; the error is for more than is considered: there could be a
+// no among the rest.
+func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) (verdicts []verdict, problems []string, err error) {
 	budget := &signatureBudget{MaxSignatureLayers, MaxSignatureBytes}
 	seen := map[release.Digest]bool{} // the same bytes may lie in several places
 	places := w.places()
 	referrers, problems := w.rebuildReferrers(ctx, all)
 	for _, e := range append(places, referrers...) {
 		if err := budget.take(); err != nil {
-			return verdicts, append(problems, err.Error())
+			return verdicts, problems, err
 		}
 		data, err := e.read(ctx)
 		if err != nil {
@@ -252,7 +256,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 		if e.own && isLinks(data) {
 			said, err := w.linksOf(e, data, tarballs, budget)
 			if verdicts = append(verdicts, said...); err != nil {
-				return verdicts, append(problems, err.Error())
+				return verdicts, problems, err
 			}
 			continue
 		}
@@ -264,7 +268,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 		for i, c := range bundles {
 			if i > 0 {
 				if err := budget.take(); err != nil {
-					return verdicts, append(problems, err.Error())
+					return verdicts, problems, err
 				}
 			}
 			if v, ok := w.rebuildOf(e, c, tarballs); ok {
@@ -272,7 +276,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 			}
 		}
 	}
-	return verdicts, problems
+	return verdicts, problems, nil
 }
 
 // refusedBundle is why a file is not a signed rebuild. What lies in the place of one

@@ -516,6 +516,67 @@ func TestNoRebuilders(t *testing.T) {
 	}
 }
 
+// TestManyRebuildStatements has more statements than are read: what is left could be
+// a no, and the report is incomplete.
+func TestManyRebuildStatements(t *testing.T) {
+	a := newArena(t, false)
+	a.attests(t, a.ann)
+	a.attests(t, a.bob)
+	for i := range verify.MaxSignatureLayers {
+		data := fmt.Appendf(nil, "{\"n\": %d}", i)
+		a.images.beside = append(a.images.beside, verify.SignatureLayer{Place: "referrer", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return data, nil }})
+	}
+	verified := func() verify.Report {
+		return a.verify(t, func(in *verify.Input) { in.Rebuilders = a.threeOf(t) })
+	}
+	if r := verified(); r.ExitCode != 5 || !strings.Contains(r.Text(), "only the first 1000 signatures and attestations were checked") {
+		t.Errorf("got %d:\n%s", r.ExitCode, r.Summary())
+	}
+	a.images.beside = a.images.beside[:verify.MaxSignatureLayers-2]
+	if r := verified(); r.ExitCode != 0 {
+		t.Errorf("got %d:\n%s", r.ExitCode, r.Summary())
+	}
+	// The same of bytes.
+	large := bytes.Repeat([]byte(" "), verify.MaxBundle)
+	a.images.beside = nil
+	for i := range byte(6) {
+		a.images.beside = append(a.images.beside, verify.SignatureLayer{Place: "referrer", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) {
+			return append(bytes.Clone(large[1:]), '0'+i), nil
+		}})
+	}
+	if r := verified(); r.ExitCode != 5 || !strings.Contains(r.Text(), "bytes of signatures and attestations were checked") {
+		t.Errorf("got %d:\n%s", r.ExitCode, r.Summary())
+	}
+	// One that cannot be read is named, and decides nothing if there are enough.
+	a.images.beside = []verify.SignatureLayer{{Place: "referrer 7", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return nil, os.ErrClosed }}}
+	if r := verified(); r.ExitCode != 0 || !strings.Contains(r.Text(), "referrer 7: "+os.ErrClosed.Error()) {
+		t.Errorf("got %d:\n%s", r.ExitCode, r.Summary())
+	}
+}
+
+// FuzzRebuildStatement puts anything in the place of a signed rebuild. Nothing but
+// what a listed rebuilder signed counts.
+func FuzzRebuildStatement(f *testing.F) {
+	f.Add([]byte("{}"))
+	f.Add([]byte(`{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","verificationMaterial":{"publicKey":{"hint":"x"}},"dsseEnvelope":{"payload":"e30=","payloadType":"application/vnd.in-toto+json","signatures":[{"sig":"AAAA"}]}}`))
+	f.Add([]byte(`{"signed":{"_type":"link","name":"rebuild x","products":{},"materials":{}},"signatures":[]}`))
+	var a *arena
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if a == nil {
+			a = newArena(t, false)
+		}
+		a.put("ann.rebuild.sigstore.json", data)
+		r := a.verify(t, func(in *verify.Input) {
+			in.Rebuilders, in.Images = a.list(t, a.ann, a.bob), verify.WithoutImages("not needed")
+		})
+		for _, s := range r.Results {
+			if s.Link == verify.LinkRebuilders && s.Cell != "" && s.Rebuilders[0].Says == verify.SaysSame {
+				t.Errorf("counts: %s", data)
+			}
+		}
+	})
+}
+
 func TestRebuildersFileIsRefused(t *testing.T) {
 	k := newKey(t)
 	ann, bob := keyed(t, "ann", k), keyed(t, "bob", k)

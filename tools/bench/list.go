@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -18,13 +19,23 @@ import (
 const eachScript = `set -eu
 while read -r dist; do "$@" "$dist" >&2; done`
 
+// lists is what verify --list is measured on.
+type lists struct {
+	*benchset.Stage
+	sigstore *loopback.Sigstore
+	verify   []string // the call without what is verified
+}
+
 func benchList(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	s := benchset.Stage{}
 	var releases, program int
+	var costs bool
 	flags.IntVar(&s.Runs, "n", 3, "runs of each command")
 	flags.IntVar(&releases, "releases", 50, "how many releases")
 	flags.IntVar(&s.Weights, "weights", 4, "MB of float weights, in all releases")
+	flags.IntVar(&s.Small, "small", 60, "small files, in all releases")
 	flags.IntVar(&program, "program", 64, "KB of a program, in each release another")
+	flags.BoolVar(&costs, "costs", false, "what each part of the work costs, for tools/schedule")
 	flags.StringVar(&s.Dir, "dir", "", "where to work (default: a temporary directory)")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -42,34 +53,48 @@ func benchList(ctx context.Context, flags *flag.FlagSet, args []string) error {
 		return err
 	}
 	defer sigstore.Close()
-	all, err := s.Versions(releases, program)
+	l := lists{&s, sigstore, []string{s.Releaser, "-q", "--config", "none.json", "verify", "--json", "--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)}}
+	if costs {
+		return l.costs()
+	}
+	return l.compare(releases, program)
+}
+
+// make makes releases, and returns their directories and a file that lists them.
+func (l lists) make(name string, releases, program int) (names, list string, err error) {
+	all, err := l.Versions(name, releases, program)
+	if err != nil {
+		return "", "", err
+	}
+	if err := signAll(l.Stage, l.sigstore, all); err != nil {
+		return "", "", err
+	}
+	for _, r := range all {
+		names += r.Dist + "\n"
+	}
+	list = filepath.Join(l.Dir, name+".list")
+	return names, list, os.WriteFile(list, []byte(names), 0o644)
+}
+
+func (l lists) together(list string, more ...string) benchset.Command {
+	return benchset.Command{Args: slices.Concat(l.verify, more, []string{"--list", list})}
+}
+
+// compare has a list next to a call for each release.
+func (l lists) compare(releases, program int) error {
+	names, list, err := l.make("versions", releases, program)
 	if err != nil {
 		return err
 	}
-	if err := signAll(&s, sigstore, all); err != nil {
-		return err
-	}
 	benchset.Machine()
-	fmt.Printf("%d releases of one cell: %d MB in all of them, 500 small files too, %d KB in each\n\n", releases, s.Weights, program)
-	var names strings.Builder
-	for _, r := range all {
-		fmt.Fprintln(&names, r.Dist)
-	}
-	verify := []string{s.Releaser, "-q", "--config", "none.json", "verify", "--json", "--trusted-root", sigstore.TrustedRoot, "--certificate-identity", signer, "--certificate-oidc-issuer", sigstore.URL(signer)}
-	list := filepath.Join(s.Dir, "list")
-	if err := os.WriteFile(list, []byte(names.String()), 0o644); err != nil {
-		return err
-	}
+	fmt.Printf("%d releases of one cell: %d MB in all of them, %d small files too, %d KB in each\n\n", releases, l.Weights, l.Small, program)
 	each := func(more ...string) benchset.Command {
-		return benchset.Command{Args: append(append([]string{"sh", "-c", eachScript, "sh"}, verify...), more...), Stdin: []byte(names.String())}
+		return benchset.Command{Args: slices.Concat([]string{"sh", "-c", eachScript, "sh"}, l.verify, more), Stdin: []byte(names)}
 	}
-	together := func(more ...string) benchset.Command {
-		return benchset.Command{Args: append(append([]string{}, verify...), append(more, "--list", list)...)}
-	}
-	state := filepath.Join(s.Dir, "scratch", "state")
-	got, err := s.InTurn(filepath.Dir(state),
-		each(), together(), each("--fast"), together("--fast"), together("--jobs", "1"),
-		together("--state", state), together("--state", state))
+	state := filepath.Join(l.Dir, "scratch", "state")
+	got, err := l.InTurn(filepath.Dir(state),
+		each(), l.together(list), each("--fast"), l.together(list, "--fast"), l.together(list, "--jobs", "1"),
+		l.together(list, "--state", state), l.together(list, "--state", state))
 	if err != nil {
 		return err
 	}
@@ -80,6 +105,50 @@ func benchList(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	benchset.Rows(w, "one core, two", got[4], got[1])
 	benchset.Rows(w, "first run with a state, second", got[5], got[6])
 	return w.Flush()
+}
+
+// costs finds out what the parts of the work cost: lists that differ in one thing
+// alone are measured in turn, with one core, and the differences solved.
+func (l lists) costs() error {
+	const releases, more, small, large = 10, 40, 2, 10 // MB of weights
+	const program, bigger = 64, 4096                   // KB of programs
+	l.Weights = small
+	names, long, err := l.make("base", more, program)
+	if err != nil {
+		return err
+	}
+	base := filepath.Join(l.Dir, "short.list")
+	if err := os.WriteFile(base, []byte(strings.Join(strings.SplitAfter(names, "\n")[:releases], "")), 0o644); err != nil {
+		return err
+	}
+	l.Weights = large
+	_, shared, err := l.make("shared", releases, program)
+	if err != nil {
+		return err
+	}
+	l.Weights = small
+	_, own, err := l.make("own", releases, bigger)
+	if err != nil {
+		return err
+	}
+	var commands []benchset.Command
+	for _, list := range []string{base, long, shared, own} {
+		commands = append(commands, l.together(list, "--jobs", "1"))
+	}
+	got, err := l.InTurn(filepath.Join(l.Dir, "scratch"), commands...)
+	if err != nil {
+		return err
+	}
+	benchset.Machine()
+	// One core: a list of ten is compressed in one call, one of forty in two.
+	moreShared := (got[2].CPU - got[0].CPU) / (large - small)                          // 10 coded, 1 searched
+	moreOwn := (got[3].CPU - got[0].CPU) / (releases * float64(bigger-program) / 1024) // coded and searched
+	code := (moreShared - moreOwn) / (releases - 1)
+	search := moreOwn - code
+	each := (got[1].CPU-got[0].CPU)/(more-releases) - code*small - moreOwn*program/1024 - search*small/(more-releases)
+	start := got[0].CPU - releases*(each+code*small+moreOwn*program/1024) - search*small
+	fmt.Printf("CPU ms: %.0f for a run, %.1f for each release with %d small files, %.2f for each MB of a tarball's contents, %.1f more where no other release has them\n", start*1e3, each*1e3, l.Small, code*1e3, search*1e3)
+	return nil
 }
 
 // signAll signs every release, which is not measured.

@@ -4,7 +4,8 @@
 //	go run ./tools/bench archive  [-n 3] [-weights 100] [-lineages 2] [-small 100000] [-dir DIR] [-sets cells,small,small-six]
 //	go run ./tools/bench archive  -scaling
 //	go run ./tools/bench verify   [-n 3] [-blobs 7] [-cells 6] [-weights 100] [-dir DIR]
-//	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-program 64] [-dir DIR]
+//	go run ./tools/bench list     [-n 3] [-releases 50] [-weights 4] [-small 60] [-program 64] [-dir DIR]
+//	go run ./tools/bench list     -costs
 //	go run ./tools/bench publish  [-n 3] [-weights 8] [-dir DIR]
 //	go run ./tools/bench farm     [-n 3] [-releases 3] [-work 500]
 //	go run ./tools/bench network  [-n 3] [-weights 60] [-rtt 50ms,100ms] [-rate 100] [-dir DIR]
@@ -56,7 +57,8 @@
 // releaser verify --list of many small releases against a call of releaser verify
 // for each: versions of one project, which share a layer of float weights and one of
 // small files and have a program each, signed keyless by a Sigstore on loopback. Then
-// the list with one core against two, and the list again with a state.
+// the list with one core against two, and the list again with a state. With -costs,
+// lists that differ in one thing show what each part of the work costs.
 //
 // # publish
 //

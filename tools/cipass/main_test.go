@@ -2,10 +2,15 @@ package main
 
 import (
 	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"go.yaml.in/yaml/v3"
+
+	"facerec/internal/release"
 )
 
 func write(t *testing.T, dir, name, content string) string {
@@ -58,5 +63,64 @@ func TestRun(t *testing.T) {
 				t.Errorf("want %q in:\n%s", c.want, &out)
 			}
 		})
+	}
+}
+
+// TestOwnWorkflow judges this repository's own workflow and cells: all well, and with
+// one cell that the matrix gave another name.
+func TestOwnWorkflow(t *testing.T) {
+	const flow, config = "../../.github/workflows/ci.yml", "../../config.json"
+	raw, err := os.ReadFile(flow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Jobs map[string]struct{ Needs any }
+	}
+	if err := yaml.Unmarshal(raw, &file); err != nil {
+		t.Fatal(err)
+	}
+	list, ok := file.Jobs["ci-pass"].Needs.([]any)
+	if !ok || len(list) < 5 {
+		t.Fatalf("needs: %v", file.Jobs["ci-pass"].Needs)
+	}
+	given := map[string]any{}
+	for _, n := range list {
+		given[n.(string)] = map[string]string{"result": "success"}
+	}
+	needs, err := json.Marshal(given)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err = os.ReadFile(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := release.Parse(config, raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	var first string
+	for i, cell := range c.Cells() {
+		name := strings.ReplaceAll(cell.String(), "/", "-")
+		write(t, dir, name, "ok\n")
+		if i == 0 {
+			first = name
+		}
+	}
+	judged := func() (int, string) {
+		var out, complaint bytes.Buffer
+		code := run([]string{"--workflow", flow, "--config", config, "--verdicts", dir}, string(needs), &out, &complaint)
+		return code, out.String() + complaint.String()
+	}
+	if code, said := judged(); code != 0 {
+		t.Errorf("expected 0, got %d: %s", code, said)
+	}
+	if err := os.Rename(filepath.Join(dir, first), filepath.Join(dir, "renamed")); err != nil {
+		t.Fatal(err)
+	}
+	if code, said := judged(); code != 3 || !strings.Contains(said, "has no verdict") || !strings.Contains(said, "is of no cell") {
+		t.Errorf("expected 3, got %d: %s", code, said)
 	}
 }

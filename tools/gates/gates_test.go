@@ -452,7 +452,7 @@ func TestSubjectsGate(t *testing.T) {
 	say := func(subject string) {
 		t.Helper()
 		cmd := exec.Command("git", "-c", "user.name=test", "-c", "user.email=test@example.com", "commit", "-q", "--allow-empty", "--amend", "-m", subject)
-		cmd.Dir = w.root
+		cmd.Dir, cmd.Env = w.root, append(os.Environ(), "GIT_COMMITTER_DATE=2026-12-01T00:00:00Z")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("git: %v\n%s", err, out)
 		}

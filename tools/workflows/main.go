@@ -1,7 +1,7 @@
 // Workflows runs the workflows of this repository, as they are, with act and
 // without containers, against servers on loopback:
 //
-//	go run ./tools/workflows [--keep] [--verbose]
+//	go run ./tools/workflows [--keep] [--verbose] [--scenes PATTERN]
 //
 // It clones the repository, publishes the clone on a Gitea of its own, and runs
 //
@@ -10,6 +10,7 @@
 //	          vulnerability, and publish without an OIDC token: no page, no image
 //	          and no signature may come of them
 //	release   for the signed tag, up to a page that `releaser fetch` verifies
+//	reproduce that release, and sign what came of it
 //	releaser  its own release, by itself, on a page of its own
 //	use       what docs/pipeline.md tells others to write: the composite action, the
 //	          job for GitLab, the lines for a shell
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("workflows", flag.ContinueOnError)
 	keep := flags.Bool("keep", false, "keep the working directory")
 	verbose := flags.Bool("verbose", false, "print what act prints")
-	only := flags.String("scenes", "", "play only those whose names match `PATTERN`")
+	only := flags.String("scenes", "", "play only those whose names match `PATTERN`; the second makes the tag that later ones need")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -34,6 +34,7 @@ type stage struct {
 	sigstore *loopback.Sigstore
 	forge    *loopback.Gitea
 	actor    string // act
+	goEnv    string // the user's settings of the go command
 
 	page, selfPage string            // of the two projects
 	identity       string            // who signs the first
@@ -67,6 +68,11 @@ func (s *stage) start() (err error) {
 		}
 	}
 	fmt.Println("starting a registry, a Sigstore and a Gitea on loopback (the first time, building them and act takes long)")
+	settings, err := exec.CommandContext(s.ctx, "go", "env", "GOENV").Output()
+	if err != nil {
+		return fmt.Errorf("go env: %w", err)
+	}
+	s.goEnv = strings.TrimSpace(string(settings))
 	if s.actor, err = loopback.Tool(s.ctx, "act"); err != nil {
 		return err
 	}

@@ -93,6 +93,7 @@ func (s *stage) environment() []string {
 		"GIT_CONFIG_GLOBAL="+s.path("gitconfig"), "GIT_CONFIG_NOSYSTEM=1",
 		"DOCKER_CONFIG="+s.path("docker"),
 		"XDG_CONFIG_HOME="+s.path("config"),
+		"GOENV="+s.goEnv, // which is in the one that was replaced
 	)
 }
 

@@ -13,19 +13,19 @@ type Release struct {
 	Config, Dist string
 }
 
-// Versions makes n releases of one project, as its versions are: all share a layer
-// of weights MB and one of 500 small files, and each has a program of its own of
+// Versions makes n releases called name of one project, as its versions are: all share a layer
+// of weights MB and one of small files, and each has a program of its own of
 // kilobytes KB. Their images are in the registry and their tarballs packed; nothing
 // is signed.
-func (s *Stage) Versions(n, kilobytes int) ([]Release, error) {
-	dir := filepath.Join(s.Dir, "versions")
+func (s *Stage) Versions(name string, n, kilobytes int) ([]Release, error) {
+	dir := filepath.Join(s.Dir, name)
 	if err := weights(filepath.Join(dir, "weights"), s.Weights<<20, 0); err != nil {
 		return nil, err
 	}
-	if err := manyFiles(filepath.Join(dir, "small"), 500); err != nil {
+	if err := manyFiles(filepath.Join(dir, "small"), s.Small); err != nil {
 		return nil, err
 	}
-	image := s.Addr() + "/versions"
+	image := s.Addr() + "/" + name
 	var out []Release
 	for i := range n {
 		version := fmt.Sprintf("1.0.%d", i)
