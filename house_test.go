@@ -69,6 +69,7 @@ tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
 tools/skips:
 tools/cipass: internal/release
+tools/cleanup: internal/retry
 tools/schedule:
 tools/tag: internal/release
 tools/workflows: internal/loopback internal/release

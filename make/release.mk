@@ -60,6 +60,10 @@ rebuild-attest: releaser ## the same, signed by REBUILDER into build/attested
 	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
 	$(MAKE) rebuild FLAGS="$(FLAGS) --attest --attest-dir build/attested --attest-identity $(REBUILDER) --attest-oidc-issuer $(ISSUER)"
 
+.PHONY: cleanup
+cleanup: ## delete old runs and dead caches of GitHub Actions (FLAGS=--dry-run lists them)
+	$(GO) run ./tools/cleanup $(FLAGS)
+
 .PHONY: image-verify
 image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises
 

@@ -85,6 +85,7 @@ var mayWrite = map[string]string{
 	"release/publish":   "contents: write, id-token: write, packages: write",
 	"discover/discover": "issues: write",
 	"reproduce/rebuild": "id-token: write",
+	"cleanup/cleanup":   "actions: write",
 }
 
 // called is what a step may run: make, and what a bare container needs first.
