@@ -231,7 +231,7 @@ func historyGate(ctx context.Context, w *world) (string, error) {
 // before the rule was kept are left as they are: history is not rewritten.
 const (
 	maxSubject    = 72
-	subjectsSince = "2026-11-29T11:00:00Z"
+	subjectsSince = "2026-11-29T00:00:00Z"
 )
 
 // subjectsGate finds commits whose subject is too long, or is not "room: what".
