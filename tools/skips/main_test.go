@@ -62,7 +62,7 @@ func TestOwnList(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(list) == 0 || len(list) > 12 {
+	if len(list) == 0 || len(list) > 16 {
 		t.Errorf("want a short list, got %d lines", len(list))
 	}
 }
