@@ -36,7 +36,7 @@ func benchFacerec(ctx context.Context, flags *flag.FlagSet, args []string) error
 	if err != nil {
 		return err
 	}
-	debs, err := unpackDebs(ctx, keep, "libopenblas-pthread-dev", "libdlib19.1")
+	debs, err := unpackDebs(ctx, keep, "libopenblas-pthread-dev", "libdlib19.1", "libdlib-dev")
 	if err != nil {
 		return err
 	}

@@ -59,7 +59,7 @@ exec g++ "$@"
 // -march=native, in a module of its own that has this one's versions.
 func buildUpstream(ctx context.Context, keep, debs string, native bool) (string, error) {
 	// Headers, libdlib.a and libjpeg.a as for facerec itself; but the BLAS is
-	// OpenBLAS, and the HOG detector dlib's own.
+	// OpenBLAS, and the HOG detector and the networks are dlib's own.
 	text, err := exec.CommandContext(ctx, "go", "run", "./tools/inputs", "dlib", "--lineage", "dlib19", "--quiet").Output()
 	if err != nil {
 		return "", fmt.Errorf("go run ./tools/inputs dlib: %w", err)
@@ -85,8 +85,11 @@ func buildUpstream(ctx context.Context, keep, debs string, native bool) (string,
 	if err := os.MkdirAll(lib, 0o777); err != nil {
 		return "", err
 	}
+	if err := plainDlib(ctx, lib, filepath.Join(toolchain, "lib", "libdlib.a"), debs); err != nil {
+		return "", err
+	}
 	for name, to := range map[string]string{
-		"libdlib.a": filepath.Join(toolchain, "lib", "libdlib.a"), "libjpeg.a": filepath.Join(toolchain, "lib", "libjpeg.a"),
+		"libjpeg.a": filepath.Join(toolchain, "lib", "libjpeg.a"),
 		"libblas.a": found[0], "libcblas.a": found[0], "liblapack.a": found[0],
 	} {
 		if err := os.Symlink(to, filepath.Join(lib, name)); err != nil {
@@ -113,6 +116,28 @@ func buildUpstream(ctx context.Context, keep, debs string, native bool) (string,
 		env = append(env, "CXX="+compiler)
 	}
 	return out, call(ctx, dir, env, "go", "build", "-ldflags", "-linkmode=external -extldflags=-static", "-tags", "netgo,osusergo", "-o", out, ".")
+}
+
+// plainDlib makes libdlib.a in lib: the toolchain's, with the object that the toolchain
+// changes as Debian has it.
+func plainDlib(ctx context.Context, lib, toolchains, debs string) error {
+	found, err := filepath.Glob(filepath.Join(debs, "usr/lib/*/libdlib.a"))
+	if err != nil {
+		return err
+	}
+	if len(found) != 1 {
+		return fmt.Errorf("%s: %d libdlib.a, expected one", debs, len(found))
+	}
+	if err := copyFile(toolchains, filepath.Join(lib, "libdlib.a")); err != nil {
+		return err
+	}
+	const changed = "cpu_dlib.cpp.o"
+	for _, args := range [][]string{{"x", found[0], changed}, {"d", "libdlib.a", "cpu.o"}, {"r", "libdlib.a", changed}} {
+		if err := call(ctx, lib, nil, "ar", args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func call(ctx context.Context, dir string, env []string, name string, args ...string) error {
