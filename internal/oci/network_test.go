@@ -230,7 +230,10 @@ func TestPatienceEnds(t *testing.T) {
 			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
 			access := Access{Named: loopback, Retry: hasty()}
-			access.Retry.Tries, access.Retry.Stall = 4, 50*time.Millisecond
+			access.Retry.Tries, access.Retry.Stall = 4, 30*time.Second
+			if strings.HasPrefix(c.want[0], "no byte for ") {
+				access.Retry.Stall = 50 * time.Millisecond
+			}
 			want[error](t, n.pull(t.Context(), t, access), append(c.want, n.ref.Name[:strings.IndexByte(n.ref.Name, '/')])...)
 			// Who was given up on is not waited for again, until something arrives.
 			before := len(n.Requests(c.suffix))

@@ -132,7 +132,10 @@ func TestPushGivesUp(t *testing.T) {
 			p := newPushing(t)
 			p.SpoilMethod(c.method, c.suffix, 0, false, c.with)
 			policy := hasty()
-			policy.Tries, policy.Stall = 3, 50*time.Millisecond
+			policy.Tries, policy.Stall = 3, 30*time.Second
+			if c.name == "silence" {
+				policy.Stall = 50 * time.Millisecond
+			}
 			_, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: policy}})
 			want[error](t, err, c.expected...)
 			if err != nil && (strings.Contains(err.Error(), "tries") != (c.requests > 1) || strings.Contains(err.Error(), "secret")) {
