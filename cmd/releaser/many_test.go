@@ -5,9 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +12,6 @@ import (
 	"testing"
 
 	"facerec/internal/batch"
-	"facerec/internal/loopback"
-	"facerec/internal/loopback/hostile"
 )
 
 // manyReleases makes n versions of one project in a registry, which share a layer, and
@@ -63,16 +58,7 @@ func listFile(t *testing.T, names []string) string {
 // TestListFetchesOnce counts what a list of releases asks distribution's registry
 // for: each blob and manifest once, whoever shares it, and one log-in.
 func TestListFetchesOnce(t *testing.T) {
-	needTools(t, "registry")
-	real, err := loopback.NewRegistry(t.Context(), t.TempDir())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(real.Close)
-	front := hostile.New(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: real.Addr}))
-	server := httptest.NewServer(front)
-	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
+	front, host := frontedRegistry(t)
 	t.Setenv("RELEASER_REGISTRY", host)
 	const releases = 7
 	dists, key := manyReleases(t, host, releases)

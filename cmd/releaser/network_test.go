@@ -107,19 +107,26 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Fatalf("%s does not appear", args[0])
 }
 
-// TestResumeFromRealRegistry cuts every answer of distribution's registry short:
-// only by its ranges can a layer arrive. Once through a log-in, as in the field.
-func TestResumeFromRealRegistry(t *testing.T) {
+// frontedRegistry is distribution's registry behind a proxy that counts requests and can
+// spoil answers, at HOST:PORT.
+func frontedRegistry(t *testing.T) (front *hostile.Registry, host string) {
+	t.Helper()
 	needTools(t, "registry")
 	real, err := loopback.NewRegistry(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(real.Close)
-	front := hostile.New(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: real.Addr}))
+	front = hostile.New(httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: real.Addr}))
 	server := httptest.NewServer(front)
 	t.Cleanup(server.Close)
-	host := strings.TrimPrefix(server.URL, "http://")
+	return front, strings.TrimPrefix(server.URL, "http://")
+}
+
+// TestResumeFromRealRegistry cuts every answer of distribution's registry short:
+// only by its ranges can a layer arrive. Once through a log-in, as in the field.
+func TestResumeFromRealRegistry(t *testing.T) {
+	front, host := frontedRegistry(t)
 	front.User, front.Password = "me", "secret"
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	login := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:secret")))

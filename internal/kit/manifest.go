@@ -379,28 +379,16 @@ func sourcesIn(provenance []byte) ([]Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	var st struct {
-		Predicate struct {
-			BuildDefinition struct {
-				Materials []struct {
-					URI    string `json:"uri"`
-					Name   string `json:"name"`
-					Digest struct {
-						SHA256 string `json:"sha256"`
-					} `json:"digest"`
-				} `json:"resolvedDependencies"`
-			} `json:"buildDefinition"`
-		} `json:"predicate"`
-	}
-	if err := json.Unmarshal(claim.Statement, &st); err != nil {
+	materials, err := verify.Materials(claim.Statement)
+	if err != nil {
 		return nil, err
 	}
 	var out []Source
-	for _, m := range st.Predicate.BuildDefinition.Materials {
-		if m.Digest.SHA256 == "" || m.URI != "" || m.Name == "layer" || strings.HasPrefix(m.Name, "image configuration of ") || !plain(m.Name) {
+	for _, m := range materials {
+		if m.SHA256 == "" || m.URI != "" || m.Name == "layer" || strings.HasPrefix(m.Name, "image configuration of ") || !plain(m.Name) {
 			continue
 		}
-		d, err := release.ParseHex(m.Digest.SHA256)
+		d, err := release.ParseHex(m.SHA256)
 		if err != nil {
 			return nil, fmt.Errorf("material %s: %w", text.Show(m.Name), err)
 		}

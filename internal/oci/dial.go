@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"path/filepath"
 	"slices"
@@ -246,22 +245,14 @@ func inside(host, ip string) error {
 // the caller named it, or it is this machine and so is the registry that a trusted
 // release names literally.
 func (a Access) meant(host string) bool {
-	if a.Trusted && release.Loopback(host) && release.Loopback(hostname(a.home)) {
+	if a.Trusted && release.Loopback(host) && release.Loopback(dial.Hostname(a.home)) {
 		return true
 	}
 	for _, named := range slices.Concat(a.Named, a.Insecure, a.TokenServers) {
-		named = hostname(named)
+		named = dial.Hostname(named)
 		if strings.EqualFold(named, host) || release.Loopback(named) && release.Loopback(host) {
 			return true
 		}
 	}
 	return false
-}
-
-// hostname takes the port and brackets from HOST[:PORT].
-func hostname(s string) string {
-	if h, _, err := net.SplitHostPort(s); err == nil {
-		s = h
-	}
-	return strings.Trim(s, "[]")
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -89,23 +88,15 @@ func rateReset(h http.Header) time.Duration {
 }
 
 func (o Options) plainHTTP(host string) bool {
-	return release.Loopback(hostname(host)) || o.named(host)
+	return release.Loopback(dial.Hostname(host)) || o.named(host)
 }
 
 // named reports whether the caller named a host, HOST or HOST:PORT, as one that may be
 // spoken to over plain HTTP.
 func (o Options) named(host string) bool {
 	return slices.ContainsFunc(o.Insecure, func(named string) bool {
-		return strings.EqualFold(named, host) || strings.EqualFold(named, hostname(host))
+		return strings.EqualFold(named, host) || strings.EqualFold(named, dial.Hostname(host))
 	})
-}
-
-// hostname takes the port and brackets from HOST[:PORT].
-func hostname(host string) string {
-	if h, _, err := net.SplitHostPort(host); err == nil {
-		host = h
-	}
-	return strings.Trim(host, "[]")
 }
 
 // connect decides which addresses may be connected to: one inside this network only
@@ -117,7 +108,7 @@ func (o Options) connect(page *url.URL) func(ctx context.Context, host, ip strin
 		case !release.Inside(ip):
 		case strings.EqualFold(host, page.Hostname()):
 			inside.Store(true)
-		case !inside.Load() && !slices.ContainsFunc(o.Insecure, func(named string) bool { return strings.EqualFold(hostname(named), host) }):
+		case !inside.Load() && !slices.ContainsFunc(o.Insecure, func(named string) bool { return strings.EqualFold(dial.Hostname(named), host) }):
 			return &dial.InsideError{Host: host, IP: ip, Advice: fmt.Sprintf("use --insecure-registry %s if it is meant", text.Show(host))}
 		}
 		return nil

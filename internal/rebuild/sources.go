@@ -1,13 +1,13 @@
 package rebuild
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	"facerec/internal/release"
 	"facerec/internal/text"
+	"facerec/internal/verify"
 )
 
 // Named is what a release says that it was built from.
@@ -25,28 +25,15 @@ func NamedBy(statement []byte) (Named, error) {
 	if statement == nil {
 		return n, nil
 	}
-	var s struct {
-		Predicate struct {
-			BuildDefinition struct {
-				Materials []struct {
-					Name   string `json:"name"`
-					URI    string `json:"uri"`
-					Digest struct {
-						SHA256 string `json:"sha256"`
-						Commit string `json:"gitCommit"`
-					} `json:"digest"`
-				} `json:"resolvedDependencies"`
-			} `json:"buildDefinition"`
-		} `json:"predicate"`
-	}
-	if err := json.Unmarshal(statement, &s); err != nil {
+	materials, err := verify.Materials(statement)
+	if err != nil {
 		return n, fmt.Errorf("%s: %w", release.ProvenanceFile, err)
 	}
-	for _, m := range s.Predicate.BuildDefinition.Materials {
-		if n.Commit == "" && commitID().MatchString(m.Digest.Commit) { // a hint repeats it for a shell
-			n.Commit = m.Digest.Commit
+	for _, m := range materials {
+		if n.Commit == "" && commitID().MatchString(m.Commit) { // a hint repeats it for a shell
+			n.Commit = m.Commit
 		}
-		if d, err := release.ParseHex(m.Digest.SHA256); err == nil && m.URI == "" && m.Name != "" {
+		if d, err := release.ParseHex(m.SHA256); err == nil && m.URI == "" && m.Name != "" {
 			n.Inputs = append(n.Inputs, Input{m.Name, d})
 		}
 	}

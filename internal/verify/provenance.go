@@ -53,25 +53,20 @@ func provenanceOf(s Signature, cells []release.RecordCell) error {
 				SHA256 string `json:"sha256"`
 			} `json:"digest"`
 		} `json:"subject"`
-		Predicate struct {
-			BuildDefinition struct {
-				Materials []struct {
-					Digest struct {
-						SHA256 string `json:"sha256"`
-					} `json:"digest"`
-				} `json:"resolvedDependencies"`
-			} `json:"buildDefinition"`
-		} `json:"predicate"`
 	}
 	if err := json.Unmarshal(s.Statement, &st); err != nil {
+		return &Error{Class: Differs, Check: "statement", Err: err}
+	}
+	all, err := Materials(s.Statement)
+	if err != nil {
 		return &Error{Class: Differs, Check: "statement", Err: err}
 	}
 	var subjects, materials []string
 	for _, x := range st.Subject {
 		subjects = append(subjects, x.Digest.SHA256)
 	}
-	for _, x := range st.Predicate.BuildDefinition.Materials {
-		materials = append(materials, x.Digest.SHA256)
+	for _, m := range all {
+		materials = append(materials, m.SHA256)
 	}
 	type want struct {
 		field, hex string

@@ -26,19 +26,12 @@ func benchKit(ctx context.Context, flags *flag.FlagSet, args []string) error {
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
-		return fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
-	}
 	defer s.Close()
-	b, err := newSignedRelease(ctx, &s, "cells")
+	b, err := releasedCells(ctx, &s, cells)
 	if err != nil {
 		return err
 	}
 	defer b.sigstore.Close()
-	benchset.Machine()
-	if err := b.release(); err != nil {
-		return err
-	}
 	kit, layout := filepath.Join(s.Dir, "x.kit"), filepath.Join(s.Dir, "pulled")
 	if err := b.sizes(kit, layout); err != nil {
 		return err

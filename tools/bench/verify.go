@@ -32,19 +32,12 @@ func benchVerify(ctx context.Context, flags *flag.FlagSet, args []string) error 
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
-	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
-		return fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
-	}
 	defer s.Close()
-	b, err := newSignedRelease(ctx, &s, "cells")
+	b, err := releasedCells(ctx, &s, cells)
 	if err != nil {
 		return err
 	}
 	defer b.sigstore.Close()
-	benchset.Machine()
-	if err := b.release(); err != nil {
-		return err
-	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	benchset.Head(w)
 	if err := b.blob(w, blobs); err != nil {
@@ -64,6 +57,24 @@ type signedRelease struct {
 	cosign   string
 	sigstore *loopback.Sigstore
 	trust    []string
+}
+
+// releasedCells is a signed release of so many cells, and says on what machine it is.
+// The caller closes the stage and the Sigstore.
+func releasedCells(ctx context.Context, s *benchset.Stage, cells int) (*signedRelease, error) {
+	if s.Lineages = cells / 3; cells < 3 || cells%3 != 0 {
+		return nil, fmt.Errorf("%d cells: expected 3, 6, 9 …: a lineage has three platforms", cells)
+	}
+	b, err := newSignedRelease(ctx, s, "cells")
+	if err != nil {
+		return nil, err
+	}
+	benchset.Machine()
+	if err := b.release(); err != nil {
+		b.sigstore.Close()
+		return nil, err
+	}
+	return b, nil
 }
 
 // newSignedRelease opens the stage, starts a Sigstore and makes the images of a set;
