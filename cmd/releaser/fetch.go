@@ -248,22 +248,37 @@ func (s *signers) signed(_ context.Context, record release.Record, sums, bundle 
 		if err != nil {
 			return err
 		}
-		if pin.Project != record.Project {
-			return &publish.Refusal{Subject: s.page, Reason: fmt.Sprintf("expected a release of %s, got %s", text.Show(pin.Project), text.Show(record.Project))}
+		if err := s.f.verify.trust.pinned(s.page, pin, record); err != nil {
+			return err
 		}
-		issuer, san := pin.Identity(record.Version)
-		s.f.verify.trust.issuer, s.f.verify.trust.san = issuer, []string{san}
 	}
-	policy, err := s.a.policy(&s.f.verify.trust)
-	if err != nil {
-		return err
-	}
-	signature, err := verify.Blob(bundle, verify.Data(bytes.NewReader(sums)), policy)
+	_, signature, err := s.a.checkSums(&s.f.verify.trust, sums, bundle)
 	if err != nil {
 		return err
 	}
 	s.who = signature.Who()
 	return nil
+}
+
+// pinned expects the signer that the pin of a page names.
+func (f *trustFlags) pinned(page string, pin publish.Pin, record release.Record) error {
+	if pin.Project != record.Project {
+		return &publish.Refusal{Subject: page, Reason: fmt.Sprintf("expected a release of %s, got %s", text.Show(pin.Project), text.Show(record.Project))}
+	}
+	issuer, san := pin.Identity(record.Version)
+	f.issuer, f.san = issuer, []string{san}
+	return nil
+}
+
+// checkSums checks the signature of a page's checksums.txt by the flags, or without any
+// by the identities fallback.
+func (a *app) checkSums(f *trustFlags, sums, bundle []byte, fallback ...verify.CertificateIdentity) (verify.Policy, verify.Signature, error) {
+	policy, err := a.policy(f, fallback...)
+	if err != nil {
+		return policy, verify.Signature{}, err
+	}
+	signature, err := verify.Blob(bundle, verify.Data(bytes.NewReader(sums)), policy)
+	return policy, signature, err
 }
 
 func (s *signers) pin(record release.Record) (publish.Pin, error) {

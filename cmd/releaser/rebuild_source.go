@@ -86,11 +86,7 @@ func (a *app) signedOnPage(c *chosen, f trustFlags, v release.Version, sums, bun
 			return err
 		}
 	}
-	policy, err := a.policy(&f, fallback...)
-	if err != nil {
-		return err
-	}
-	_, err = verify.Blob(bundle, verify.Data(strings.NewReader(string(sums))), policy)
+	_, _, err := a.checkSums(&f, sums, bundle, fallback...)
 	return err
 }
 

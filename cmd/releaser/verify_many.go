@@ -460,11 +460,10 @@ func (m *many) signedPage(address string, record release.Record, sums, bundle []
 	f := m.f
 	if !f.trust.given() {
 		if pin, ok := publish.FindPin(m.pins, address); ok {
-			if pin.Project != record.Project {
-				return f, &publish.Refusal{Subject: address, Reason: fmt.Sprintf("expected a release of %s, got %s", text.Show(pin.Project), text.Show(record.Project))}
+			if err := f.trust.pinned(address, pin, record); err != nil {
+				return f, err
 			}
-			issuer, san := pin.Identity(record.Version)
-			f.trust.issuer, f.trust.san, f.project = issuer, []string{san}, pin.Project
+			f.project = pin.Project
 		}
 	}
 	var fallback []verify.CertificateIdentity
@@ -477,11 +476,7 @@ func (m *many) signedPage(address string, record release.Record, sums, bundle []
 			return f, err
 		}
 	}
-	policy, err := m.policy(&f.trust, fallback...)
-	if err != nil {
-		return f, err
-	}
-	f.policy = &policy
-	_, err = verify.Blob(bundle, verify.Data(strings.NewReader(string(sums))), policy)
+	policy, _, err := m.checkSums(&f.trust, sums, bundle, fallback...)
+	f.policy = &policy // of no use with an error
 	return f, err
 }
