@@ -165,7 +165,7 @@ func openedKitFile(path string) (*os.File, *kit.Kit, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		err = usage("%s not found", path)
 	case errors.As(err, &damaged):
-		err = text.WithHint(fmt.Errorf("%s is not a kit, or is damaged: %w", path, err), "verify it with 'releaser verify', or get it again")
+		err = text.WithHint(fmt.Errorf("%s: %w", path, err), "verify it with 'releaser verify', or get it again")
 	}
 	return f, k, err
 }

@@ -35,6 +35,10 @@ type List struct {
 	Duplicates []Duplicate
 }
 
+// maxShown is how much of a line an error shows, in bytes: a file that is no list may
+// have one long line.
+const maxShown = 200
+
 // ParseList reads a list: one release per line. Blank lines, blanks around a name
 // and lines that begin with # are skipped. key gives equal strings for names that
 // mean the same release.
@@ -55,7 +59,7 @@ func ParseList(raw []byte, key func(name string) string) (List, error) {
 			continue
 		}
 		if !utf8.ValidString(name) || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
-			return l, fmt.Errorf("line %d: %s: expected text without control characters", n, text.Quote(name))
+			return l, fmt.Errorf("line %d: %s: expected text without control characters", n, text.Line(text.Quote(name), maxShown))
 		}
 		item := Item{n, name}
 		if before := first[key(name)]; before > 0 {

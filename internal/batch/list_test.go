@@ -21,6 +21,7 @@ func TestParseList(t *testing.T) {
 		"dos":        {in: "\ufeffa\r\n\r\n b \r\n", want: []Item{{1, "a"}, {3, "b"}}},
 		"not a note": {in: "a#b\nc d", want: []Item{{1, "a#b"}, {2, "c d"}}},
 		"again":      {in: "a\nb\n./a/\na", want: []Item{{1, "a"}, {2, "b"}}, again: []Duplicate{{Item{3, "./a/"}, 1}, {Item{4, "a"}, 1}}},
+		"no list":    {in: strings.Repeat("\x00", 4000), err: `line 1: "` + strings.Repeat(`\x00`, 49) + `\x0 …: expected text without control characters`},
 		"control":    {in: "a\nb\x1b[2J\n", err: `line 2: "b\x1b[2J": expected text without control characters`},
 		"nul":        {in: "a\x00\n", err: "line 1"},
 		"encoding":   {in: "a\xff\n", err: "line 1"},

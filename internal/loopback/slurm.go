@@ -62,8 +62,10 @@ func NewSlurm(ctx context.Context, nodes int) (s *Slurm, err error) {
 	if err := os.WriteFile(filepath.Join(dir, "munge.key"), key, 0o600); err != nil {
 		return nil, err
 	}
-	if err := os.Mkdir(filepath.Join(dir, "state"), 0o700); err != nil {
-		return nil, err
+	for _, name := range []string{"state", "tmp"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			return nil, err
+		}
 	}
 	socket := filepath.Join(dir, "munge.socket")
 	made := func(context.Context) error { _, err := os.Stat(socket); return err }
@@ -126,7 +128,8 @@ func (s *Slurm) idle(node string) func(context.Context) error {
 func (s *Slurm) Run(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "SLURM_CONF="+s.config())
+	// Jobs have the environment of sbatch, and what a killed one leaves goes with the cluster.
+	cmd.Env = append(os.Environ(), "SLURM_CONF="+s.config(), "TMPDIR="+filepath.Join(s.dir, "tmp"))
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
 	if err := cmd.Run(); err != nil {
