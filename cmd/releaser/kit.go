@@ -105,12 +105,12 @@ func (a *app) kitAddVerb() *cobra.Command {
 	var out outFlags
 	cmd := &cobra.Command{
 		Use:   "add KIT BUNDLE",
-		Short: "Write a kit with a rebuilder's attestation more",
-		Long: `Write the kit KIT with the attestation BUNDLE, a file
-NAME.rebuild.sigstore.json, or the links of rebuilderd (NAME.rebuild.link), to another
-file: the same bytes as 'kit create' gives with it in the directory of the release. KIT
-is checked whole and never changed. The attestation must be about a file or image of a
-release in the kit; whether it counts is decided by whoever verifies.`,
+		Short: "Add a rebuilder's attestation to a copy of a kit",
+		Long: `Write a copy of KIT that also has BUNDLE: a rebuilder's attestation
+(NAME.rebuild.sigstore.json) or rebuilderd's links (NAME.rebuild.link). The copy has the
+same bytes as the kit that 'kit create' makes with BUNDLE in the release's directory.
+All of KIT is checked, and it is never changed. BUNDLE must be about a file or image of a
+release in the kit; whoever verifies the kit decides whether it counts.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.kitAdd(cmd.Context(), args[0], args[1], out) },
 	}
@@ -174,8 +174,8 @@ func (a *app) kitExtractVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "extract KIT DIR",
 		Short: "Unpack a kit, checked whole, into a new directory",
-		Long: `Unpack KIT into DIR, which must not exist or be empty, after every byte of the kit
-was checked against its own list. DIR is then an OCI layout with the releases below
+		Long: `Check every byte of KIT against its own list, and unpack it into DIR, which must be
+empty or not exist. DIR is then an OCI layout with the releases below
 releases. Nothing is verified: 'releaser verify KIT' does that.`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -198,8 +198,8 @@ func (a *app) kitLsVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ls KIT",
 		Short: "List what is in a kit: role, size, SHA-256 and name of each file",
-		Long: `List the files of KIT as kit.json in it does; with --json, print kit.json. The archive
-around them is checked, the contents are not: 'releaser verify KIT' does that.`,
+		Long: `List the files of KIT from its kit.json; with --json, print kit.json itself. The archive
+around the files is checked, their contents are not: 'releaser verify KIT' does that.`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, k, err := openedKitFile(args[0])

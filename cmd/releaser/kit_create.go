@@ -50,10 +50,10 @@ The signer is yours to name, as for verify and fetch: --certificate-identity and
 --certificate-oidc-issuer, --key, config.json, or for a page the file of pins. The
 trusted root that the releases are verified by goes into the kit.
 
-The bytes of a kit follow from the releases, their referrers and rebuilders'
-attestations, the trusted root, and --source: not from the order of the arguments, from
-page or directory, or from the machine. --source DIR adds the files that the provenance
-of the releases names, such as config.json and inputs.lock.json, out of DIR.`,
+The same releases, referrers, rebuilders' attestations, trusted root and --source give
+the same bytes, in any order of the arguments, from page or directory, on any machine.
+--source DIR adds the files that the provenance of the releases names, such as
+config.json and inputs.lock.json, from DIR.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.kitCreate(cmd.Context(), args, f) },
 	}
@@ -67,7 +67,7 @@ of the releases names, such as config.json and inputs.lock.json, out of DIR.`,
 	fl.StringVar(&f.source, "source", "", "add the sources that the provenance names from `DIR`")
 	fl.StringVar(&f.pins, "trust", "", "`FILE` of pins, who signs which page (default: releaser/releaser.trust.json in the user's configuration directory)")
 	fl.StringVar(&f.yes, "yes", "", "accept the pin with this `DIGEST` (sha256:HEX) without asking")
-	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
+	fl.IntVar(&f.jobs, "jobs", 0, "use `N` cores (default: all)")
 	return cmd
 }
 

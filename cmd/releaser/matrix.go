@@ -28,8 +28,24 @@ type matrixShard struct {
 	Releases []string `json:"releases"`
 }
 
-// cellNames is --list without a file.
-const cellNames = "\x00"
+// listFlag is --list, with which the names of the cells are printed, or --list FILE,
+// a list of releases. Its type keeps the help from showing what stands for no file.
+type listFlag struct {
+	cells bool
+	file  string
+}
+
+const noFile = "true"
+
+func (f *listFlag) Set(s string) error {
+	if f.cells = s == noFile; !f.cells {
+		f.file = s
+	}
+	return nil
+}
+
+func (*listFlag) Type() string   { return "bool" }
+func (*listFlag) String() string { return "" }
 
 type matrixCell struct {
 	Cell     string `json:"cell"`
@@ -45,7 +61,7 @@ type matrixCell struct {
 func (a *app) matrixVerb() *cobra.Command {
 	var f cellFlags
 	var github, line bool
-	var list string
+	var list listFlag
 	var shards int
 	cmd := &cobra.Command{
 		Use:   "matrix [--list FILE --shards N]",
@@ -67,20 +83,20 @@ page, or in one directory, are neighbours, as they are likely to share layers. E
 job runs 'releaser verify --list FILE --shard I/N'.`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if list == cellNames && len(args) == 1 { // --list FILE: only --list=FILE has its value with it
-				list, args = args[0], nil
+			if list.cells && len(args) == 1 { // --list FILE: only --list=FILE has its value with it
+				list, args = listFlag{file: args[0]}, nil
 			}
 			if len(args) > 0 {
 				return usage("unexpected argument %s", text.Show(args[0]))
 			}
-			if files := list != "" && list != cellNames; files || cmd.Flags().Changed("shards") {
+			if files := list.file != ""; files || cmd.Flags().Changed("shards") {
 				switch {
 				case !files:
 					return usage("--shards needs --list FILE")
 				case shards < 1 || shards > maxShards:
 					return usage("--shards %d: expected 1 to %d", shards, maxShards)
 				}
-				return a.matrixOfList(list, shards, github, line)
+				return a.matrixOfList(list.file, shards, github, line)
 			}
 			c, err := a.load()
 			if err != nil {
@@ -90,7 +106,7 @@ job runs 'releaser verify --list FILE --shard I/N'.`,
 			if err != nil {
 				return usageError(err)
 			}
-			if list == cellNames {
+			if list.cells {
 				for _, cell := range cells {
 					a.say("%s", cell)
 				}
@@ -119,8 +135,8 @@ job runs 'releaser verify --list FILE --shard I/N'.`,
 	f.add(cmd)
 	cmd.Flags().BoolVar(&github, "github", false, "write matrix=… to the file that GITHUB_OUTPUT names")
 	cmd.Flags().BoolVar(&line, "oneline", false, "print the document on one line")
-	cmd.Flags().StringVar(&list, "list", "", "print the names of the cells, one per line; or, with --shards, the parts of the list of releases `FILE`")
-	cmd.Flags().Lookup("list").NoOptDefVal = cellNames
+	cmd.Flags().Var(&list, "list", "print the names of the cells, one per line; or, with --shards, the parts of the list of releases `FILE`")
+	cmd.Flags().Lookup("list").NoOptDefVal = noFile
 	cmd.Flags().IntVar(&shards, "shards", 0, "cut the list into `N` parts")
 	cmd.MarkFlagsMutuallyExclusive("github", "oneline")
 	return cmd

@@ -54,7 +54,7 @@ the lineage and "tags" in config.json.`,
 	cmd.Flags().StringVar(&image, "image", "", "take images from `REF`: REGISTRY/NAME or oci-layout:DIR")
 	cmd.Flags().StringVar(&registry, "registry", "", "`HOST[:PORT]` of image.repository")
 	cmd.Flags().StringVar(&out, "out", "dist", "`DIR` to write; an older release there is replaced")
-	cmd.Flags().IntVar(&jobs, "jobs", 0, "how many cores to use (default: all)")
+	cmd.Flags().IntVar(&jobs, "jobs", 0, "use `N` cores (default: all)")
 	limits.add(cmd)
 	return cmd
 }

@@ -154,7 +154,7 @@ one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.
 	f.rebuilders.add(cmd)
 	f.many.add(cmd)
 	f.report.add(fl)
-	fl.IntVar(&f.jobs, "jobs", 0, "how many cores to use (default: all)")
+	fl.IntVar(&f.jobs, "jobs", 0, "use `N` cores (default: all)")
 	return cmd
 }
 

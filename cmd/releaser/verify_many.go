@@ -477,6 +477,6 @@ func (m *many) signedPage(address string, record release.Record, sums, bundle []
 		}
 	}
 	policy, _, err := m.checkSums(&f.trust, sums, bundle, fallback...)
-	f.policy = &policy // of no use with an error
+	f.policy = &policy // not used with an error
 	return f, err
 }

@@ -35,7 +35,7 @@ type List struct {
 	Duplicates []Duplicate
 }
 
-// maxShown is how much of a line an error shows, in bytes: a file that is no list may
+// maxShown is how much of a line an error shows, in bytes: a file that is not a list may
 // have one long line.
 const maxShown = 200
 
