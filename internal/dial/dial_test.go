@@ -74,3 +74,13 @@ func TestInsideError(t *testing.T) {
 		}
 	}
 }
+
+func TestHostname(t *testing.T) {
+	for in, expected := range map[string]string{
+		"r.example": "r.example", "r.example:5000": "r.example", "127.0.0.1:80": "127.0.0.1", "[::1]:80": "::1", "[::1]": "::1", "::1": "::1", "": "",
+	} {
+		if got := dial.Hostname(in); got != expected {
+			t.Errorf("%s: got %q, expected %q", in, got, expected)
+		}
+	}
+}
