@@ -78,6 +78,23 @@ func Run(ctx context.Context, items []Item, o Options, work Work) (Summary, erro
 		next++
 		return items[next-1], true
 	}
+	// report emits a line, unless the run was cancelled: by the line before, maybe,
+	// so the lock is taken first.
+	report := func(l Line, kept bool) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		if ctx.Err() != nil {
+			return false
+		}
+		s.add(l)
+		if kept {
+			s.Kept++
+		}
+		if o.Emit != nil {
+			o.Emit(l)
+		}
+		return true
+	}
 	var all sync.WaitGroup
 	for range o.Window {
 		r.gather.enter()
@@ -94,18 +111,9 @@ func Run(ctx context.Context, items []Item, o Options, work Work) (Summary, erro
 				if err != nil {
 					cancel(err)
 				}
-				if ctx.Err() != nil {
+				if !report(l, kept) {
 					return
 				}
-				mu.Lock()
-				s.add(l)
-				if kept {
-					s.Kept++
-				}
-				if o.Emit != nil {
-					o.Emit(l)
-				}
-				mu.Unlock()
 			}
 		})
 	}
