@@ -172,9 +172,31 @@ func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, termin
 	}
 	output.finish(err != nil)
 	if err != nil {
-		return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, text.Line(c.config.BuildCmd, 200))
+		return &buildError{cell, text.Line(c.config.BuildCmd, 200), output.last(), err}
 	}
 	return nil
+}
+
+// buildError is a build_cmd that failed.
+type buildError struct {
+	cell    release.Cell
+	command string
+	last    []string // lines that it wrote
+	err     error
+}
+
+func (e *buildError) Error() string {
+	return fmt.Sprintf("build_cmd of cell %s failed (%v): %s", e.cell, e.err, e.command)
+}
+
+func (e *buildError) Unwrap() error { return e.err }
+
+// cannotBuild reports whether build_cmd said, by its exit status, that this machine
+// cannot build the cell. It is what a shell says of a program that is not found, or
+// that is not one for this machine.
+func (e *buildError) cannotBuild() bool {
+	var exit *exec.ExitError
+	return errors.As(e.err, &exit) && (exit.ExitCode() == 126 || exit.ExitCode() == 127)
 }
 
 func buildEnvironment(c *chosen, cell release.Cell) []string {

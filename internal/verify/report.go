@@ -102,6 +102,8 @@ type Result struct {
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
 
+	Output []string `json:"output,omitempty"` // of [LinkBuilt]: the last lines of a build that failed
+
 	Rebuilders []Said `json:"rebuilders,omitempty"` // of [LinkRebuilders], each that is listed
 }
 

@@ -141,10 +141,11 @@ func (all Entries) All() iter.Seq[*Entry] {
 // and keeps file contents in a spool, each distinct one once.
 type Unpacker struct {
 	// Progress, if not nil, is told how many bytes of layers have been read, of how
-	// many in those that were begun. Calls can come at the same time.
+	// many in those that were begun. It is called by several, one at a time.
 	Progress func(done, total int64)
 
-	done, total atomic.Int64
+	progress    sync.Mutex // of these, and so that Progress hears of them in order
+	done, total int64
 
 	spool  *tarball.Spool
 	limits Limits
@@ -291,11 +292,18 @@ type layerReader struct {
 
 func (r layerReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	done := r.u.done.Add(int64(n))
-	if r.u.Progress != nil && n > 0 {
-		r.u.Progress(done, max(done, r.u.total.Load()))
-	}
+	r.u.move(int64(n), 0)
 	return n, err
+}
+
+// move counts bytes of layers that were read and bytes that are to be read.
+func (u *Unpacker) move(done, total int64) {
+	u.progress.Lock()
+	defer u.progress.Unlock()
+	u.done, u.total = u.done+done, u.total+total
+	if done > 0 && u.Progress != nil {
+		u.Progress(u.done, max(u.done, u.total))
+	}
 }
 
 func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below string) error {
@@ -303,7 +311,7 @@ func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below str
 	u.store(r.image, part{l, below})
 	u.mu.Unlock()
 	return r.image.ReadLayer(ctx, l, func(in io.Reader) (err error) {
-		u.total.Add(max(l.Size, 0))
+		u.move(0, max(l.Size, 0))
 		if r.use != nil { // of a copy that was damaged
 			r.use.giveBack()
 		}
