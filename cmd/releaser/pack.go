@@ -96,6 +96,9 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	}
 	p.close()
 	if a.json {
+		if err := pack.ReadEntries(&record, out); err != nil {
+			return err
+		}
 		return a.answer(packAnswer{"releaser.pack/v1", out, &record})
 	}
 	for _, rc := range record.Cells {

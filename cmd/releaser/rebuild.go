@@ -385,11 +385,15 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 	if err != nil {
 		return release.Record{}, usageError(err)
 	}
-	return pack.Release(ctx, pack.Input{
+	record, err := pack.Release(ctx, pack.Input{
 		Config: c.config, Version: c.version, Cells: plan.Cells, Root: c.root, Locks: locks,
 		Images: oci.Ref{Kind: oci.Layout, Name: layout}, Access: a.access(), Limits: f.verify.limits.limits(), Workers: f.verify.jobs,
 		Notice: func(line string) { a.note("pack: %s", line) },
 	}, in.MadeDir)
+	if err != nil {
+		return release.Record{}, err
+	}
+	return record, pack.ReadEntries(&record, in.MadeDir)
 }
 
 // notBuilt says why there is nothing of a cell, and whether that is for want of what

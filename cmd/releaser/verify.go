@@ -106,14 +106,16 @@ goreleaser, BSD and openssl write them. Its signature is found next to it
 .pem), or named with --bundle, or --signature and --certificate. No image is
 compared, and the report says so.
 
---list FILE verifies many releases, one per line of FILE: directories, tarballs, and
+--list FILE verifies many releases, one per line of FILE: directories, tarballs, kits, and
 pages as fetch takes them (PAGE[@VERSION]), whose files are downloaded to a
 temporary directory. Each gives one line as it finishes, with --json a document;
 the last line sums up. Layers that several have are read once, and what tarballs
 have in common is compressed once. One bad release does not stop the others. With
 --state FILE, a run that was stopped goes on: a release that is finished is not
 verified again unless its checksums.txt, its signatures, the sizes or times of its
-files, the flags, the trusted root or this program have changed. --shard I/N takes
+files, the flags, the trusted root or this program have changed; with --rebuilders,
+also if the file, a key in it or what rebuilders have signed has: that is looked for
+each time, among the referrers of the images too. --shard I/N takes
 one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.`,
 		Example: `  releaser verify dist
   releaser verify dist --offline --image oci-layout:layout
@@ -213,7 +215,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if len(targets) > 1 {
 			p.under(t.name + ": ")
 		}
-		report, err := a.verifyKitOr(ctx, t, in, f, p)
+		report, err := a.verifyWithImages(ctx, t, in, f, p)
 		if err != nil {
 			return err
 		}
@@ -221,6 +223,19 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	}
 	p.close()
 	return a.deliver(verify.Join(names, reports), f.report)
+}
+
+// verifyWithImages is verifyKitOr with the images in the kit.
+func (a *app) verifyWithImages(ctx context.Context, t target, in verify.Input, f verifyFlags, p *progress) (verify.Report, error) {
+	if t.kit != nil && f.image == "" {
+		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p)
+		if err != nil {
+			return verify.Report{}, err
+		}
+		defer done()
+		in.Images = verify.CompareWith(images)
+	}
+	return a.verifyKitOr(ctx, t, in, f, p)
 }
 
 // maxUnsignedRecord bounds, in bytes, the release.json that --cells is compared
@@ -264,13 +279,22 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	if t.loose != nil {
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
-	var fallback []verify.CertificateIdentity
-	c, err := a.callersConfig(t.place())
+	in, err := a.targetInput(t, in, f)
 	if err != nil {
 		return verify.Report{}, err
 	}
+	return verify.Release(ctx, in)
+}
+
+// targetInput adds what is expected of a release, and of whom.
+func (a *app) targetInput(t target, in verify.Input, f verifyFlags) (verify.Input, error) {
+	var fallback []verify.CertificateIdentity
+	c, err := a.callersConfig(t.place())
+	if err != nil {
+		return in, err
+	}
 	if in.Cells, err = verifiedCells(c, t.release(), f.cells); err != nil {
-		return verify.Report{}, err
+		return in, err
 	}
 	if c != nil {
 		in.Expect.Project = cmp.Or(in.Expect.Project, c.config.ProjectName)
@@ -278,33 +302,33 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	}
 	if !f.trust.given() && f.policy == nil {
 		if fallback, err = a.configuredIdentity(c, t.place(), t.release(), &in.Expect); err != nil {
-			return verify.Report{}, a.untrusted(err)
+			return in, a.untrusted(err)
 		}
 	}
 	var policy verify.Policy
 	if f.policy != nil {
 		policy = *f.policy
 	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
-		return verify.Report{}, a.untrusted(err)
+		return in, a.untrusted(err)
 	}
 	if !f.silent {
 		a.note("verify: expecting %s", expected(policy))
 	}
 	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, policy, f.trust); err != nil {
-		return verify.Report{}, a.untrusted(err)
+		return in, a.untrusted(err)
 	}
 	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
-			return verify.Report{}, err
+			return in, err
 		}
 		in.Describe = func(asset string) verify.Standalone {
 			l, _ := names.loose(asset, f)
 			return l
 		}
 	}
-	return verify.Release(ctx, in)
+	return in, nil
 }
 
 // untrusted gives an unusable trust root its exit code.

@@ -83,6 +83,9 @@ func targetsOf(args []string) (out []target, err error) {
 		if err != nil {
 			return out, err
 		}
+		if !fi.IsDir() && !fi.Mode().IsRegular() {
+			return out, &atomicfile.NotRegularError{Path: arg, Mode: fi.Mode()}
+		}
 		dir, base := filepath.Split(arg)
 		dir = filepath.Clean(dir)
 		switch {
@@ -107,7 +110,7 @@ func targetsOf(args []string) (out []target, err error) {
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
 		case release.IsPackage(base):
-			return nil, text.WithHint(usage("%s: no %s next to it, and only a release says what a package is made of", arg, checksum.File), "name it in the directory of its release")
+			return out, text.WithHint(usage("%s: no %s next to it, and only a release says what a package is made of", arg, checksum.File), "name it in the directory of its release")
 		default:
 			addLoose(arg)
 		}
