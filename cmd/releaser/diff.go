@@ -47,6 +47,9 @@ image are compared by what the package installs, entry by entry. A file that lie
 elsewhere is paired by its bytes or its base name, with "name" as a field that differs.
 
 Exit code 0 if both are identical, 3 if they differ.`,
+		Example: `  releaser diff a.tar.gz b.tar.gz
+  releaser diff tool_1.0.0_linux_amd64.tar.gz ghcr.io/acme/tool:1.0.0
+  releaser diff oci-layout:one:1.0.0 oci-layout:two:1.0.0 --platform linux/arm64 --max 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			spool, err := tarball.NewSpool("")
@@ -91,8 +94,8 @@ Exit code 0 if both are identical, 3 if they differ.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
-	fl.StringVar(&path, "path", "/app", "which `DIR` of an image")
-	fl.StringVar(&prefix, "prefix", "", "top `DIRECTORY` to give to directories and images (default: that of the tarball on the other side)")
+	fl.StringVar(&path, "path", "/app", "compare the directory `DIR` of an image")
+	fl.StringVar(&prefix, "prefix", "", "put directories and images below the top `DIRECTORY` (default: that of the tarball on the other side)")
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
 	limits.add(cmd)
 	return cmd

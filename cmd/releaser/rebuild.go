@@ -99,15 +99,17 @@ say who signs. 'releaser verify --rebuilders' counts such statements.
 
 The signer of the release is chosen as for 'releaser verify'; the identity in
 config.json is that of the sources, and --config names a file in them.`,
+		Example: `  releaser rebuild https://github.com/acme/tool@1.0.0
+  releaser rebuild dist --source ../tool --cells linux/amd64 --format html --output report.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.source, "source", ".", "`DIR` of the sources")
-	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to build: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
-	fl.StringVar(&f.out, "out", "", "keep what was built in `DIR`, as pack writes it; an older release there is replaced")
+	fl.StringVar(&f.source, "source", ".", "build the sources in `DIR`")
+	fl.StringVar(&f.verify.cells, "cells", "all", "build `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.out, "out", "", "write what was built to `DIR`, as pack does; an existing release there is replaced")
 	fl.StringVar(&f.verify.version, "version", "", "require this `VERSION` of the release")
 	fl.IntVar(&f.verify.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")
 	f.verify.report.add(fl)

@@ -17,6 +17,7 @@ import (
 	"facerec/internal/pack"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -116,6 +117,12 @@ files, the flags, the trusted root or this program have changed; with --rebuilde
 also if the file, a key in it or what rebuilders have signed has: that is looked for
 each time, among the referrers of the images too. --shard I/N takes
 one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.`,
+		Example: `  releaser verify dist
+  releaser verify dist --offline --image oci-layout:layout
+  releaser verify dist --key release.pub --unsafe-no-transparency-log
+  releaser verify tool_1.0.0_linux_amd64.tar.gz --image ghcr.io/acme/tool
+  releaser verify . --checksums checksums.txt --certificate-identity ann@example.org --certificate-oidc-issuer https://accounts.google.com
+  releaser verify --list releases.txt --state verified.state`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.many.list != "" {
 				return cobra.NoArgs(cmd, args)
@@ -145,11 +152,11 @@ one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.
 	fl.StringVar(&f.project, "project", "", "require a release of this `PROJECT` (default: project_name in config.json)")
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	fl.BoolVar(&f.signatures, "image-signatures", false, "also require a signature of each image")
-	fl.StringVar(&f.cells, "cells", "all", "`CELLS` to verify: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.cells, "cells", "all", "verify `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 	fl.StringVar(&f.platform, "platform", "", "`OS/ARCH[/VARIANT]` of a tarball without release.json (default: from its name)")
 	fl.StringVar(&f.path, "path", "", "`DIR` of the image that a tarball without release.json holds (default: extract.path of config.json, or /app)")
-	fl.BoolVar(&f.offline, "offline", false, "touch no network")
-	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
+	fl.BoolVar(&f.offline, "offline", false, "use no network")
+	fl.BoolVar(&f.fast, "fast", false, "compare tar streams without compressing them again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
 	f.kitRoot.add(fl)
@@ -379,7 +386,7 @@ func (f verifyFlags) override() (*oci.Ref, error) {
 		return nil, usageError(err)
 	}
 	if ref.Kind == oci.DockerArchive {
-		return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
+		return nil, text.WithHint(usage("--image %s: a docker archive has no digests to go by", f.image), "name a registry or an OCI layout")
 	}
 	return &ref, nil
 }

@@ -16,6 +16,7 @@ import (
 	"facerec/internal/kit"
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -227,7 +228,7 @@ func (f kitRootFlags) rootIn(a *app, k *openedKit) (*verify.TrustedRoot, error) 
 		return nil, nil //nolint:nilnil // none is asked for
 	}
 	if raw == nil {
-		return nil, usage("%s has no trusted root: give --trusted-root FILE", k.path)
+		return nil, text.WithHint(usage("%s has no trusted root", k.path), "give --trusted-root FILE")
 	}
 	got := release.DigestBytes(raw)
 	if f.digest != "" {

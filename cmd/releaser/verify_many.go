@@ -40,10 +40,10 @@ type manyFlags struct {
 func (f *manyFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.list, "list", "", "verify the releases that `FILE` names, one per line (-: standard input)")
-	fl.StringVar(&f.state, "state", "", "with --list, keep what is finished in `FILE` and do not do it again")
-	fl.StringVar(&f.shard, "shard", "", "with --list, verify part `I/N` of the list")
-	fl.Int64Var(&f.spool, "spool-limit", 4<<30, "with --list, keep at most about `BYTES` of layers on disk for the releases that follow")
-	fl.StringVar(&f.pins, "trust", "", "with --list, `FILE` of pins, who signs which page (default: as for fetch)")
+	fl.StringVar(&f.state, "state", "", "with --list: record finished releases in `FILE`, and skip those recorded there")
+	fl.StringVar(&f.shard, "shard", "", "with --list: verify part `I/N` of the list")
+	fl.Int64Var(&f.spool, "spool-limit", 4<<30, "with --list: keep at most about `BYTES` of layers on disk for the releases that follow")
+	fl.StringVar(&f.pins, "trust", "", "with --list: read pins, which say who signs which page, from `FILE` (default: as for fetch)")
 	f.reachable.add(cmd)
 }
 
