@@ -19,8 +19,8 @@ import (
 )
 
 // startTimeout is how long a server may take to answer. They take well under a
-// second on an idle machine.
-const startTimeout = 30 * time.Second
+// second on an idle machine, and much longer on a busy one.
+const startTimeout = 2 * time.Minute
 
 // stopTimeout is how long a server may take to end when asked, before it is
 // killed.
