@@ -168,8 +168,10 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 		answer.Entries = listTree(layer.Flattened{Tree: tree})
 		return nil
 	}
-	if c, ok, err := readPackage(what.path); ok || err != nil {
-		a.lsPackage(answer, what.path, c)
+	if c, err := readPackage(what); c != nil || err != nil {
+		if err == nil {
+			a.lsPackage(answer, what.path, *c)
+		}
 		return err
 	}
 	f, err := atomicfile.Open(what.path)
