@@ -69,14 +69,14 @@ The report has one line for each of these, for every cell (a lineage on a platfo
   tar           the tar stream in the tarball
   rebuilt       the tarball itself
 
-The first that differs is the one to look at. Of programs that differ, the report has
-what both say of their builds: compilers, settings, paths, build IDs.
+Look at the first that differs. For programs that differ, the report shows what both
+say about their builds: compilers, settings, paths, build IDs.
 
 --source DIR has the sources: a git working tree at the release's commit, without
 changes. The commit, config.json and inputs.lock.json must be as the release's
 provenance names them; without provenance, the commit must be that of the git tag.
 Other sources say nothing about the release: they are a usage error (exit 2).
-Sources without git can be built, too, but their commit is not checked (exit 5).
+Sources without git can be built too, but their commit is not checked (exit 5).
 
 This runs build_cmd of the sources, as 'releaser build' does and with no more rights,
 in a copy of the commit in a temporary directory (TMPDIR). The sources are not
@@ -99,15 +99,17 @@ say who signs. 'releaser verify --rebuilders' counts such statements.
 
 The signer of the release is chosen as for 'releaser verify'; the identity in
 config.json is that of the sources, and --config names a file in them.`,
+		Example: `  releaser rebuild https://github.com/acme/tool@1.0.0
+  releaser rebuild dist --source ../tool --cells linux/amd64 --format html --output report.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.source, "source", ".", "`DIR` of the sources")
-	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to build: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
-	fl.StringVar(&f.out, "out", "", "keep what was built in `DIR`, as pack writes it; an older release there is replaced")
+	fl.StringVar(&f.source, "source", ".", "build the sources in `DIR`")
+	fl.StringVar(&f.verify.cells, "cells", "all", "build `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.out, "out", "", "write what was built to `DIR`, as pack does; an existing release there is replaced")
 	fl.StringVar(&f.verify.version, "version", "", "require this `VERSION` of the release")
 	fl.IntVar(&f.verify.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")
 	f.verify.report.add(fl)

@@ -25,6 +25,7 @@ import (
 	"facerec/internal/loopback/hostile"
 	"facerec/internal/release"
 	"facerec/internal/retry"
+	"facerec/internal/text"
 )
 
 // hasty is a policy for tests. Nothing is taken for silence: a machine that is busy
@@ -118,8 +119,8 @@ func want[E error](t *testing.T, err error, parts ...string) {
 		return
 	}
 	for _, p := range parts {
-		if !strings.Contains(err.Error(), p) {
-			t.Errorf("got %q, want …%s…", err, p)
+		if !strings.Contains(err.Error()+"\n"+text.Hint(err), p) {
+			t.Errorf("got %q with hint %q, want …%s…", err, text.Hint(err), p)
 		}
 	}
 	if strings.ContainsAny(err.Error(), "\n\x1b") {

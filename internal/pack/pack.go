@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"os"
 	"path/filepath"
@@ -413,6 +414,9 @@ func ReadLocks(root string, names []string) (sbom.Locks, error) {
 	for _, name := range names {
 		file := filepath.Join(root, filepath.FromSlash(name))
 		raw, err := atomicfile.ReadFile(file, maxLock)
+		if errors.Is(err, fs.ErrNotExist) {
+			return locks, &LockError{fmt.Errorf("lock file %s not found", file)}
+		}
 		if err != nil {
 			return locks, &LockError{fmt.Errorf("lock file %w", err)}
 		}

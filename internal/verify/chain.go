@@ -172,23 +172,32 @@ func differs(field, expected, got string) *Error {
 
 // release looks at the links that all cells share.
 func (w *walk) release() {
+	if !w.documents() {
+		return
+	}
+	w.provenance()
+	w.otherFiles()
+	w.unsignedLinks()
+}
+
+// documents reads checksums.txt, its signature and release.json. It reports whether
+// there is a list of files.
+func (w *walk) documents() bool {
 	raw, err := w.read(checksum.File, checksum.MaxSize)
 	if err != nil {
 		w.fail("", LinkChecksums, checksum.File, w.unreadableSums(err))
-		return
+		return false
 	}
 	w.signature(raw)
 	sums, err := checksum.ParseCoreutils(raw)
 	if err != nil {
 		w.fail("", LinkChecksums, checksum.File, &Error{Class: Untrusted, Err: err})
-		return
+		return false
 	}
 	w.sums = &sums
 	w.pass("", LinkChecksums, checksum.File, "%s", text.Count(sums.Len(), "file"))
 	w.readRecord()
-	w.provenance()
-	w.otherFiles()
-	w.unsignedLinks()
+	return true
 }
 
 // unreadableSums explains why checksums.txt could not be read. Without it nothing

@@ -132,6 +132,8 @@ type Report struct {
 
 	Released Released `json:"-"` // what the signature vouches for
 
+	Statements release.Digest `json:"-"` // of the signed rebuilds that were considered, as [Statements]
+
 	rebuilt bool // the links are those of a rebuild
 }
 
