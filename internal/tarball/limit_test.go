@@ -59,7 +59,7 @@ func BenchmarkLimit(b *testing.B) {
 		}
 		s := contentStream(BytesContent(data))
 		var chunks []*chunk
-		m := new(matcher)
+		m := new(worker)
 		parseAll := func(b *testing.B) {
 			chunks = chunks[:0]
 			for at := int64(0); at+512<<10+tailLength <= s.size(); at += 512 << 10 {

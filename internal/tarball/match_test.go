@@ -22,17 +22,18 @@ func TestMatcherStartsAgain(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	want.parse(new(matcher))
+	want.parse(new(worker))
 	if len(want.toks) < 1000 {
 		t.Fatalf("%d tokens: too few to tell anything", len(want.toks))
 	}
-	m := new(matcher)
+	w := new(worker)
+	m := &w.m
 	m.base = math.MaxInt32 - int64(3*len(got.buf)) - 6*none
 	again := false
 	for range 6 {
 		before := m.base
 		got.toks = got.toks[:0]
-		got.parse(m)
+		got.parse(w)
 		again = again || m.base < before
 		if !slices.Equal(got.toks, want.toks) || got.enter != want.enter || got.exit != want.exit {
 			t.Fatalf("with base %d: other tokens", m.base)

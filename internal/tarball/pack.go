@@ -200,6 +200,7 @@ func (l *line) finish(w *worker) error {
 // use a CPU.
 type worker struct {
 	m    matcher
+	few  sparse
 	buf  []byte
 	toks []token
 }
@@ -273,7 +274,7 @@ func run(ctx context.Context, lines []*line, o Options) error {
 					return
 				}
 				if q.err = q.chunk.load(lines[q.from].src, q.span); q.err == nil {
-					q.chunk.parse(&w.m)
+					q.chunk.parse(w)
 				}
 				workers <- w
 			})

@@ -1,0 +1,238 @@
+package tarball
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// sparse finds the same matches as [matcher] where there are few, as in float
+// weights, for a third of the cost: one small table says of nearly every position
+// that the three bytes there have not come in the last 32 KiB, which rules out a
+// match of any length.
+//
+// Gzip's own chains are not kept. Whether a candidate lies within the first 128 of
+// its chain is found by counting, only for the few candidates that would be taken.
+//
+// It gives up where there is more to find than it is good for: see gaveUp. Whoever
+// uses it then goes on with a matcher from the state that has been reached.
+type sparse struct {
+	buf    []byte // must go on for searchAhead bytes after any position searched
+	first  int    // the first position that was inserted
+	next   int    // the first that has not been; it is a multiple of sparseStep but at first
+	from   int    // from here on positions are parsed, so that those which may have a match count
+	seen   int    // such positions
+	gaveUp bool
+
+	heads [1 << sparseBits]sparseHead
+	dists [windowSize]uint16      // of the last 32 KiB of positions: to the one before in its bucket; sparseNone or more for none
+	may   [windowSize / 64]uint64 // whether there may be a match
+}
+
+// sparseHead is the newest position of a bucket, from the lowest bits on:
+//
+//	 7  what the bucket's number does not tell of the three bytes
+//	 5  its distance to the one before in the bucket, in KiB
+//	20  the position, plus windowSize; 0 for none
+type sparseHead uint32
+
+const (
+	sparseBits = 17
+	sparseTag  = 7  // bits of three bytes' hash that their bucket's number does not tell
+	sparsePos  = 12 // where a position begins in a head
+	sparseNone = 1<<15 - 1
+	sparseStep = 64             // positions that are inserted at a time
+	sparseMax  = 1<<20 - 1<<16  // buf must not be longer
+	sparseWalk = 256            // candidates after which a search gives up
+	sparseMany = sparseStep / 4 // positions of a step that may have a match, from which on it is no better than a matcher
+
+	sparsePatience = 1024 // so many more than that, before it gives up
+)
+
+// reset makes ready for a parse of buf from position from on, with nothing inserted
+// before first.
+func (m *sparse) reset(buf []byte, first, from int) {
+	clear(m.heads[:])
+	m.buf, m.first, m.next, m.from, m.seen, m.gaveUp = buf, first, first, from, 0, false
+}
+
+// ready makes sure that p is inserted, and what follows it up to a whole step.
+func (m *sparse) ready(p int) {
+	for m.next <= p {
+		at := m.next % sparseStep
+		may := m.insert(sparseStep-at) << at
+		m.may[m.next&windowMask/sparseStep] = may
+		m.next += sparseStep - at
+		if m.next > m.from {
+			// Runs of them come and go: what counts is that they last.
+			m.seen = max(0, m.seen+bits.OnesCount64(may)-sparseMany)
+			m.gaveUp = m.gaveUp || m.seen > sparsePatience
+		}
+	}
+}
+
+// insert inserts the next n positions, sparseStep at most and all of one step. The
+// result has a bit for each that may have a match, the first one lowest.
+func (m *sparse) insert(n int) (may uint64) {
+	may = insertSparse(&m.heads, m.dists[m.next&windowMask:][:n], m.buf[m.next:][:n+minMatch-1], uint32(m.next+windowSize))
+	return bits.Reverse64(may) >> (sparseStep - n)
+}
+
+//go:noinline // or there are too few registers for the loop
+func insertSparse(heads *[1 << sparseBits]sparseHead, dists []uint16, buf []byte, at uint32) (may uint64) {
+	top := at<<sparsePos + (1<<sparsePos - 1)
+	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
+	for i, c := range buf[2:][:len(dists)] {
+		v = v>>8 | uint32(c)<<16
+		// Odd factors leave 24 bits apart: bucket and tag together tell them.
+		h := v * knuth
+		head := &heads[h>>sparseTag%(1<<sparseBits)]
+		old := uint32(*head)
+		dist := (top - old) >> sparsePos
+		// There may be a match if the newest one is near and has the same bytes, or
+		// the one before it is near too. What is so is negative here.
+		near := dist - maxDist - 1
+		same := (old^h)%(1<<sparseTag) - 1
+		older := near + old<<3&(31<<10)
+		may = may*2 + uint64(near&(same|older)>>31)
+		dist = min(dist, sparseNone)
+		dists[i] = uint16(dist)
+		*head = sparseHead(top&^(1<<sparsePos-1) | dist>>3&(31<<7) | h%(1<<sparseTag))
+		top += 1 << sparsePos
+	}
+	return may
+}
+
+// barren is the first position from p on, end at most, at which there may be a
+// match or which has not been inserted.
+func (m *sparse) barren(p, end int) int {
+	end = min(end, m.next)
+	for p < end {
+		if w := m.may[p&windowMask/sparseStep] >> (p % sparseStep); w != 0 {
+			return min(p+bits.TrailingZeros64(w), end)
+		}
+		p += sparseStep - p%sparseStep
+	}
+	return min(p, end)
+}
+
+// search is [matcher.search]. It may give up, and what it says is of no use then.
+func (m *sparse) search(p, have int) (length, dist int) {
+	m.ready(p)
+	if m.may[p&windowMask/sparseStep]>>(p%sparseStep)&1 == 0 {
+		return have, 0
+	}
+	buf := m.buf
+	v := binary.LittleEndian.Uint32(buf[p:])
+	chain := maxChain
+	if have >= goodLength {
+		chain = maxChain / 4
+	}
+	length = have
+	far := max(m.first, p-maxDist)
+	ahead, counted := 0, p // how many of gzip's chain lie from counted on
+	c := p
+	for steps := 0; ; steps++ {
+		if steps == sparseWalk {
+			m.gaveUp = true
+			return have, 0
+		}
+		c -= int(m.dists[c&windowMask])
+		if c < far {
+			return length, dist
+		}
+		x := binary.LittleEndian.Uint32(buf[c:]) ^ v
+		if x<<8 != 0 {
+			continue
+		}
+		n := minMatch
+		if x == 0 {
+			n = matchLength(buf, c, p)
+		} else if p-c > tooFar {
+			continue
+		}
+		if n <= length {
+			continue
+		}
+		// Gzip looks at so many of its chain, and no further away than maxDist, at
+		// which only the newest is.
+		if p-c > chain {
+			ahead += countSame(buf, c, counted, p, chain)
+			counted = c
+			if ahead > chain || p-c == maxDist && ahead > 1 {
+				return length, dist
+			}
+		}
+		length, dist = n, p-c
+		if n >= niceLength {
+			return length, dist
+		}
+	}
+}
+
+// parseSparse is [parse] until the matcher gives up: then it is false, and all has
+// to go on from the state with another one.
+func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool) {
+	buf := m.buf
+	for s.pos < end {
+		length, dist := minMatch-1, 0
+		if s.waiting && s.length < minMatch {
+			m.ready(s.pos)
+			run := m.barren(s.pos, end)
+			out = appendLiterals(out, buf[s.pos-1:run-1])
+			s = state{pos: run, waiting: true, length: minMatch - 1}
+			if run == end || run >= m.next && !m.gaveUp {
+				continue
+			}
+		}
+		if s.length < maxLazy {
+			if length, dist = m.search(s.pos, s.length); dist == 0 {
+				length = minMatch - 1
+			}
+		}
+		if m.gaveUp {
+			return s, out, false
+		}
+		s, out = s.advance(buf, length, dist, out)
+	}
+	return s, out, true
+}
+
+// countSame counts the positions from lo to hi that share gzip's hash of three bytes
+// with the position p; it stops when there are more than enough.
+func countSame(buf []byte, lo, hi, p, enough int) int {
+	const ones = 0x0101010101010101
+	// The hash is b0<<10 ^ b1<<5 ^ b2, 15 bits: five of them at a time.
+	b0, b1, b2 := uint64(buf[p]), uint64(buf[p+1]), uint64(buf[p+2])
+	h0 := (b2 & 31) * ones
+	h1 := (b2>>5 ^ b1&31) * ones
+	h2 := (b1>>5 ^ b0&31) * ones
+	n := 0
+	for hi-lo >= 8 && n <= enough {
+		// A byte counts eight positions at a time that are others, 255 at most.
+		rounds := min((hi-lo)/8, 255)
+		others := uint64(0)
+		bytes := buf[lo : lo+8*rounds+2]
+		for len(bytes) >= 10 {
+			w0, w1, w2 := binary.LittleEndian.Uint64(bytes), binary.LittleEndian.Uint64(bytes[1:]), binary.LittleEndian.Uint64(bytes[2:])
+			other := w2&(31*ones) ^ h0
+			other |= w2>>5&(7*ones) ^ w1&(31*ones) ^ h1
+			other |= w1>>5&(7*ones) ^ w0&(31*ones) ^ h2
+			others += (other + 31*ones) >> 5 & ones
+			bytes = bytes[8:]
+		}
+		lo += 8 * rounds
+		n += 8*rounds - int(others&(0xff00ff00ff00ff>>0)*0x1000100010001>>48) - int(others>>8&0xff00ff00ff00ff*0x1000100010001>>48)
+	}
+	h := gzipHash(buf[p:])
+	for ; lo < hi; lo++ {
+		if gzipHash(buf[lo:]) == h {
+			n++
+		}
+	}
+	return n
+}
+
+// gzipHash is gzip's hash of the first three bytes.
+func gzipHash(b []byte) uint32 {
+	return (uint32(b[0])<<(2*hashShift) ^ uint32(b[1])<<hashShift ^ uint32(b[2])) & hashMask
+}
