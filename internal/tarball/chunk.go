@@ -15,6 +15,9 @@ const (
 	chunkBehind = maxDist + warmUp
 	chunkAhead  = searchAhead + 8
 
+	// maxChunk keeps what a parse sees short enough for the matchers.
+	maxChunk = headMax - windowSize - insertStep - chunkBehind - chunkAhead
+
 	// minChunk keeps any match from reaching over a whole chunk.
 	minChunk = 1024
 )
@@ -120,11 +123,7 @@ type parser struct {
 
 func (p *parser) reset(s state) {
 	c := p.chunk
-	if p.dense = len(c.buf) > sparseMax; p.dense {
-		p.m.reset(c.buf, c.firstInserted(s.pos), int(c.end-c.lo))
-	} else {
-		p.few.reset(c.buf, c.firstInserted(s.pos), s.pos)
-	}
+	p.few.reset(c.buf, c.firstInserted(s.pos), s.pos)
 }
 
 func (p *parser) parse(s state, end int, out []token) (state, []token) {

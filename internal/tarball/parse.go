@@ -78,29 +78,8 @@ func (s state) plain() state {
 // Positions are indexes of m.buf. It must not come near the end of the
 // stream; parseTail does that.
 func parse(m *matcher, s state, end int, out []token) (state, []token) {
-	buf := m.buf
 	for s.pos < end {
-		if !s.waiting || s.length >= minMatch {
-			s, out = step(m, buf, s, out)
-			continue
-		}
-		// The same as step, for the many positions in a row without any match.
-		pos, length, dist := s.pos, minMatch-1, 0
-		for pos < end {
-			m.ready(pos)
-			run := m.barren(pos, end)
-			out = appendLiterals(out, buf[pos-1:run-1])
-			if pos = run; pos == end || pos >= m.next {
-				continue
-			}
-			length, dist = m.search(pos, minMatch-1)
-			out = append(out, literal(buf[pos-1]))
-			pos++
-			if dist != 0 {
-				break
-			}
-		}
-		s = state{pos: pos, waiting: true, length: length, dist: dist}
+		s, out = step(m, m.buf, s, out)
 	}
 	return s, out
 }

@@ -18,32 +18,20 @@ import (
 type sparse struct {
 	buf    []byte // must go on for searchAhead bytes after any position searched
 	first  int    // the first position that was inserted
-	next   int    // the first that has not been; it is a multiple of sparseStep but at first
+	next   int    // the first that has not been; it is a multiple of insertStep but at first
 	from   int    // from here on positions are parsed, so that those which may have a match count
 	seen   int    // such positions
 	gaveUp bool
 
-	heads [1 << sparseBits]sparseHead
-	dists [windowSize]uint16      // of the last 32 KiB of positions: to the one before in its bucket; sparseNone or more for none
+	heads [1 << sparseBits]head
+	dists [windowSize]uint16      // of the last 32 KiB of positions: to the one before in its bucket; none or more for none
 	may   [windowSize / 64]uint64 // whether there may be a match
 }
 
-// sparseHead is the newest position of a bucket, from the lowest bits on:
-//
-//	 7  what the bucket's number does not tell of the three bytes
-//	 5  its distance to the one before in the bucket, in KiB
-//	20  the position, plus windowSize; 0 for none
-type sparseHead uint32
-
 const (
 	sparseBits = 17
-	sparseTag  = 7  // bits of three bytes' hash that their bucket's number does not tell
-	sparsePos  = 12 // where a position begins in a head
-	sparseNone = 1<<15 - 1
-	sparseStep = 64             // positions that are inserted at a time
-	sparseMax  = 1<<20 - 1<<16  // buf must not be longer
 	sparseWalk = 256            // candidates after which a search gives up
-	sparseMany = sparseStep / 4 // positions of a step that may have a match, from which on it is no better than a matcher
+	sparseMany = insertStep / 4 // positions of a step that may have a match, from which on it is no better than a matcher
 
 	sparsePatience = 1024 // so many more than that, before it gives up
 )
@@ -58,10 +46,10 @@ func (m *sparse) reset(buf []byte, first, from int) {
 // ready makes sure that p is inserted, and what follows it up to a whole step.
 func (m *sparse) ready(p int) {
 	for m.next <= p {
-		at := m.next % sparseStep
-		may := m.insert(sparseStep-at) << at
-		m.may[m.next&windowMask/sparseStep] = may
-		m.next += sparseStep - at
+		at := m.next % insertStep
+		may := m.insert(insertStep-at) << at
+		m.may[m.next&windowMask/insertStep] = may
+		m.next += insertStep - at
 		if m.next > m.from {
 			// Runs of them come and go: what counts is that they last.
 			m.seen = max(0, m.seen+bits.OnesCount64(may)-sparseMany)
@@ -70,34 +58,34 @@ func (m *sparse) ready(p int) {
 	}
 }
 
-// insert inserts the next n positions, sparseStep at most and all of one step. The
+// insert inserts the next n positions, insertStep at most and all of one step. The
 // result has a bit for each that may have a match, the first one lowest.
 func (m *sparse) insert(n int) (may uint64) {
 	may = insertSparse(&m.heads, m.dists[m.next&windowMask:][:n], m.buf[m.next:][:n+minMatch-1], uint32(m.next+windowSize))
-	return bits.Reverse64(may) >> (sparseStep - n)
+	return bits.Reverse64(may) >> (insertStep - n)
 }
 
 //go:noinline // or there are too few registers for the loop
-func insertSparse(heads *[1 << sparseBits]sparseHead, dists []uint16, buf []byte, at uint32) (may uint64) {
-	top := at<<sparsePos + (1<<sparsePos - 1)
+func insertSparse(heads *[1 << sparseBits]head, dists []uint16, buf []byte, at uint32) (may uint64) {
+	top := at<<headPos + (1<<headPos - 1)
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
 	for i, c := range buf[2:][:len(dists)] {
 		v = v>>8 | uint32(c)<<16
 		// Odd factors leave 24 bits apart: bucket and tag together tell them.
 		h := v * knuth
-		head := &heads[h>>sparseTag%(1<<sparseBits)]
-		old := uint32(*head)
-		dist := (top - old) >> sparsePos
+		newest := &heads[h>>7%(1<<sparseBits)]
+		old := uint32(*newest)
+		dist := (top - old) >> headPos
 		// There may be a match if the newest one is near and has the same bytes, or
 		// the one before it is near too. What is so is negative here.
 		near := dist - maxDist - 1
-		same := (old^h)%(1<<sparseTag) - 1
+		same := (old^h)%(headTag+1) - 1
 		older := near + old<<3&(31<<10)
 		may = may*2 + uint64(near&(same|older)>>31)
-		dist = min(dist, sparseNone)
+		dist = min(dist, none)
 		dists[i] = uint16(dist)
-		*head = sparseHead(top&^(1<<sparsePos-1) | dist>>3&(31<<7) | h%(1<<sparseTag))
-		top += 1 << sparsePos
+		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | h%(headTag+1))
+		top += 1 << headPos
 	}
 	return may
 }
@@ -107,10 +95,10 @@ func insertSparse(heads *[1 << sparseBits]sparseHead, dists []uint16, buf []byte
 func (m *sparse) barren(p, end int) int {
 	end = min(end, m.next)
 	for p < end {
-		if w := m.may[p&windowMask/sparseStep] >> (p % sparseStep); w != 0 {
+		if w := m.may[p&windowMask/insertStep] >> (p % insertStep); w != 0 {
 			return min(p+bits.TrailingZeros64(w), end)
 		}
-		p += sparseStep - p%sparseStep
+		p += insertStep - p%insertStep
 	}
 	return min(p, end)
 }
@@ -118,7 +106,7 @@ func (m *sparse) barren(p, end int) int {
 // search is [matcher.search]. It may give up, and what it says is of no use then.
 func (m *sparse) search(p, have int) (length, dist int) {
 	m.ready(p)
-	if m.may[p&windowMask/sparseStep]>>(p%sparseStep)&1 == 0 {
+	if m.may[p&windowMask/insertStep]>>(p%insertStep)&1 == 0 {
 		return have, 0
 	}
 	buf := m.buf
