@@ -123,7 +123,7 @@ type parser struct {
 
 func (p *parser) reset(s state) {
 	c := p.chunk
-	p.few.reset(c.buf, c.firstInserted(s.pos), s.pos)
+	p.few.reset(c.buf, c.firstInserted(s.pos))
 }
 
 func (p *parser) parse(s state, end int, out []token) (state, []token) {

@@ -19,8 +19,7 @@ type sparse struct {
 	buf    []byte // must go on for searchAhead bytes after any position searched
 	first  int    // the first position that was inserted
 	next   int    // the first that has not been; it is a multiple of insertStep but at first
-	from   int    // from here on positions are parsed, so that those which may have a match count
-	seen   int    // such positions
+	seen   int    // positions that may have a match, less sparseMany for each step
 	gaveUp bool
 
 	heads [1 << sparseBits]head
@@ -36,25 +35,23 @@ const (
 	sparsePatience = 1024 // so many more than that, before it gives up
 )
 
-// reset makes ready for a parse of buf from position from on, with nothing inserted
-// before first.
-func (m *sparse) reset(buf []byte, first, from int) {
+// reset makes ready for buf, with nothing inserted before position first.
+func (m *sparse) reset(buf []byte, first int) {
 	clear(m.heads[:])
-	m.buf, m.first, m.next, m.from, m.seen, m.gaveUp = buf, first, first, from, 0, false
+	m.buf, m.first, m.next, m.seen, m.gaveUp = buf, first, first, 0, false
 }
 
-// ready makes sure that p is inserted, and what follows it up to a whole step.
+// ready makes sure that p is inserted, and what follows it up to a whole step, or
+// gives up.
 func (m *sparse) ready(p int) {
-	for m.next <= p {
+	for m.next <= p && !m.gaveUp {
 		at := m.next % insertStep
 		may := m.insert(insertStep-at) << at
 		m.may[m.next&windowMask/insertStep] = may
 		m.next += insertStep - at
-		if m.next > m.from {
-			// Runs of them come and go: what counts is that they last.
-			m.seen = max(0, m.seen+bits.OnesCount64(may)-sparseMany)
-			m.gaveUp = m.gaveUp || m.seen > sparsePatience
-		}
+		// Runs of them come and go: what counts is that they last.
+		m.seen = max(0, m.seen+bits.OnesCount64(may)-sparseMany)
+		m.gaveUp = m.seen > sparsePatience
 	}
 }
 
@@ -106,7 +103,7 @@ func (m *sparse) barren(p, end int) int {
 // search is [matcher.search]. It may give up, and what it says is of no use then.
 func (m *sparse) search(p, have int) (length, dist int) {
 	m.ready(p)
-	if m.may[p&windowMask/insertStep]>>(p%insertStep)&1 == 0 {
+	if m.may[p&windowMask/insertStep]>>(p%insertStep)&1 == 0 || m.gaveUp {
 		return have, 0
 	}
 	buf := m.buf
@@ -117,7 +114,6 @@ func (m *sparse) search(p, have int) (length, dist int) {
 	}
 	length = have
 	far := max(m.first, p-maxDist)
-	ahead, counted := 0, p // how many of gzip's chain lie from counted on
 	c := p
 	for steps := 0; ; steps++ {
 		if steps == sparseWalk {
@@ -143,12 +139,11 @@ func (m *sparse) search(p, have int) (length, dist int) {
 		}
 		// Gzip looks at so many of its chain, and no further away than maxDist, at
 		// which only the newest is.
-		if p-c > chain {
-			ahead += countSame(buf, c, counted, p, chain)
-			counted = c
-			if ahead > chain || p-c == maxDist && ahead > 1 {
-				return length, dist
-			}
+		if p-c == maxDist {
+			chain = 1
+		}
+		if p-c > chain && countSame(buf, c, p, chain) > chain {
+			return length, dist
 		}
 		length, dist = n, p-c
 		if n >= niceLength {
@@ -168,7 +163,7 @@ func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool
 			run := m.barren(s.pos, end)
 			out = appendLiterals(out, buf[s.pos-1:run-1])
 			s = state{pos: run, waiting: true, length: minMatch - 1}
-			if run == end || run >= m.next && !m.gaveUp {
+			if (run == end || run >= m.next) && !m.gaveUp {
 				continue
 			}
 		}
@@ -185,34 +180,38 @@ func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool
 	return s, out, true
 }
 
-// countSame counts the positions from lo to hi that share gzip's hash of three bytes
-// with the position p; it stops when there are more than enough.
-func countSame(buf []byte, lo, hi, p, enough int) int {
+// countSame counts the positions from lo up to p that share gzip's hash of three
+// bytes with p. Where there are not more than enough, the result may be any number
+// that is not more than enough.
+func countSame(buf []byte, lo, p, enough int) int {
+	// The hash is b0<<10 ^ b1<<5 ^ b2, 15 bits. Most often the lowest eight of them
+	// tell enough.
 	const ones = 0x0101010101010101
-	// The hash is b0<<10 ^ b1<<5 ^ b2, 15 bits: five of them at a time.
-	b0, b1, b2 := uint64(buf[p]), uint64(buf[p+1]), uint64(buf[p+2])
-	h0 := (b2 & 31) * ones
-	h1 := (b2>>5 ^ b1&31) * ones
-	h2 := (b1>>5 ^ b0&31) * ones
+	h := gzipHash(buf[p:])
 	n := 0
-	for hi-lo >= 8 && n <= enough {
-		// A byte counts eight positions at a time that are others, 255 at most.
-		rounds := min((hi-lo)/8, 255)
-		others := uint64(0)
+	for lo := lo; lo < p && n <= enough; {
+		if p-lo < 8 {
+			n += p - lo
+			break
+		}
+		// Each byte of others counts to 255.
+		rounds := min((p-lo)/8, 255)
+		others, low := uint64(0), uint64(h&0xff)*ones
 		bytes := buf[lo : lo+8*rounds+2]
 		for len(bytes) >= 10 {
-			w0, w1, w2 := binary.LittleEndian.Uint64(bytes), binary.LittleEndian.Uint64(bytes[1:]), binary.LittleEndian.Uint64(bytes[2:])
-			other := w2&(31*ones) ^ h0
-			other |= w2>>5&(7*ones) ^ w1&(31*ones) ^ h1
-			other |= w1>>5&(7*ones) ^ w0&(31*ones) ^ h2
-			others += (other + 31*ones) >> 5 & ones
+			other := binary.LittleEndian.Uint64(bytes[2:]) ^ binary.LittleEndian.Uint64(bytes[1:])<<5&(7<<5*ones) ^ low
+			others += (other&(127*ones) + 127*ones | other) >> 7 & ones
 			bytes = bytes[8:]
 		}
 		lo += 8 * rounds
-		n += 8*rounds - int(others&(0xff00ff00ff00ff>>0)*0x1000100010001>>48) - int(others>>8&0xff00ff00ff00ff*0x1000100010001>>48)
+		const halves = 0x00ff00ff00ff00ff
+		n += 8*rounds - int((others&halves+others>>8&halves)*0x0001000100010001>>48)
 	}
-	h := gzipHash(buf[p:])
-	for ; lo < hi; lo++ {
+	if n <= enough {
+		return n
+	}
+	n = 0
+	for ; lo < p; lo++ {
 		if gzipHash(buf[lo:]) == h {
 			n++
 		}
@@ -222,5 +221,6 @@ func countSame(buf []byte, lo, hi, p, enough int) int {
 
 // gzipHash is gzip's hash of the first three bytes.
 func gzipHash(b []byte) uint32 {
+	_ = b[2]
 	return (uint32(b[0])<<(2*hashShift) ^ uint32(b[1])<<hashShift ^ uint32(b[2])) & hashMask
 }
