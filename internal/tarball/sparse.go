@@ -155,15 +155,13 @@ func (m *sparse) search(p, have int) (length, dist int) {
 // parseSparse is [parse] until the matcher gives up: then it is false, and all has
 // to go on from the state with another one.
 func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool) {
-	buf := m.buf
+	done := s.done() // literals that follow each other are put together
 	for s.pos < end {
 		length, dist := minMatch-1, 0
 		if s.waiting && s.length < minMatch {
 			m.ready(s.pos)
-			run := m.barren(s.pos, end)
-			out = appendLiterals(out, buf[s.pos-1:run-1])
-			s = state{pos: run, waiting: true, length: minMatch - 1}
-			if (run == end || run >= m.next) && !m.gaveUp {
+			s.pos = m.barren(s.pos, end)
+			if (s.pos == end || s.pos >= m.next) && !m.gaveUp {
 				continue
 			}
 		}
@@ -173,11 +171,18 @@ func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool
 			}
 		}
 		if m.gaveUp {
-			return s, out, false
+			break
 		}
-		s, out = s.advance(buf, length, dist, out)
+		// As in advance.
+		if s.length >= minMatch && length <= s.length {
+			out = append(appendLiterals(out, m.buf, done, s.pos-1), match(s.length, s.dist))
+			s = fresh(s.pos - 1 + s.length)
+			done = s.pos
+			continue
+		}
+		s = state{pos: s.pos + 1, waiting: true, length: length, dist: dist}
 	}
-	return s, out, true
+	return s, appendLiterals(out, m.buf, done, s.done()), !m.gaveUp
 }
 
 // countSame counts the positions from lo up to p that share gzip's hash of three
