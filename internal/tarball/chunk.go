@@ -104,7 +104,7 @@ func (c *chunk) parse(w *worker) {
 		s = fresh(warm)
 	}
 	p := parser{worker: w, chunk: c}
-	p.reset(s)
+	w.few.reset(c.buf, c.firstInserted(s.pos))
 	if s.pos < start {
 		// What is found on the way in is not kept: another chunk has it.
 		s, c.toks = p.parse(s, start, c.toks)
@@ -114,16 +114,12 @@ func (c *chunk) parse(w *worker) {
 	c.exit, c.toks = p.parse(s, end, c.toks)
 }
 
-// parser parses a chunk with the matcher that is quicker on it.
+// parser parses a chunk with one matcher as long as that is quick, then with the
+// other.
 type parser struct {
 	*worker
 	chunk *chunk
-	dense bool
-}
-
-func (p *parser) reset(s state) {
-	c := p.chunk
-	p.few.reset(c.buf, c.firstInserted(s.pos))
+	dense bool // the other one
 }
 
 func (p *parser) parse(s state, end int, out []token) (state, []token) {

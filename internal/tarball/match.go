@@ -32,9 +32,8 @@ const (
 //
 // Gzip keeps, for each hash of three bytes, the chain of positions that have
 // it, newest first, and looks at 128 of them at most (32 when it already has a
-// good match); the first of the longest wins. On data such as float weights
-// nearly all of these share three bytes and no more, and walking them is what
-// the time goes to.
+// good match); the first of the longest wins. Most of those share three bytes and
+// no more, and walking them is what the time would go to.
 //
 // Here the chains are of positions that share a hash of four bytes, which are
 // far fewer. A match of four bytes or more can only be with one of them. What
@@ -46,9 +45,10 @@ const (
 //
 // All positions are inserted, whether a match covers them or not, so what a
 // search at p finds at the heads of its chains is the same whenever p is
-// inserted: it is kept in p's own links. Insertion therefore runs ahead of the
+// inserted: it is kept for each position. Insertion therefore runs ahead of the
 // search, in loops without a branch that depends on the data. They also note where
-// there can be no match of four bytes.
+// there can be no match of four bytes. The tables are small, as they are touched at
+// random: a position is known by its lowest bits where that is enough.
 //
 // Positions are indexes of buf. Nothing here depends on where in a stream buf
 // lies; that position 0 of a stream is never matched is up to the caller, who
@@ -104,16 +104,16 @@ func (m *matcher) insertTo(p int) {
 		at := m.next % insertStep
 		n := min(p-m.next, insertStep-at)
 		run := m.sameAsBefore(n)
-		near := ^uint64(0)
+		may := ^uint64(0)
 		if run >= minRun {
 			n = run
 			m.insertRun(n)
 		} else {
 			n = m.beforeRun(n)
-			near = m.insert(n)
+			may = m.insert(n)
 		}
-		may := &m.may[m.next&windowMask/insertStep]
-		*may = *may&(1<<at-1) | near<<at
+		word := &m.may[m.next&windowMask/insertStep]
+		*word = *word&(1<<at-1) | may<<at
 		m.next += n
 	}
 }

@@ -13,32 +13,31 @@ import (
 // Gzip's own chains are not kept. Whether a candidate lies within the first 128 of
 // its chain is found by counting, only for the few candidates that would be taken.
 //
-// It gives up where there is more to find than it is good for: see gaveUp. Whoever
-// uses it then goes on with a matcher from the state that has been reached.
+// It gives up where there is more to find than it is good for. Whoever uses it then
+// goes on with a matcher from the state that has been reached.
 type sparse struct {
 	buf    []byte // must go on for searchAhead bytes after any position searched
 	first  int    // the first position that was inserted
 	next   int    // the first that has not been; it is a multiple of insertStep but at first
-	seen   int    // positions that may have a match, less sparseMany for each step
+	debt   int    // about how many positions more than expected had to be searched
 	gaveUp bool
 
 	heads [1 << sparseBits]head
-	dists [windowSize]uint16      // of the last 32 KiB of positions: to the one before in its bucket; none or more for none
-	may   [windowSize / 64]uint64 // whether there may be a match
+	dists [windowSize]uint16              // of the last 32 KiB of positions: to the one before in its bucket, or none
+	may   [windowSize / insertStep]uint64 // a bit for each: there may be a match
 }
 
 const (
 	sparseBits = 17
 	sparseWalk = 256            // candidates after which a search gives up
-	sparseMany = insertStep / 4 // positions of a step that may have a match, from which on it is no better than a matcher
-
-	sparsePatience = 1024 // so many more than that, before it gives up
+	sparseMany = insertStep / 4 // positions of a step that may have a match: with more it is no better than a matcher
+	sparseDebt = 1024           // how much debt there may be: stretches with many matches come and go
 )
 
 // reset makes ready for buf, with nothing inserted before position first.
 func (m *sparse) reset(buf []byte, first int) {
 	clear(m.heads[:])
-	m.buf, m.first, m.next, m.seen, m.gaveUp = buf, first, first, 0, false
+	m.buf, m.first, m.next, m.debt, m.gaveUp = buf, first, first, 0, false
 }
 
 // ready makes sure that p is inserted, and what follows it up to a whole step, or
@@ -49,9 +48,8 @@ func (m *sparse) ready(p int) {
 		may := m.insert(insertStep-at) << at
 		m.may[m.next&windowMask/insertStep] = may
 		m.next += insertStep - at
-		// Runs of them come and go: what counts is that they last.
-		m.seen = max(0, m.seen+bits.OnesCount64(may)-sparseMany)
-		m.gaveUp = m.seen > sparsePatience
+		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
+		m.gaveUp = m.debt > sparseDebt
 	}
 }
 
@@ -100,7 +98,7 @@ func (m *sparse) barren(p, end int) int {
 	return min(p, end)
 }
 
-// search is [matcher.search]. It may give up, and what it says is of no use then.
+// search is [matcher.search]. Where it gives up, its result means nothing.
 func (m *sparse) search(p, have int) (length, dist int) {
 	m.ready(p)
 	if m.may[p&windowMask/insertStep]>>(p%insertStep)&1 == 0 || m.gaveUp {
@@ -115,7 +113,10 @@ func (m *sparse) search(p, have int) (length, dist int) {
 	length = have
 	far := max(m.first, p-maxDist)
 	c := p
-	for steps := 0; ; steps++ {
+	for steps := 1; ; steps++ {
+		if steps%4 == 0 {
+			m.debt++
+		}
 		if steps == sparseWalk {
 			m.gaveUp = true
 			return have, 0
@@ -142,8 +143,11 @@ func (m *sparse) search(p, have int) (length, dist int) {
 		if p-c == maxDist {
 			chain = 1
 		}
-		if p-c > chain && countSame(buf, c, p, chain) > chain {
-			return length, dist
+		if p-c > chain {
+			m.debt += (p - c) / 128
+			if countSame(buf, c, p, chain) > chain {
+				return length, dist
+			}
 		}
 		length, dist = n, p-c
 		if n >= niceLength {
