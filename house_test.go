@@ -38,6 +38,7 @@ internal/oci/layer: internal/oci internal/inflate internal/release internal/tarb
 internal/oci/build: internal/oci internal/executable internal/release internal/tarball
 internal/oci/check: internal/oci internal/oci/layer internal/executable internal/release internal/tarball
 internal/oci/ocitest: internal/tarball
+internal/packages/packagestest: internal/tarball
 internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/packages: internal/release internal/tarball

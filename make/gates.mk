@@ -90,7 +90,7 @@ second-opinions: packages ## build what tests compare with, cosigns and scanners
 ci-test: packages models samples second-opinions ## every test, each skip with its reason, none that .ci/skips does not allow
 	$(GO) vet $(CHECKED)
 	$(INPUTS) test --lineage dlib19 $(NATIVE)
-	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -json $(CHECKED) | $(GO) run ./tools/skips --allow .ci/skips
+	BUILD_COSIGN=1 BUILD_TOOLS=1 $(GO) test -timeout 40m -json $(CHECKED) | $(GO) run ./tools/skips --allow .ci/skips
 
 .PHONY: test-workflows
 test-workflows: packages gitea ## run the workflows with act, without containers, up to a published page, on loopback

@@ -92,6 +92,9 @@ func verbArgs(cmd *cobra.Command, args []string) error {
 
 // wrapArgs makes wrong numbers of arguments usage errors, everywhere.
 func wrapArgs(cmd *cobra.Command) {
+	if !cmd.Runnable() { // or it would print its help, whatever the arguments are
+		cmd.Args, cmd.RunE = noArgs, func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	}
 	if check := cmd.Args; check != nil {
 		cmd.Args = func(cmd *cobra.Command, args []string) error {
 			if err := check(cmd, args); err != nil {

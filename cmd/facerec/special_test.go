@@ -155,7 +155,7 @@ func within(t *testing.T, args ...string) (code int, stdout, stderr string) {
 	}()
 	select {
 	case <-ended:
-	case <-time.After(10 * time.Second): // it would wait for ever
+	case <-time.After(longest): // it would wait for ever
 		t.Fatalf("%q: waits for the file", args)
 	}
 	return code, stdout, stderr

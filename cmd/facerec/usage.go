@@ -18,9 +18,27 @@ import (
 // noArgs refuses any argument.
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
+		if cmd.HasSubCommands() {
+			return unknownVerb(cmd, args[0])
+		}
 		return fmt.Errorf("%q: %s takes flags only", args[0], cmd.CommandPath())
 	}
 	return nil
+}
+
+// unknownVerb is for a word that is not a verb of a command that has verbs.
+func unknownVerb(cmd *cobra.Command, word string) error {
+	err := fmt.Errorf("%s is not a verb of %s", text.Quote(word), cmd.CommandPath())
+	var names []string
+	for _, c := range cmd.Commands() {
+		if c.IsAvailableCommand() {
+			names = append(names, c.Name())
+		}
+	}
+	if near, ok := text.Nearest(word, names); ok {
+		return text.WithHint(err, "did you mean %s?", near)
+	}
+	return text.WithHint(err, "expected one of %s", strings.Join(names, ", "))
 }
 
 // pictures refuses fewer than least arguments, or more than most if that is not 0.

@@ -39,9 +39,9 @@ func (a *app) buildVerb() *cobra.Command {
   SOURCE_DATE_EPOCH  epoch of config.json
 
 in its environment, then assemble one reproducible image index per lineage in an
-OCI layout. No container engine is needed. The same inputs give the same digests on any machine: only
-names, contents and the owner's execute bit of files count, not their times,
-owners or the umask.
+OCI layout. No container engine is needed. The same inputs give the same digests on
+any machine: only the names, contents and owner's execute bit of files count, not
+their times, their owners or the umask.
 
 Up to --jobs cells are built at the same time; each line of output starts with its
 cell. Cells that write the same artifacts are built one after the other. A cell
@@ -56,6 +56,9 @@ and in an artifact that has the entrypoint, every program (ELF) must be for the
 cell's platform and statically linked, unless the artifact says otherwise with
 "binary": "dynamic" or "any". Other artifacts, such as programs for several
 systems in one image, are taken as they are.`,
+		Example: `  releaser build
+  releaser build --cells linux/arm64 --out build/arm64
+  releaser build --json | jq -r '.cells[].index_digest'`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if jobs < 0 {
 				return usage("--jobs %d: expected a positive number, or 0 for all cores", jobs)
@@ -72,7 +75,7 @@ systems in one image, are taken as they are.`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an existing layout is replaced")
+	cmd.Flags().StringVar(&out, "out", "build/oci", "write the OCI layout to `DIR`; an existing layout there is replaced")
 	cmd.Flags().BoolVar(&noRun, "no-run", false, "do not run build_cmd: assemble what is there")
 	cmd.Flags().IntVar(&jobs, "jobs", 0, "build up to `N` cells at the same time (default: one per core)")
 	return cmd
@@ -172,9 +175,31 @@ func (a *app) runBuild(ctx context.Context, c *chosen, cell release.Cell, termin
 	}
 	output.finish(err != nil)
 	if err != nil {
-		return fmt.Errorf("build_cmd of cell %s failed (%w): %s", cell, err, text.Line(c.config.BuildCmd, 200))
+		return &buildError{cell, text.Line(c.config.BuildCmd, 200), output.last(), err}
 	}
 	return nil
+}
+
+// buildError is a build_cmd that failed.
+type buildError struct {
+	cell    release.Cell
+	command string
+	last    []string // lines that it wrote
+	err     error
+}
+
+func (e *buildError) Error() string {
+	return fmt.Sprintf("build_cmd of cell %s failed (%v): %s", e.cell, e.err, e.command)
+}
+
+func (e *buildError) Unwrap() error { return e.err }
+
+// cannotBuild reports whether build_cmd said, by its exit status, that this machine
+// cannot build the cell. It is what a shell says of a program that is not found, or
+// that is not one for this machine.
+func (e *buildError) cannotBuild() bool {
+	var exit *exec.ExitError
+	return errors.As(e.err, &exit) && (exit.ExitCode() == 126 || exit.ExitCode() == 127)
 }
 
 func buildEnvironment(c *chosen, cell release.Cell) []string {

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 
 	"facerec/internal/text"
 )
 
 // cellOutput shows what a cell's build_cmd writes, line by line, each line
-// after the cell's name and none inside another's. When the run is quiet the
-// last lines are kept back, and shown if the command fails.
+// after the cell's name and none inside another's. The last lines are kept; when
+// the run is quiet nothing else is shown, and they only if the command fails.
 type cellOutput struct {
 	out      io.Writer
 	terminal *sync.Mutex // shared by all cells
@@ -22,9 +23,11 @@ type cellOutput struct {
 	streams []*lineStream
 }
 
-// What is kept of a quiet cell, and the longest line that is waited for.
+// How many lines are kept of a cell, and how many of them its error has, and the
+// longest line that is waited for.
 const (
 	keptLines  = 40
+	lastLines  = 10
 	longestRow = 64 << 10
 )
 
@@ -48,7 +51,7 @@ func (c *cellOutput) finish(failed bool) {
 			s.row = nil
 		}
 	}
-	if !failed {
+	if !failed || !c.quiet {
 		return
 	}
 	c.terminal.Lock()
@@ -65,12 +68,22 @@ func (c *cellOutput) line(row []byte) {
 	row = row[bytes.LastIndexByte(row, '\r')+1:]
 	c.terminal.Lock()
 	defer c.terminal.Unlock()
-	if c.quiet {
-		c.kept = append(c.kept, bytes.Clone(row))
-		c.kept = c.kept[max(0, len(c.kept)-keptLines):]
-		return
+	c.kept = append(c.kept, bytes.Clone(row))
+	c.kept = c.kept[max(0, len(c.kept)-keptLines):]
+	if !c.quiet {
+		fmt.Fprint(c.out, text.Lines(fmt.Sprintf("[%s] %s\n", c.cell, row)))
 	}
-	fmt.Fprint(c.out, text.Lines(fmt.Sprintf("[%s] %s\n", c.cell, row)))
+}
+
+// last gives the end of what was written, without blank lines.
+func (c *cellOutput) last() []string {
+	var out []string
+	for _, l := range c.kept {
+		if s := text.Line(string(l), 400); strings.TrimSpace(s) != "" {
+			out = append(out, s)
+		}
+	}
+	return out[max(0, len(out)-lastLines):]
 }
 
 // lineStream cuts what is written to it into lines.

@@ -59,6 +59,9 @@ names it: what an ordinary build leaves there is decided by the program's conten
 what was waived.
 
 Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked.`,
+		Example: `  releaser check oci-layout:build/oci
+  releaser check ghcr.io/acme/tool:1.0.0 --platform linux/arm64
+  releaser check docker-archive:tool.tar --config= --allow set-id=/usr/bin/sudo`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.check(cmd.Context(), args[0], f, cmd.Flags().Changed("config"))
@@ -70,9 +73,9 @@ Exit code 0 if all rules hold, 3 if one is broken, 5 if one could not be checked
 	fl.StringSliceVar(&f.platforms, "platform", nil, "check the image for `OS/ARCH[/VARIANT]` only; can be repeated (default: all)")
 	fl.StringArrayVar(&f.allow, "allow", nil, "waive `RULE[=PATTERN]`; can be repeated")
 	fl.StringSliceVar(&f.strict, "strict", nil, "treat the notes of `RULE` as failures; can be repeated")
-	fl.StringArrayVar(&f.paths, "build-path", nil, "another `DIR` of the build machine that no program may name")
-	fl.Int64Var(&f.maxImage, "max-image-bytes", 2<<30, "most `BYTES` of all layers as stored (0: no limit)")
-	fl.Int64Var(&f.maxFiles, "max-file-bytes", 8<<30, "most `BYTES` of all files as unpacked (0: no limit)")
+	fl.StringArrayVar(&f.paths, "build-path", nil, "also fail if a program names `DIR`, a directory of the build machine; can be repeated")
+	fl.Int64Var(&f.maxImage, "max-image-bytes", 2<<30, "fail if the layers as stored have more than `BYTES` (0: no limit)")
+	fl.Int64Var(&f.maxFiles, "max-file-bytes", 8<<30, "fail if the files as unpacked have more than `BYTES` (0: no limit)")
 	f.limits.add(cmd)
 	return cmd
 }
@@ -185,7 +188,7 @@ func (a *app) checkOptions(f checkFlags, configNamed bool) (*checkPromise, error
 	}
 	if _, err := os.Stat(a.configFile); a.configFile == "" || err != nil && !configNamed {
 		if f.lineage != "" || f.version != "" {
-			return nil, usage("--version and --lineage are compared with a configuration, and there is none: name it with --config")
+			return nil, text.WithHint(usage("--version and --lineage are compared with a configuration, and there is none"), "name it with --config")
 		}
 		a.note("check: without a config.json labels, times and contents are compared with nothing")
 		return o, nil

@@ -34,9 +34,11 @@ func (a *app) cpVerb() *cobra.Command {
 		Short: "Copy a file or directory out of an image and print its SHA-256",
 		Long: `Copy PATH, absolute in the image, to DEST. An existing file is not replaced
 without --force, an existing directory never. "-" writes a single file to standard
-output. REF is a registry reference, oci-layout:DIR[:TAG],
-oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]. Every layer is checked against its digest and diff ID, and the SHA-256 of every
-file is printed.`,
+output. REF is REGISTRY/REPOSITORY:TAG, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or
+docker-archive:FILE[:NAME:TAG]. Every layer is checked against its digest and diff ID,
+and the SHA-256 of every file is printed.`,
+		Example: `  releaser cp ghcr.io/acme/tool:1.0.0:/app/tool ./tool
+  releaser cp oci-layout:build/oci:1.0.0:/etc/passwd - --platform linux/arm64`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			i := strings.LastIndex(args[0], ":/")
@@ -141,7 +143,7 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 		return err
 	}
 	if fi, err := os.Stat(dest); err == nil && fi.IsDir() {
-		return usage("%s is a directory: name the file to write", dest)
+		return text.WithHint(usage("%s is a directory", dest), "name the file to write")
 	}
 	write := atomicfile.WriteNew
 	if force {
@@ -157,10 +159,10 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 // is written through one.
 func cpTree(t tarball.Tree, dest string) error {
 	if dest == "-" {
-		return usage("a directory cannot go to standard output: name a new directory")
+		return text.WithHint(usage("a directory cannot go to standard output"), "name a new directory")
 	}
 	if _, err := os.Lstat(dest); err == nil {
-		return usage("%s exists and is not replaced: name a new directory", dest)
+		return text.WithHint(usage("%s exists and is not replaced", dest), "name a new directory")
 	}
 	return atomicfile.ReplaceDir(dest, func(tmp string) error {
 		rules, err := atomicfile.Probe(tmp)

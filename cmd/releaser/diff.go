@@ -41,51 +41,61 @@ all. A directory or image has no compression: it is identical to a tarball with
 the same tar stream.
 
 Two packages (.deb, .rpm, .apk) are compared by what they install, by their metadata
-and by their scripts.
+and by their scripts; the causes name the parts of the files that differ: payload,
+control, signature, or the wrapping around them. A package and a tarball, directory or
+image are compared by what the package installs, entry by entry. A file that lies
+elsewhere is paired by its bytes or its base name, with "name" as a field that differs.
 
 Exit code 0 if both are identical, 3 if they differ.`,
+		Example: `  releaser diff a.tar.gz b.tar.gz
+  releaser diff tool_1.0.0_linux_amd64.tar.gz ghcr.io/acme/tool:1.0.0
+  releaser diff oci-layout:one:1.0.0 oci-layout:two:1.0.0 --platform linux/arm64 --max 0`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if report, ok, err := diffPackages(args); ok || err != nil {
-				if err != nil {
-					return err
-				}
-				return a.sayDifference(report, most)
-			}
 			spool, err := tarball.NewSpool("")
 			if err != nil {
 				return err
 			}
 			defer spool.Close()
-			if !cmd.Flags().Changed("prefix") {
-				if prefix, err = recognizedPrefix(args); err != nil {
+			var what [2]artifact
+			var pkgs [2]*packages.Contents
+			for i, arg := range args {
+				if what[i], err = classify(arg); err != nil {
+					return err
+				}
+				if pkgs[i], err = readPackage(what[i]); err != nil {
+					return err
+				}
+			}
+			if !cmd.Flags().Changed("prefix") && pkgs[0] == nil && pkgs[1] == nil {
+				if prefix, err = recognizedPrefix(what); err != nil {
 					return err
 				}
 			}
 			var sides [2]tarball.Source
 			for i, arg := range args {
-				what, err := classify(arg)
-				if err != nil {
-					return err
+				if pkgs[i] != nil {
+					continue
 				}
-				src, done, err := a.source(cmd.Context(), what, arg, spool, platform, path, prefix, limits.limits())
+				src, done, err := a.source(cmd.Context(), what[i], arg, spool, platform, path, prefix, limits.limits())
 				if err != nil {
 					return err
 				}
 				defer done()
 				sides[i] = src
 			}
-			report, err := tarball.DiffSources(cmd.Context(), sides[0], sides[1], tarball.DefaultLimits())
+			report, err := difference(cmd.Context(), sides, pkgs)
 			if err != nil {
 				return err
 			}
+			report.A.Name, report.B.Name = args[0], args[1]
 			return a.sayDifference(report, most)
 		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
-	fl.StringVar(&path, "path", "/app", "which `DIR` of an image")
-	fl.StringVar(&prefix, "prefix", "", "top `DIRECTORY` to give to directories and images (default: that of the tarball on the other side)")
+	fl.StringVar(&path, "path", "/app", "compare the directory `DIR` of an image")
+	fl.StringVar(&prefix, "prefix", "", "put directories and images below the top `DIRECTORY` (default: that of the tarball on the other side)")
 	fl.IntVar(&most, "max", 50, "show at most `N` entries (0: all)")
 	limits.add(cmd)
 	return cmd
@@ -104,49 +114,59 @@ func (a *app) sayDifference(report tarball.Difference, most int) (err error) {
 	return err
 }
 
-// diffPackages compares two packages; false if one of the sides is something else.
-func diffPackages(args []string) (report tarball.Difference, ok bool, err error) {
-	var sides [2]packages.Contents
-	for i, arg := range args {
-		what, err := classify(arg)
-		if err != nil || what.kind != anArchive {
-			return report, false, err
-		}
-		if sides[i], ok, err = readPackage(what.path); err != nil || !ok {
-			return report, false, err
-		}
+// difference compares two sides, each of which is a package or a source.
+func difference(ctx context.Context, sides [2]tarball.Source, pkgs [2]*packages.Contents) (tarball.Difference, error) {
+	switch {
+	case pkgs[0] != nil && pkgs[1] != nil:
+		return packages.Diff(*pkgs[0], *pkgs[1]), ctx.Err()
+	case pkgs[0] == nil && pkgs[1] == nil:
+		return tarball.DiffSources(ctx, sides[0], sides[1], tarball.DefaultLimits())
 	}
-	report = packages.Diff(sides[0], sides[1])
-	report.A.Name, report.B.Name = args[0], args[1]
-	return report, true, nil
+	var problems []tarball.Problem
+	for i, pkg := range pkgs {
+		if pkg != nil {
+			continue
+		}
+		r, err := sides[i].Open()
+		if err != nil {
+			return tarball.Difference{}, err
+		}
+		defer r.Close()
+		c, found, err := packages.ReadTar(r)
+		if err != nil {
+			return tarball.Difference{}, fmt.Errorf("%s: %w", sides[i].Name, err)
+		}
+		pkgs[i], problems = &c, found
+	}
+	return packages.DiffTar(*pkgs[0], *pkgs[1], problems), ctx.Err()
 }
 
-// readPackage opens a package; false if the file is something else.
-func readPackage(path string) (c packages.Contents, ok bool, err error) {
-	f, err := atomicfile.Open(path)
+// readPackage opens a package; nil for what is something else.
+func readPackage(what artifact) (*packages.Contents, error) {
+	if what.kind != anArchive {
+		return nil, nil
+	}
+	f, err := atomicfile.Open(what.path)
 	if err != nil {
-		return c, false, err
+		return nil, err
 	}
 	defer f.Close()
 	size, err := f.Seek(0, io.SeekEnd)
 	if err != nil || !packages.Sniff(f, size) {
-		return c, false, err
+		return nil, err
 	}
-	if c, err = packages.Read(f, size); err != nil {
-		return c, false, fmt.Errorf("%s: %w", path, err)
+	c, err := packages.Read(f, size)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", what.path, err)
 	}
-	return c, true, nil
+	return &c, nil
 }
 
 // recognizedPrefix is the top directory of the one tarball that is compared with
 // something else, "" if there is none.
-func recognizedPrefix(args []string) (string, error) {
+func recognizedPrefix(both [2]artifact) (string, error) {
 	var archives []string
-	for _, arg := range args {
-		what, err := classify(arg)
-		if err != nil {
-			return "", err
-		}
+	for _, what := range both {
 		if what.kind == anArchive {
 			archives = append(archives, what.path)
 		}

@@ -53,25 +53,28 @@ config.json. The finders:
 ` + finderTable() + `
 Go modules are looked up with the proxies of GOPROXY, tags in their registry, and
 Debian packages in the archive that apt uses on this machine, or --archive.
-Nothing is verified and nothing changed: whoever renews a pin checks it then.
+Nothing is verified or changed: verify a new version when you pin it.
 
-Findings are not failures: the exit code is 0, or 3 with --fail-on-new. What could
-not be looked at is named (exit 5), and so is a project that pins nothing.
+Findings are not failures: the exit code is 0, or 3 with --fail-on-new. A source that
+could not be read, and a project that pins nothing, are incomplete (exit 5).
 
 With --open-issues, each finding becomes one issue on the project's page, unless
 an issue has its exact title, open or closed. Pull requests do not count, and none
 is opened.`,
+		Example: `  releaser discover
+  releaser discover --only go,modules --fail-on-new
+  releaser discover --open-issues --dry-run`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.discover(cmd.Context(), f) },
 	}
 	fl := cmd.Flags()
-	fl.StringSliceVar(&f.only, "only", nil, "run only these `FINDERS`, joined by commas")
+	fl.StringSliceVar(&f.only, "only", nil, "run only these `FINDERS`; several joined by commas")
 	fl.StringVar(&f.archive, "archive", "", "look in the Debian archive at `URL` (default: apt's on this machine)")
-	fl.StringSliceVar(&f.suites, "suites", []string{"stable", "testing", "unstable"}, "Debian `SUITES` to look in besides those of the pins, joined by commas")
-	fl.BoolVar(&f.failOnNew, "fail-on-new", false, "exit with 3 if something is new")
+	fl.StringSliceVar(&f.suites, "suites", []string{"stable", "testing", "unstable"}, "also look in the Debian `SUITES`; several joined by commas")
+	fl.BoolVar(&f.failOnNew, "fail-on-new", false, "exit with code 3 if anything is new")
 	fl.BoolVar(&f.issues, "open-issues", false, "open an issue for each finding that has none")
 	fl.StringVar(&f.page, "page", "", "open issues on `PAGE`: https://HOST/OWNER/REPOSITORY (default: page in config.json)")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "with --open-issues, print what would be opened and open nothing")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "with --open-issues: print what would be opened and open nothing")
 	f.reachable.add(cmd)
 	return cmd
 }
@@ -192,7 +195,7 @@ func (a *app) openTracker(ctx context.Context, c *chosen, page string, o publish
 		page = c.config.Page
 	}
 	if page == "" {
-		return nil, usage("no page: give --page, or set page in %s", a.configFile)
+		return nil, text.WithHint(usage("no page"), "give --page, or set page in %s", a.configFile)
 	}
 	reader, err := publish.Open(ctx, page, o)
 	if err != nil {

@@ -60,7 +60,7 @@ func newProject(t *testing.T) *farm.Project {
 // await polls until done is true.
 func await(t *testing.T, what string, done func() (bool, error)) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), longest)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()

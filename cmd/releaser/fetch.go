@@ -55,14 +55,17 @@ whole chain down to the image, as verify does.
 PAGE is a repository on GitHub, Gitea or Forgejo, a web root that publish made, or
 dir:PATH.
 
-The signer is yours to name: --certificate-identity and --certificate-oidc-issuer,
+You name the expected signer: --certificate-identity and --certificate-oidc-issuer,
 or --key, or a file of pins (--trust), as a project publishes it. On first use of
 a page fetch shows the signer that the release names and asks; the answer is kept
 in the file of pins and used from then on. --yes takes the digest of the pin, as
 it is shown, instead of asking.
 
---unpack DIR unpacks the tarball below DIR in one step: names that lead out, and
-names that differ by upper and lower case alone, are refused.`,
+--unpack DIR unpacks the tarball below DIR in one step. Names that lead out of DIR, and
+names that differ only in case, are refused.`,
+		Example: `  releaser fetch https://github.com/acme/tool
+  releaser fetch https://github.com/acme/tool@1.0.0 --platform linux/arm64 --unpack .
+  releaser fetch https://git.example.org/acme/tool downloads --key release.pub --unsafe-no-transparency-log`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			dir := "."
@@ -73,14 +76,14 @@ names that differ by upper and lower case alone, are refused.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.lineage, "lineage", "", "which `LINEAGE` (default: the one without a suffix)")
-	fl.StringVar(&f.platform, "platform", "", "which `PLATFORM`, OS/ARCH[/VARIANT] (default: this machine's)")
-	fl.BoolVar(&f.all, "all", false, "every file of the release")
-	fl.BoolVar(&f.rebuild, "rebuild", false, "check the whole chain: the image by digest, and the tarball packed again")
+	fl.StringVar(&f.lineage, "lineage", "", "download `LINEAGE` (default: the one without a suffix)")
+	fl.StringVar(&f.platform, "platform", "", "download for `OS/ARCH[/VARIANT]` (default: this machine's)")
+	fl.BoolVar(&f.all, "all", false, "download every file of the release")
+	fl.BoolVar(&f.rebuild, "rebuild", false, "also check the image by digest and pack the tarball again")
 	fl.StringVar(&f.unpack, "unpack", "", "unpack the tarball below `DIR`")
-	fl.StringVar(&f.pins, "trust", "", "`FILE` of pins, who signs which page (default: releaser/releaser.trust.json in the user's configuration directory)")
+	fl.StringVar(&f.pins, "trust", "", "read pins, which say who signs which page, from `FILE` (default: releaser/releaser.trust.json in the user's configuration directory)")
 	fl.StringVar(&f.yes, "yes", "", "accept the pin with this `DIGEST` (sha256:HEX) without asking")
-	fl.StringVar(&f.verify.image, "image", "", "with --rebuild, look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
+	fl.StringVar(&f.verify.image, "image", "", "with --rebuild: look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	f.verify.trust.add(cmd)
 	f.verify.limits.add(cmd)
 	f.reachable.add(cmd)
@@ -196,7 +199,7 @@ func (f *fetchFlags) wantedPlatform() (release.Platform, error) {
 	}
 	p, err := release.ParsePlatform(name)
 	if err != nil && f.platform == "" {
-		return p, usage("there are no releases for this machine (%s): name another with --platform", name)
+		return p, text.WithHint(usage("there are no releases for this machine (%s)", name), "name another with --platform")
 	}
 	if err != nil {
 		return p, usageError(err)
@@ -227,7 +230,7 @@ func (f *fetchFlags) wantedLineage(r release.Record) (string, error) {
 	case primary != "":
 		return primary, nil
 	}
-	return "", usage("several lineages: pass --lineage, one of %s", text.List(all, 20))
+	return "", text.WithHint(usage("several lineages"), "pass --lineage, one of %s", text.List(all, 20))
 }
 
 // signers decides who must have signed what is fetched.

@@ -29,7 +29,7 @@ type cellFlags struct{ version, cells string }
 
 func (f *cellFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.version, "version", "", "release `VERSION` (leading \"v\" optional; default: version in config.json, else the git tag of a clean tree)")
-	cmd.Flags().StringVar(&f.cells, "cells", "all", "`CELLS` to work on: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	cmd.Flags().StringVar(&f.cells, "cells", "all", "work on `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 }
 
 // maxConfig bounds config.json in bytes.
@@ -42,7 +42,7 @@ func (a *app) load() (*chosen, error) {
 		return nil, text.WithHint(usage("configuration %s not found", a.configFile), "run in the directory that has it, or name it with --config")
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("configuration %w", err)
 	}
 	config, err := release.Parse(a.configFile, raw)
 	if err != nil {
@@ -95,7 +95,7 @@ func (c *chosen) image(flag, registry string) (oci.Ref, error) {
 		host, _, ok := strings.Cut(name, "/")
 		if !ok || !strings.ContainsAny(host, ".:") && host != "localhost" {
 			if registry == "" {
-				return oci.Ref{}, usage("image.repository %q does not name a registry: pass --registry HOST[:PORT], or --image REF", name)
+				return oci.Ref{}, text.WithHint(usage("image.repository %q does not name a registry", name), "pass --registry HOST[:PORT], or --image REF")
 			}
 			name = strings.TrimSuffix(registry, "/") + "/" + name
 		}

@@ -24,9 +24,9 @@ type rebuilderFlags struct {
 
 func (f *rebuilderFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.file, "rebuilders", "", "`FILE` of rebuilders (JSON), who must have signed that they got the same bytes")
-	fl.IntVar(&f.require, "require", 0, "with --rebuilders: how many of them, `K` (default: require in the file, or 1)")
-	fl.StringVar(&f.within, "rebuilt-within", "", "with --rebuilders: count rebuilds of the last `DURATION`, such as 90d or 12h, only")
+	fl.StringVar(&f.file, "rebuilders", "", "require that rebuilders listed in `FILE` (JSON) have signed that they got the same bytes")
+	fl.IntVar(&f.require, "require", 0, "with --rebuilders: require `K` of them (default: require in the file, or 1)")
+	fl.StringVar(&f.within, "rebuilt-within", "", "with --rebuilders: count only rebuilds of the last `DURATION`, such as 90d or 12h")
 	fl.StringArrayVar(&f.statements, "rebuild-statement", nil, "with --rebuilders: also consider the signed rebuild in `FILE`; can be repeated")
 	fl.BoolVar(&f.ignoreFailed, "ignore-failed-rebuilds", false, "with --rebuilders: do not fail if a listed rebuilder got other bytes")
 }

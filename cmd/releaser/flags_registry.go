@@ -36,7 +36,7 @@ type accessFlags struct {
 func (f *accessFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringArrayVar(&f.insecure, "insecure-registry", nil, "allow plain HTTP to `HOST[:PORT]` (always allowed for loopback); can be repeated")
-	flags.StringArrayVar(&f.tokenServers, "token-server", nil, "send a registry's credentials to `HOST[:PORT]` too, which is outside its domain and gives out its tokens; can be repeated")
+	flags.StringArrayVar(&f.tokenServers, "token-server", nil, "also send a registry's credentials to its token server `HOST[:PORT]`, which is outside its domain; can be repeated")
 	flags.StringVar(&f.caFile, "ca-file", "", "trust the certificate authorities in `FILE` (PEM) for registries, in addition to the system's")
 	flags.IntVar(&f.retries, "retries", 5, "retry each failed request up to `N` times")
 	flags.DurationVar(&f.stall, "stall", 30*time.Second, "abort and retry a connection that is idle for longer than `DURATION`")

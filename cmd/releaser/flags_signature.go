@@ -22,10 +22,10 @@ type signatureFlags struct {
 
 func (f *signatureFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.bundle, "bundle", "", "the Sigstore bundle `FILE`, or a file with several")
-	fl.StringVar(&f.signature, "signature", "", "instead of a bundle: the signature `FILE` that cosign 2 wrote (.sig)")
-	fl.StringVar(&f.certificate, "certificate", "", "with --signature: the certificate `FILE` that cosign 2 wrote (.pem)")
-	fl.StringVar(&f.logEntry, "log-entry", "", "with --signature: the transparency log's entry `FILE`, as Rekor's API gives it, or cosign 2's .bundle")
+	fl.StringVar(&f.bundle, "bundle", "", "read the Sigstore bundle, or several, from `FILE`")
+	fl.StringVar(&f.signature, "signature", "", "instead of --bundle: read the signature that cosign 2 wrote (.sig) from `FILE`")
+	fl.StringVar(&f.certificate, "certificate", "", "with --signature: read the certificate that cosign 2 wrote (.pem) from `FILE`")
+	fl.StringVar(&f.logEntry, "log-entry", "", "with --signature: read the transparency log's entry, as Rekor's API gives it, or cosign 2's .bundle, from `FILE`")
 }
 
 func (f *signatureFlags) given() bool { return *f != signatureFlags{} }

@@ -17,6 +17,7 @@ import (
 	"facerec/internal/attest"
 	"facerec/internal/release"
 	"facerec/internal/sign"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -28,18 +29,18 @@ type signerFlags struct {
 
 func (f *signerFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.key, "key", "", "private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
+	fl.StringVar(&f.key, "key", "", "sign with the private key in `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	f.addServices(cmd)
-	fl.StringVar(&f.trust.root, "trusted-root", "", "trusted root `FILE` that the finished bundle is verified against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
-	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "`SAN` that the certificate must have (default: identity.san of config.json)")
-	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
+	fl.StringVar(&f.trust.root, "trusted-root", "", "verify the finished bundle against the trusted root in `FILE` (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
+	fl.StringArrayVar(&f.trust.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have (default: identity.san of config.json)")
+	fl.StringVar(&f.trust.issuer, "certificate-oidc-issuer", "", "exact OIDC issuer `URL` that the certificate must have (default: identity.issuer of config.json)")
 }
 
 // addServices adds where tokens, certificates and log entries come from.
 func (f *signerFlags) addServices(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.token, "identity-token", "", "`FILE` with an OIDC identity token (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
-	fl.StringVar(&f.services, "signing-config", "", "`FILE` that names the Sigstore services (signing_config.json; default, without a key: what 'releaser trust update' kept)")
+	fl.StringVar(&f.token, "identity-token", "", "read the OIDC identity token from `FILE` (default: SIGSTORE_ID_TOKEN, then GitHub Actions)")
+	fl.StringVar(&f.services, "signing-config", "", "sign by the Sigstore services that `FILE` (signing_config.json) names (default, without a key: those that 'releaser trust update' kept)")
 }
 
 // signer prepares what signs, and the policy that its signatures must satisfy.
@@ -68,7 +69,7 @@ func (a *app) signedBy(ctx context.Context, f signerFlags, identity func() ([]ve
 		f.trust.noLog = f.services == ""
 	} else {
 		if raw == nil {
-			return by, usage("keyless signing needs --signing-config FILE, which names the Sigstore services, or those that 'releaser trust update' keeps; or sign with --key FILE")
+			return by, text.WithHint(usage("keyless signing: no Sigstore services are known"), "run 'releaser trust update', name them with --signing-config FILE, or sign with --key FILE")
 		}
 		if s.Token, err = a.identityToken(ctx, f.token); err != nil {
 			return by, err
@@ -151,7 +152,7 @@ func (a *app) identityToken(ctx context.Context, file string) (string, error) {
 	}
 	url, secret := os.Getenv("ACTIONS_ID_TOKEN_REQUEST_URL"), os.Getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN")
 	if url == "" || secret == "" {
-		return "", usage("no identity token: give --identity-token FILE or SIGSTORE_ID_TOKEN, run in a GitHub Actions job with the permission id-token: write, or sign with --key FILE")
+		return "", text.WithHint(usage("no identity token"), "give --identity-token FILE or SIGSTORE_ID_TOKEN, run in a GitHub Actions job with the permission id-token: write, or sign with --key FILE")
 	}
 	return sign.AmbientToken(ctx, http.DefaultClient, url, secret, sign.Audience)
 }

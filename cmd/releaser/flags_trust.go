@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -25,8 +26,8 @@ type trustFlags struct {
 
 func (f *trustFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
-	fl.StringVar(&f.root, "trusted-root", "", "trusted root `FILE` (trusted_root.json) that certificates, logs and timestamps are checked against (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
-	fl.StringVar(&f.key, "key", "", "the signer's public key `FILE` (PEM), for signatures made with a managed key")
+	fl.StringVar(&f.root, "trusted-root", "", "check certificates, logs and timestamps against the trusted root in `FILE` (trusted_root.json) (default: the one that 'releaser trust update' kept, else the public-good root in this program)")
+	fl.StringVar(&f.key, "key", "", "verify with the signer's public key in `FILE` (PEM), for signatures made with a managed key")
 	fl.StringArrayVar(&f.san, "certificate-identity", nil, "exact subject alternative name `SAN` that the certificate must have; can be repeated")
 	fl.StringArrayVar(&f.sanPattern, "certificate-identity-regexp", nil, "regular expression `RE` for the whole subject alternative name, with a literal host and owner")
 	fl.StringVar(&f.issuer, "certificate-oidc-issuer", "", "exact OIDC issuer `URL` that the certificate must have")
@@ -82,7 +83,7 @@ func (a *app) policy(f *trustFlags, fallback ...verify.CertificateIdentity) (ver
 		p.Identities = append(p.Identities, f.identity(verify.CertificateIdentity{SANRegexp: re}))
 	}
 	if len(p.Identities) == 0 {
-		return p, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer")
+		return p, text.WithHint(usage("no expected signer"), "pass --key FILE, or --certificate-identity and --certificate-oidc-issuer")
 	}
 	for _, id := range p.Identities {
 		if err := id.Check(); err != nil {

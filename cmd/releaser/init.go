@@ -47,6 +47,8 @@ come from the git remote origin. No file is ever replaced.
 A project on GitHub signs keyless. Elsewhere, the workflow signs with the key in the
 secret RELEASER_KEY. Without a remote, only config.json is written, without page and
 identity.`,
+		Example: `  releaser init
+  releaser init --package ./cmd/tool`,
 		RunE: func(*cobra.Command, []string) error {
 			p, err := findProject(filepath.Dir(a.configFile), remote, pkg)
 			if err != nil {

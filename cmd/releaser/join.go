@@ -31,6 +31,8 @@ the part of each cell from a registry, where 'releaser push --part' put it, and
 Every manifest and blob is hashed on the way. A cell that no part has is named
 (exit 5). A part of another version, platform or configuration, and a second,
 different image of a cell, are refused (exit 3).`,
+		Example: `  releaser join part-amd64 part-arm64 --out build/oci
+  releaser join --from ghcr.io/acme/tool --push ghcr.io/acme/tool`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := a.choose(f)
@@ -97,9 +99,9 @@ different image of a cell, are refused (exit 3).`,
 		},
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&out, "out", "build/oci", "OCI layout `DIR` to write; an older layout there is replaced")
-	cmd.Flags().StringVar(&from, "from", "", "take the parts that 'push --part' put into `REPOSITORY`, REGISTRY/NAME")
-	cmd.Flags().StringVar(&push, "push", "", "push the indexes to `REPOSITORY`, REGISTRY/NAME, under their own tags")
+	cmd.Flags().StringVar(&out, "out", "build/oci", "write the OCI layout to `DIR`; an existing layout there is replaced")
+	cmd.Flags().StringVar(&from, "from", "", "take the parts that 'push --part' put into `REPOSITORY` (REGISTRY/NAME)")
+	cmd.Flags().StringVar(&push, "push", "", "push the indexes to `REPOSITORY` (REGISTRY/NAME) under their own tags")
 	return cmd
 }
 

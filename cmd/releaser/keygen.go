@@ -24,7 +24,8 @@ func (a *app) keygenVerb() *cobra.Command {
 holds the private key (PKCS #8, PEM, mode 0600, not encrypted: keep it where
 only the signer reads), NAME.pub the public one. Existing files are never
 replaced.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  releaser keygen release`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			private, public := args[0]+".key", args[0]+".pub"
 			key, err := sign.GenerateKey()

@@ -32,7 +32,7 @@ type kitAnswer struct {
 func (a *app) kitVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "kit",
-		Short: "Put releases into one file that is verified without a network",
+		Short: "Put releases into one file that can be verified offline",
 		Long: `A kit is one file with all that an auditor without a network needs: the files of
 releases with their signatures, their images as an OCI layout with everything that
 refers to them, rebuilders' attestations, the trusted root, and the report of the
@@ -57,7 +57,7 @@ type outFlags struct {
 
 func (f *outFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVarP(&f.path, "output", "o", "", "write the kit to `FILE` (required)")
-	cmd.Flags().BoolVar(&f.force, "force", false, "replace FILE if it is there")
+	cmd.Flags().BoolVar(&f.force, "force", false, "replace FILE if it exists")
 }
 
 // check refuses a file that may not be written.
@@ -111,8 +111,9 @@ func (a *app) kitAddVerb() *cobra.Command {
 same bytes as the kit that 'kit create' makes with BUNDLE in the release's directory.
 All of KIT is checked, and it is never changed. BUNDLE must be about a file or image of a
 release in the kit; whoever verifies the kit decides whether it counts.`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(cmd *cobra.Command, args []string) error { return a.kitAdd(cmd.Context(), args[0], args[1], out) },
+		Example: `  releaser kit add tool.kit ann.rebuild.sigstore.json -o tool-2.kit`,
+		Args:    cobra.ExactArgs(2),
+		RunE:    func(cmd *cobra.Command, args []string) error { return a.kitAdd(cmd.Context(), args[0], args[1], out) },
 	}
 	out.add(cmd)
 	return cmd
@@ -132,7 +133,7 @@ func (a *app) kitAdd(ctx context.Context, path, bundle string, out outFlags) err
 	defer f.Close()
 	for _, in := range []string{path, bundle} {
 		if same, err := sameFile(in, out.path); err != nil || same {
-			return cmp.Or(err, usage("%s is read: write the new kit to another file", in))
+			return cmp.Or(err, text.WithHint(usage("%s is read, and not replaced", in), "write the new kit to another file"))
 		}
 	}
 	raw, err := atomicfile.ReadFile(bundle, verify.MaxBundle)
@@ -173,11 +174,12 @@ func openedKitFile(path string) (*os.File, *kit.Kit, error) {
 func (a *app) kitExtractVerb() *cobra.Command {
 	return &cobra.Command{
 		Use:   "extract KIT DIR",
-		Short: "Unpack a kit, checked whole, into a new directory",
+		Short: "Check a kit and unpack it into a new directory",
 		Long: `Check every byte of KIT against its own list, and unpack it into DIR, which must be
-empty or not exist. DIR is then an OCI layout with the releases below
-releases. Nothing is verified: 'releaser verify KIT' does that.`,
-		Args: cobra.ExactArgs(2),
+empty or not exist. DIR is then an OCI layout, with the releases in DIR/releases.
+Signatures are not verified: 'releaser verify KIT' does that.`,
+		Example: `  releaser kit extract tool.kit unpacked`,
+		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f, k, err := openedKitFile(args[0])
 			if err != nil {
@@ -200,7 +202,8 @@ func (a *app) kitLsVerb() *cobra.Command {
 		Short: "List what is in a kit: role, size, SHA-256 and name of each file",
 		Long: `List the files of KIT from its kit.json; with --json, print kit.json itself. The archive
 around the files is checked, their contents are not: 'releaser verify KIT' does that.`,
-		Args: cobra.ExactArgs(1),
+		Example: `  releaser kit ls tool.kit`,
+		Args:    cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			f, k, err := openedKitFile(args[0])
 			if err != nil {

@@ -46,7 +46,7 @@ digest with everything that refers to them, from where release.json says or from
 --image, and the whole chain is verified against these very images. A release that is
 not verified, or not completely, is not put in, and no file is written.
 
-The signer is yours to name, as for verify and fetch: --certificate-identity and
+You name the expected signer, as for verify and fetch: --certificate-identity and
 --certificate-oidc-issuer, --key, config.json, or for a page the file of pins. The
 trusted root that the releases are verified by goes into the kit.
 
@@ -54,6 +54,8 @@ The same releases, referrers, rebuilders' attestations, trusted root and --sourc
 the same bytes, in any order of the arguments, from page or directory, on any machine.
 --source DIR adds the files that the provenance of the releases names, such as
 config.json and inputs.lock.json, from DIR.`,
+		Example: `  releaser kit create https://github.com/acme/tool@1.0.0 -o tool.kit
+  releaser kit create dist --image oci-layout:layout --key release.pub --unsafe-no-transparency-log -o tool.kit`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return a.kitCreate(cmd.Context(), args, f) },
 	}
@@ -65,7 +67,7 @@ config.json and inputs.lock.json, from DIR.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME, oci-layout:DIR or oci-archive:FILE")
 	fl.StringVar(&f.source, "source", "", "add the sources that the provenance names from `DIR`")
-	fl.StringVar(&f.pins, "trust", "", "`FILE` of pins, who signs which page (default: releaser/releaser.trust.json in the user's configuration directory)")
+	fl.StringVar(&f.pins, "trust", "", "read pins, which say who signs which page, from `FILE` (default: releaser/releaser.trust.json in the user's configuration directory)")
 	fl.StringVar(&f.yes, "yes", "", "accept the pin with this `DIGEST` (sha256:HEX) without asking")
 	fl.IntVar(&f.jobs, "jobs", 0, "use `N` cores (default: all)")
 	return cmd
@@ -116,7 +118,7 @@ func (a *app) kitCreate(ctx context.Context, args []string, f kitCreateFlags) er
 			return usageError(err)
 		}
 		if ref.Kind == oci.DockerArchive {
-			return usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
+			return text.WithHint(usage("--image %s: a docker archive has no digests to go by", f.image), "name a registry or an OCI layout")
 		}
 		in.Place, named = &ref, []oci.Ref{ref}
 	} else {
@@ -206,7 +208,7 @@ func (a *app) exactly(dir string, p verify.Policy) (trusted, error) {
 	files := atomicfile.FS(dir)
 	sums, err := readWithin(files, checksum.File, checksum.MaxSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return trusted{}, usage("%s: %s not found: name the directory of a release, or its page", dir, checksum.File)
+		return trusted{}, text.WithHint(usage("%s: %s not found", dir, checksum.File), "name the directory of a release, or its page")
 	}
 	if err != nil {
 		return trusted{}, err

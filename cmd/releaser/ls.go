@@ -48,10 +48,14 @@ func (a *app) lsVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls ARTIFACT",
 		Short: "List entries with mode, size, SHA-256 and the layer each came from",
-		Long: `List the entries of a tarball, a package (.deb, .rpm, .apk), a directory or an image (a registry reference,
-oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or docker-archive:FILE[:NAME:TAG]). For images, each entry names the
-layer it came from, and the attributes that a tarball would lose: extended
-attributes, file capabilities, sparse maps.`,
+		Long: `List the entries of a tarball, a package (.deb, .rpm, .apk), a directory or an image.
+An image is REGISTRY/REPOSITORY:TAG, oci-layout:DIR[:TAG], oci-archive:FILE[:TAG] or
+docker-archive:FILE[:NAME:TAG]. For images, each entry names the layer it came from,
+and the attributes that a tarball would lose: extended attributes, file capabilities,
+sparse maps.`,
+		Example: `  releaser ls tool_1.0.0_linux_amd64.tar.gz
+  releaser ls ghcr.io/acme/tool:1.0.0 --path /app --platform linux/arm64
+  releaser ls tool_1.0.0_amd64.deb --json`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			what, err := classify(args[0])
@@ -77,7 +81,7 @@ attributes, file capabilities, sparse maps.`,
 		},
 	}
 	cmd.Flags().StringVar(&platform, "platform", release.HostPlatform().String(), "use the image for `OS/ARCH[/VARIANT]`")
-	cmd.Flags().StringVar(&path, "path", "/", "which `DIR` of an image")
+	cmd.Flags().StringVar(&path, "path", "/", "list the directory `DIR` of an image")
 	limits.add(cmd)
 	return cmd
 }
@@ -164,8 +168,10 @@ func (a *app) lsLocal(answer *lsAnswer, what artifact) error {
 		answer.Entries = listTree(layer.Flattened{Tree: tree})
 		return nil
 	}
-	if c, ok, err := readPackage(what.path); ok || err != nil {
-		a.lsPackage(answer, what.path, c)
+	if c, err := readPackage(what); c != nil || err != nil {
+		if err == nil {
+			a.lsPackage(answer, what.path, *c)
+		}
 		return err
 	}
 	f, err := atomicfile.Open(what.path)

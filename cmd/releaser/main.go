@@ -13,7 +13,7 @@
 //	1    could not do it: I/O, network, build
 //	2    usage or configuration
 //	3    checked, and the bytes differ
-//	4    checked, and not trusted: signature, identity, trust root
+//	4    checked, and not trusted: signature, identity, trusted root
 //	5    incomplete: nothing failed, but something requested could not be checked
 //	130  interrupted
 //
@@ -69,7 +69,7 @@ Exit codes:
   1    could not do it: I/O, network, build
   2    usage or configuration
   3    checked, and the bytes differ
-  4    checked, and not trusted: signature, identity, trust root
+  4    checked, and not trusted: signature, identity, trusted root
   5    incomplete: nothing failed, but something requested could not be checked
   130  interrupted
 `
@@ -147,12 +147,6 @@ func (e *codedError) Error() string {
 }
 
 func (e *codedError) Unwrap() error { return e.err }
-
-func usage(format string, args ...any) error {
-	return &codedError{exitUsage, fmt.Errorf(format, args...)}
-}
-
-func usageError(err error) error { return &codedError{exitUsage, err} }
 
 func isProblems(err error) bool {
 	var p *release.Problems
@@ -240,12 +234,14 @@ platform image by digest into tarballs that are byte for byte what
 		a.warnOfTypos(os.Environ())
 		return a.registries.check()
 	}
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError(err) })
+	root.SetFlagErrorFunc(badFlag)
 	flags := root.PersistentFlags()
 	flags.StringVar(&a.configFile, "config", "config.json", "configuration `FILE`")
 	flags.BoolVar(&a.json, "json", false, "print one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not print progress")
 	root.AddCommand(a.verbs()...)
+	root.InitDefaultCompletionCmd("completion")
+	root.SetHelpCommand(helpVerb(root))
 	wrapArgs(root)
 	tellExitCodes(root)
 	return root
@@ -255,6 +251,7 @@ platform image by digest into tarballs that are byte for byte what
 // exit codes.
 func tellExitCodes(parent *cobra.Command) {
 	for _, c := range parent.Commands() {
+		c.Long = strings.ReplaceAll(c.Long, "\t", "    ") // of completion, which is cobra's
 		if !strings.Contains(c.Long, "Exit codes:") {
 			if c.Long == "" {
 				c.Long = c.Short + "."
@@ -263,23 +260,6 @@ func tellExitCodes(parent *cobra.Command) {
 		}
 		wrapArgs(c)
 		tellExitCodes(c)
-	}
-}
-
-// wrapArgs makes a wrong number of arguments a usage error.
-func wrapArgs(c *cobra.Command) {
-	check := c.Args
-	if check == nil {
-		check = cobra.NoArgs
-	}
-	c.Args = func(cmd *cobra.Command, args []string) error {
-		if err := check(cmd, args); err != nil {
-			if cmd.HasParent() { // the root's own error names the verb that it does not know
-				return usage("%w: expected '%s'", err, strings.TrimSuffix(cmd.UseLine(), " [flags]"))
-			}
-			return usageError(err)
-		}
-		return nil
 	}
 }
 

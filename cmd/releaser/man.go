@@ -13,8 +13,9 @@ import (
 func (a *app) manVerb() *cobra.Command {
 	var dir string
 	cmd := &cobra.Command{
-		Use:   "man",
-		Short: "Write manual pages, one per verb",
+		Use:     "man",
+		Short:   "Write manual pages, one per verb",
+		Example: `  releaser man --out man`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := os.MkdirAll(dir, 0o755); err != nil {
 				return &atomicfile.WriteError{Path: dir, Err: err}
@@ -23,6 +24,6 @@ func (a *app) manVerb() *cobra.Command {
 			return doc.GenManTree(cmd.Root(), &doc.GenManHeader{Title: "RELEASER", Section: "1", Source: "releaser " + version, Date: &epoch}, dir)
 		},
 	}
-	cmd.Flags().StringVar(&dir, "out", "build/man", "`DIR` to write into")
+	cmd.Flags().StringVar(&dir, "out", "build/man", "write the pages to `DIR`")
 	return cmd
 }

@@ -81,6 +81,9 @@ With --list FILE --shards N, print a list of releases, as 'releaser verify --lis
 reads it, in N parts instead. Their lengths differ by one at most; releases of one
 page, or in one directory, are neighbours, as they are likely to share layers. Each
 job runs 'releaser verify --list FILE --shard I/N'.`,
+		Example: `  releaser matrix
+  releaser matrix --cells linux/amd64 --list
+  releaser matrix --list releases.txt --shards 8`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if list.cells && len(args) == 1 { // --list FILE: only --list=FILE has its value with it

@@ -89,12 +89,15 @@ func ending(ts *testscript.TestScript, path string) string {
 	return path
 }
 
+// longest is how long tests wait for what comes soon, on any machine.
+const longest = 3 * time.Minute
+
 // waitFor PATTERN waits until a file is there, and is not empty.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: waitfor PATTERN")
 	}
-	for range 3000 {
+	for end := time.Now().Add(longest); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
 		found, err := filepath.Glob(ts.MkAbs(args[0]))
 		ts.Check(err)
 		for _, f := range found {
@@ -102,7 +105,6 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 				return
 			}
 		}
-		time.Sleep(10 * time.Millisecond)
 	}
 	ts.Fatalf("%s does not appear", args[0])
 }

@@ -82,7 +82,7 @@ func onScreen(w io.Writer) bool {
 }
 
 // live reports whether there are bars.
-func (p *progress) live() bool { return p.screen != nil }
+func (p *progress) live() bool { return p != nil && p.screen != nil }
 
 // under puts a prefix before the names of all that follows, so that what has one
 // name in two releases has two bars.

@@ -12,6 +12,7 @@ import (
 	"facerec/internal/pack"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 func (a *app) packVerb() *cobra.Command {
@@ -35,6 +36,8 @@ and its bundle.
 Images are read from image.repository below --registry, or from --image: a
 repository (REGISTRY/NAME) or oci-layout:DIR. The tag follows from the version,
 the lineage and "tags" in config.json.`,
+		Example: `  releaser pack --image oci-layout:build/oci
+  releaser pack --registry ghcr.io --version 1.0.0 --out dist`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.choose(f)
 			if err != nil {
@@ -45,15 +48,15 @@ the lineage and "tags" in config.json.`,
 				return err
 			}
 			if ref.Tag != "" || !ref.Digest.IsZero() {
-				return usage("--image %s: leave tag and digest out, they follow from version and lineage", ref)
+				return text.WithHint(usage("--image %s: expected REGISTRY/NAME or oci-layout:DIR, without tag and digest", ref), "they follow from version and lineage")
 			}
 			return a.pack(cmd.Context(), c, ref, out, limits.limits(), jobs)
 		},
 	}
 	f.add(cmd)
 	cmd.Flags().StringVar(&image, "image", "", "take images from `REF`: REGISTRY/NAME or oci-layout:DIR")
-	cmd.Flags().StringVar(&registry, "registry", "", "`HOST[:PORT]` of image.repository")
-	cmd.Flags().StringVar(&out, "out", "dist", "`DIR` to write; an older release there is replaced")
+	cmd.Flags().StringVar(&registry, "registry", "", "read image.repository on `HOST[:PORT]`")
+	cmd.Flags().StringVar(&out, "out", "dist", "write the release to `DIR`; an existing release there is replaced")
 	cmd.Flags().IntVar(&jobs, "jobs", 0, "use `N` cores (default: all)")
 	limits.add(cmd)
 	return cmd
@@ -65,7 +68,7 @@ type limitFlags struct{ l layer.Limits }
 func (f *limitFlags) add(cmd *cobra.Command) {
 	cmd.Flags().IntVar(&f.l.Entries, "max-entries", 2_000_000, "refuse layers with more than `N` entries")
 	cmd.Flags().Int64Var(&f.l.Bytes, "max-layer-bytes", 64<<30, "refuse layers that inflate to more than `N` bytes")
-	cmd.Flags().Int64Var(&f.l.Ratio, "max-ratio", tarball.DefaultRatio, "refuse layers that inflate to more than `N` times their size, beyond the first 256 MB of all")
+	cmd.Flags().Int64Var(&f.l.Ratio, "max-ratio", tarball.DefaultRatio, "refuse layers that inflate to more than `N` times their size, not counting the first 256 MB in total")
 }
 
 func (f *limitFlags) limits() layer.Limits { return f.l }
@@ -93,6 +96,9 @@ func (a *app) pack(ctx context.Context, c *chosen, ref oci.Ref, out string, limi
 	}
 	p.close()
 	if a.json {
+		if err := pack.ReadEntries(&record, out); err != nil {
+			return err
+		}
 		return a.answer(packAnswer{"releaser.pack/v1", out, &record})
 	}
 	for _, rc := range record.Cells {

@@ -44,7 +44,7 @@ func (a *app) publishVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish DIST",
 		Short: "Publish a signed release on its page, and never change what is published",
-		Long: `Bring the release in DIST to its page, by what is there:
+		Long: `Publish the release in DIST on its page. What is done depends on what is there:
 
   missing    make a draft and go on with it
   draft      upload what is missing, redo uploads that were cut, download all
@@ -54,8 +54,8 @@ func (a *app) publishVerb() *cobra.Command {
 A run that was stopped anywhere is completed by running it again. A published
 release is never changed: one that differs is refused (exit 3) and the asset named.
 So are a draft with other bytes, an asset of another name, several of one name, a
-git tag that moved and a page of another project. The git tag must be on the page;
-deleting it turns its release into a draft, which is said.
+git tag that moved and a page of another project. The git tag must be on the page: a
+forge turns a release whose tag is deleted into a draft, and publish says so.
 
 The page is --page, or page in config.json: the address of a repository on GitHub,
 Gitea or Forgejo, or dir:PATH, a directory for a web server. The token comes from
@@ -69,6 +69,9 @@ With --rolling-tags, the image tags of rolling_tags in config.json are moved to 
 release afterwards, by digest, in the repository that release.json names or in
 --image. They only move forward: a tag that names a newer version stays, a
 pre-release moves none, and 0.x none that names only the major version.`,
+		Example: `  releaser publish dist --dry-run
+  releaser publish dist --page https://github.com/acme/tool
+  releaser publish dist --page dir:/srv/www/tool --key release.pub --unsafe-no-transparency-log`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.publish(cmd.Context(), args[0], f)
@@ -77,11 +80,11 @@ pre-release moves none, and 0.x none that names only the major version.`,
 	fl := cmd.Flags()
 	fl.StringVar(&f.page, "page", "", "publish on `PAGE`: https://HOST/OWNER/REPOSITORY or dir:PATH (default: page in config.json)")
 	fl.StringVar(&f.notes, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md next to config.json)")
-	fl.StringVar(&f.commit, "commit", "", "full `ID` of the commit that the git tag must name")
+	fl.StringVar(&f.commit, "commit", "", "require that the git tag names the commit `ID` (in full)")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.BoolVar(&f.rolling, "rolling-tags", false, "move the rolling tags of config.json to the published release")
-	fl.StringVar(&f.verify.image, "image", "", "verify against images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
-	fl.BoolVar(&f.verify.fast, "fast", false, "verify tar streams only and do not make the compression again")
+	fl.StringVar(&f.verify.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
+	fl.BoolVar(&f.verify.fast, "fast", false, "compare tar streams without compressing them again")
 	f.verify.trust.add(cmd)
 	f.verify.limits.add(cmd)
 	f.reachable.add(cmd)
@@ -98,7 +101,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 		address = c.config.Page
 	}
 	if address == "" {
-		return usage("no page: give --page, or set page in %s", a.configFile)
+		return text.WithHint(usage("no page"), "give --page, or set page in %s", a.configFile)
 	}
 	in := publish.Input{Commit: f.commit, DryRun: f.dryRun}
 	if in.Dist, err = publish.ReadDist(dir); err != nil {
@@ -187,7 +190,7 @@ func (a *app) openPage(ctx context.Context, address string, f pageFlags, policy 
 	}
 	page, ok := reader.(publish.Page)
 	if !ok {
-		return nil, usage("page %s: a web server cannot be published on: name the directory that it serves, dir:PATH", address)
+		return nil, text.WithHint(usage("page %s: a web server cannot be published on", address), "name the directory that it serves, dir:PATH")
 	}
 	return page, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/oci"
+	"facerec/internal/text"
 )
 
 func (a *app) pullVerb() *cobra.Command {
@@ -28,6 +29,8 @@ Referrers of each index and manifest are pulled too: those of the referrers API,
 of the fallback tag, and of the .sig and .att tags. verify-image and
 verify --image-signatures read them from the layout, offline. If referrers cannot
 be listed, the pull fails. --images-only skips them.`,
+		Example: `  releaser pull ghcr.io/acme/tool:1.0.0 layout
+  releaser pull --images-only ghcr.io/acme/tool:1.0.0 ghcr.io/acme/tool:1.0.0-cuda layout`,
 		Args: cobra.MinimumNArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			last := len(args) - 1
@@ -36,7 +39,7 @@ be listed, the pull fails. --images-only skips them.`,
 				return usageError(err)
 			}
 			if to.Tag != "" && last > 1 {
-				return usage("%s: several images cannot have one tag: leave it out, and each keeps its own", args[last])
+				return text.WithHint(usage("%s: several images cannot have one tag", args[last]), "leave it out, and each keeps its own")
 			}
 			var all []oci.PullJob
 			var named []oci.Ref

@@ -33,6 +33,8 @@ REGISTRY/REPOSITORY: the cell is pushed under a tag of its own,
 VERSION-part.OS-ARCH[-VARIANT] (with the lineage's suffix behind VERSION), for
 'join --from'. Repeating it changes nothing; another image of the cell is
 refused (exit 3).`,
+		Example: `  releaser push build/oci ghcr.io/acme/tool
+  releaser push --insecure-registry registry.lan:5000 build/oci registry.lan:5000/tool`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			from, err := oci.ParseLayout(args[0])

@@ -61,7 +61,7 @@ is compared is in release.json, which is signed.
 The report has one line for each of these, for every cell (a lineage on a platform):
 
   source        the sources are those that the release names
-  built         build_cmd made the cell here
+  built         build_cmd made the cell
   program       the files in the image's directory are the same
   layers        the layers of the image
   manifest      the platform's manifest and its configuration
@@ -69,19 +69,24 @@ The report has one line for each of these, for every cell (a lineage on a platfo
   tar           the tar stream in the tarball
   rebuilt       the tarball itself
 
-The first that differs is the one to look at. Of programs that differ, the report has
-what both say of their builds: compilers, settings, paths, build IDs.
+Look at the first that differs. For programs that differ, the report shows what both
+say about their builds: compilers, settings, paths, build IDs.
 
 --source DIR has the sources: a git working tree at the release's commit, without
 changes. The commit, config.json and inputs.lock.json must be as the release's
 provenance names them; without provenance, the commit must be that of the git tag.
 Other sources say nothing about the release: they are a usage error (exit 2).
-Sources without git can be built, too, but their commit is not checked (exit 5).
+Sources without git can be built too, but their commit is not checked (exit 5).
 
 This runs build_cmd of the sources, as 'releaser build' does and with no more rights,
 in a copy of the commit in a temporary directory (TMPDIR). The sources are not
-written to. What git ignores is not copied, except below extern_data. A cell that
-cannot be built here, for example without a cross compiler, is skipped (exit 5).
+written to. What git ignores is not copied, except below extern_data.
+
+A cell that this machine cannot build is skipped, with the reason (exit 5): build_cmd
+says so with exit status 127 or 126, as a shell does if a command is not found or not
+for this machine, such as a cross compiler; and no cell can be built on Windows. Every
+other failure is an error (exit 1), named with the command, its exit status and the
+last lines that it wrote; the other cells are compared all the same.
 
 --attest signs the outcome: an in-toto statement (a SLSA verification summary) about
 the released tarballs, tar streams, manifests and indexes that were compared, with
@@ -94,15 +99,17 @@ say who signs. 'releaser verify --rebuilders' counts such statements.
 
 The signer of the release is chosen as for 'releaser verify'; the identity in
 config.json is that of the sources, and --config names a file in them.`,
+		Example: `  releaser rebuild https://github.com/acme/tool@1.0.0
+  releaser rebuild dist --source ../tool --cells linux/amd64 --format html --output report.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.rebuild(cmd.Context(), args[0], f)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringVar(&f.source, "source", ".", "`DIR` of the sources")
-	fl.StringVar(&f.verify.cells, "cells", "all", "`CELLS` to build: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
-	fl.StringVar(&f.out, "out", "", "keep what was built in `DIR`, as pack writes it; an older release there is replaced")
+	fl.StringVar(&f.source, "source", ".", "build the sources in `DIR`")
+	fl.StringVar(&f.verify.cells, "cells", "all", "build `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.out, "out", "", "write what was built to `DIR`, as pack does; an existing release there is replaced")
 	fl.StringVar(&f.verify.version, "version", "", "require this `VERSION` of the release")
 	fl.IntVar(&f.verify.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")
 	f.verify.report.add(fl)
@@ -292,9 +299,9 @@ func (a *app) rebuilt(ctx context.Context, c *chosen, dist string, report verify
 		return fail(err)
 	}
 	say(named)
-	in := rebuild.Rebuilt{Record: record, Cells: report.Cells(), Dist: dist, NotBuilt: map[string]string{}, Paths: []string{tmp}}
+	in := rebuild.Rebuilt{Record: record, Cells: report.Cells(), Dist: dist, NotBuilt: map[string]rebuild.NotBuilt{}, Paths: []string{tmp}}
 	for _, name := range in.Cells {
-		in.NotBuilt[name] = a.configFile + " has no such cell"
+		in.NotBuilt[name] = rebuild.NotBuilt{Why: a.configFile + " has no such cell"}
 	}
 	for _, cell := range c.config.Cells() { // in the order that they have in an index
 		if _, wanted := in.NotBuilt[cell.String()]; wanted {
@@ -348,13 +355,16 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 	case ctx.Err() != nil:
 		return release.Record{}, ctx.Err()
 	case err != nil: // nothing can be built on this machine
-		failed = slices.Repeat([]error{err}, len(c.cells))
+		for _, cell := range c.cells {
+			in.NotBuilt[cell.String()] = rebuild.NotBuilt{Why: text.Line(err.Error(), 400)}
+		}
+		return release.Record{}, nil
 	}
 	var taken []build.Snapshot
 	plan.Cells = nil
 	for i, cell := range c.cells {
 		if failed[i] != nil {
-			in.NotBuilt[cell.String()] = text.Line(failed[i].Error(), 400)
+			in.NotBuilt[cell.String()] = notBuilt(failed[i])
 			continue
 		}
 		plan.Cells, taken = append(plan.Cells, cell), append(taken, snapshots[i])
@@ -375,11 +385,26 @@ func (a *app) remake(ctx context.Context, c *chosen, tmp string, in *rebuild.Reb
 	if err != nil {
 		return release.Record{}, usageError(err)
 	}
-	return pack.Release(ctx, pack.Input{
+	record, err := pack.Release(ctx, pack.Input{
 		Config: c.config, Version: c.version, Cells: plan.Cells, Root: c.root, Locks: locks,
 		Images: oci.Ref{Kind: oci.Layout, Name: layout}, Access: a.access(), Limits: f.verify.limits.limits(), Workers: f.verify.jobs,
 		Notice: func(line string) { a.note("pack: %s", line) },
 	}, in.MadeDir)
+	if err != nil {
+		return release.Record{}, err
+	}
+	return record, pack.ReadEntries(&record, in.MadeDir)
+}
+
+// notBuilt says why there is nothing of a cell, and whether that is for want of what
+// this machine does not have.
+func notBuilt(err error) rebuild.NotBuilt {
+	not := rebuild.NotBuilt{Why: text.Line(err.Error(), 400), Failed: true}
+	var failed *buildError
+	if errors.As(err, &failed) {
+		not.Failed, not.Last = !failed.cannotBuild(), failed.last
+	}
+	return not
 }
 
 // removeTree removes a directory, also what a build made read-only in it.

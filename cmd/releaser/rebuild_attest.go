@@ -33,12 +33,12 @@ type attestFlags struct {
 func (f *attestFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.BoolVar(&f.on, "attest", false, "sign the outcome")
-	fl.StringVar(&f.as, "attest-as", "", "with --attest: `NAME` of the rebuilder, for NAME.rebuild.sigstore.json (default: made of who signs)")
-	fl.StringVar(&f.dir, "attest-dir", "", "with --attest: `DIR` for the signed outcome (default: the release's, of a page the current one)")
-	fl.StringArrayVar(&f.images, "image", nil, "with --attest: also attach it to the index `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
-	fl.StringVar(&f.by.key, "attest-key", "", "with --attest: private key `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
-	fl.StringArrayVar(&f.by.trust.san, "attest-identity", nil, "with --attest: `SAN` that the rebuilder's certificate must have")
-	fl.StringVar(&f.by.trust.issuer, "attest-oidc-issuer", "", "with --attest: issuer `URL` that it must have")
+	fl.StringVar(&f.as, "attest-as", "", "with --attest: write NAME.rebuild.sigstore.json, with the rebuilder's `NAME` (default: made of who signs)")
+	fl.StringVar(&f.dir, "attest-dir", "", "with --attest: write the signed outcome to `DIR` (default: the release's directory; for a page, the current one)")
+	fl.StringArrayVar(&f.images, "image", nil, "with --attest: also attach it to the index `REF` (REGISTRY/REPOSITORY[:TAG][@DIGEST]); can be repeated")
+	fl.StringVar(&f.by.key, "attest-key", "", "with --attest: sign with the private key in `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
+	fl.StringArrayVar(&f.by.trust.san, "attest-identity", nil, "with --attest: exact subject alternative name `SAN` that the rebuilder's certificate must have")
+	fl.StringVar(&f.by.trust.issuer, "attest-oidc-issuer", "", "with --attest: exact OIDC issuer `URL` that it must have")
 	f.by.addServices(cmd)
 }
 

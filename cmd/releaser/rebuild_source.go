@@ -50,30 +50,20 @@ func (a *app) download(ctx context.Context, c *chosen, arg, dir string, f rebuil
 		Signed: func(_ context.Context, record release.Record, sums, bundle []byte) error {
 			return a.signedOnPage(c, f.verify.trust, record.Version, sums, bundle)
 		},
-		Wanted:   publish.Wanted{Version: expect.Version, Choose: func(r release.Record) ([]release.RecordCell, error) { return recordCells(r, f.verify.cells) }},
+		Wanted: publish.Wanted{
+			Version: expect.Version, Choose: func(r release.Record) ([]release.RecordCell, error) { return recordCells(r, f.verify.cells) },
+			Also: []string{release.ProvenanceFile}, // verify checks it
+		},
 		Progress: func(s publish.Step) { a.note("rebuild: %s", stepLine(s, false)) },
 	})
 	if err != nil {
 		return nil, err
 	}
-	// checksums.txt does not name it, as it is signed later; verify checks it.
-	all, err := page.Releases(ctx)
-	if err != nil {
-		return nil, err
-	}
-	rel, err := publish.Latest(all, page.String(), got.Version)
-	if err != nil {
-		return nil, err
-	}
-	provenance, err := publish.ReadAsset(ctx, page, rel, release.ProvenanceFile, verify.MaxBundle, o.Retry)
-	if err == nil && provenance != nil {
-		err = atomicfile.WriteBytes(filepath.Join(dir, release.ProvenanceFile), 0o644, provenance)
-	}
 	var names []string
 	for _, cell := range got.Cells {
 		names = append(names, cell.String())
 	}
-	return names, err
+	return names, nil
 }
 
 // signedOnPage checks the signature of checksums.txt by the flags, or by the identity in

@@ -105,6 +105,15 @@ func TestRebuildersSignKeyless(t *testing.T) {
 		}
 	}
 	verify(0, "2 of 2 required: bob and carl")
+	write("list", at("dist")+"\n")
+	listed := func(code int, want string) {
+		t.Helper()
+		args := with([]string{"-q", "verify", "--list", at("list"), "--state", at("state"), "--rebuilders", at("rebuilders.json"), "--rebuilt-within", "1h"}, s.keyless()...)
+		if out := s.releaser(t, code, args...); !strings.Contains(out, want) {
+			t.Errorf("expected %q in\n%s", want, out)
+		}
+	}
+	listed(0, "1 release: 1 verified")
 	verify(5, "1 of 2 required: bob; missing: carl and dora", "--offline", "--image", "oci-layout:"+at("oci"))
 	// The release's own signer is not a rebuilder, whatever it signs and is called.
 	rebuild(0, signerMail, "self")
@@ -119,6 +128,7 @@ func TestRebuildersSignKeyless(t *testing.T) {
 		t.Fatal(err)
 	}
 	write("rebuilders.json", list)
+	listed(3, "dora rebuilt tool_1.0.0_linux_amd64.tar.gz")
 	verify(3, "dora rebuilt tool_1.0.0_linux_amd64.tar.gz and tool_1.0.0_linux_arm64.tar.gz and got other bytes; signed by dora@example.com")
 	verify(0, "2 of 2 required: bob and carl", "--ignore-failed-rebuilds")
 }

@@ -45,7 +45,7 @@ func (a *app) releaseVerb() *cobra.Command {
 	var f releaseFlags
 	cmd := &cobra.Command{
 		Use:   "release [VERSION]",
-		Short: "Make a release from a git tag: all steps, each only as far as it is not done",
+		Short: "Make a release from a git tag: run every step that is not done yet",
 		Long: `Make the release of VERSION from its git tag, in these steps:
 
 ` + steps.Help(steps.Of(nil)) + `
@@ -66,8 +66,11 @@ With --layout, the images were built elsewhere, for example by the jobs of a CI
 matrix and 'releaser join', and are used as they are.
 
 The signer is chosen as for 'releaser sign', the page and its token as for 'releaser
-publish'. --to STEP ends after that step; what only later steps need is not asked
-for. --dry-run changes nothing and prints what would be run.`,
+publish'. --to STEP ends after that step; what only later steps need is not
+required. --dry-run changes nothing and prints what would be run.`,
+		Example: `  releaser release 1.0.0 --dry-run
+  releaser release 1.0.0
+  releaser release --key release.key --to verify`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			f.built = cmd.Flags().Changed("layout")
@@ -80,9 +83,9 @@ for. --dry-run changes nothing and prints what would be run.`,
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.StringVar(&f.layout, "layout", "build/oci", "release the images in the OCI layout `DIR`, which were built elsewhere (default: build them into build/oci)")
 	fl.Lookup("layout").DefValue = ""
-	fl.StringVar(&f.dist, "out", "dist", "`DIR` of the release to write; an older release there is replaced")
+	fl.StringVar(&f.dist, "out", "dist", "write the release to `DIR`; an existing release there is replaced")
 	fl.StringVar(&f.image, "image", "", "push the images to the repository `REF`: REGISTRY/NAME (default: image.repository)")
-	fl.StringVar(&f.registry, "registry", "", "`HOST[:PORT]` of image.repository")
+	fl.StringVar(&f.registry, "registry", "", "push image.repository to `HOST[:PORT]`")
 	fl.StringVar(&f.page, "page", "", "publish on `PAGE`: https://HOST/OWNER/REPOSITORY or dir:PATH (default: page in config.json)")
 	fl.StringVar(&f.changelog, "changelog", "", "take the notes from `FILE` (default: CHANGELOG.md next to config.json)")
 	fl.IntVar(&f.jobs, "jobs", 0, "build up to `N` cells at the same time, and use N cores to pack (default: one per core)")

@@ -244,8 +244,13 @@ func (r *releasing) kill(after string) bool {
 	built := make(chan struct{})
 	if after == "in build" {
 		go func() {
-			if f, err := os.Open(r.fifo); err == nil { // when build_cmd writes to it
-				_ = f.Close()
+			f, err := os.Open(r.fifo) // when build_cmd writes to it
+			if err != nil {
+				return
+			}
+			defer f.Close()
+			// Its line is taken, or writing it would fail and end build_cmd.
+			if _, err := bufio.NewReader(f).ReadString('\n'); err == nil {
 				close(built)
 			}
 		}()
@@ -428,13 +433,17 @@ func TestReleaseKilledAnywhere(t *testing.T) {
 	for _, p := range points {
 		t.Run(p.name, func(t *testing.T) {
 			r.t = t
-			r.fresh(p.n, p.fits)
-			if p.after == "in build" {
-				if err := syscall.Mkfifo(r.fifo, 0o600); err != nil {
-					t.Fatal(err)
+			killed := false
+			for try := 0; try < 5 && !killed; try++ { // the last steps are quick
+				r.fresh(p.n, p.fits)
+				if p.after == "in build" {
+					if err := syscall.Mkfifo(r.fifo, 0o600); err != nil {
+						t.Fatal(err)
+					}
 				}
+				killed = r.kill(p.after)
 			}
-			if !r.kill(p.after) {
+			if !killed {
 				survived++
 			}
 			if p.after == "in build" { // build_cmd lives on, until somebody answers it
@@ -465,7 +474,7 @@ func TestReleaseKilledAnywhere(t *testing.T) {
 			}
 		})
 	}
-	if survived > 2 { // the last steps are quick
+	if survived > 2 {
 		t.Errorf("%d of %d releases came to their end before they were killed", survived, len(points))
 	}
 	r.t = t
@@ -532,23 +541,21 @@ func TestReleaseKeepsKeylessSignatures(t *testing.T) {
 	first, get := contents(t, r.www), r.layer()
 	bundles := []string{release.BundleFile, release.ProvenanceFile}
 	for _, p := range []struct {
-		name  string
-		after string
-		n     int
-		fits  func(*http.Request, []byte) bool
-		moved bool // it goes on elsewhere
+		name   string
+		n      int
+		fits   func(*http.Request, []byte) bool
+		signed bool // both bundles are there
+		moved  bool // it goes on elsewhere
 	}{
-		{"in sign-images", "", 3, attaches("sigstore.bundle"), false},
-		{"in sign", "", 1, attaches("spdx.dev/Document"), false},
-		{"after sign", steps.Sign, 0, nil, false},
-		{"in publish, on to another machine", "", 3, get, true},
+		{"in sign-images", 3, attaches("sigstore.bundle"), false, false},
+		{"in sign", 1, attaches("spdx.dev/Document"), false, false},
+		{"in verify", 2, get, true, false},
+		{"in publish, on to another machine", 3, get, true, true},
 	} {
 		t.Run(p.name, func(t *testing.T) {
 			r.t = t
 			r.fresh(p.n, p.fits)
-			if !r.kill(p.after) {
-				t.Fatal("it came to its end before it was killed")
-			}
+			r.kill("")
 			before := map[string]string{}
 			for _, name := range bundles {
 				if raw, err := os.ReadFile(filepath.Join(r.dir, "dist", name)); err == nil {
@@ -570,7 +577,7 @@ func TestReleaseKeepsKeylessSignatures(t *testing.T) {
 					t.Errorf("%s was signed again", name)
 				}
 			}
-			if (p.moved || p.after != "") != (len(before) == 2) {
+			if p.signed != (len(before) == 2) {
 				t.Errorf("killed with %d bundles", len(before))
 			}
 			var other []string

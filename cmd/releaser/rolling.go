@@ -7,6 +7,7 @@ import (
 
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // rollingTags moves the rolling tags of a published release to its indexes, in
@@ -35,7 +36,7 @@ func (a *app) rollingTags(ctx context.Context, c *chosen, record release.Record,
 		}
 		for _, t := range tags {
 			if slices.ContainsFunc(all, func(other oci.RollingTag) bool { return other.Ref == t.Ref }) {
-				return nil, usage("rolling_tags: two lineages have the tag %s: use {suffix} or {lineage} in the pattern", t.Ref)
+				return nil, text.WithHint(usage("rolling_tags: two lineages have the tag %s", t.Ref), "use {suffix} or {lineage} in the pattern")
 			}
 			all = append(all, t)
 		}
@@ -67,7 +68,7 @@ func recordedIndexes(record release.Record, image string) (map[string]oci.Ref, e
 			return nil, usageError(err)
 		}
 		if ref.Kind != oci.Registry {
-			return nil, usage("--rolling-tags: %s is not in a registry: name the repository with --image", ref)
+			return nil, text.WithHint(usage("--rolling-tags: %s is not in a registry", ref), "name the repository with --image")
 		}
 		ref = ref.At(cell.IndexDigest)
 		if other, ok := out[cell.Lineage]; ok && other != ref {

@@ -9,6 +9,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/attest"
 	"facerec/internal/oci"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -59,14 +60,17 @@ key without a transparency log is accepted by verify only with
 Every file that checksums.txt names is hashed first. Each bundle is verified
 against --trusted-root and the expected identity, and nothing is written until
 all of them pass.`,
+		Example: `  releaser sign dist
+  releaser sign dist --key release.key
+  releaser sign dist --image ghcr.io/acme/tool:1.0.0 --attest --provenance`,
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.sign(cmd.Context(), strings.Join(args, ""), f)
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; may be given several times")
-	fl.BoolVar(&f.provenance, "provenance", false, "sign also where the tarballs come from, into DIST/provenance.sigstore.json")
+	fl.StringArrayVar(&f.images, "image", nil, "sign the image `REF` (REGISTRY/REPOSITORY[:TAG][@DIGEST]); can be repeated")
+	fl.BoolVar(&f.provenance, "provenance", false, "also sign a provenance of the tarballs: DIST/provenance.sigstore.json")
 	fl.BoolVar(&f.attest, "attest", false, "also attach provenance and SBOMs to the images")
 	f.by.add(cmd)
 	return cmd
@@ -74,13 +78,13 @@ all of them pass.`,
 
 func (a *app) sign(ctx context.Context, dist string, f signFlags) error {
 	if dist == "" && len(f.images) == 0 {
-		return usage("nothing to sign: name the directory of a release, or an image with --image REF")
+		return text.WithHint(usage("nothing to sign"), "name the directory of a release, or an image with --image REF")
 	}
 	if f.attest && len(f.images) == 0 {
-		return usage("--attest is of images: name them with --image REF")
+		return text.WithHint(usage("--attest: no image to attest"), "name them with --image REF")
 	}
 	if dist == "" && f.provenance {
-		return usage("--provenance is of the tarballs of a release: name its directory")
+		return text.WithHint(usage("--provenance: no release to sign the provenance of"), "name its directory")
 	}
 	images, err := imagesToSign(f.images)
 	if err != nil {
@@ -123,7 +127,7 @@ func imagesToSign(names []string) ([]oci.Ref, error) {
 			return nil, usageError(err)
 		}
 		if ref.Kind != oci.Registry {
-			return nil, usage("--image %s: signatures are attached in a registry: push the image first", name)
+			return nil, text.WithHint(usage("--image %s: expected an image in a registry", name), "push the image first")
 		}
 		out = append(out, ref)
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -77,14 +76,7 @@ func TestSignFailsHalfWay(t *testing.T) {
 		t.Cleanup(server.Close)
 		return server.URL
 	}
-	silent, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	closed := "http://" + silent.Addr().String()
-	if err := silent.Close(); err != nil {
-		t.Fatal(err)
-	}
+	const closed = "http://127.0.0.1:1" // no server is given that port
 	for name, c := range map[string]struct{ config, want string }{
 		"log answers 500":                   {s.configWith(t, s.Rekor, answers(500)), "500"},
 		"timestamp authority is down":       {s.configWith(t, s.Timestamper, closed), "connection refused"},

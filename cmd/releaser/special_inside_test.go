@@ -39,7 +39,7 @@ var specials = []struct {
 	}, []string{"3221225472", "at most", "larger than", "more than", "got more", "expected sha256"}},
 }
 
-// within runs the program, which has to end.
+// within runs the program, which has to end on its own.
 func within(t *testing.T, args ...string) (code int, out, errs string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -49,7 +49,7 @@ func within(t *testing.T, args ...string) (code int, out, errs string) {
 	go func() { ended <- run(ctx, args, strings.NewReader(""), &o, &e) }()
 	select {
 	case code = <-ended:
-	case <-time.After(30 * time.Second): // it would wait for ever
+	case <-time.After(longest): // it would wait for ever
 		t.Fatalf("%q: waits for the file", args)
 	}
 	return code, o.String(), e.String()

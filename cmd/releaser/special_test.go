@@ -10,7 +10,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
 // TestOnlyRegularFiles puts what is not a regular file, and one that is far too
@@ -57,15 +56,8 @@ func TestOnlyRegularFiles(t *testing.T) {
 	} {
 		for _, kind := range []string{"pipe", "zero", "directory", "sparse"} {
 			args := strings.Fields(strings.ReplaceAll(place, "FILE", kind))
-			code, errs := make(chan int, 1), &bytes.Buffer{}
-			go func() { code <- run(context.Background(), args, nil, &bytes.Buffer{}, errs) }()
-			select {
-			case got := <-code:
-				if got == 0 {
-					t.Errorf("%s: expected a failure, got exit code 0", strings.Join(args, " "))
-				}
-			case <-time.After(30 * time.Second): // it would wait for ever
-				t.Fatalf("%s: waits for the file", strings.Join(args, " "))
+			if got, _, _ := within(t, args...); got == 0 {
+				t.Errorf("%s: expected a failure, got exit code 0", strings.Join(args, " "))
 			}
 		}
 	}
@@ -78,15 +70,8 @@ func TestOnlyRegularFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, verb := range []string{"verify d --key k.pub --unsafe-no-transparency-log", "sign d --key k.key", "publish d --page dir:page"} {
-				code := make(chan int, 1)
-				go func() { code <- run(context.Background(), strings.Fields(verb), nil, &bytes.Buffer{}, &bytes.Buffer{}) }()
-				select {
-				case got := <-code:
-					if got == 0 && !(file != "checksums.txt" && strings.HasPrefix(verb, "sign")) {
-						t.Errorf("%s with a %s as %s: expected a failure, got exit code 0", verb, kind, file)
-					}
-				case <-time.After(30 * time.Second):
-					t.Fatalf("%s with a %s as %s: waits for the file", verb, kind, file)
+				if got, _, _ := within(t, strings.Fields(verb)...); got == 0 && !(file != "checksums.txt" && strings.HasPrefix(verb, "sign")) {
+					t.Errorf("%s with a %s as %s: expected a failure, got exit code 0", verb, kind, file)
 				}
 			}
 			_ = os.Remove(path)
@@ -105,15 +90,8 @@ func TestOnlyRegularFiles(t *testing.T) {
 	} {
 		for _, kind := range []string{"pipe", "zero", "directory"} {
 			t.Setenv(c.variable, kind)
-			code, errs := make(chan int, 1), &bytes.Buffer{}
-			go func() { code <- run(context.Background(), strings.Fields(c.verb), nil, &bytes.Buffer{}, errs) }()
-			select {
-			case got := <-code:
-				if got == 0 || !strings.Contains(errs.String(), c.variable) {
-					t.Errorf("%s=%s: expected a failure that names it, got exit code %d\n%s", c.variable, kind, got, errs)
-				}
-			case <-time.After(30 * time.Second):
-				t.Fatalf("%s=%s: waits for the file", c.variable, kind)
+			if got, _, errs := within(t, strings.Fields(c.verb)...); got == 0 || !strings.Contains(errs, c.variable) {
+				t.Errorf("%s=%s: expected a failure that names it, got exit code %d\n%s", c.variable, kind, got, errs)
 			}
 		}
 	}

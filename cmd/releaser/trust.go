@@ -19,16 +19,16 @@ import (
 func (a *app) trustVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "trust",
-		Short: "Fetch the trusted root anew, or show the one that is used",
+		Short: "Update or show the trusted root",
 		Long: `The trusted root says which certificate authorities, logs and timestamp authorities
-are believed. verify, verify-blob, verify-image and sign take, in this order:
+are trusted. verify, verify-blob, verify-image and sign take, in this order:
 
-  --trusted-root FILE   a file; how old it is, is your affair
+  --trusted-root FILE   a file; its age is not checked
   the kept root         fetched by 'releaser trust update'
   the carried root      the public-good instance's, as old as this program
 
-A root is good for as long as those who signed it say. After that it is used with a
-warning, and a year later no more.`,
+A root is good until its signed metadata expires. After that it is used with a warning
+for a year, and then refused.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
@@ -55,13 +55,15 @@ func (a *app) trustUpdateVerb() *cobra.Command {
 		Long: `Fetch trusted_root.json from a TUF repository, the public-good instance's unless
 --mirror names another, and keep it for verify and sign, with the time it was
 fetched and how long it is good; and with it the services to sign with, where the
-repository names them (signing_config.v0.2.json). The chain of TUF roots begins with the newest one
-seen before, else with the one in this program, else with --root FILE.
+repository names them (signing_config.v0.2.json). The chain of TUF roots begins with
+the newest one seen before, else with the one in this program, else with --root FILE.
 
-What is expired, older than what was seen before, signed by others or not of the
-size and hash that were signed is refused (exit 4), and a mirror that cannot be
-asked is exit 1: either way the root that was kept before stays. --out also
-writes the plain trusted_root.json, to be carried to where there is no network.`,
+Metadata that is expired, older than what was seen before or signed by others, and a
+root of another size or hash than the signed ones, are refused (exit 4). A mirror that
+cannot be reached is exit 1. Either way the root that was kept before stays. --out also
+writes the plain trusted_root.json, to take to a machine without a network.`,
+		Example: `  releaser trust update
+  releaser trust update --mirror https://tuf.example.org --root root.json --out trusted_root.json`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.untrusted(a.trustUpdate(cmd.Context(), f, time.Now()))
@@ -69,7 +71,7 @@ writes the plain trusted_root.json, to be carried to where there is no network.`
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.mirror, "mirror", trust.PublicGood, "base `URL` of the TUF repository")
-	fl.StringVar(&f.root, "root", "", "`FILE` with the TUF root (root.json) that the repository's chain begins with (default: the public-good instance's)")
+	fl.StringVar(&f.root, "root", "", "begin the chain of TUF roots with the one in `FILE` (root.json) (default: the public-good instance's)")
 	fl.StringVar(&f.out, "out", "", "also write trusted_root.json to `FILE`")
 	return cmd
 }
@@ -150,10 +152,12 @@ func (a *app) trustShowVerb() *cobra.Command {
 	var path string
 	cmd := &cobra.Command{
 		Use:   "show",
-		Short: "Show the trusted root that is used: where from, how old, whom it trusts",
+		Short: "Show the trusted root in use: where it comes from, its age, whom it trusts",
 		Long: `Show the trusted root that verify and sign would use now: where it comes from, how
 old it is, how long it is good, and every authority and log in it with the time for
-which it is believed. A root that would be refused is shown too, with exit code 4.`,
+which it is trusted. A root that would be refused is shown too, with exit code 4.`,
+		Example: `  releaser trust show
+  releaser trust show --trusted-root trusted_root.json --json`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return a.trustShow(path, time.Now()) },
 	}

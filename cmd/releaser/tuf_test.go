@@ -101,20 +101,21 @@ func tufRepository(ts *testscript.TestScript, neg bool, args []string) {
 			return true
 		})
 	case "hang":
-		asked := make(chan struct{}, 10)
+		asked, ended := make(chan struct{}, 10), make(chan struct{})
+		ts.Defer(func() { close(ended) })
 		ts.Value("tuf").(*tufServer).asked = asked
 		r.Front(func(w http.ResponseWriter, path string) bool {
 			if !strings.HasSuffix(path, arg) {
 				return false
 			}
 			asked <- struct{}{}
-			time.Sleep(time.Second) // long enough to be killed in
+			<-ended
 			return true
 		})
 	case "await":
 		select {
 		case <-ts.Value("tuf").(*tufServer).asked:
-		case <-time.After(30 * time.Second):
+		case <-time.After(longest):
 			ts.Fatalf("tuf await: nobody asked")
 		}
 	default:

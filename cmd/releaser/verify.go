@@ -17,6 +17,7 @@ import (
 	"facerec/internal/pack"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -105,15 +106,23 @@ goreleaser, BSD and openssl write them. Its signature is found next to it
 .pem), or named with --bundle, or --signature and --certificate. No image is
 compared, and the report says so.
 
---list FILE verifies many releases, one per line of FILE: directories, tarballs, and
+--list FILE verifies many releases, one per line of FILE: directories, tarballs, kits, and
 pages as fetch takes them (PAGE[@VERSION]), whose files are downloaded to a
 temporary directory. Each gives one line as it finishes, with --json a document;
 the last line sums up. Layers that several have are read once, and what tarballs
 have in common is compressed once. One bad release does not stop the others. With
 --state FILE, a run that was stopped goes on: a release that is finished is not
 verified again unless its checksums.txt, its signatures, the sizes or times of its
-files, the flags, the trusted root or this program have changed. --shard I/N takes
+files, the flags, the trusted root or this program have changed; with --rebuilders,
+also if the file, a key in it or what rebuilders have signed has: that is looked for
+each time, among the referrers of the images too. --shard I/N takes
 one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.`,
+		Example: `  releaser verify dist
+  releaser verify dist --offline --image oci-layout:layout
+  releaser verify dist --key release.pub --unsafe-no-transparency-log
+  releaser verify tool_1.0.0_linux_amd64.tar.gz --image ghcr.io/acme/tool
+  releaser verify . --checksums checksums.txt --certificate-identity ann@example.org --certificate-oidc-issuer https://accounts.google.com
+  releaser verify --list releases.txt --state verified.state`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.many.list != "" {
 				return cobra.NoArgs(cmd, args)
@@ -143,11 +152,11 @@ one of N parts of the list, as 'releaser matrix --list FILE --shards N' cuts it.
 	fl.StringVar(&f.project, "project", "", "require a release of this `PROJECT` (default: project_name in config.json)")
 	fl.StringVar(&f.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR")
 	fl.BoolVar(&f.signatures, "image-signatures", false, "also require a signature of each image")
-	fl.StringVar(&f.cells, "cells", "all", "`CELLS` to verify: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
+	fl.StringVar(&f.cells, "cells", "all", "verify `CELLS`: all, a lineage, a platform, or LINEAGE/OS/ARCH[/VARIANT]; several joined by commas")
 	fl.StringVar(&f.platform, "platform", "", "`OS/ARCH[/VARIANT]` of a tarball without release.json (default: from its name)")
 	fl.StringVar(&f.path, "path", "", "`DIR` of the image that a tarball without release.json holds (default: extract.path of config.json, or /app)")
-	fl.BoolVar(&f.offline, "offline", false, "touch no network")
-	fl.BoolVar(&f.fast, "fast", false, "compare tar streams and do not make the compression again")
+	fl.BoolVar(&f.offline, "offline", false, "use no network")
+	fl.BoolVar(&f.fast, "fast", false, "compare tar streams without compressing them again")
 	fl.StringVar(&f.checksums, "checksums", "", "verify the files that the signed list `FILE` names: a release that others made")
 	f.signed.add(cmd)
 	f.kitRoot.add(fl)
@@ -206,7 +215,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		if len(targets) > 1 {
 			p.under(t.name + ": ")
 		}
-		report, err := a.verifyKitOr(ctx, t, in, f, p)
+		report, err := a.verifyWithImages(ctx, t, in, f, p)
 		if err != nil {
 			return err
 		}
@@ -214,6 +223,19 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	}
 	p.close()
 	return a.deliver(verify.Join(names, reports), f.report)
+}
+
+// verifyWithImages is verifyKitOr with the images in the kit.
+func (a *app) verifyWithImages(ctx context.Context, t target, in verify.Input, f verifyFlags, p *progress) (verify.Report, error) {
+	if t.kit != nil && f.image == "" {
+		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p)
+		if err != nil {
+			return verify.Report{}, err
+		}
+		defer done()
+		in.Images = verify.CompareWith(images)
+	}
+	return a.verifyKitOr(ctx, t, in, f, p)
 }
 
 // maxUnsignedRecord bounds, in bytes, the release.json that --cells is compared
@@ -257,13 +279,22 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	if t.loose != nil {
 		return a.verifyTarballs(ctx, t.loose, in, f)
 	}
-	var fallback []verify.CertificateIdentity
-	c, err := a.callersConfig(t.place())
+	in, err := a.targetInput(t, in, f)
 	if err != nil {
 		return verify.Report{}, err
 	}
+	return verify.Release(ctx, in)
+}
+
+// targetInput adds what is expected of a release, and of whom.
+func (a *app) targetInput(t target, in verify.Input, f verifyFlags) (verify.Input, error) {
+	var fallback []verify.CertificateIdentity
+	c, err := a.callersConfig(t.place())
+	if err != nil {
+		return in, err
+	}
 	if in.Cells, err = verifiedCells(c, t.release(), f.cells); err != nil {
-		return verify.Report{}, err
+		return in, err
 	}
 	if c != nil {
 		in.Expect.Project = cmp.Or(in.Expect.Project, c.config.ProjectName)
@@ -271,33 +302,33 @@ func (a *app) verifyTarget(ctx context.Context, t target, in verify.Input, f ver
 	}
 	if !f.trust.given() && f.policy == nil {
 		if fallback, err = a.configuredIdentity(c, t.place(), t.release(), &in.Expect); err != nil {
-			return verify.Report{}, a.untrusted(err)
+			return in, a.untrusted(err)
 		}
 	}
 	var policy verify.Policy
 	if f.policy != nil {
 		policy = *f.policy
 	} else if policy, err = a.policy(&f.trust, fallback...); err != nil {
-		return verify.Report{}, a.untrusted(err)
+		return in, a.untrusted(err)
 	}
 	if !f.silent {
 		a.note("verify: expecting %s", expected(policy))
 	}
 	if in.Rebuilders, err = a.rootOfRebuilders(in.Rebuilders, policy, f.trust); err != nil {
-		return verify.Report{}, a.untrusted(err)
+		return in, a.untrusted(err)
 	}
 	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
 		names, err := a.assetNames(f.image)
 		if err != nil {
-			return verify.Report{}, err
+			return in, err
 		}
 		in.Describe = func(asset string) verify.Standalone {
 			l, _ := names.loose(asset, f)
 			return l
 		}
 	}
-	return verify.Release(ctx, in)
+	return in, nil
 }
 
 // untrusted gives an unusable trust root its exit code.
@@ -355,7 +386,7 @@ func (f verifyFlags) override() (*oci.Ref, error) {
 		return nil, usageError(err)
 	}
 	if ref.Kind == oci.DockerArchive {
-		return nil, usage("--image %s: a docker archive has no digests to go by: name a registry or an OCI layout", f.image)
+		return nil, text.WithHint(usage("--image %s: a docker archive has no digests to go by", f.image), "name a registry or an OCI layout")
 	}
 	return &ref, nil
 }

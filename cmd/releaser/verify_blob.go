@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -44,11 +45,13 @@ the protocol: a managed key's signature needs a log entry and no signed time, an
 certificate chain with a root in it is refused.`
 	}
 	cmd := &cobra.Command{
-		Use:    name + " --bundle BUNDLE|--signature FILE FILE|DIGEST",
-		Short:  short,
+		Use:   name + " --bundle BUNDLE|--signature FILE FILE|DIGEST",
+		Short: short,
+		Example: `  releaser verify-blob --bundle tool.sigstore.json --key release.pub tool
+  releaser verify-blob --bundle tool.sigstore.json --certificate-identity ann@example.org --certificate-oidc-issuer https://accounts.google.com tool`,
 		Hidden: protocol, Annotations: offlineVerb,
-		Long: short + `. The artifact is a file, or its digest: sha256:HEX,
-sha384:HEX or sha512:HEX.
+		Long: short + `.
+The artifact is a file, or its digest: sha256:HEX, sha384:HEX or sha512:HEX.
 
 The policy is fixed and never chosen from the bundle: an entry in a transparency
 log, a signed time, and for certificates their own log entry, all by the trusted
@@ -64,7 +67,7 @@ take the separate files that cosign 2 writes.` + differs,
 				return err
 			}
 			if parts.bundle == "" && parts.signature == "" {
-				return usage("no bundle: pass --bundle FILE, or --signature FILE")
+				return text.WithHint(usage("no bundle"), "pass --bundle FILE, or --signature FILE")
 			}
 			policy, err := a.policy(&f)
 			if err != nil {

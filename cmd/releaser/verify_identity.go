@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"facerec/internal/release"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -51,7 +52,7 @@ func isInside(file, dir string) (bool, error) {
 // none is expected it is the one that the release claims, and e says so.
 func (a *app) configuredIdentity(c *chosen, name string, files fs.FS, e *verify.Expectation) ([]verify.CertificateIdentity, error) {
 	if c == nil {
-		return nil, usage("no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer, or --config FILE with a config.json from outside of %s", name)
+		return nil, text.WithHint(usage("no expected signer"), "pass --key FILE, or --certificate-identity and --certificate-oidc-issuer, or --config FILE with a config.json from outside of %s", name)
 	}
 	version := e.Version
 	if version == "" {
@@ -64,7 +65,7 @@ func (a *app) configuredIdentity(c *chosen, name string, files fs.FS, e *verify.
 			return nil, err
 		}
 		if version == "" {
-			return nil, usage("cannot determine the version to expect an identity for: pass --version, or set version in %s", a.configFile)
+			return nil, text.WithHint(usage("cannot determine the version to expect an identity for"), "pass --version, or set version in %s", a.configFile)
 		}
 		id := c.config.Identity.SAN
 		e.FromRelease = strings.Contains(id, "{") // it names a tag or a version
@@ -91,7 +92,7 @@ func (a *app) imageIdentity(tag string) ([]verify.CertificateIdentity, error) {
 
 func (a *app) expectedIdentity(c *chosen, version release.Version) ([]verify.CertificateIdentity, error) {
 	if c.config.Identity.Issuer == "" || c.config.Identity.SAN == "" {
-		return nil, usage("%s has no identity.issuer and identity.san: set them, or give --certificate-identity and --certificate-oidc-issuer", a.configFile)
+		return nil, text.WithHint(usage("%s has no identity.issuer and identity.san", a.configFile), "set them, or give --certificate-identity and --certificate-oidc-issuer")
 	}
 	id := c.config.ExpectedIdentity(version)
 	return []verify.CertificateIdentity{{SAN: id.SAN, Issuer: id.Issuer}}, nil

@@ -39,6 +39,9 @@ of a predicate type.
 The policy is that of verify-blob. The expected signer is the identity in
 config.json, for the version that the tag names, unless --certificate-identity and
 --certificate-oidc-issuer, or --key, name another.`,
+		Example: `  releaser verify-image ghcr.io/acme/tool:1.0.0
+  releaser verify-image ghcr.io/acme/tool:1.0.0 --key release.pub --unsafe-no-transparency-log
+  releaser verify-image oci-layout:layout:1.0.0 --all-platforms --attestation-type slsaprovenance1`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return a.verifyImage(cmd.Context(), args[0], f)

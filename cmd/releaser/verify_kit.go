@@ -16,6 +16,7 @@ import (
 	"facerec/internal/kit"
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -25,6 +26,10 @@ type openedKit struct {
 	file *os.File
 	kit  *kit.Kit // nil: step says why
 	step *verify.Result
+
+	asked   bool // for the trusted root in it
+	root    *verify.TrustedRoot
+	rootErr error
 }
 
 // kitSuffix ends the names of kits; a kit may have another name.
@@ -92,6 +97,9 @@ func closeTargets(targets []target) {
 	}
 }
 
+// images is where the images in the kit are.
+func (k *openedKit) images() *oci.Ref { return &oci.Ref{Kind: oci.OCIArchive, Name: k.path} }
+
 func (k *openedKit) fail(err error) {
 	class := verify.Differs
 	k.step = &verify.Result{Link: verify.LinkKit, Subject: k.path, Status: verify.Fail, Class: &class, Detail: err.Error()}
@@ -130,8 +138,8 @@ func (k *openedKit) check(ctx context.Context, p *progress) error {
 	return nil
 }
 
-// verifyKitOr is verifyTarget, for a target in a kit too: its images are those in the
-// kit unless --image names others.
+// verifyKitOr is verifyTarget, for a target in a kit too, which is checked first. The
+// images that in has are those in the kit, unless --image names others.
 func (a *app) verifyKitOr(ctx context.Context, t target, in verify.Input, f verifyFlags, p *progress) (verify.Report, error) {
 	if t.kit == nil {
 		return a.verifyTarget(ctx, t, in, f)
@@ -141,24 +149,17 @@ func (a *app) verifyKitOr(ctx context.Context, t target, in verify.Input, f veri
 	}
 	in.Before = []verify.Result{*t.kit.step}
 	if t.kit.kit == nil {
-		in.Progress(*t.kit.step)
+		if in.Progress != nil {
+			in.Progress(*t.kit.step)
+		}
 		return verify.Unopened(in), nil
 	}
-	root, err := f.kitRoot.root(a, t.kit)
-	if err != nil {
+	var err error
+	if f.trust.chosen, err = f.kitRoot.root(a, t.kit); err != nil {
 		return verify.Report{}, a.untrusted(err)
 	}
-	f.trust.chosen = root
-	if f.image == "" {
-		images, done, err := a.imagesIn(&oci.Ref{Kind: oci.OCIArchive, Name: t.kit.path}, a.accessFor(true), f, p)
-		if err != nil {
-			return verify.Report{}, err
-		}
-		defer done()
-		in.Images = verify.CompareWith(images)
-	}
 	report, err := a.verifyTarget(ctx, t, in, f)
-	if err != nil {
+	if err != nil || f.silent {
 		return report, err
 	}
 	return report, a.tellKitRoot(t.kit, report)
@@ -207,8 +208,18 @@ func (f kitRootFlags) check(trust trustFlags, targets []target) error {
 	return nil
 }
 
-// root is the trusted root in a kit if a flag asks for it, else nil.
+// root is the trusted root in a kit if a flag asks for it, else nil. A kit is asked
+// once.
 func (f kitRootFlags) root(a *app, k *openedKit) (*verify.TrustedRoot, error) {
+	if k.asked {
+		return k.root, k.rootErr
+	}
+	k.asked = true
+	k.root, k.rootErr = f.rootIn(a, k)
+	return k.root, k.rootErr
+}
+
+func (f kitRootFlags) rootIn(a *app, k *openedKit) (*verify.TrustedRoot, error) {
 	raw, err := k.kit.Root()
 	if err != nil {
 		return nil, err
@@ -217,7 +228,7 @@ func (f kitRootFlags) root(a *app, k *openedKit) (*verify.TrustedRoot, error) {
 		return nil, nil //nolint:nilnil // none is asked for
 	}
 	if raw == nil {
-		return nil, usage("%s has no trusted root: give --trusted-root FILE", k.path)
+		return nil, text.WithHint(usage("%s has no trusted root", k.path), "give --trusted-root FILE")
 	}
 	got := release.DigestBytes(raw)
 	if f.digest != "" {

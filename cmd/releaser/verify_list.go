@@ -11,6 +11,7 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
+	"facerec/internal/text"
 	"facerec/internal/verify"
 )
 
@@ -32,7 +33,7 @@ func (a *app) verifyList(ctx context.Context, args []string, f verifyFlags) erro
 	case f.version != "" || f.project != "":
 		return usage("--version and --project do not go with --checksums: a list says of neither")
 	case !f.trust.given():
-		return usage("--checksums: no expected signer: pass --key FILE, or --certificate-identity and --certificate-oidc-issuer")
+		return text.WithHint(usage("--checksums: no expected signer"), "pass --key FILE, or --certificate-identity and --certificate-oidc-issuer")
 	}
 	if err := f.signed.check(); err != nil {
 		return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -39,10 +40,10 @@ type manyFlags struct {
 func (f *manyFlags) add(cmd *cobra.Command) {
 	fl := cmd.Flags()
 	fl.StringVar(&f.list, "list", "", "verify the releases that `FILE` names, one per line (-: standard input)")
-	fl.StringVar(&f.state, "state", "", "with --list, keep what is finished in `FILE` and do not do it again")
-	fl.StringVar(&f.shard, "shard", "", "with --list, verify part `I/N` of the list")
-	fl.Int64Var(&f.spool, "spool-limit", 4<<30, "with --list, keep at most about `BYTES` of layers on disk for the releases that follow")
-	fl.StringVar(&f.pins, "trust", "", "with --list, `FILE` of pins, who signs which page (default: as for fetch)")
+	fl.StringVar(&f.state, "state", "", "with --list: record finished releases in `FILE`, and skip those recorded there")
+	fl.StringVar(&f.shard, "shard", "", "with --list: verify part `I/N` of the list")
+	fl.Int64Var(&f.spool, "spool-limit", 4<<30, "with --list: keep at most about `BYTES` of layers on disk for the releases that follow")
+	fl.StringVar(&f.pins, "trust", "", "with --list: read pins, which say who signs which page, from `FILE` (default: as for fetch)")
 	f.reachable.add(cmd)
 }
 
@@ -59,7 +60,8 @@ type many struct {
 	*app
 	f        verifyFlags
 	override *oci.Ref
-	shelves  *pack.Shelves // nil: no image is compared
+	shelves  *pack.Shelves
+	without  string // why no images are compared but those in kits, "" if they are
 	pages    publish.Options
 	pins     []publish.Pin
 	common   []byte // what decides every line of the list
@@ -72,14 +74,13 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 	switch {
 	case f.checksums != "" || f.signed.given():
 		return usage("--list and --checksums exclude each other")
-	case f.kitRoot.given():
-		return usage("--kit-root and --unsafe-kit-root are for kits, and a list has none")
 	case f.report.output != "" || f.report.format != "text" && f.report.format != "json":
 		return usage("--list prints lines: --output, sarif and html are for a report of one call")
-	case f.rebuilders.file != "" && f.many.state != "":
-		return usage("--state excludes --rebuilders: what a rebuilder signs later would not be seen")
 	case f.many.spool <= 0:
 		return usage("--spool-limit %d: expected more than 0", f.many.spool)
+	}
+	if err := f.kitRoot.check(f.trust, nil); err != nil {
+		return err
 	}
 	items, err := a.listed(f.many.list, f.many.shard)
 	if err != nil {
@@ -93,10 +94,9 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 	if m.rebuilders, err = a.rebuilders(f.rebuilders, time.Now()); err != nil {
 		return err
 	}
-	if f.without(m.override) == "" {
-		m.shelves = &pack.Shelves{Limit: f.many.spool, Limits: f.limits.limits(), Extra: a.extraFiles}
-		defer func() { err = errors.Join(err, m.shelves.Close()) }()
-	}
+	m.without = f.without(m.override)
+	m.shelves = &pack.Shelves{Limit: f.many.spool, Limits: f.limits.limits(), Extra: a.extraFiles}
+	defer func() { err = errors.Join(err, m.shelves.Close()) }()
 	if m.pages, err = a.pageOptions(f.many.reachable); err != nil {
 		return err
 	}
@@ -223,12 +223,19 @@ func (m *many) commonInputs() ([]byte, error) {
 		Root                                                     *release.Digest
 		Config                                                   string
 		Pins                                                     []publish.Pin
+		KitRoot                                                  string
+		UnsafeKitRoot                                            bool
+		Rebuilders                                               *release.Digest
 	}{
 		version, f.image, f.cells, f.platform, f.version, f.project, f.path, f.offline, f.fast, f.signatures, f.limits.limits(),
 		slices.Concat(f.trust.san, f.trust.sanPattern), f.trust.issuer, f.trust.issuerPattern, f.trust.looseRegexp, f.trust.noLog, f.trust.gitHubPrivate,
-		nil, "", m.pins,
+		nil, "", m.pins, f.kitRoot.digest, f.kitRoot.unsafe, nil,
 	}
-	if f.trust.root != "" || !f.trust.noLog {
+	if m.rebuilders != nil {
+		sum := m.rebuilders.Digest()
+		common.Rebuilders = &sum
+	}
+	if f.trust.root != "" || !f.trust.noLog || m.rebuilders != nil && m.rebuilders.NeedsRoot() {
 		root, err := m.trustedRootOnce(f.trust.root)
 		if err != nil {
 			return nil, err
@@ -263,7 +270,7 @@ func (m *many) inputs(item batch.Item, own ...[]byte) release.Digest {
 
 // verify implements batch.Work.
 func (m *many) verify(ctx context.Context, item batch.Item, t *batch.Turn) (batch.Line, release.Digest) {
-	work := m.verifyDir
+	work := m.verifyPath
 	if publish.IsAddress(item.Name) {
 		work = m.verifyPage
 	}
@@ -274,33 +281,54 @@ func (m *many) verify(ctx context.Context, item batch.Item, t *batch.Turn) (batc
 	return l, inputs
 }
 
-// verifyDir verifies a directory or a tarball.
-func (m *many) verifyDir(ctx context.Context, item batch.Item, t *batch.Turn) (l batch.Line, inputs release.Digest, err error) {
+// verifyPath verifies a directory, a tarball or a kit.
+func (m *many) verifyPath(ctx context.Context, item batch.Item, t *batch.Turn) (l batch.Line, inputs release.Digest, err error) {
 	targets, err := targetsOf([]string{item.Name})
 	if err != nil {
 		return l, inputs, err
 	}
-	if targets[0].kit != nil {
-		closeTargets(targets)
-		return l, inputs, text.WithHint(fmt.Errorf("%s is a kit, and a list has none", text.Show(item.Name)), "verify it by itself: releaser verify %s", text.Show(item.Name))
-	}
+	defer closeTargets(targets)
 	before, err := seen(targets[0])
 	if err != nil {
 		return l, inputs, err
 	}
 	inputs = m.inputs(item, before.raw...)
-	if l, ok := t.Find(inputs); ok {
-		return l, inputs, nil
+	if m.rebuilders == nil {
+		if l, ok := t.Find(inputs); ok {
+			return l, inputs, nil
+		}
 	}
-	if l, err = m.walk(ctx, item, t, targets[0], m.f); err != nil {
+	if err := weigh(ctx, t, targets); err != nil {
+		return l, inputs, err
+	}
+	shelf, err := m.shelves.Take()
+	if err != nil {
+		return l, inputs, err
+	}
+	defer func() { err = errors.Join(err, shelf.Done()) }()
+	said, err := m.statements(ctx, targets, shelf, m.f)
+	if err != nil {
+		return l, inputs, err
+	}
+	if m.rebuilders != nil {
+		inputs = m.inputs(item, append(before.raw, said)...)
+		if l, ok := t.Find(inputs); ok {
+			return l, inputs, nil
+		}
+	}
+	l, considered, err := m.walk(ctx, item, t, targets, shelf, m.f)
+	if err != nil {
 		return l, inputs, err
 	}
 	after, err := seen(targets[0])
 	if err != nil {
 		return l, inputs, err
 	}
-	if !slices.EqualFunc(before.raw, after.raw, func(a, b []byte) bool { return string(a) == string(b) }) {
+	if !slices.EqualFunc(before.raw, after.raw, bytes.Equal) {
 		return l, release.Digest{}, fmt.Errorf("%s changed while it was verified", text.Show(item.Name))
+	}
+	if !bytes.Equal(said, considered) {
+		inputs = release.Digest{} // rebuilders said something meanwhile, or cannot be compared
 	}
 	l.Digest = before.digest(targets[0])
 	return l, inputs, nil
@@ -315,7 +343,13 @@ type sight struct {
 // seen reads what names the bytes of a target, and lists its files.
 func seen(t target) (s sight, err error) {
 	paths := t.loose
-	if t.dist != "" {
+	switch {
+	case t.kit != nil:
+		paths = []string{t.kit.path}
+		if t.kit.kit != nil {
+			s.raw = append(s.raw, []byte(t.kit.kit.Digest().String()))
+		}
+	case t.dist != "":
 		for name, limit := range map[string]int64{checksum.File: checksum.MaxSize, release.BundleFile: verify.MaxBundle, release.ProvenanceFile: verify.MaxBundle} {
 			raw, err := atomicfile.ReadFile(filepath.Join(t.dist, name), limit)
 			if err == nil && name == checksum.File {
@@ -325,7 +359,7 @@ func seen(t target) (s sight, err error) {
 				s.raw = append(s.raw, []byte(name+" "+release.DigestBytes(raw).String()))
 			}
 		}
-		slices.SortFunc(s.raw, func(a, b []byte) int { return strings.Compare(string(a), string(b)) })
+		slices.SortFunc(s.raw, bytes.Compare)
 		entries, err := os.ReadDir(t.dist)
 		if err != nil {
 			return s, err
@@ -347,6 +381,13 @@ func seen(t target) (s sight, err error) {
 
 // digest is that of the list of what was verified, nil if there is none.
 func (s sight) digest(t target) *release.Digest {
+	if t.kit != nil {
+		if t.kit.kit == nil {
+			return nil
+		}
+		d := t.kit.kit.Digest()
+		return &d
+	}
 	list := s.sums
 	for _, p := range t.loose {
 		d, err := release.DigestFile(p)
@@ -362,33 +403,90 @@ func (s sight) digest(t target) *release.Digest {
 	return &d
 }
 
-// walk goes along the chain of one release.
-func (m *many) walk(ctx context.Context, item batch.Item, t *batch.Turn, at target, f verifyFlags) (l batch.Line, err error) {
-	if fi, err := os.Stat(filepath.Join(at.dist, release.RecordFile)); err == nil && at.dist != "" {
-		if err := t.Weigh(ctx, fi.Size()); err != nil {
-			return l, err
+// weigh waits until there is room for the release.json of targets.
+func weigh(ctx context.Context, t *batch.Turn, targets []target) error {
+	size := int64(0)
+	for _, at := range targets {
+		if at.loose != nil || at.release() == nil {
+			continue
+		}
+		if fi, err := fs.Stat(at.release(), release.RecordFile); err == nil {
+			size += fi.Size()
 		}
 	}
-	in := verify.Input{Pack: tarball.Options{Workers: f.jobs}, Packer: t.Pack, Fast: f.fast, ImageSignatures: f.signatures, Rebuilders: m.rebuilders}
-	if in.Expect, err = f.expectation(); err != nil {
-		return l, err
-	}
-	if m.shelves == nil {
-		in.Images = verify.WithoutImages(f.without(m.override))
-	} else {
-		shelf, err := m.shelves.Take()
-		if err != nil {
-			return l, err
-		}
-		defer func() { err = errors.Join(err, shelf.Done()) }()
+	return t.Weigh(ctx, size)
+}
+
+// input is what is verified of a target, but for whom it is expected from.
+func (m *many) input(at target, shelf *pack.Shelf, f verifyFlags) (in verify.Input, err error) {
+	in = verify.Input{Pack: tarball.Options{Workers: f.jobs}, Fast: f.fast, ImageSignatures: f.signatures, Rebuilders: m.rebuilders}
+	switch {
+	case at.kit != nil && f.image == "":
+		in.Images = verify.CompareWith(shelf.Images(m.accessFor(true), at.kit.images()))
+	case m.without != "":
+		in.Images = verify.WithoutImages(m.without)
+	default:
 		where := m.placeOf(f, m.override, []target{at})
 		in.Images = where.compare(shelf.Images(where.access, m.override))
 	}
-	report, err := m.verifyTarget(ctx, at, in, f)
-	if err != nil {
-		return l, err
+	in.Expect, err = f.expectation()
+	return in, err
+}
+
+// statements is the digest of what rebuilders have signed, nil if none are asked for,
+// or if it cannot be known before the release is verified.
+func (m *many) statements(ctx context.Context, targets []target, shelf *pack.Shelf, f verifyFlags) ([]byte, error) {
+	if m.rebuilders == nil {
+		return nil, nil
 	}
-	return batch.ReportLine(item.Name, report, nil), nil
+	var all []byte
+	for _, at := range targets {
+		if at.loose != nil || at.release() == nil {
+			return nil, nil
+		}
+		in, err := m.input(at, shelf, f)
+		if err != nil {
+			return nil, err
+		}
+		own := f
+		if at.kit != nil {
+			if own.trust.chosen, err = f.kitRoot.root(m.app, at.kit); err != nil {
+				return nil, m.untrusted(err)
+			}
+		}
+		if in, err = m.targetInput(at, in, own); err != nil {
+			return nil, err
+		}
+		one, err := verify.Statements(ctx, in)
+		if err != nil || one.IsZero() {
+			return nil, err
+		}
+		all = append(all, one.String()...)
+	}
+	return all, nil
+}
+
+// walk goes along the chain of one release, or of each in a kit. considered is as what
+// statements gives.
+func (m *many) walk(ctx context.Context, item batch.Item, t *batch.Turn, targets []target, shelf *pack.Shelf, f verifyFlags) (l batch.Line, considered []byte, err error) {
+	var names []string
+	var reports []verify.Report
+	for _, at := range targets {
+		in, err := m.input(at, shelf, f)
+		if err != nil {
+			return l, nil, err
+		}
+		in.Packer = t.Pack
+		report, err := m.verifyKitOr(ctx, at, in, f, nil)
+		if err != nil {
+			return l, nil, err
+		}
+		if m.rebuilders != nil && !report.Statements.IsZero() {
+			considered = append(considered, report.Statements.String()...)
+		}
+		names, reports = append(names, at.name), append(reports, report)
+	}
+	return batch.ReportLine(item.Name, verify.Join(names, reports), nil), considered, nil
 }
 
 // errKept stops a download: the release is finished already.
@@ -413,16 +511,42 @@ func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (
 	if err := errors.Join(os.Mkdir(dist, 0o700), os.Mkdir(partial, 0o700)); err != nil {
 		return l, inputs, err
 	}
+	shelf, err := m.shelves.Take()
+	if err != nil {
+		return l, inputs, err
+	}
+	defer func() { err = errors.Join(err, shelf.Done()) }()
 	var digest release.Digest
+	var said []byte
 	f := m.f
-	signed := func(_ context.Context, record release.Record, sums, bundle []byte) (err error) {
-		digest, inputs = release.DigestBytes(sums), m.inputs(item, []byte(record.Version), sums, bundle)
+	// find looks for a line that was decided by just these files, the first of which
+	// says who signed.
+	find := func(files ...[]byte) error {
+		inputs = m.inputs(item, files...)
 		var ok bool
 		if l, ok = t.Find(inputs); ok {
 			return errKept
 		}
+		return nil
+	}
+	var first [][]byte
+	signed := func(_ context.Context, record release.Record, sums, bundle []byte) (err error) {
+		digest, first = release.DigestBytes(sums), [][]byte{[]byte(record.Version), sums, bundle}
+		if err := find(first...); err != nil {
+			return err
+		}
 		f, err = m.signedPage(address, record, sums, bundle)
 		return err
+	}
+	documents := func(ctx context.Context, dir string) error {
+		bundles, err := proofsIn(dir)
+		if err != nil {
+			return err
+		}
+		if said, err = m.statements(ctx, []target{{name: item.Name, dist: dir}}, shelf, f); err != nil {
+			return err
+		}
+		return find(append(append(first, bundles...), said)...)
 	}
 	err = t.Download(ctx, func() error {
 		page, err := publish.Open(ctx, address, m.pages)
@@ -430,7 +554,7 @@ func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (
 			return badAddress(err)
 		}
 		_, err = publish.Fetch(ctx, publish.Fetching{
-			Page: page, Dir: dist, Temp: partial, Retry: m.pages.Retry, Signed: signed,
+			Page: page, Dir: dist, Temp: partial, Retry: m.pages.Retry, Signed: signed, Documents: documents,
 			Wanted: publish.Wanted{Version: wanted, All: true, Choose: func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }},
 		})
 		return err
@@ -448,10 +572,36 @@ func (m *many) verifyPage(ctx context.Context, item batch.Item, t *batch.Turn) (
 		}
 		return l, inputs, nil
 	}
-	if l, err = m.walk(ctx, item, t, target{name: item.Name, dist: dist}, f); err == nil {
+	at := []target{{name: item.Name, dist: dist}}
+	if err := weigh(ctx, t, at); err != nil {
+		return l, inputs, err
+	}
+	l, considered, err := m.walk(ctx, item, t, at, shelf, f)
+	if err == nil {
 		l.Digest = &digest
 	}
+	if !bytes.Equal(said, considered) {
+		inputs = release.Digest{}
+	}
 	return l, inputs, err
+}
+
+// proofsIn lists the files of a directory with their digests: bundles that say
+// something of a release, and its signed documents.
+func proofsIn(dir string) ([][]byte, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out [][]byte
+	for _, e := range entries { // sorted
+		d, err := release.DigestFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, []byte(e.Name()+" "+d.String()))
+	}
+	return out, nil
 }
 
 // signedPage checks who signed a release on a page: whom the flags name, else the

@@ -10,6 +10,7 @@ import (
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
 	"facerec/internal/release"
+	"facerec/internal/text"
 )
 
 // target is something to be verified: the directory of a release, some tarballs of
@@ -77,10 +78,13 @@ func targetsOf(args []string) (out []target, err error) {
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			return out, usage("%s not found: name the directory of a release, which has %s, or a tarball", arg, checksum.File)
+			return out, text.WithHint(usage("%s not found", arg), "name the directory of a release, which has %s, or a tarball", checksum.File)
 		}
 		if err != nil {
 			return out, err
+		}
+		if !fi.IsDir() && !fi.Mode().IsRegular() {
+			return out, &atomicfile.NotRegularError{Path: arg, Mode: fi.Mode()}
 		}
 		dir, base := filepath.Split(arg)
 		dir = filepath.Clean(dir)
@@ -106,7 +110,7 @@ func targetsOf(args []string) (out []target, err error) {
 		case exists(filepath.Join(dir, checksum.File)):
 			add(dir, dir, base)
 		case release.IsPackage(base):
-			return nil, usage("%s: no %s next to it, and only a release says what a package is made of: name it in the directory of its release", arg, checksum.File)
+			return out, text.WithHint(usage("%s: no %s next to it, and only a release says what a package is made of", arg, checksum.File), "name it in the directory of its release")
 		default:
 			addLoose(arg)
 		}

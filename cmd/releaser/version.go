@@ -29,8 +29,9 @@ type module struct {
 
 func (a *app) versionVerb() *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version, the recipes it can run and the modules it was built from",
+		Use:     "version",
+		Short:   "Print the version, the compression recipes it has and the modules it was built from",
+		Example: `  releaser version --json`,
 		RunE: func(*cobra.Command, []string) error {
 			answer := versionAnswer{
 				Schema: "releaser.version/v1", Version: version, Go: runtime.Version(),

@@ -30,15 +30,29 @@ type Line struct {
 
 	// Digest is what was verified: that of checksums.txt, which names everything
 	// else of the release, or, without a checksums.txt, of the list of the tarballs
-	// that sha256sum would write. It is missing where neither could be read.
+	// that sha256sum would write; of a kit, that of its kit.json. It is missing where neither could be read.
 	Digest *release.Digest `json:"digest,omitempty"`
+
+	// Releases are those in a kit that has several.
+	Releases []Part `json:"releases,omitempty"`
 
 	Causes    []Cause  `json:"causes"`              // the first broken link of the release and of each cell
 	Unchecked []string `json:"unchecked,omitempty"` // what was not checked, in words
 }
 
+// Part is a release of several in a kit.
+type Part struct {
+	Project  string          `json:"project,omitempty"`
+	Version  release.Version `json:"version,omitempty"`
+	Verdict  string          `json:"verdict"`
+	ExitCode int             `json:"exit_code"`
+	Signer   string          `json:"signer,omitempty"`
+	Cells    int             `json:"cells"`
+}
+
 // Cause is why a release was not verified.
 type Cause struct {
+	Release  string `json:"release,omitempty"` // which of several in a kit
 	Cell     string `json:"cell,omitempty"`
 	Link     string `json:"link,omitempty"` // one of those of the chain; "" if there was nothing to walk along
 	Subject  string `json:"subject,omitempty"`
@@ -66,8 +80,22 @@ func ReportLine(name string, r verify.Report, digest *release.Digest) Line {
 	if r.Signature != nil {
 		l.Signer = r.Signature.Who()
 	}
+	var signers []string
+	for _, n := range r.Releases {
+		p := Part{Project: n.Project, Version: release.Version(n.Version), Verdict: n.Verdict, ExitCode: n.ExitCode, Cells: n.Cells}
+		if n.Signature != nil {
+			p.Signer = n.Signature.Who()
+			if !slices.Contains(signers, p.Signer) {
+				signers = append(signers, p.Signer)
+			}
+		}
+		l.Releases = append(l.Releases, p)
+	}
+	if len(signers) > 0 {
+		l.Signer = strings.Join(signers, ", ")
+	}
 	for _, s := range r.Broken() {
-		l.Causes = append(l.Causes, Cause{Cell: s.Cell, Link: s.Link, Subject: s.Subject, Detail: s.Detail, Expected: s.Expected, Got: s.Got})
+		l.Causes = append(l.Causes, Cause{Release: s.Dist, Cell: s.Cell, Link: s.Link, Subject: s.Subject, Detail: s.Detail, Expected: s.Expected, Got: s.Got})
 	}
 	if more := len(l.Causes) - maxCauses; more > 0 {
 		l.Causes = append(l.Causes[:maxCauses], Cause{Detail: text.Count(more, "more cause")})
@@ -111,6 +139,8 @@ func (s *Summary) add(l Line) {
 func (l Line) Text() string {
 	what := ""
 	switch {
+	case l.ExitCode == 0 && l.Releases != nil:
+		what = fmt.Sprintf("%s of %s, signed by %s", text.Count(l.Cells, "cell"), text.Count(len(l.Releases), "release"), l.Signer)
 	case l.ExitCode == 0 && l.Project == "":
 		what = "signed by " + l.Signer
 	case l.ExitCode == 0:
@@ -130,7 +160,7 @@ func (c Cause) Text() string {
 	if c.Expected != "" || c.Got != "" {
 		what += fmt.Sprintf(": expected %s, got %s", c.Expected, c.Got)
 	}
-	for _, before := range []string{c.Subject, c.Link, c.Cell} {
+	for _, before := range []string{c.Subject, c.Link, c.Cell, c.Release} {
 		if before != "" {
 			what = before + ": " + what
 		}

@@ -65,6 +65,18 @@ func TestLinesSatisfyTheSchema(t *testing.T) {
 	if err := validate(s); err != nil {
 		t.Error(err)
 	}
+	parts := verify.Report{Verdict: "untrusted", ExitCode: 4, Chains: make([]verify.Chain, 3), Releases: []verify.Named{
+		{Dist: "k: a", Verdict: "verified", Project: "p", Version: "1.0.0", Cells: 2, Signature: &verify.Signature{Key: digest.String()}}, {Dist: "k: b", Verdict: "untrusted", ExitCode: 4, Cells: 1}},
+		Results: []verify.Result{{Dist: "k: b", Link: verify.LinkBundle, Subject: "f", Status: verify.Fail, Class: new(verify.Untrusted), Detail: "no"}}}
+	l := ReportLine("k", parts, &digest)
+	if err := validate(l); err != nil || l.Text() != "untrusted   k: k: b: bundle: f: no" || len(l.Releases) != 2 {
+		t.Errorf("got %+v, %v", l, err)
+	}
+	parts.Verdict, parts.ExitCode, parts.Results = "verified", 0, nil
+	l = ReportLine("k", parts, &digest)
+	if err := validate(l); err != nil || l.Text() != "verified    k: 3 cells of 2 releases, signed by key "+digest.String() {
+		t.Errorf("got %q, %v", l.Text(), err)
+	}
 	if n := len(lines[1].Causes); n != maxCauses+1 {
 		t.Errorf("expected %d causes and the number of the rest, got %d", maxCauses, n)
 	}

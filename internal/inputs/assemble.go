@@ -374,6 +374,17 @@ func replaceFunctions(ctx context.Context, out string, t toolchain.Target) error
 	return os.RemoveAll(work)
 }
 
+// NotInstalled says that a program is not on this machine.
+type NotInstalled struct {
+	Program  string
+	Packages []string // of Debian, which have it
+	Section  string   // of packages.txt, "" for the usual ones
+}
+
+func (e *NotInstalled) Error() string {
+	return fmt.Sprintf("%s is not installed: run `sudo apt-get install %s`, or `%s`", e.Program, strings.Join(e.Packages, " "), strings.TrimSpace("go run ./tools/inputs packages "+e.Section))
+}
+
 // findCompilers looks for the target's compilers and gives their version. The
 // error says which packages bring them.
 func findCompilers(ctx context.Context, t toolchain.Target) (string, error) {
@@ -383,7 +394,7 @@ func findCompilers(ctx context.Context, t toolchain.Target) (string, error) {
 			if hostDebianArch(ctx) == t.Debian {
 				packages = []string{"gcc", "g++", "binutils"}
 			}
-			return "", fmt.Errorf("%s-%s is not installed: run `sudo apt-get install %s`, or `go run ./tools/inputs packages`", t.Triplet, tool, strings.Join(packages, " "))
+			return "", &NotInstalled{t.Triplet + "-" + tool, packages, ""}
 		}
 	}
 	out, err := output(exec.CommandContext(ctx, t.Triplet+"-g++", "-dumpfullversion"))

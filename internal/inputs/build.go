@@ -89,7 +89,7 @@ func (t *Toolchain) TestCommand(ctx context.Context, cpu string, args []string) 
 	}
 	if cpu != "" {
 		if _, err := exec.LookPath(t.Target.Qemu); err != nil {
-			return nil, fmt.Errorf("%s is not installed: run `sudo apt-get install qemu-user-static`, or `go run ./tools/inputs packages cross`", t.Target.Qemu)
+			return nil, &NotInstalled{t.Target.Qemu, []string{"qemu-user-static"}, "cross"}
 		}
 		all = append(all, "-exec="+t.Target.Qemu+" -cpu "+cpu)
 	}

@@ -180,6 +180,9 @@ func (s space) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
 func (s space) Size() int64                       { return int64(s) }
 func (s space) Digest() release.Digest            { return release.Digest{} }
 
+// Digest is that of kit.json, which names every other file with its digest.
+func (k *Kit) Digest() release.Digest { return release.DigestBytes(k.manifest) }
+
 // readManifest reads kit.json and compares its list with the archive's.
 func (k *Kit) readManifest(names []string) error {
 	s := k.stored[ManifestFile]

@@ -19,8 +19,8 @@ import (
 )
 
 // startTimeout is how long a server may take to answer. They take well under a
-// second on an idle machine.
-const startTimeout = 30 * time.Second
+// second on an idle machine, and much longer on a busy one.
+const startTimeout = 2 * time.Minute
 
 // stopTimeout is how long a server may take to end when asked, before it is
 // killed.
@@ -81,8 +81,12 @@ func (c *child) await(ctx context.Context, ready func(context.Context) error) er
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		last := ready(ctx)
-		if last == nil {
-			return nil
+		select {
+		case <-c.done: // whoever answered was another server, on a port that it took first
+		default:
+			if last == nil {
+				return nil
+			}
 		}
 		select {
 		case <-c.done:

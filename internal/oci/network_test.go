@@ -25,11 +25,21 @@ import (
 	"facerec/internal/loopback/hostile"
 	"facerec/internal/release"
 	"facerec/internal/retry"
+	"facerec/internal/text"
 )
 
-// hasty is a RetryPolicy for tests.
+// hasty is a policy for tests. Nothing is taken for silence: a machine that is busy
+// is not a bad network.
 func hasty() *retry.Policy {
-	return &retry.Policy{First: time.Millisecond, Longest: 20 * time.Millisecond, Stall: 200 * time.Millisecond}
+	return &retry.Policy{First: time.Millisecond, Longest: 20 * time.Millisecond, Stall: 5 * time.Minute}
+}
+
+// impatient is one for registries that fall silent. Where this machine is slow, an
+// honest answer may count as silence too: there are tries enough for that.
+func impatient() *retry.Policy {
+	p := hasty()
+	p.Stall, p.Tries = 200*time.Millisecond, 100
+	return p
 }
 
 // badNetwork is a registry with one image, HOST/tool:1, of a layer that a range
@@ -109,8 +119,8 @@ func want[E error](t *testing.T, err error, parts ...string) {
 		return
 	}
 	for _, p := range parts {
-		if !strings.Contains(err.Error(), p) {
-			t.Errorf("got %q, want …%s…", err, p)
+		if !strings.Contains(err.Error()+"\n"+text.Hint(err), p) {
+			t.Errorf("got %q with hint %q, want …%s…", err, text.Hint(err), p)
 		}
 	}
 	if strings.ContainsAny(err.Error(), "\n\x1b") {
@@ -141,10 +151,14 @@ func TestBadNetworkIsSurvived(t *testing.T) {
 			} {
 				n.ClearFaults()
 				n.Spoil(suffix, 2, with)
-				if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: hasty()}); err != nil {
+				policy, most := hasty(), 3
+				if strings.HasPrefix(name, "silence") {
+					policy, most = impatient(), 100
+				}
+				if err := n.pull(t.Context(), t, Access{Named: loopback, Retry: policy}); err != nil {
 					t.Errorf("%s: %v", kind, err)
 				}
-				if got := len(n.Requests(suffix)); got != 3 && kind != "log-in" { // that is tried by https besides
+				if got := len(n.Requests(suffix)); (got < 3 || got > most) && kind != "log-in" { // that is tried by https besides
 					t.Errorf("%s: %d requests, want 3", kind, got)
 				}
 			}
@@ -222,7 +236,7 @@ func TestPatienceEnds(t *testing.T) {
 		{"503 for the tag", "/manifests/1", hostile.Status(503), []string{"image " + n.ref.String(), "HTTP 503", "not today", "in 4 tries", "--retries"}, true},
 		{"500 for the layer", layer, hostile.Status(500), []string{"blob " + n.ref.At(n.layer.Digest).String(), "HTTP 500", "in 4 tries"}, false},
 		{"a cut that comes closer and closer", layer, hostile.Cut(1), []string{"blob " + n.ref.At(n.layer.Digest).String(), fmt.Sprintf("cut after 4 of %d bytes", n.layer.Size), "in 4 tries"}, false},
-		{"silence in the layer", layer, hostile.Stall(5), []string{"no byte for 50ms", "in 4 tries"}, false},
+		{"silence in the layer", layer, hostile.Stall(5), []string{"no byte for 200ms", "in 4 tries"}, false},
 		{"a manifest that is always cut", n.manifest.String(), hostile.Cut(9), []string{"cut after 9 bytes", "in 4 tries"}, false},
 		{"429 for the log-in", "/v2/", hostile.Status(429, "Retry-After", "100000"), []string{"HTTP 429", " tries"}, true},
 	} {
@@ -230,9 +244,9 @@ func TestPatienceEnds(t *testing.T) {
 			t.Cleanup(n.ClearFaults)
 			n.Spoil(c.suffix, 0, c.with)
 			access := Access{Named: loopback, Retry: hasty()}
-			access.Retry.Tries, access.Retry.Stall = 4, 30*time.Second
+			access.Retry.Tries = 4
 			if strings.HasPrefix(c.want[0], "no byte for ") {
-				access.Retry.Stall = 50 * time.Millisecond
+				access.Retry.Stall = 200 * time.Millisecond
 			}
 			want[error](t, n.pull(t.Context(), t, access), append(c.want, n.ref.Name[:strings.IndexByte(n.ref.Name, '/')])...)
 			// Who was given up on is not waited for again, until something arrives.

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"sync/atomic"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -102,7 +102,8 @@ type puller struct {
 	blobs map[release.Digest]bool
 	tops  map[string]bool // by tag and digest
 
-	done, total atomic.Int64 // bytes of blobs
+	mu          sync.Mutex // of these, and so that Progress hears of them in order
+	done, total int64      // bytes of blobs
 }
 
 // copy reads all manifests first, so that it is known how much is to come. It
@@ -119,7 +120,7 @@ func (p *puller) copy(ctx context.Context, src Source, top Descriptor) ([]LeftLa
 			p.blobs[b.Digest] = true
 			at[b.Digest] = len(blobs)
 			blobs = append(blobs, b)
-			p.total.Add(max(b.Size, 0))
+			p.move(0, max(b.Size, 0))
 		}
 		return nil
 	}, func(d Descriptor, raw []byte) error {
@@ -156,7 +157,7 @@ func (p *puller) copy(ctx context.Context, src Source, top Descriptor) ([]LeftLa
 	for i, b := range blobs {
 		if missing[i] {
 			delete(p.blobs, b.Digest) // another image may have it from a better place
-			p.total.Add(-max(b.Size, 0))
+			p.move(0, -max(b.Size, 0))
 			left = append(left, LeftLayer{b.Digest, b.url})
 		}
 	}
@@ -181,9 +182,16 @@ func (p *puller) blob(ctx context.Context, src Source, d Descriptor) error {
 
 // Write counts.
 func (p *puller) Write(b []byte) (int, error) {
-	done := p.done.Add(int64(len(b)))
-	if p.o.Progress != nil {
-		p.o.Progress(done, p.total.Load())
-	}
+	p.move(int64(len(b)), 0)
 	return len(b), nil
+}
+
+// move counts bytes that came and bytes that are to come.
+func (p *puller) move(done, total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.done, p.total = p.done+done, p.total+total
+	if done != 0 && p.o.Progress != nil {
+		p.o.Progress(p.done, p.total)
+	}
 }

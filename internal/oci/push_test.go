@@ -75,7 +75,11 @@ func TestPushOnBadNetwork(t *testing.T) {
 			} {
 				p := newPushing(t)
 				p.SpoilMethod(kind.method, kind.suffix, 2, with.done, with.spoil)
-				if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: hasty()}}); err != nil {
+				policy := hasty()
+				if name == "silence" {
+					policy = impatient()
+				}
+				if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: policy}}); err != nil {
 					t.Errorf("%s: %v", kind.name, err)
 					continue
 				}
@@ -116,7 +120,7 @@ func TestPushGivesUp(t *testing.T) {
 	}{
 		{"uploads fail", "PATCH", "", hostile.Status(503), 3, []string{"pushing to ", "HTTP 503", "not today", "in 3 tries", "--retries"}},
 		{"uploads are cut", "PATCH", "", hostile.Drop, 3, []string{"pushing to ", "EOF", "in 3 tries"}},
-		{"silence", "PATCH", "", hostile.Mute, 3, []string{"no byte for 50ms", "in 3 tries"}},
+		{"silence", "PATCH", "", hostile.Mute, 3, []string{"no byte for 300ms", "in 3 tries"}},
 		{"blobs cannot be looked for", "HEAD", "", hostile.Status(503), 3, []string{"HTTP 503", "in 3 tries"}},
 		{"the end fails", "PUT", "", hostile.Status(502), 3, []string{"HTTP 502", "in 3 tries"}},
 		{"the tag fails", "PUT", "/manifests/1", hostile.Status(500), 3, []string{"HTTP 500", "in 3 tries"}},
@@ -132,9 +136,9 @@ func TestPushGivesUp(t *testing.T) {
 			p := newPushing(t)
 			p.SpoilMethod(c.method, c.suffix, 0, false, c.with)
 			policy := hasty()
-			policy.Tries, policy.Stall = 3, 30*time.Second
+			policy.Tries = 3
 			if c.name == "silence" {
-				policy.Stall = 50 * time.Millisecond
+				policy.Stall = 300 * time.Millisecond
 			}
 			_, err := Push(t.Context(), p.layout, p.to, TransferOptions{Jobs: 1, Access: Access{Named: loopback, Retry: policy}})
 			want[error](t, err, c.expected...)

@@ -187,7 +187,7 @@ func (s *remoteSource) Resolve(ctx context.Context) (Descriptor, error) {
 		id = s.ref.Digest.String()
 	}
 	if id == "" {
-		return Descriptor{}, fmt.Errorf("reference %s has neither tag nor digest", s.ref)
+		return Descriptor{}, fmt.Errorf("reference %s: expected a tag or a digest", s.ref)
 	}
 	got, err := s.fetch(ctx, id)
 	if err != nil {
@@ -246,12 +246,15 @@ func (s *remoteSource) explain(what string, err error) error {
 	if errors.As(err, &mismatch) {
 		return mismatch
 	}
-	tried := ""
+	// What is final is not tried again, whatever the library counts.
+	tried := func(format string, args ...any) error { return fmt.Errorf(format, args...) }
 	var te *triedError
 	if errors.As(err, &te) {
 		err = te.err
-		if te.tries > 1 {
-			tried = fmt.Sprintf(", in %d tries: try again later, or with more --retries", te.tries)
+		if te.tries > 1 && (statusOf(err) != 0 || s.access.Retry.IsCut(registry, err)) {
+			tried = func(format string, args ...any) error {
+				return text.WithHint(fmt.Errorf(format+", in %d tries", append(args, te.tries)...), "try again later, or with more --retries")
+			}
 		}
 	}
 	switch status := statusOf(err); status {
@@ -259,9 +262,10 @@ func (s *remoteSource) explain(what string, err error) error {
 	case http.StatusNotFound:
 		return &NotFoundError{What: what, Hint: "check the version, the repository and whether it was pushed"}
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Errorf("%s: %s refused access (HTTP %d): log in with your container tool, or check the repository's permissions", what, registry, status)
+		return text.WithHint(fmt.Errorf("%s: %s refused access (HTTP %d)", what, registry, status),
+			"log in with your container tool, or check the repository's permissions")
 	default:
-		return fmt.Errorf("%s: %s answered HTTP %d%s%s", what, registry, status, saidOf(err), tried)
+		return tried("%s: %s answered HTTP %d%s", what, registry, status, saidOf(err))
 	}
 	var refused *dial.InsideError
 	if errors.As(err, &refused) { // the library tries two schemes, and what the other one said matters less
@@ -275,15 +279,12 @@ func (s *remoteSource) explain(what string, err error) error {
 		return text.WithHint(fmt.Errorf("%s: registry %s: %w", what, registry, err),
 			"trust its certificate authority with --ca-file FILE, SSL_CERT_FILE or %s", filepath.Join(certsDir, registry, "ca.crt"))
 	}
-	if tlsAnswer(err) { // final, whatever the library counts
-		tried = ""
-	}
 	var op *net.OpError
 	var dns *net.DNSError
 	if errors.As(err, &op) && op.Op == "dial" || errors.As(err, &dns) {
-		return fmt.Errorf("%s: cannot reach registry %s: %w%s", what, registry, err, tried)
+		return tried("%s: cannot reach registry %s: %w", what, registry, err)
 	}
-	return fmt.Errorf("%s: registry %s: %w%s", what, registry, err, tried)
+	return tried("%s: registry %s: %w", what, registry, err)
 }
 
 // saidOf is what a registry itself says about a failure, on one line.

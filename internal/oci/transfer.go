@@ -28,8 +28,8 @@ type TransferOptions struct {
 	ImagesOnly bool // leave signatures and all else that is attached to images
 	Jobs       int  // blobs that are moved at a time; 0 for 4
 
-	// Progress, if not nil, is told the bytes of blobs moved so far, of how many.
-	// Calls can come at the same time.
+	// Progress, if not nil, is told the bytes of blobs moved so far, of how many. It is
+	// called by several, one at a time.
 	Progress func(done, total int64)
 
 	// Moved, if not nil, is told each image that has arrived.

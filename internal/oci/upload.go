@@ -175,6 +175,7 @@ type body struct {
 
 	mu    sync.Mutex
 	moved func(n int64) // nil: nobody counts
+	now   *counted      // the newest try: a transport may still read for the one before
 	count int64
 }
 
@@ -188,8 +189,8 @@ func (b *body) start() (io.ReadCloser, error) {
 	if b.moved != nil {
 		b.moved(-b.count)
 	}
-	b.count = 0
-	return &counted{rc, b}, nil
+	b.count, b.now = 0, &counted{rc, b}
+	return b.now, nil
 }
 
 func (b *body) stop() {
@@ -207,7 +208,7 @@ func (c *counted) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.of.mu.Lock()
 	defer c.of.mu.Unlock()
-	if c.of.moved != nil {
+	if c.of.moved != nil && c.of.now == c {
 		c.of.count += int64(n)
 		c.of.moved(int64(n))
 	}

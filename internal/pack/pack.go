@@ -16,6 +16,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -69,7 +71,8 @@ type cell struct {
 
 // Release writes a release into the directory out, whole or not at all. A
 // directory with other files than a release's is refused. It returns what
-// release.json says.
+// release.json says, without the entries, of which there may be very many: see
+// [ReadEntries].
 func Release(ctx context.Context, in Input, out string) (release.Record, error) {
 	return write(ctx, in, out, func(string) bool { return false })
 }
@@ -146,7 +149,7 @@ func write(ctx context.Context, in Input, out string, same func(made string) boo
 			return err
 		}
 		record = newRecord(&in, cells)
-		if err := finish(dir, record); err != nil {
+		if err := finish(dir, record, cells); err != nil {
 			return err
 		}
 		if same(dir) {
@@ -324,18 +327,42 @@ func newRecord(in *Input, cells []cell) release.Record {
 	if id := in.Config.ExpectedIdentity(in.Version); id.Issuer != "" && id.SAN != "" {
 		r.Signer = &release.Signer{Identity: id.SAN, Issuer: id.Issuer}
 	}
-	var entries []release.RecordEntry
 	for _, c := range cells {
-		entries = verify.EntriesLike(c.tree, entries)
-		c.record.Entries = entries
 		r.Cells = append(r.Cells, c.record)
 	}
 	return r
 }
 
+// ReadEntries adds the entries to what [Release] returned, from the release.json that
+// it has written into a directory.
+func ReadEntries(record *release.Record, dir string) error {
+	f, err := atomicfile.Open(filepath.Join(dir, release.RecordFile))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	written, ok := release.ReadRecord(f)
+	for i := range record.Cells {
+		c, found := written.Cell(record.Cells[i].String())
+		record.Cells[i].Entries = c.Entries
+		ok = ok && found
+	}
+	if !ok {
+		return fmt.Errorf("%s was changed after it was written", f.Name())
+	}
+	return nil
+}
+
 // finish writes release.json and, last, checksums.txt over all the rest.
-func finish(dir string, record release.Record) error {
-	if err := atomicfile.Write(filepath.Join(dir, release.RecordFile), 0o644, record.Write); err != nil {
+func finish(dir string, record release.Record, cells []cell) error {
+	trees := map[string]tarball.Tree{}
+	for _, c := range cells {
+		trees[c.record.Asset] = c.tree
+	}
+	err := atomicfile.Write(filepath.Join(dir, release.RecordFile), 0o644, func(w io.Writer) error {
+		return record.WriteEntries(w, func(c release.RecordCell) iter.Seq[release.RecordEntry] { return verify.AllEntries(trees[c.Asset]) })
+	})
+	if err != nil {
 		return err
 	}
 	entries, err := os.ReadDir(dir)
@@ -387,6 +414,9 @@ func ReadLocks(root string, names []string) (sbom.Locks, error) {
 	for _, name := range names {
 		file := filepath.Join(root, filepath.FromSlash(name))
 		raw, err := atomicfile.ReadFile(file, maxLock)
+		if errors.Is(err, fs.ErrNotExist) {
+			return locks, &LockError{fmt.Errorf("lock file %s not found", file)}
+		}
 		if err != nil {
 			return locks, &LockError{fmt.Errorf("lock file %w", err)}
 		}

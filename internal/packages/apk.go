@@ -200,7 +200,12 @@ func (apk) read(f io.ReaderAt, size int64) (Contents, error) {
 		return c, err
 	}
 	datahash := ""
-	for _, s := range segments {
+	for i, s := range segments {
+		kind := tarball.CauseSignature
+		if i == len(segments)-1 {
+			kind = tarball.CauseControl
+		}
+		c.spans = append(c.spans, span{kind, s.start, s.end})
 		err := controlTar(io.NewSectionReader(f, s.start, s.end-s.start), func(name string, mode int64, content []byte) {
 			if name != ".PKGINFO" {
 				c.Fields = append(c.Fields, script(name, mode, content))
@@ -219,6 +224,7 @@ func (apk) read(f io.ReaderAt, size int64) (Contents, error) {
 		}
 	}
 	data := segments[len(segments)-1].end
+	c.spans = append(c.spans, span{tarball.CausePayload, data, size})
 	h := sha256.New()
 	if _, err := io.Copy(h, io.NewSectionReader(f, data, size-data)); err != nil {
 		return c, err

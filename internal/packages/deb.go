@@ -195,6 +195,19 @@ func arMembers(f io.ReaderAt, size int64) ([]arMember, error) {
 	return out, nil
 }
 
+// part is which part of a package a member is, after so many of control and data.
+func (m arMember) part(control, data int) string {
+	switch {
+	case strings.HasPrefix(m.name, "control.tar") && control == 0:
+		return tarball.CauseControl
+	case strings.HasPrefix(m.name, "data.tar") && data == 0:
+		return tarball.CausePayload
+	case strings.HasPrefix(m.name, "_gpg"): // debsigs and dpkg-sig
+		return tarball.CauseSignature
+	}
+	return ""
+}
+
 func (deb) read(f io.ReaderAt, size int64) (Contents, error) {
 	c := Contents{Format: release.Deb}
 	members, err := arMembers(f, size)
@@ -204,6 +217,9 @@ func (deb) read(f io.ReaderAt, size int64) (Contents, error) {
 	control, data := 0, 0
 	for i, m := range members {
 		part := io.NewSectionReader(f, m.start, m.end-m.start)
+		if kind := m.part(control, data); kind != "" {
+			c.spans = append(c.spans, span{kind, m.start, m.end})
+		}
 		switch {
 		case m.name == "debian-binary" && i == 0:
 			b, err := io.ReadAll(io.LimitReader(part, maxValue))

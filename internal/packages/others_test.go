@@ -1,7 +1,10 @@
 package packages
 
 import (
+	"archive/tar"
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -138,7 +141,7 @@ func TestDiff(t *testing.T) {
 	if d := Diff(a, a); d.Grade != tarball.Identical || len(d.Entries) > 0 {
 		t.Errorf("with itself: %+v", d)
 	}
-	if d := Diff(a, b); d.Grade != tarball.SameContent || len(d.Entries) > 0 || len(d.Causes) != 1 {
+	if d := Diff(a, b); d.Grade != tarball.SameContent || len(d.Entries) > 0 || len(d.Causes) != 2 || d.Causes[1].Kind != tarball.CausePayload || !strings.HasSuffix(d.Causes[1].Detail, "compressed in another way") {
 		t.Errorf("another compression: %+v", d)
 	}
 	b.Entries = slices.Clone(b.Entries)
@@ -149,8 +152,204 @@ func TestDiff(t *testing.T) {
 	if err := tarball.WriteText(&out, Diff(a, b), 0); err != nil {
 		t.Fatal(err)
 	}
-	const want = "differs\n~ usr/bin/alias: mode 0000, 0777\n- usr/share/tool\n+ usr: owner\n"
+	want := "differs\n  cause payload: " + a.part(tarball.CausePayload).String() + " in a, " + b.part(tarball.CausePayload).String() + " in b\n~ usr/bin/alias: mode 0000, 0777\n- usr/share/tool\n+ usr: owner\n"
 	if out.String() != want {
 		t.Errorf("got\n%s\nexpected\n%s", &out, want)
 	}
+}
+
+// TestDiffNamesTheParts changes each part of a package's file, and nothing else.
+func TestDiffNamesTheParts(t *testing.T) {
+	for _, f := range all {
+		r := aRecord(f)
+		_, _, plain := makePackage(t, r, "1.0.0", aTree(t))
+		read := func(file []byte) Contents {
+			t.Helper()
+			c, err := Read(bytes.NewReader(file), int64(len(file)))
+			if err != nil {
+				t.Fatalf("%s: %v", f, err)
+			}
+			return c
+		}
+		kinds := func(file []byte) string {
+			t.Helper()
+			var out []string
+			for _, c := range Diff(read(plain), read(file)).Causes {
+				if c.Kind != tarball.CauseFormat {
+					out = append(out, c.Kind)
+				}
+			}
+			return strings.Join(out, " ")
+		}
+		r.Homepage = "https://example.com"
+		_, _, other := makePackage(t, r, "1.0.0", aTree(t))
+		want := "control"
+		if f == release.RPM { // which has digests of the rest in its signature header
+			want += " signature"
+		}
+		if got := kinds(other); got != want {
+			t.Errorf("%s: control: got %q, expected %q", f, got, want)
+		}
+		tree := aTree(t)
+		entries := slices.Clone(tree.Entries())
+		entries[0].Mode ^= 0o011
+		tree, err := tarball.NewTree(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, other = makePackage(t, aRecord(f), "1.0.0", tree)
+		if got := kinds(other); !strings.HasPrefix(got, "payload") {
+			t.Errorf("%s: payload: got %q", f, got)
+		}
+		switch f {
+		case release.Deb:
+			signed := append(bytes.Clone(plain), fmt.Sprintf("%-16s%-12d%-6d%-6d%-8s%-10d`\n%s", "_gpgorigin", 0, 0, 0, "100644", 4, "sign")...)
+			if got := kinds(signed); got != "signature" {
+				t.Errorf("%s: signature: got %q", f, got)
+			}
+			later := bytes.Clone(plain)
+			later[len(arMagic)+16] = '1' // the time of the first member
+			if got := kinds(later); got != "wrapping" {
+				t.Errorf("%s: wrapping: got %q", f, got)
+			}
+		case release.RPM:
+			lead := bytes.Clone(plain)
+			lead[rpmLeadSize-1] ^= 1 // reserved
+			if got := kinds(lead); got != "wrapping" {
+				t.Errorf("%s: wrapping: got %q", f, got)
+			}
+		case release.APK:
+			signature := signatureOf(t, ".SIGN.RSA.a.pub", "sign")
+			if got := kinds(append(signature, plain...)); got != "signature" {
+				t.Errorf("%s: signature: got %q", f, got)
+			}
+		}
+		// The whole is made of its parts, and nothing else is.
+		c := read(plain)
+		if c.File != release.DigestBytes(plain) || c.Size != int64(len(plain)) {
+			t.Errorf("%s: got %s, %d bytes", f, c.File, c.Size)
+		}
+	}
+	deb, apk := aRecord(release.Deb), aRecord(release.APK)
+	_, _, x := makePackage(t, deb, "1.0.0", aTree(t))
+	_, _, y := makePackage(t, apk, "1.0.0", aTree(t))
+	a, errA := Read(bytes.NewReader(x), int64(len(x)))
+	b, errB := Read(bytes.NewReader(y), int64(len(y)))
+	if d := Diff(a, b); errA != nil || errB != nil || len(d.Causes) != 1 || d.Causes[0].Detail != "a is a .deb, b is a .apk" {
+		t.Errorf("two formats: %+v, %v, %v", d.Causes, errA, errB)
+	}
+}
+
+// TestDiffTar compares what packages install with tarballs: of the same names, of other
+// names, with other bytes, and with what is no tarball.
+func TestDiffTar(t *testing.T) {
+	pack := func(prefix string, entries ...tarball.Entry) []byte {
+		t.Helper()
+		tree, err := tarball.NewTree(entries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out bytes.Buffer
+		if _, err := tarball.Pack(t.Context(), []tarball.Job{{Name: "t", Tree: tree, Prefix: prefix, Recipe: tarball.GNUGzip6, Out: &out}}, tarball.Options{}); err != nil {
+			t.Fatal(err)
+		}
+		return out.Bytes()
+	}
+	file := func(name, content string) tarball.Entry {
+		return tarball.Entry{Name: name, Type: tarball.Regular, Mode: 0o644, Content: tarball.BytesContent([]byte(content))}
+	}
+	release10 := pack("tool-1.0.0", aTree(t).Entries()...)
+	for _, f := range all {
+		_, _, raw := makePackage(t, aRecord(f), "1.0.0", aTree(t))
+		pkg, err := Read(bytes.NewReader(raw), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		diff := func(tar []byte, swapped bool) (tarball.Difference, string) {
+			t.Helper()
+			c, problems, err := ReadTar(bytes.NewReader(tar))
+			if err != nil {
+				t.Fatal(err)
+			}
+			a, b := pkg, c
+			if swapped {
+				a, b = c, pkg
+			}
+			d := DiffTar(a, b, problems)
+			var out bytes.Buffer
+			if err := tarball.WriteText(&out, d, 0); err != nil {
+				t.Fatal(err)
+			}
+			return d, out.String()
+		}
+		d, got := diff(release10, false)
+		for _, want := range []string{
+			"differs\n  cause package: a is a ." + string(f) + ", b is none: what it installs is compared\n  cause names: 6 files with the same bytes under another name\n",
+			"~ usr/bin/tool: name usr/bin/tool, tool-1.0.0/tool\n", "~ usr/share/doc/tool/copyright: name usr/share/doc/tool/copyright, tool-1.0.0/LICENSE\n",
+			"+ tool-1.0.0\n",
+		} {
+			if !strings.Contains(got, want) {
+				t.Errorf("%s: expected %q in\n%s", f, want, got)
+			}
+		}
+		if strings.Contains(got, "content ") || strings.Contains(got, "mode ") || d.Grade != tarball.Differs {
+			t.Errorf("%s: got %s", f, got)
+		}
+		if _, got := diff(release10, true); !strings.Contains(got, "b is a ."+string(f)) || !strings.Contains(got, "~ tool-1.0.0/tool: name tool-1.0.0/tool, usr/bin/tool\n") || !strings.Contains(got, "- tool-1.0.0\n") {
+			t.Errorf("%s, the other way round: got %s", f, got)
+		}
+		if _, got := diff(pack("x", file("tool", "another")), false); !strings.Contains(got, "~ usr/bin/tool: name usr/bin/tool, x/tool\n~ usr/bin/tool: mode 0755, 0644\n~ usr/bin/tool: size ") || !strings.Contains(got, "~ usr/bin/tool: content sha256:") {
+			t.Errorf("%s: other bytes: got %s", f, got)
+		}
+		if d, got := diff([]byte("<html>"), false); d.Grade != tarball.Differs || !strings.Contains(got, "cause not a tar: b: ") {
+			t.Errorf("%s: no tarball: got %s", f, got)
+		}
+		if d, got := diff(release10[:100], true); d.Grade != tarball.Differs || !strings.Contains(got, "cause truncated: a: ") {
+			t.Errorf("%s: a cut tarball: got %s", f, got)
+		}
+	}
+
+	// The payload of a .deb is a tarball of the same content, and a script is none of it.
+	raw, err := os.ReadFile("testdata/nfpm-xz.deb")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pkg, err := Read(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	members, err := arMembers(bytes.NewReader(raw), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := members[len(members)-1]
+	c, problems, err := ReadTar(bytes.NewReader(raw[data.start:data.end]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := DiffTar(pkg, c, problems)
+	if len(d.Entries) != 1 || d.Entries[0].Change != "only in a" || !strings.Contains(d.Entries[0].Name, "script") || !strings.HasSuffix(d.Causes[0].Detail, "its payload has the tar stream of b") {
+		t.Errorf("the payload: got %+v", d)
+	}
+	pkg.Fields = nil
+	if d := DiffTar(c, pkg, nil); d.Grade != tarball.SameContent || len(d.Entries) > 0 {
+		t.Errorf("the payload, without scripts: got %+v", d)
+	}
+}
+
+// signatureOf is what abuild-sign puts before a package: a gzip member with a tar of
+// one file and no end.
+func signatureOf(t *testing.T, name, content string) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	w := tar.NewWriter(z)
+	err := w.WriteHeader(&tar.Header{Name: name, Mode: 0o644, Size: int64(len(content))})
+	if err == nil {
+		_, err = w.Write([]byte(content))
+	}
+	if err := errors.Join(err, w.Flush(), z.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return out.Bytes()
 }

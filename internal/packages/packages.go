@@ -197,8 +197,15 @@ type Contents struct {
 	Entries  []release.RecordEntry // what is installed, names below /
 	Problems []string              // what is wrong with the package as a whole
 
-	File release.Digest // of the package; zero for one that was not read
-	Size int64          // bytes
+	File  release.Digest // of the package; zero for one that was not read
+	Size  int64          // bytes
+	Parts []Part         // that the file consists of
+
+	// Tar is the tar stream of the payload; zero for an RPM, whose payload is none.
+	Tar     release.Digest
+	TarSize int64
+
+	spans []span
 }
 
 // Field is a piece of metadata.

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"facerec/internal/packages/packagestest"
 	"facerec/internal/release"
 	"facerec/internal/tarball"
 )
@@ -39,30 +40,15 @@ func aRecord(f release.PackageFormat) release.RecordPackage {
 	}
 }
 
-// make makes a package.
+// makePackage makes a package for linux/amd64.
 func makePackage(t testing.TB, r release.RecordPackage, v release.Version, tree tarball.Tree) (*Package, tarball.Result, []byte) {
 	t.Helper()
 	p, err := New(r, v, release.Platform{OS: "linux", Arch: "amd64"}, tree)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var payload, file bytes.Buffer
-	job, err := p.Job(&payload)
-	if err != nil {
-		t.Fatal(err)
-	}
-	made, err := tarball.Pack(t.Context(), []tarball.Job{job}, tarball.Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := p.Finish(t.Context(), made[0], tarball.BytesContent(payload.Bytes()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.WriteTo(&file); err != nil {
-		t.Fatal(err)
-	}
-	return p, made[0], file.Bytes()
+	made, file := packagestest.Make(t, p)
+	return p, made, file
 }
 
 var all = []release.PackageFormat{release.Deb, release.RPM, release.APK}

@@ -59,10 +59,7 @@ func Read(f io.ReaderAt, size int64) (Contents, error) {
 	if err != nil {
 		return c, err
 	}
-	h := release.NewHasher()
-	_, err = io.Copy(h, io.NewSectionReader(f, 0, size))
-	c.File, c.Size = h.Digest(), size
-	return c, err
+	return c, c.digest(f, size)
 }
 
 // script is what a package manager would run, or a part that it would act on.
@@ -115,6 +112,13 @@ func (c *Contents) dataTar(r io.Reader) error {
 		}
 		c.Problems = append(c.Problems, p.Kind+": "+p.Detail)
 	}
+	c.listed(x)
+	return nil
+}
+
+// listed takes over what an archive has.
+func (c *Contents) listed(x *tarball.Listing) {
+	c.Tar, c.TarSize = x.Tar, x.TarSize
 	for _, e := range x.Entries {
 		name := below(e.Name)
 		if name == "." && e.Type == release.EntryDir {
@@ -144,7 +148,6 @@ func (c *Contents) dataTar(r io.Reader) error {
 			}
 		}
 	}
-	return nil
 }
 
 // below is a name in a package, relative to the root of the system. A name that

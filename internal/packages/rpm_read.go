@@ -208,6 +208,7 @@ func (rpm) read(f io.ReaderAt, size int64) (Contents, error) {
 	if err != nil {
 		return c, fmt.Errorf("signature: %w", err)
 	}
+	c.spans = append(c.spans, span{tarball.CauseSignature, at, at + int64(len(rawSignature))})
 	at += int64(len(rawSignature))
 	at += -at & 7
 	raw, err := readHeader(f, at, size)
@@ -218,6 +219,7 @@ func (rpm) read(f io.ReaderAt, size int64) (Contents, error) {
 	if err != nil {
 		return c, err
 	}
+	c.spans = append(c.spans, span{tarball.CauseControl, at, at + int64(len(raw))}, span{tarball.CausePayload, at + int64(len(raw)), size})
 	at += int64(len(raw))
 	fields, err := h.fields()
 	if err != nil {

@@ -28,6 +28,10 @@ type Wanted struct {
 	// All wants SBOMs and every other file of the release too, and the bundles that
 	// checksums.txt does not name: they carry their own proof.
 	All bool
+
+	// Also names bundles that checksums.txt does not name and that are wanted if the
+	// release has them.
+	Also []string
 }
 
 // Fetching is what [Fetch] works with.
@@ -39,6 +43,11 @@ type Fetching struct {
 
 	// Signed checks that the bundle signs checksums.txt. It is required.
 	Signed func(ctx context.Context, record release.Record, sums, bundle []byte) error
+
+	// Documents, if not nil, is called with the directory of checksums.txt, its bundle,
+	// release.json and the bundles that checksums.txt does not name, before anything
+	// else is downloaded.
+	Documents func(ctx context.Context, dir string) error
 
 	// Verify, if not nil, checks the directory of all that was downloaded before
 	// anything is put in place.
@@ -117,12 +126,24 @@ func Fetch(ctx context.Context, in Fetching) (Fetched, error) {
 		return Fetched{}, err
 	}
 	out := Fetched{Version: f.record.Version, URL: rel.URL, Cells: cells}
-	for _, name := range names {
-		file, err := f.get(ctx, name)
-		if err != nil {
-			return Fetched{}, err
+	have := map[string]FetchedFile{}
+	for _, documents := range []bool{true, false} {
+		for _, name := range names {
+			if f.isDocument(name) != documents {
+				continue
+			}
+			if have[name], err = f.get(ctx, name); err != nil {
+				return Fetched{}, err
+			}
 		}
-		out.Files = append(out.Files, file)
+		if documents && in.Documents != nil {
+			if err := in.Documents(ctx, in.Temp); err != nil {
+				return Fetched{}, err
+			}
+		}
+	}
+	for _, name := range names {
+		out.Files = append(out.Files, have[name])
 	}
 	if in.Verify != nil {
 		if err := in.Verify(ctx, in.Temp); err != nil {
@@ -135,6 +156,14 @@ func Fetch(ctx context.Context, in Fetching) (Fetched, error) {
 		}
 	}
 	return out, nil
+}
+
+// isDocument reports whether a file says something of the others: it is one of those
+// that are proven first, or a bundle that checksums.txt does not name.
+func (f *fetch) isDocument(name string) bool {
+	_, small := f.small[name]
+	_, listed := f.sums.Lookup(name)
+	return small || !listed
 }
 
 type fetch struct {
@@ -227,6 +256,11 @@ func (f *fetch) choose() ([]string, []release.RecordCell, error) {
 			return nil, nil, err
 		}
 		names = append(names, bundles...)
+	}
+	for _, name := range f.Wanted.Also {
+		if slices.ContainsFunc(f.rel.Assets, func(a Asset) bool { return a.Name == name }) {
+			names = append(names, name)
+		}
 	}
 	for _, c := range cells {
 		names = append(names, c.Asset)

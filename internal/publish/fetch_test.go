@@ -16,6 +16,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -147,6 +148,70 @@ func TestFetchFromAPageOfTwoMinds(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// The documents come first, once each, and with them the bundles that checksums.txt
+// does not name; who has seen enough of them gets no tarball.
+func TestFetchDocumentsFirst(t *testing.T) {
+	d := with(t, dist(t, "tool", "1.0.0"), release.ProvenanceFile, "{}\n")
+	d = with(t, d, "ann.rebuild.sigstore.json", "{}\n")
+	var asked []string
+	page := served(t, d, func(_ int64, path string, body []byte) []byte {
+		asked = append(asked, filepath.Base(path))
+		return body
+	})
+	enough := errors.New("enough")
+	for _, c := range []struct {
+		name    string
+		wanted  publish.Wanted
+		bundles []string
+		stop    error
+	}{
+		{"all", publish.Wanted{All: true}, []string{"ann.rebuild.sigstore.json", release.ProvenanceFile}, nil},
+		{"all of the documents", publish.Wanted{All: true}, []string{"ann.rebuild.sigstore.json", release.ProvenanceFile}, enough},
+		{"one", publish.Wanted{Also: []string{release.ProvenanceFile, "none.sigstore.json"}}, []string{release.ProvenanceFile}, nil},
+		{"none", publish.Wanted{}, nil, nil},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			asked = nil
+			dir := t.TempDir()
+			in := publish.Fetching{Page: page, Dir: dir, Temp: filepath.Join(dir, "temp"), Retry: quick(), Wanted: c.wanted,
+				Signed: func(context.Context, release.Record, []byte, []byte) error { return nil },
+				Documents: func(_ context.Context, temp string) error {
+					entries, err := os.ReadDir(temp)
+					if err != nil {
+						return err
+					}
+					var got []string
+					for _, e := range entries {
+						got = append(got, e.Name())
+					}
+					want := append([]string{checksum.File, release.BundleFile, release.RecordFile}, c.bundles...)
+					slices.Sort(want)
+					if !slices.Equal(got, want) {
+						t.Errorf("got %v, expected %v", got, want)
+					}
+					return c.stop
+				}}
+			if err := os.Mkdir(in.Temp, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			in.Wanted.Choose = func(r release.Record) ([]release.RecordCell, error) { return r.Cells, nil }
+			got, err := publish.Fetch(t.Context(), in)
+			if !errors.Is(err, c.stop) {
+				t.Fatal(err)
+			}
+			if n := len(slices.Compact(slices.Sorted(slices.Values(asked)))); n != len(asked) {
+				t.Errorf("asked for %v", asked)
+			}
+			if tarball := slices.ContainsFunc(asked, release.IsTarball); tarball == (c.stop != nil) {
+				t.Errorf("asked for %v", asked)
+			}
+			if c.stop == nil && len(got.Files) != 4+len(c.bundles) {
+				t.Errorf("got %+v", got.Files)
+			}
+		})
 	}
 }
 

@@ -79,7 +79,7 @@ func TestGitea(t *testing.T) {
 			t.Fatal(err)
 		}
 		// The forge sees to its releases a moment after the push.
-		for range 100 {
+		for range 2400 { // two minutes
 			found, err := page.Find(ctx, "v1.0.0")
 			if err != nil || len(found) != 1 {
 				t.Fatalf("%+v, %v", found, err)

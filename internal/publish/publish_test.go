@@ -67,7 +67,7 @@ func dist(t testing.TB, project string, v release.Version) publish.Dist {
 }
 
 func quick() *retry.Policy {
-	return &retry.Policy{Tries: 4, Stall: 5 * time.Second, First: time.Millisecond, Longest: 50 * time.Millisecond, Obey: true}
+	return &retry.Policy{Tries: 4, Stall: 5 * time.Minute, First: time.Millisecond, Longest: 50 * time.Millisecond, Obey: true}
 }
 
 func options(token string) publish.Options {

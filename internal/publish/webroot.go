@@ -55,7 +55,7 @@ func (w *webRoot) String() string { return DirPrefix + w.dir }
 func (w *webRoot) Releases(ctx context.Context) ([]Release, error) {
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("page %s: %w", w, err)
 	}
 	var out []Release
 	for _, e := range entries {

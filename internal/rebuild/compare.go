@@ -33,9 +33,19 @@ type Rebuilt struct {
 	MadeDir string         // the directory of it
 	Whole   []string       // lineages of which every cell was built
 
-	NotBuilt map[string]string // why, by cell
-	Paths    []string          // directories of this machine in which was built
-	Spool    *tarball.Spool    // for programs that are compared
+	NotBuilt map[string]NotBuilt // why, by cell
+	Paths    []string            // directories of this machine in which was built
+	Spool    *tarball.Spool      // for programs that are compared
+}
+
+// NotBuilt says why a cell was not built.
+type NotBuilt struct {
+	Why string
+
+	// Failed is set if it was tried, and an error; otherwise it cannot be built here,
+	// which is a skip.
+	Failed bool
+	Last   []string // lines that the build wrote; the outcome, which is signed, has none
 }
 
 // maxPrograms bounds of how many programs that differ the causes are looked for,
@@ -61,7 +71,7 @@ func Compare(ctx context.Context, in Rebuilt) (Outcome, []verify.Result, error) 
 		}
 		c := &cell{in: in, want: want}
 		if why, not := in.NotBuilt[want.String()]; not {
-			c.skip(why, after[want.String()])
+			c.notBuilt(why, after[want.String()])
 		} else {
 			got, ok := in.Made.Cell(want.String())
 			if !ok {
@@ -137,7 +147,7 @@ func verdict(same bool) Verdict {
 type cell struct {
 	in        Rebuilt
 	want, got release.RecordCell
-	why       string // it was not built
+	not       NotBuilt // if it was not
 	compared  []Comparison
 	results   []verify.Result
 	compilers []Compiler
@@ -145,8 +155,11 @@ type cell struct {
 
 func (c *cell) outcome() Cell {
 	w := c.want
-	out := Cell{Name: w.String(), Lineage: w.Lineage, Platform: w.Platform, Asset: w.Asset, Image: w.Image, Verdict: Skipped, Why: c.why, Compared: c.compared}
-	if c.why == "" {
+	out := Cell{Name: w.String(), Lineage: w.Lineage, Platform: w.Platform, Asset: w.Asset, Image: w.Image, Verdict: Skipped, Why: c.not.Why, Compared: c.compared}
+	switch {
+	case c.not.Failed:
+		out.Verdict = Failed
+	case c.not.Why == "":
 		var all []Verdict
 		for _, x := range c.compared {
 			all = append(all, x.Verdict)
@@ -184,10 +197,16 @@ func orNothing(d release.Digest) string {
 	return d.String()
 }
 
-// skip notes that the cell could not be built.
-func (c *cell) skip(why string, index *verify.Result) {
-	c.why = why
-	c.add(result(c.want, verify.LinkBuilt, c.want.Asset, Comparison{Verdict: Skipped, Why: why}))
+// notBuilt notes that the cell could not be built.
+func (c *cell) notBuilt(not NotBuilt, index *verify.Result) {
+	c.not = not
+	built := result(c.want, verify.LinkBuilt, c.want.Asset, Comparison{Verdict: Skipped, Why: not.Why})
+	if not.Failed {
+		class := verify.Failed
+		built.Status, built.Class = verify.Fail, &class
+	}
+	built.Output = not.Last
+	c.add(built)
 	for _, link := range []string{verify.LinkProgram, verify.LinkLayers, verify.LinkManifest, verify.LinkIndex, verify.LinkTar, verify.LinkRebuilt} {
 		if link == verify.LinkIndex {
 			c.addIndex(index)

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -235,9 +236,18 @@ func TestCompareIncomplete(t *testing.T) {
 	if _, ok := links[verify.LinkIndex]; ok {
 		t.Error("an index that was not asked for is in the report")
 	}
-	out, _, err := Compare(t.Context(), Rebuilt{Record: release.Record{Cells: []release.RecordCell{arm}}, Cells: []string{arm.String()}, NotBuilt: map[string]string{arm.String(): "no compiler"}})
+	out, _, err := Compare(t.Context(), Rebuilt{Record: release.Record{Cells: []release.RecordCell{arm}}, Cells: []string{arm.String()}, NotBuilt: map[string]NotBuilt{arm.String(): {Why: "no compiler"}}})
 	if err != nil || out.Verdict() != Skipped || out.Cells[0].Verdict != Skipped || out.Cells[0].Why != "no compiler" || out.Indexes[0].Verdict != Skipped || len(out.Subjects()) != 0 {
 		t.Errorf("not built: %+v, %v", out, err)
+	}
+	// A build that failed is an error, and not a skip; what it wrote is not signed.
+	out, all, err := Compare(t.Context(), Rebuilt{Record: release.Record{Cells: []release.RecordCell{arm}}, Cells: []string{arm.String()},
+		NotBuilt: map[string]NotBuilt{arm.String(): {Why: "exit status 1", Failed: true, Last: []string{"boom"}}}})
+	if err != nil || out.Verdict() != Failed || out.Cells[0].Verdict != Failed || out.Cells[0].Why != "exit status 1" || len(out.Subjects()) != 0 {
+		t.Errorf("failed: %+v, %v", out, err)
+	}
+	if b := all[0]; b.Link != verify.LinkBuilt || b.Status != verify.Fail || *b.Class != verify.Failed || !slices.Equal(b.Output, []string{"boom"}) {
+		t.Errorf("failed: %+v", b)
 	}
 	// What was built is missing: an error, and no verdict.
 	if _, _, err := Compare(t.Context(), Rebuilt{Record: release.Record{Cells: []release.RecordCell{want}}, Cells: []string{cellName}}); err == nil {

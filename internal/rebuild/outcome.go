@@ -19,6 +19,7 @@ type Verdict string
 const (
 	Same    Verdict = "same"
 	Differs Verdict = "differs"
+	Failed  Verdict = "failed" // of a cell: its build failed
 	Skipped Verdict = "skipped"
 )
 
@@ -66,8 +67,8 @@ type Cell struct {
 	Asset    string           `json:"asset"` // file name of the tarball
 	Image    string           `json:"image"` // REPOSITORY:TAG, as release.json has it
 
-	// Verdict is Same if each comparison is, and Skipped if the cell could not be
-	// built here, for the reason in Why. The index of its lineage is not part of it.
+	// Verdict is Same if each comparison is. It is Skipped if this machine cannot build
+	// the cell, and Failed if its build failed, for the reason in Why. The index of its lineage is not part of it.
 	Verdict Verdict `json:"verdict"`
 	Why     string  `json:"why,omitempty"`
 
@@ -142,8 +143,8 @@ func (o Outcome) Subjects() []Subject {
 	return out
 }
 
-// Verdict is the worst of all: Differs if anything does, else Skipped if anything
-// was, else Same. An outcome without cells is skipped.
+// Verdict is the worst of all: Differs if anything does, else Failed if a build did,
+// else Skipped if anything was, else Same. An outcome without cells is skipped.
 func (o Outcome) Verdict() Verdict {
 	var all []Verdict
 	for _, c := range o.Cells {
@@ -160,7 +161,7 @@ func (o Outcome) Verdict() Verdict {
 
 // worst is the verdict of several.
 func worst(all ...Verdict) Verdict {
-	for _, v := range []Verdict{Differs, Skipped} {
+	for _, v := range []Verdict{Differs, Failed, Skipped} {
 		if slices.Contains(all, v) {
 			return v
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -23,6 +24,26 @@ var plainName = text.Pattern(`^[0-9A-Za-z_][0-9A-Za-z._+-]{0,199}$`)
 var imageName = text.Pattern(`^[0-9A-Za-z\[][0-9A-Za-z._:/\[\]-]{0,499}:[0-9A-Za-z_][0-9A-Za-z._-]{0,127}$`)
 
 func (r Record) validate() error {
+	if err := r.complete(); err != nil {
+		return err
+	}
+	return r.validateWith(RecordCell.listed)
+}
+
+// complete says which cell has no list of entries.
+func (r Record) complete() error {
+	for i, c := range r.Cells {
+		if c.Entries == nil {
+			return fmt.Errorf("cell %d (%s): entries: is missing", i+1, c)
+		}
+	}
+	return nil
+}
+
+// listed are the entries that the record itself has.
+func (c RecordCell) listed() iter.Seq[RecordEntry] { return slices.Values(c.Entries) }
+
+func (r Record) validateWith(entries func(RecordCell) iter.Seq[RecordEntry]) error {
 	if r.Schema != RecordSchema {
 		return fmt.Errorf("schema: expected %q, got %q", RecordSchema, r.Schema)
 	}
@@ -44,7 +65,7 @@ func (r Record) validate() error {
 		return errors.New("cells: is empty; expected one for every tarball")
 	}
 	assets := map[string]string{}
-	entries := 0
+	total := 0
 	for i, c := range r.Cells {
 		if err := c.validate(); err != nil {
 			return fmt.Errorf("cell %d (%s): %w", i+1, c, err)
@@ -73,7 +94,11 @@ func (r Record) validate() error {
 			}
 			assets[p.Asset] = c.String()
 		}
-		if entries += len(c.Entries); entries > maxEntries {
+		n, err := validateEntries(entries(c))
+		if err != nil {
+			return fmt.Errorf("cell %d (%s): %w", i+1, c, err)
+		}
+		if total += n; total > maxEntries {
 			return fmt.Errorf("entries: expected at most %d in all", maxEntries)
 		}
 	}
@@ -120,30 +145,40 @@ func (c RecordCell) validate() error {
 	if c.TarSize <= 0 || c.FileSize <= 0 {
 		return fmt.Errorf("tar_size and file_size: expected bytes, got %d and %d", c.TarSize, c.FileSize)
 	}
-	if c.Entries == nil {
-		return errors.New("entries: is missing")
-	}
+	return nil
+}
+
+// validateEntries checks the entries of a cell and counts them.
+func validateEntries(entries iter.Seq[RecordEntry]) (n int, err error) {
 	// Entries in the order of a tar stream rise, and need no list of names.
 	var seen map[string]bool
-	for i := range c.Entries {
-		e := &c.Entries[i]
+	var first, last string
+	for e := range entries {
 		if err := e.validate(); err != nil {
-			return fmt.Errorf("entry %d (%q): %w", i+1, e.Name, err)
+			return n, fmt.Errorf("entry %d (%q): %w", n+1, e.Name, err)
 		}
-		if seen == nil && i > 1 && ComparePaths(c.Entries[i-1].Name, e.Name) >= 0 {
-			seen = make(map[string]bool, len(c.Entries))
-			for _, before := range c.Entries[:i] {
+		if seen == nil && n > 1 && ComparePaths(last, e.Name) >= 0 {
+			seen = make(map[string]bool)
+			for before := range entries {
+				if len(seen) == n {
+					break
+				}
 				seen[before.Name] = true
 			}
 		}
-		if seen[e.Name] || i > 0 && e.Name == c.Entries[0].Name {
-			return fmt.Errorf("entry %d (%q): comes twice", i+1, e.Name)
+		if seen[e.Name] || n > 0 && e.Name == first {
+			return n, fmt.Errorf("entry %d (%q): comes twice", n+1, e.Name)
 		}
 		if seen != nil {
 			seen[e.Name] = true
 		}
+		if n == 0 {
+			first = e.Name
+		}
+		last = e.Name
+		n++
 	}
-	return nil
+	return n, nil
 }
 
 // ComparePaths orders names the way a depth-first walk with sorted directories

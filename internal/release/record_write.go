@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"strconv"
 	"unicode/utf8"
 
@@ -28,16 +29,25 @@ const (
 // that ParseRecord would refuse is an error, before anything is written unless
 // it is too large.
 func (r Record) Write(to io.Writer) error {
-	if err := r.write(to); err != nil {
+	if err := r.complete(); err != nil {
+		return fmt.Errorf("%s: %w", RecordFile, err)
+	}
+	return r.WriteEntries(to, RecordCell.listed)
+}
+
+// WriteEntries is Write with the entries of each cell taken from elsewhere, twice: a
+// list of very many need not be made.
+func (r Record) WriteEntries(to io.Writer, entries func(RecordCell) iter.Seq[RecordEntry]) error {
+	if err := r.write(to, entries); err != nil {
 		return fmt.Errorf("%s: %w", RecordFile, err)
 	}
 	return nil
 }
 
-func (r Record) write(to io.Writer) error {
+func (r Record) write(to io.Writer, entries func(RecordCell) iter.Seq[RecordEntry]) error {
 	r.Schema = RecordSchema
 	r.Cells = sortCells(r.Cells)
-	if err := r.validate(); err != nil {
+	if err := r.validateWith(entries); err != nil {
 		return err
 	}
 	frame, err := r.frame()
@@ -49,19 +59,21 @@ func (r Record) write(to io.Writer) error {
 	for _, c := range r.Cells {
 		before, after, _ := bytes.Cut(frame, []byte(noEntries))
 		w.write(before)
-		if len(c.Entries) == 0 {
-			w.write([]byte(noEntries))
-		}
-		for i := range c.Entries {
+		first := true
+		for e := range entries(c) {
 			one = one[:0]
-			if i == 0 {
+			if first {
 				one = append(one, openEntries...)
 			} else {
 				one = append(one, ",\n"...)
 			}
-			w.write(c.Entries[i].append(append(one, entryIndent...), "\n"+entryIndent))
+			first = false
+			one = e.append(append(one, entryIndent...), "\n"+entryIndent)
+			w.write(one)
 		}
-		if len(c.Entries) > 0 {
+		if first {
+			w.write([]byte(noEntries))
+		} else {
 			w.write([]byte(closeEntries))
 		}
 		frame = after

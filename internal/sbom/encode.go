@@ -22,8 +22,8 @@ func (b *builder) encode(to io.Writer) error {
 		}
 	}, ",")
 	list(w, "files", func(yield func([]byte) bool) {
-		for i := range b.files {
-			if w.line = b.appendFile(w.line[:0], &b.files[i]); !yield(w.line) {
+		for _, f := range b.files {
+			if w.line = b.appendFile(w.line[:0], f); !yield(w.line) {
 				return
 			}
 		}
@@ -35,8 +35,8 @@ func (b *builder) encode(to io.Writer) error {
 				return
 			}
 		}
-		for i := range b.files {
-			if w.line = appendContains(w.line[:0], &b.files[i]); !yield(w.line) {
+		for _, f := range b.files {
+			if w.line = b.appendContains(w.line[:0], f); !yield(w.line) {
 				return
 			}
 		}

@@ -20,10 +20,14 @@ import (
 // several cells have in common is read once. The zero value is ready, and safe for
 // concurrent use.
 type Sums struct {
-	mu   sync.Mutex
-	free [][]byte // for reading; a new one for each of very many files would cost more than the sums
-	sums map[release.Digest]sum
+	mu      sync.Mutex
+	free    [][]byte // for reading; a new one for each of very many files would cost more than the sums
+	numbers release.DigestNumbers
+	sums    []*[sumsBlock]sum // of each number
 }
+
+// sumsBlock is how many are allocated together.
+const sumsBlock = 256
 
 type sum struct {
 	sha1    [sha1.Size]byte
@@ -33,16 +37,18 @@ type sum struct {
 // readSize is how much of a content is read at a time, in bytes.
 const readSize = 64 << 10
 
-func (s *Sums) of(c tarball.Content) (sum, error) {
+// of is the number by which the sum of a content is remembered.
+func (s *Sums) of(c tarball.Content) (int, error) {
+	digest := c.Digest()
 	s.mu.Lock()
-	known, ok := s.sums[c.Digest()]
+	number, ok := s.numbers.Find(digest)
 	var buf []byte
 	if n := len(s.free); n > 0 && !ok {
 		buf, s.free = s.free[n-1], s.free[:n-1]
 	}
 	s.mu.Unlock()
 	if ok {
-		return known, nil
+		return number, nil
 	}
 	if buf == nil {
 		buf = make([]byte, readSize)
@@ -52,13 +58,22 @@ func (s *Sums) of(c tarball.Content) (sum, error) {
 	defer s.mu.Unlock()
 	s.free = append(s.free, buf)
 	if err != nil {
-		return one, err
+		return 0, err
 	}
-	if s.sums == nil {
-		s.sums = map[release.Digest]sum{}
+	if number, ok = s.numbers.Number(digest); !ok {
+		if number%sumsBlock == 0 {
+			s.sums = append(s.sums, new([sumsBlock]sum))
+		}
+		s.sums[number/sumsBlock][number%sumsBlock] = one
 	}
-	s.sums[c.Digest()] = one
-	return one, nil
+	return number, nil
+}
+
+// at is the sum with a number, and what it is of.
+func (s *Sums) at(number int) (sum, release.Digest) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.sums[number/sumsBlock][number%sumsBlock], s.numbers.At(number)
 }
 
 // read hashes a content.
@@ -94,23 +109,23 @@ func isProgram(head []byte) bool {
 	return string(head[:4]) == "\x7fELF" || string(head[:2]) == "MZ" || bytes.Contains([]byte("\xcf\xfa\xed\xfe \xfe\xed\xfa\xcf"), head[:4])
 }
 
-// file is a regular file or a hard link of the tarball.
+// file is a regular file or a hard link of the tarball. There may be very many.
 type file struct {
-	sum
-
-	name   string // without the prefix
-	mark   idMark
-	digest release.Digest
+	entry uint32 // of the tree
+	sum   uint32 // number of its content's
+	mark  idMark
 }
 
-func (f *file) id() string { return string(appendID(nil, "File", f.name, f.mark)) }
+// name is without the prefix.
+func (b *builder) name(f file) string { return b.Tree.At(int(f.entry)).Name }
+
+func (b *builder) fileID(f file) string { return string(appendID(nil, "File", b.name(f), f.mark)) }
 
 // contents lists the files, and returns the package's verification code (clause
 // 7.9): the SHA-1 of all SHA-1s, sorted.
 func (b *builder) contents() (string, error) {
-	sums := b.Sums
-	if sums == nil {
-		sums = new(Sums)
+	if b.Sums == nil {
+		b.Sums = new(Sums)
 	}
 	links := map[string]tarball.Content{}
 	for e := range b.Tree.All() {
@@ -119,7 +134,10 @@ func (b *builder) contents() (string, error) {
 		}
 	}
 	b.files = make([]file, 0, b.Tree.Len())
+	codes := make([][sha1.Size]byte, 0, b.Tree.Len())
+	at := -1
 	for e := range b.Tree.All() {
+		at++
 		content := e.Content
 		switch e.Type {
 		case tarball.Regular:
@@ -133,19 +151,17 @@ func (b *builder) contents() (string, error) {
 		default:
 			continue
 		}
-		f := file{name: e.Name, mark: markOf(e.Name), digest: content.Digest()}
-		var err error
-		if f.sum, err = sums.of(content); err == nil && f.program {
-			b.modules(&f, content)
-		}
+		number, err := b.Sums.of(content)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", text.Show(b.Record.Prefix+"/"+e.Name), err)
 		}
+		f := file{entry: uint32(at), sum: uint32(number), mark: markOf(e.Name)}
+		one, _ := b.Sums.at(number)
+		if one.program {
+			b.modules(f, content)
+		}
 		b.files = append(b.files, f)
-	}
-	codes := make([][sha1.Size]byte, len(b.files))
-	for i := range b.files {
-		codes[i] = b.files[i].sha1
+		codes = append(codes, one.sha1)
 	}
 	slices.SortFunc(codes, func(x, y [sha1.Size]byte) int { return bytes.Compare(x[:], y[:]) })
 	h := sha1.New() //nolint:gosec // see the import
@@ -159,22 +175,23 @@ func (b *builder) contents() (string, error) {
 
 // appendFile appends the file as the document has it: an [spdxFile], without its
 // detour over encoding/json.
-func (b *builder) appendFile(out []byte, f *file) []byte {
+func (b *builder) appendFile(out []byte, f file) []byte {
+	one, digest := b.Sums.at(int(f.sum))
 	concluded, inFile := noAssertion, false
 	for _, m := range b.Locks.Models {
-		if m.SHA256.Digest == f.digest && m.Licence != "" {
+		if m.SHA256.Digest == digest && m.Licence != "" {
 			concluded, inFile = m.Licence, true
 		}
 	}
-	sha256 := f.digest.Bytes()
-	out = appendID(append(out, `{"SPDXID":"`...), "File", f.name, f.mark)
+	sha256, name := digest.Bytes(), b.name(f)
+	out = appendID(append(out, `{"SPDXID":"`...), "File", name, f.mark)
 	out = append(out, `","fileName":`...)
-	out = text.AppendJSON(out, "./"+strings.ToValidUTF8(b.Record.Prefix+"/"+f.name, "\ufffd"))
-	if f.program {
+	out = text.AppendJSON(out, "./"+strings.ToValidUTF8(b.Record.Prefix+"/"+name, "\ufffd"))
+	if one.program {
 		out = append(out, `,"fileTypes":["BINARY"]`...)
 	}
 	out = append(out, `,"checksums":[{"algorithm":"SHA1","checksumValue":"`...)
-	out = hex.AppendEncode(out, f.sha1[:])
+	out = hex.AppendEncode(out, one.sha1[:])
 	out = append(out, `"},{"algorithm":"SHA256","checksumValue":"`...)
 	out = hex.AppendEncode(out, sha256[:])
 	out = append(out, `"}],"licenseConcluded":`...)
@@ -186,7 +203,7 @@ func (b *builder) appendFile(out []byte, f *file) []byte {
 }
 
 // appendContains appends the [relationship] that the release contains the file.
-func appendContains(out []byte, f *file) []byte {
+func (b *builder) appendContains(out []byte, f file) []byte {
 	out = append(out, `{"spdxElementId":"`+idRelease+`","relationshipType":"CONTAINS","relatedSpdxElement":"`...)
-	return append(appendID(out, "File", f.name, f.mark), `"}`...)
+	return append(appendID(out, "File", b.name(f), f.mark), `"}`...)
 }

@@ -10,12 +10,12 @@ import (
 
 // modules names the Go modules that are linked into a program, as its own build
 // information lists them.
-func (b *builder) modules(f *file, content tarball.Content) {
+func (b *builder) modules(f file, content tarball.Content) {
 	info, err := buildinfo.Read(content)
 	if err != nil {
 		return // not a Go program, or one without build information
 	}
-	link := func(p spdxPackage) { b.relate(f.id(), "STATIC_LINK", b.add(p)) }
+	link := func(p spdxPackage) { b.relate(b.fileID(f), "STATIC_LINK", b.add(p)) }
 	compiler, _, _ := strings.Cut(info.GoVersion, " ") // experiments follow
 	if v, ok := strings.CutPrefix(compiler, "go"); ok {
 		link(goPackage("stdlib", v, "", "the standard library, compiled with "+info.GoVersion))
@@ -33,11 +33,11 @@ func (b *builder) modules(f *file, content tarball.Content) {
 
 // main names the module that the program itself belongs to, if it is not what
 // is being released: then the file already stands for it.
-func (b *builder) main(f *file, m *debug.Module) {
+func (b *builder) main(f file, m *debug.Module) {
 	if m.Path == "" || m.Version == "" || strings.HasPrefix(m.Version, "(") || strings.Contains(m.Version, "+dirty") {
 		return
 	}
-	b.relate(f.id(), "GENERATED_FROM", b.add(goPackage(m.Path, m.Version, m.Sum, "")))
+	b.relate(b.fileID(f), "GENERATED_FROM", b.add(goPackage(m.Path, m.Version, m.Sum, "")))
 }
 
 func goPackage(module, version, sum, comment string) spdxPackage {

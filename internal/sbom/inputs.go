@@ -33,8 +33,8 @@ func (b *builder) inputs() {
 		}
 		held := false
 		for _, f := range b.files {
-			if f.digest == m.SHA256.Digest {
-				b.relate(f.id(), "COPY_OF", b.add(p))
+			if _, digest := b.Sums.at(int(f.sum)); digest == m.SHA256.Digest {
+				b.relate(b.fileID(f), "COPY_OF", b.add(p))
 				held = true
 			}
 		}

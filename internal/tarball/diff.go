@@ -93,6 +93,15 @@ const (
 	CauseEntries    = "entries"    // entries that only one side has, or that changed their type or target
 	CauseFormat     = "format"     // the headers say the same in another way
 	CausePadding    = "padding"    // zero bytes at the end, or between entries
+
+	// Of packages: which part of the file differs, the innermost first, and what a
+	// package is compared with.
+	CausePayload   = "payload"   // the compressed archive of what is installed
+	CauseControl   = "control"   // what a package manager goes by, scripts among it
+	CauseSignature = "signature" // what is put into the file to sign or check it
+	CauseWrapping  = "wrapping"  // the bytes around these
+	CausePackage   = "package"   // one side is a package, the other is none, or of another format
+	CauseNames     = "names"     // the same bytes under another name
 )
 
 // EntryDiff is one entry that differs.
@@ -108,7 +117,7 @@ type EntryDiff struct {
 
 // FieldDiff is one field of an entry that differs.
 type FieldDiff struct {
-	Field  string `json:"field"` // type, mode, size, owner, mtime, link, device, extra, content
+	Field  string `json:"field"` // type, mode, size, owner, mtime, link, device, extra, content; of a package and something else, name
 	A      string `json:"a"`
 	B      string `json:"b"`
 	Offset *int64 `json:"offset,omitempty"` // of the first byte that differs, for content, if it was looked for

@@ -63,7 +63,7 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 		}
 	}
 	kept := t.keep(func(i int) bool { return wanted[i] })
-	return NewTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
+	return TakeTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
 }
 
 // Matches reports whether any entry matches the pattern, so that one that is

@@ -42,16 +42,25 @@ func BenchmarkLimit(b *testing.B) {
 	step("crc32", data, func(*testing.B) { crc32.ChecksumIEEE(data) })
 	step("sha1", data, func(*testing.B) { sha1.Sum(data) }) //nolint:gosec // what SBOMs have
 	step("sha256", data, func(*testing.B) { sha256.Sum256(data) })
-	file := ours(b, data, Options{Workers: 1})
-	step("inflate/"+what, data, func(b *testing.B) {
+	inflated := func(b *testing.B, file []byte, expected io.Reader) {
 		z, err := inflate.NewReader(bufio.NewReaderSize(bytes.NewReader(file), 128<<10))
+		if err == nil && expected != nil {
+			z.Expect(expected)
+		}
 		if err == nil {
 			_, err = io.Copy(io.Discard, z)
 		}
 		if err != nil {
 			b.Fatal(err)
 		}
-	})
+	}
+	for _, name := range []string{what, "elf"} {
+		if data := all[name]; data != nil {
+			file := ours(b, data, Options{Workers: 1})
+			step("inflate/"+name, data, func(b *testing.B) { inflated(b, file, nil) })
+			step("inflate/guided/"+name, data, func(b *testing.B) { inflated(b, file, bytes.NewReader(data)) })
+		}
+	}
 	for _, name := range []string{what, "elf", "text"} {
 		data := all[name]
 		if data == nil {

@@ -7,6 +7,7 @@ import (
 	"hash"
 	"io"
 	"os"
+	"slices"
 	"sync"
 
 	"facerec/internal/atomicfile"
@@ -25,7 +26,9 @@ type Spool struct {
 	mu    sync.Mutex
 	end   int64
 	free  []int64 // extents of spoolExtent bytes that duplicates gave back
-	known map[release.Digest]Content
+	known release.DigestNumbers
+	added []*[addedBlock]spooled // what each number of known stands for
+	large [][]int64              // extents of contents that have more than one
 
 	// Small contents lie side by side in the order in which they came, and are
 	// mostly read in that order: the last of them wait to be written together, and
@@ -43,6 +46,9 @@ const (
 	spoolSmall = 16 << 10
 )
 
+// addedBlock is how many contents are allocated together.
+const addedBlock = 256
+
 type spoolPage struct {
 	at  int64
 	buf []byte // nothing: the page is not in use
@@ -55,7 +61,7 @@ func NewSpool(dir string) (*Spool, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making the spool: %w", err)
 	}
-	return &Spool{f: f, known: map[release.Digest]Content{}}, nil
+	return &Spool{f: f}, nil
 }
 
 // Close gives back the disk space. Contents that came from the spool cannot be
@@ -81,79 +87,93 @@ func (s *Spool) Add(r io.Reader) (Content, error) {
 	defer spoolBuffers.Put(p)
 	buf := *p
 	var h hash.Hash
-	c := &spooled{s: s}
+	var extents []int64
 	for {
 		n, err := io.ReadFull(r, buf)
 		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
 		if err != nil && !last {
-			s.giveBack(c)
+			s.giveBack(extents)
 			return nil, err
 		}
 		if last && h == nil {
-			c.digest = release.DigestBytes(buf[:n])
-			return s.finish(c, buf[:n])
+			return s.finish(release.DigestBytes(buf[:n]), nil, buf[:n])
 		}
 		if h == nil {
 			h = sha256.New()
 		}
 		h.Write(buf[:n])
 		if last {
-			c.digest = release.DigestOf([sha256.Size]byte(h.Sum(nil)))
-			return s.finish(c, buf[:n])
+			return s.finish(release.DigestOf([sha256.Size]byte(h.Sum(nil))), extents, buf[:n])
 		}
 		off := s.take()
-		c.extents = append(c.extents, off)
+		extents = append(extents, off)
 		if err := s.write(buf[:n], off); err != nil {
-			s.giveBack(c)
+			s.giveBack(extents)
 			return nil, err
 		}
-		c.size += int64(n)
 	}
 }
 
-// finish writes the last bytes of c unless its content is known.
-func (s *Spool) finish(c *spooled, rest []byte) (Content, error) {
+// finish writes the last bytes of a content, which come after full extents, unless
+// it is known.
+func (s *Spool) finish(d release.Digest, extents []int64, rest []byte) (Content, error) {
+	size := int64(len(extents))*spoolExtent + int64(len(rest))
 	s.mu.Lock()
-	known, ok := s.known[c.digest]
-	if ok {
-		s.free = append(s.free, c.extents...)
-		s.mu.Unlock()
-		return known, nil
+	if n, ok := s.known.Find(d); ok {
+		defer s.mu.Unlock()
+		s.free = append(s.free, extents...)
+		return s.number(n), nil
 	}
-	if len(c.extents) == 0 && len(rest) <= spoolSmall {
+	if size <= spoolSmall {
 		defer s.mu.Unlock()
 		if err := s.put(rest); err != nil {
 			return nil, err
 		}
-		c.extents, c.size = []int64{s.end}, int64(len(rest))
-		s.end += c.size
-		s.known[c.digest] = c
-		return c, nil
+		at := s.end
+		s.end += size
+		return s.keep(d, at, size), nil
 	}
-	if len(c.extents) == 0 || len(rest) > 0 {
-		c.extents = append(c.extents, s.end)
+	full := len(extents) // of which each can be used again
+	if len(rest) > 0 {
+		extents = append(extents, s.end)
 		s.end += int64(len(rest))
 	}
 	s.mu.Unlock()
 
 	if len(rest) > 0 {
-		if err := s.write(rest, c.extents[len(c.extents)-1]); err != nil {
+		if err := s.write(rest, extents[full]); err != nil {
 			return nil, err
 		}
 	}
-	c.size += int64(len(rest))
 
 	// Only now that all is written may others be given it. When two came with
 	// the same bytes at the same time, the first wins.
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if known, ok := s.known[c.digest]; ok {
-		s.free = append(s.free, c.extents[:c.size/spoolExtent]...) // the last may be smaller
-		return known, nil
+	if n, ok := s.known.Find(d); ok {
+		s.free = append(s.free, extents[:full]...)
+		return s.number(n), nil
 	}
-	s.known[c.digest] = c
-	return c, nil
+	if len(extents) == 1 {
+		return s.keep(d, extents[0], size), nil
+	}
+	s.large = append(s.large, slices.Clip(extents))
+	return s.keep(d, int64(len(s.large)-1), size), nil
 }
+
+// keep remembers a content that is new; the lock is held.
+func (s *Spool) keep(d release.Digest, at, size int64) Content {
+	n, _ := s.known.Number(d)
+	if n%addedBlock == 0 {
+		s.added = append(s.added, new([addedBlock]spooled))
+	}
+	c := s.number(n)
+	*c = spooled{s: s, at: at, size: size, number: uint32(n)}
+	return c
+}
+
+// number is a content that is known; the lock is held.
+func (s *Spool) number(n int) *spooled { return &s.added[n/addedBlock][n%addedBlock] }
 
 // put lets bytes wait to be written at the spool's end; the lock is held.
 func (s *Spool) put(b []byte) error {
@@ -245,22 +265,37 @@ func (s *Spool) take() int64 {
 	return off
 }
 
-func (s *Spool) giveBack(c *spooled) {
+func (s *Spool) giveBack(extents []int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free = append(s.free, c.extents...)
+	s.free = append(s.free, extents...)
 }
 
-// spooled is a content in a spool: extents, all but the last of full size.
+// spooled is a content in a spool. There may be very many.
 type spooled struct {
-	s       *Spool
-	extents []int64
-	size    int64
-	digest  release.Digest
+	s      *Spool
+	at     int64 // in the file; in large for what does not fit into one extent
+	size   int64
+	number uint32 // among those that are known
 }
 
-func (c *spooled) Size() int64            { return c.size }
-func (c *spooled) Digest() release.Digest { return c.digest }
+func (c *spooled) Size() int64 { return c.size }
+
+func (c *spooled) Digest() release.Digest {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.known.At(int(c.number))
+}
+
+// extent is where in the file an extent is. All but the last are of full size.
+func (c *spooled) extent(i int64) int64 {
+	if c.size <= spoolExtent {
+		return c.at
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.large[c.at][i]
+}
 
 func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
@@ -274,7 +309,7 @@ func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 		}
 		within := at % spoolExtent
 		n := min(int64(len(p)-done), spoolExtent-within, c.size-at)
-		k, err := c.s.read(p[done:done+int(n)], c.extents[at/spoolExtent]+within)
+		k, err := c.s.read(p[done:done+int(n)], c.extent(at/spoolExtent)+within)
 		done += k
 		if int64(k) < n {
 			return done, fmt.Errorf("reading the spool: %w", err)

@@ -230,7 +230,8 @@ func describeLength(h hash.Hash, kind byte, n int64) {
 func describeContent(h hash.Hash, c Content, off, n int64) {
 	describeLength(h, 'c', n)
 	describeLength(h, 'o', off)
-	io.WriteString(h, c.Digest().String()) //nolint:errcheck // a hash does not fail
+	sum := c.Digest().Bytes()
+	h.Write(sum[:])
 }
 
 // hashOf is the name of a range of a stream.

@@ -78,9 +78,13 @@ type Tree struct {
 // link's target must be a Regular or Symlink entry, or another hard link that
 // leads to one; the link takes over that entry's mode. Symlinks have mode
 // 0777, as they have on Linux. The error names the entry.
-func NewTree(entries []Entry) (Tree, error) {
+func NewTree(entries []Entry) (Tree, error) { return TakeTree(slices.Clone(entries)) }
+
+// TakeTree is NewTree for a list that nobody else has, as very long ones are better
+// not copied: it is the tree's from then on.
+func TakeTree(entries []Entry) (Tree, error) {
 	t := Tree{top: topMode}
-	list := make([]Entry, 0, len(entries))
+	list := entries[:0]
 	for _, e := range entries {
 		if err := checkEntry(e); err != nil {
 			return Tree{}, err
@@ -316,7 +320,7 @@ func (t Tree) Add(entries ...Entry) (Tree, error) {
 	if len(entries) == 0 {
 		return t, nil
 	}
-	list := slices.Clone(t.entries)
+	list := slices.Grow(slices.Clone(t.entries), len(entries)+1)
 	top := Entry{Name: ".", Type: Dir, Mode: t.TopMode()}
 	for _, e := range entries {
 		if e.Name == "." {
@@ -325,7 +329,7 @@ func (t Tree) Add(entries ...Entry) (Tree, error) {
 		}
 		list = append(list, e)
 	}
-	return NewTree(append(list, top))
+	return TakeTree(append(list, top))
 }
 
 // Sub returns what lies below the directory name, named relative to it, with
@@ -352,7 +356,7 @@ func (t Tree) Sub(name string) (Tree, error) {
 			sub[i].Link = sub[i].Link[len(name)+1:]
 		}
 	}
-	return NewTree(append(sub, Entry{Name: ".", Type: Dir, Mode: d.Mode}))
+	return TakeTree(append(sub, Entry{Name: ".", Type: Dir, Mode: d.Mode}))
 }
 
 // keep gives the entries for which want holds. Where the first name of a

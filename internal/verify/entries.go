@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 
@@ -14,45 +15,57 @@ import (
 // entries in the order of the tar stream.
 func Entries(t tarball.Tree) []release.RecordEntry { return EntriesLike(t, nil) }
 
+// AllEntries yields the same. A digest is valid until the next entry.
+func AllEntries(t tarball.Tree) iter.Seq[release.RecordEntry] {
+	return func(yield func(release.RecordEntry) bool) {
+		if !yield(release.RecordEntry{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}) {
+			return
+		}
+		var sum release.HexDigest
+		for e := range t.All() {
+			r := release.RecordEntry{Name: e.Name, Mode: e.Mode, Link: e.Link}
+			switch e.Type {
+			case tarball.Dir:
+				r.Type = release.EntryDir
+			case tarball.Symlink:
+				r.Type = release.EntrySymlink
+			case tarball.Hardlink:
+				r.Type = release.EntryHardlink
+			case tarball.Regular:
+				sum.Digest = e.Content.Digest()
+				r.Type, r.Size, r.SHA256 = release.EntryFile, e.Content.Size(), &sum
+			}
+			if !yield(r) {
+				return
+			}
+		}
+	}
+}
+
 // EntriesLike is Entries, but what is as in another such list is kept once: like
 // itself is returned if all is the same.
 func EntriesLike(t tarball.Tree, like []release.RecordEntry) []release.RecordEntry {
 	var out []release.RecordEntry
 	at, same := 0, 0 // where in like the next may be; how many are the same, if out is nil
-	add := func(r release.RecordEntry, sum release.Digest) {
+	for r := range AllEntries(t) {
 		for out != nil && at < len(like) && release.ComparePaths(like[at].Name, r.Name) < 0 {
 			at++
 		}
-		known := at < len(like) && isEntry(&like[at], &r, sum)
+		known := at < len(like) && isEntry(&like[at], &r, digestOf(&r))
 		switch {
 		case known && out == nil:
 			at, same = at+1, same+1
-			return
+			continue
 		case known:
 			r = like[at]
-		case !sum.IsZero():
-			r.SHA256 = &release.HexDigest{Digest: sum}
+		case r.SHA256 != nil:
+			sum := *r.SHA256
+			r.SHA256 = &sum
 		}
 		if out == nil {
 			out = append(make([]release.RecordEntry, 0, t.Len()+1), like[:same]...)
 		}
 		out = append(out, r)
-	}
-	add(release.RecordEntry{Name: ".", Type: release.EntryDir, Mode: t.TopMode()}, release.Digest{})
-	for e := range t.All() {
-		r := release.RecordEntry{Name: e.Name, Mode: e.Mode, Link: e.Link}
-		var sum release.Digest
-		switch e.Type {
-		case tarball.Dir:
-			r.Type = release.EntryDir
-		case tarball.Symlink:
-			r.Type = release.EntrySymlink
-		case tarball.Hardlink:
-			r.Type = release.EntryHardlink
-		case tarball.Regular:
-			r.Type, r.Size, sum = release.EntryFile, e.Content.Size(), e.Content.Digest()
-		}
-		add(r, sum)
 	}
 	if out == nil {
 		return like[:same:same]

@@ -32,7 +32,7 @@ func (s Result) explain() string {
 	if s.Expected != "" || s.Got != "" {
 		why += fmt.Sprintf(" (expected %s, got %s)", s.Expected, s.Got)
 	}
-	return strings.Join(append(append([]string{why}, s.Causes...), s.Differences...), "; ")
+	return strings.Join(slices.Concat([]string{why}, s.Causes, s.Differences, s.Output), "; ")
 }
 
 // commandData escapes the text of a workflow command, as the runner undoes it.

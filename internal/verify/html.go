@@ -113,7 +113,8 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 <thead><tr><th scope="col">result</th><th scope="col">cell</th><th scope="col">link</th><th scope="col">subject</th><th scope="col">seen</th></tr></thead>
 <tbody>
 {{range .Results}}<tr><td class="{{.Status}}">{{.Status}}{{with .Grade}} ({{.}}){{end}}</td><td>{{where .}}</td><td class="short">{{.Link}}</td><td>{{path .}}</td><td>{{.Detail}}{{if or .Expected .Got}}
-<dl><dt>expected</dt><dd><code>{{.Expected}}</code></dd><dt>got</dt><dd><code>{{.Got}}</code></dd></dl>{{end}}{{range .Notes}}<p>Note: {{.}}</p>{{end}}{{if .Causes}}<ul>{{range .Causes}}<li>cause {{.}}</li>{{end}}</ul>{{end}}{{if .Differences}}<ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}</td></tr>
+<dl><dt>expected</dt><dd><code>{{.Expected}}</code></dd><dt>got</dt><dd><code>{{.Got}}</code></dd></dl>{{end}}{{range .Notes}}<p>Note: {{.}}</p>{{end}}{{if .Causes}}<ul>{{range .Causes}}<li>cause {{.}}</li>{{end}}</ul>{{end}}{{if .Differences}}<ul>{{range .Differences}}<li>{{.}}</li>{{end}}</ul>{{end}}{{if .Output}}<pre>{{range .Output}}{{.}}
+{{end}}</pre>{{end}}</td></tr>
 {{end}}</tbody>
 </table>
 </body>

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"facerec/internal/packages"
+	"facerec/internal/packages/packagestest"
 	"facerec/internal/release"
-	"facerec/internal/tarball"
 	"facerec/internal/verify"
 )
 
@@ -30,25 +30,10 @@ func (s *small) addPackages(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var payload, file bytes.Buffer
-		job, err := p.Job(&payload)
-		if err != nil {
-			t.Fatal(err)
-		}
-		made, err := tarball.Pack(t.Context(), []tarball.Job{job}, tarball.Options{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		stream, err := p.Finish(t.Context(), made[0], tarball.BytesContent(payload.Bytes()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if _, err := stream.WriteTo(&file); err != nil {
-			t.Fatal(err)
-		}
-		r.FileSHA256, r.FileSize = release.HexDigest{Digest: release.DigestBytes(file.Bytes())}, int64(file.Len())
+		_, file := packagestest.Make(t, p)
+		r.FileSHA256, r.FileSize = release.HexDigest{Digest: release.DigestBytes(file)}, int64(len(file))
 		c.Packages = append(c.Packages, r)
-		s.put(r.Asset, file.Bytes())
+		s.put(r.Asset, file)
 	}
 	s.seal(t)
 }

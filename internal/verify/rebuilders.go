@@ -56,6 +56,7 @@ type verdict struct {
 	failed  bool
 	about   map[release.Digest]string // released bytes → what came out instead, if it says so
 	refused *Error                    // it does not count
+	stale   bool                      // for its age
 	notes   []string
 }
 
@@ -65,6 +66,27 @@ type wanted struct {
 	digest      release.Digest   // zero: not known
 	made        []release.Digest // what else of the cell a rebuild compares: tar stream, manifest
 	index       release.Digest   // of its lineage
+}
+
+// Statements is the digest of the signed rebuilds that [Release] would consider: of
+// their bytes, of which of them are too old, and of the places that could not be
+// read. As long as it, the other files and the policies are the same, rebuilders
+// say the same. It reads them and the release's signed documents alone. It is zero
+// where release.json does not say which images to look at.
+func Statements(ctx context.Context, in Input) (release.Digest, error) {
+	in.Progress = nil
+	w := newWalk(in)
+	if !w.documents() || w.record == nil {
+		return release.Digest{}, context.Cause(ctx)
+	}
+	var all []*cellCheck
+	for _, c := range w.record.Cells {
+		if w.selected(c) {
+			all = append(all, &cellCheck{cell: c, name: c.String(), file: found{digest: c.FileSHA256.Digest}}) // it is not read
+		}
+	}
+	w.rebuilders(ctx, all)
+	return w.report.Statements, context.Cause(ctx)
 }
 
 // rebuilders holds each tarball to what rebuilders say of it.
@@ -85,7 +107,8 @@ func (w *walk) rebuilders(ctx context.Context, all []*cellCheck) {
 		}
 		tarballs = append(tarballs, x)
 	}
-	verdicts, problems, more := w.gather(ctx, all, tarballs)
+	verdicts, considered, problems, more := w.gather(ctx, all, tarballs)
+	w.report.Statements = considered
 	for _, v := range verdicts {
 		if v.refused == nil && v.failed && !r.IgnoreFailed {
 			w.sayNo(v, tarballs)
@@ -232,15 +255,23 @@ var byWeight = []Word{SaysNothing, SaysRefused, SaysSame, SaysDiffers}
 // gather reads and judges all that may be a signed rebuild: what the caller gave,
 // what lies next to the release, what refers to its images. problems are places
 // that could not be read; the error is for more than is considered: there could be a
-// no among the rest.
-func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) (verdicts []verdict, problems []string, err error) {
+// no among the rest. considered is the digest of all of it, see [Statements].
+func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) (verdicts []verdict, considered release.Digest, problems []string, err error) {
+	h := release.NewHasher()
+	defer func() {
+		for _, v := range verdicts {
+			fmt.Fprintf(h, "%q %t\n", v.place, v.stale)
+		}
+		fmt.Fprintf(h, "%q %v\n", problems, err)
+		considered = h.Digest()
+	}()
 	budget := &signatureBudget{MaxSignatureLayers, MaxSignatureBytes}
 	seen := map[release.Digest]bool{} // the same bytes may lie in several places
 	places := w.places()
 	referrers, problems := w.rebuildReferrers(ctx, all)
 	for _, e := range append(places, referrers...) {
 		if err := budget.take(); err != nil {
-			return verdicts, problems, err
+			return verdicts, considered, problems, err
 		}
 		data, err := e.read(ctx)
 		if err != nil {
@@ -249,6 +280,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 		}
 		budget.read(data)
 		d := release.DigestBytes(data)
+		fmt.Fprintf(h, "%q %s\n", e.place, d)
 		if seen[d] {
 			continue
 		}
@@ -256,7 +288,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 		if e.own && isLinks(data) {
 			said, err := w.linksOf(e, data, tarballs, budget)
 			if verdicts = append(verdicts, said...); err != nil {
-				return verdicts, problems, err
+				return verdicts, considered, problems, err
 			}
 			continue
 		}
@@ -268,7 +300,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 		for i, c := range bundles {
 			if i > 0 {
 				if err := budget.take(); err != nil {
-					return verdicts, problems, err
+					return verdicts, considered, problems, err
 				}
 			}
 			if v, ok := w.rebuildOf(e, c, tarballs); ok {
@@ -276,7 +308,7 @@ func (w *walk) gather(ctx context.Context, all []*cellCheck, tarballs []wanted) 
 			}
 		}
 	}
-	return verdicts, problems, nil
+	return verdicts, considered, problems, nil
 }
 
 // refusedBundle is why a file is not a signed rebuild. What lies in the place of one
@@ -527,6 +559,7 @@ func (v verdict) weigh(w *walk, sum summary, sig Signature, tarballs []wanted) (
 	if r.Within > 0 {
 		oldest := r.Now.Add(-r.Within)
 		if v.time.Before(oldest) || v.time.After(r.Now.Add(maxClockSkew)) {
+			v.stale = true
 			return refuse("time of the rebuild", span(oldest, r.Now), v.time.Format(time.RFC3339))
 		}
 	}

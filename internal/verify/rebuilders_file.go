@@ -36,6 +36,14 @@ type Rebuilders struct {
 	file    string
 	require int
 	list    []rebuilder
+	said    release.Digest // of the file and of the keys that it names
+}
+
+// Digest is that of what the caller asks of rebuilders: who is listed, with which keys,
+// how many are required, how old a rebuild may be, and whether a no is ignored. The
+// time and the statements are not in it; see [Statements].
+func (r Rebuilders) Digest() release.Digest {
+	return release.DigestBytes(fmt.Appendf(nil, "%s %s %d %s %t", r.file, r.said, r.require, r.Within, r.IgnoreFailed))
 }
 
 // rebuilder is one of them.
@@ -82,13 +90,24 @@ func (r Rebuilders) NeedsRoot() bool {
 // *[release.Problems].
 func ParseRebuilders(file string, data []byte, require int, readKey func(name string) ([]byte, error)) (Rebuilders, error) {
 	r := Rebuilders{file: file}
+	h := release.NewHasher()
+	add := func(raw []byte) {
+		fmt.Fprintf(h, "%d:", len(raw))
+		h.Write(raw)
+	}
+	add(data)
+	read := func(name string) ([]byte, error) {
+		raw, err := readKey(name)
+		add(raw)
+		return raw, err
+	}
 	parsed, err := release.ParseRebuilders(file, data, require, func(e release.Rebuilder) error {
 		one := rebuilder{name: e.Name}
 		var err error
 		if e.Rebuilderd != nil {
 			one.workers, err = workerKeys(e.Rebuilderd.Keys)
 		} else {
-			one.policy, err = policyOf(e, readKey)
+			one.policy, err = policyOf(e, read)
 		}
 		if err != nil {
 			return err
@@ -104,7 +123,7 @@ func ParseRebuilders(file string, data []byte, require int, readKey func(name st
 	if err != nil {
 		return Rebuilders{}, err
 	}
-	r.require = parsed.Require
+	r.require, r.said = parsed.Require, h.Digest()
 	return r, nil
 }
 

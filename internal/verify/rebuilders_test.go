@@ -546,6 +546,84 @@ func TestManyRebuildStatements(t *testing.T) {
 	}
 }
 
+// TestStatements has a digest of what rebuilders have signed that is the one of the
+// report, and another one whenever that may decide something else.
+func TestStatements(t *testing.T) {
+	a := newArena(t, false)
+	a.attests(t, a.ann)
+	now, within := testTime.Add(time.Hour), 24*time.Hour
+	seen := map[release.Digest]string{}
+	look := func(what string, isNew bool) {
+		t.Helper()
+		in := a.input()
+		in.Rebuilders = a.threeOf(t)
+		in.Rebuilders.Now, in.Rebuilders.Within = now, within
+		d, err := verify.Statements(t.Context(), in)
+		if err != nil || d.IsZero() {
+			t.Fatalf("%s: got %s, %v", what, d, err)
+		}
+		if _, known := seen[d]; known == isNew {
+			t.Errorf("%s: got the digest of %q", what, seen[d])
+		}
+		seen[d] = what
+		if r := a.verify(t, func(i *verify.Input) { i.Rebuilders = in.Rebuilders }); r.Statements != d {
+			t.Errorf("%s: the report considered %s, expected %s", what, r.Statements, d)
+		}
+	}
+	look("ann", true)
+	now = now.Add(time.Hour)
+	look("later", false)
+	now = now.Add(30 * time.Hour)
+	look("too late", true)
+	now = now.Add(time.Hour)
+	look("still too late", false)
+	within = 0
+	look("however old", false)
+	a.attests(t, a.bob, failedRebuild)
+	look("a no", true)
+	carl := a.bundle(t, a.carl)
+	a.images.beside = []verify.SignatureLayer{{Place: "referrer", MediaType: sign.BundleMediaType, Read: func(context.Context) ([]byte, error) { return carl, nil }}}
+	look("a referrer", true)
+	a.images.beside[0].Read = func(context.Context) ([]byte, error) { return nil, os.ErrClosed }
+	look("a registry that fails", true)
+	a.images.beside = nil
+	look("as before", false)
+
+	// What is asked for, too.
+	digests := map[release.Digest]bool{}
+	for i, list := range []string{listOf(a.ann, a.bob), listOf(a.ann, a.bob), listOf(a.ann, a.carl)} {
+		for require := 1; require <= 2; require++ {
+			r, err := verify.ParseRebuilders("file", []byte(list), require, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before := r.Digest()
+			if digests[before] != (i == 1) {
+				t.Errorf("list %d, %d required: %s", i, require, before)
+			}
+			digests[before] = true
+			r.Now = now
+			if r.Digest() != before {
+				t.Error("the time is in the digest")
+			}
+			if r.IgnoreFailed = true; r.Digest() == before {
+				t.Error("whether a no is ignored is not in the digest")
+			}
+			if r.IgnoreFailed, r.Within = false, time.Hour; r.Digest() == before {
+				t.Error("the age is not in the digest")
+			}
+		}
+	}
+
+	// Nothing says which images to look at: there is no digest.
+	delete(a.dist, release.RecordFile)
+	in := a.input()
+	in.Rebuilders = a.threeOf(t)
+	if d, err := verify.Statements(t.Context(), in); err != nil || !d.IsZero() {
+		t.Errorf("without release.json: got %s, %v", d, err)
+	}
+}
+
 // FuzzRebuildStatement puts anything in the place of a signed rebuild. Nothing but
 // what a listed rebuilder signed counts.
 func FuzzRebuildStatement(f *testing.F) {

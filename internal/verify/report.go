@@ -102,6 +102,8 @@ type Result struct {
 	Causes      []string       `json:"causes,omitempty"`      // what explains a difference in bytes, the most telling first
 	Differences []string       `json:"differences,omitempty"` // which entry, which field; the first few
 
+	Output []string `json:"output,omitempty"` // of [LinkBuilt]: the last lines of a build that failed
+
 	Rebuilders []Said `json:"rebuilders,omitempty"` // of [LinkRebuilders], each that is listed
 }
 
@@ -129,6 +131,8 @@ type Report struct {
 	Results   []Result     `json:"steps"`
 
 	Released Released `json:"-"` // what the signature vouches for
+
+	Statements release.Digest `json:"-"` // of the signed rebuilds that were considered, as [Statements]
 
 	rebuilt bool // the links are those of a rebuild
 }

@@ -39,6 +39,9 @@ func (s Result) Text() string {
 	for _, d := range s.Differences {
 		fmt.Fprintf(&b, "      %s\n", d)
 	}
+	for _, o := range s.Output {
+		fmt.Fprintf(&b, "      | %s\n", o)
+	}
 	return b.String()
 }
 

@@ -44,6 +44,14 @@ func TestWithRebuild(t *testing.T) {
 			found[i].Status, found[i].Class = verify.Skip, &incomplete
 		}
 	}
+	failed := verify.Failed
+	found[1].Status, found[1].Class, found[1].Output = verify.Fail, &failed, []string{"cc: <boom>"}
+	broken := r.WithRebuild(found[:2])
+	validate(t, broken)
+	if page, err := broken.HTML(); err != nil || !strings.Contains(string(page), "<pre>cc: &lt;boom&gt;") || !strings.Contains(broken.Text(), "\n      | cc: <boom>\n") || broken.ExitCode != 1 {
+		t.Errorf("a build that failed: %d, %v, %s", broken.ExitCode, err, broken.Text())
+	}
+	found[1] = verify.Result{Cell: found[1].Cell, Link: found[1].Link, Subject: "x", Status: verify.Pass}
 	other := r.WithRebuild(found)
 	validate(t, other)
 	if other.ExitCode != 3 || other.Chains[0].FirstBroken != verify.LinkProgram {

@@ -14,7 +14,9 @@
 //	vendor    fill a directory for builds without network: vendor DIR
 //
 // It is run from the root of the repository. Exit codes: 0 done · 1 could not
-// do it · 2 usage · 3 checked, and something is not as pinned · 130 interrupted.
+// do it · 2 usage · 3 checked, and something is not as pinned · 127 a compiler is not
+// installed · 130 interrupted. 127 is what a shell says of a missing command, and what
+// `releaser rebuild` takes for a cell that this machine cannot build.
 package main
 
 import (
@@ -56,6 +58,7 @@ func code(err error, interrupted bool, stderr io.Writer) int {
 	}
 	var usage usageError
 	var wrong *inputs.WrongHash
+	var missing *inputs.NotInstalled
 	switch {
 	case interrupted:
 		return 130
@@ -63,6 +66,8 @@ func code(err error, interrupted bool, stderr io.Writer) int {
 		return 2
 	case errors.Is(err, errDiffers), errors.As(err, &wrong):
 		return 3
+	case errors.As(err, &missing):
+		return 127
 	}
 	return 1
 }

@@ -26,6 +26,7 @@ func TestCode(t *testing.T) {
 		{usageError{errors.New("no verb")}, false, 2},
 		{fmt.Errorf("%w: 2 findings", errDiffers), false, 3},
 		{fmt.Errorf("models: %w", &inputs.WrongHash{File: "a"}), false, 3},
+		{fmt.Errorf("dlib: %w", &inputs.NotInstalled{Program: "arm-linux-gnueabihf-g++", Packages: []string{"g++-arm-linux-gnueabihf"}}), false, 127},
 		{context.Canceled, true, 130},
 	}
 	for _, tt := range tests {

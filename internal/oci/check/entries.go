@@ -84,7 +84,7 @@ type inspection struct {
 	layersErr   error
 	brokenLayer string          // digest of the layer that layersErr is about
 	view        *layer.View     // what a container sees
-	layers      [][]layer.Entry // what was shipped
+	layers      []layer.Entries // what was shipped
 	stored      int64           // bytes of the layers
 
 	findings map[string][]Finding // by rule
@@ -176,11 +176,11 @@ func (c *inspection) mode(name string, d *layer.Dirent) {
 	case tar.TypeSymlink:
 		return
 	case tar.TypeChar, tar.TypeBlock:
-		c.add(devices, name, "is a device (%s)", d.Device)
+		c.add(devices, name, "is a device (%s)", d.Device())
 	case tar.TypeFifo:
 		c.add(devices, name, "is a named pipe")
 	}
-	if lost := layer.Attributes(d.Notes); len(lost) > 0 {
+	if lost := layer.Attributes(d.Notes()); len(lost) > 0 {
 		c.add(attributes, name, "%s", strings.Join(lost, ", "))
 	}
 	if d.Mode&0o6000 != 0 {
@@ -224,7 +224,7 @@ func (c *inspection) program(name string, d *layer.Dirent) error {
 // still be taken out of the lower one.
 func (c *inspection) shipped(ctx context.Context) error {
 	for i, entries := range c.layers {
-		for _, e := range entries {
+		for e := range entries.All() {
 			if err := ctx.Err(); err != nil {
 				return err
 			}
@@ -236,21 +236,22 @@ func (c *inspection) shipped(ctx context.Context) error {
 	return nil
 }
 
-func (c *inspection) entry(at int, e layer.Entry) error {
+func (c *inspection) entry(at int, e *layer.Entry) error {
 	name := "/" + e.Name
 	if strings.HasPrefix(path.Base(name), layer.WhiteoutPrefix) {
 		return nil
 	}
+	owner := e.Owner()
 	for _, o := range []struct {
 		what, name string
 		number     int
-	}{{"user", e.Owner.User, e.Owner.UID}, {"group", e.Owner.Group, e.Owner.GID}} {
+	}{{"user", owner.User, owner.UID}, {"group", owner.Group, owner.GID}} {
 		if o.name != "" && !(o.name == "root" && o.number == 0) {
 			c.add(owners, name, "%s %d is also named %q, which may be another elsewhere", o.what, o.number, o.name)
 		}
 	}
 	hidden := ""
-	if d, err := c.view.LookupNoFollow(e.Name); err == nil && (d == nil || d.Layer != at && d.Kind != tar.TypeDir) {
+	if d, err := c.view.LookupNoFollow(e.Name); err == nil && (d == nil || int(d.Layer) != at && d.Kind != tar.TypeDir) {
 		hidden = fmt.Sprintf(", deleted or replaced later, but still in layer %s", c.image.Layers[at].Digest)
 	}
 	for i, b := range []byte(name + "/") { // a directory need not have an entry of its own
@@ -363,17 +364,17 @@ func (c *inspection) runnable(d *layer.Dirent, user string) string {
 	if n, err := strconv.Atoi(g); err == nil {
 		gid = n
 	}
-	bit := uint32(0o001)
+	owner, bit := d.Owner(), uint32(0o001)
 	switch {
 	case uid == 0:
 		bit = 0o111
-	case uid == d.Owner.UID:
+	case uid == owner.UID:
 		bit = 0o100
-	case gid == d.Owner.GID:
+	case gid == owner.GID:
 		bit = 0o010
 	}
 	if d.Mode&bit == 0 {
-		return fmt.Sprintf("mode %04o, owner %d:%d: user %q may not execute it", d.Mode, d.Owner.UID, d.Owner.GID, user)
+		return fmt.Sprintf("mode %04o, owner %d:%d: user %q may not execute it", d.Mode, owner.UID, owner.GID, user)
 	}
 	if d.Size == 0 {
 		return "is empty"

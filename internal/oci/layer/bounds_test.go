@@ -63,11 +63,11 @@ func TestViewIsLinear(t *testing.T) {
 		again = append(again, Entry{Name: ".wh.d", Kind: tar.TypeReg})
 	}
 	for name, entries := range map[string][]Entry{"missing directories": wide(200), "long paths": long, "whiteouts again and again": again} {
-		if err := NewView().Apply(0, entries); err == nil || !strings.Contains(err.Error(), errTooMuch.Error()) {
+		if err := NewView().Apply(0, Entries{entries}); err == nil || !strings.Contains(err.Error(), errTooMuch.Error()) {
 			t.Errorf("%s: got %v", name, err)
 		}
 	}
-	if err := NewView().Apply(0, wide(50)); err != nil {
+	if err := NewView().Apply(0, Entries{wide(50)}); err != nil {
 		t.Errorf("a few deep names: %v", err)
 	}
 }
@@ -166,8 +166,8 @@ func TestLayersAsToolsWriteThem(t *testing.T) {
 			u := NewUnpacker(ocitest.Spool(t), Limits{})
 			u.sum.stored.Store(int64(len(c.raw)))
 			entries, err := u.unpack(bytes.NewReader(c.raw), &layerUse{u: u}, "test", oci.Layer{DiffID: release.DigestBytes(c.plain)}, "")
-			if err != nil || len(entries) != c.want {
-				t.Errorf("got %d entries, %v, want %d", len(entries), err, c.want)
+			if err != nil || entries.Len() != c.want {
+				t.Errorf("got %d entries, %v, want %d", entries.Len(), err, c.want)
 			}
 		})
 	}
@@ -255,7 +255,7 @@ func TestAppliedEntriesAreBounded(t *testing.T) {
 	}
 	var err error
 	for i := range 5 {
-		if err = v.Apply(i, entries); err != nil && i < maxApplied/len(entries) {
+		if err = v.Apply(i, Entries{entries}); err != nil && i < maxApplied/len(entries) {
 			t.Fatalf("layer %d: %v", i, err)
 		}
 	}

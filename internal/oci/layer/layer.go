@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"path"
 	"slices"
 	"strings"
@@ -47,17 +48,24 @@ func (l Limits) withDefaults() Limits {
 // maxDepth is how many directories may be inside one another.
 const maxDepth = 1024
 
-// Entry is one header of a layer, its name made relative and clean.
+// Entry is one header of a layer, its name made relative and clean. There may be
+// very many.
 type Entry struct {
 	Name    string
-	Kind    byte // a tar typeflag
-	Mode    uint32
 	Link    string
-	Size    int64
-	Owner   Owner
 	Content tarball.Content // nil when the caller did not want it kept
-	Notes   []string        // names of extended attributes and the like, which a tarball leaves out
-	Device  string          // "char 1:3", "block 8:0", "pipe", or ""
+	Size    int64
+	Mode    uint32
+	Kind    byte // a tar typeflag
+
+	rest *rest // nil: nothing
+}
+
+// rest is what nearly all entries of a layer have in common.
+type rest struct {
+	owner  Owner
+	notes  []string
+	device string
 }
 
 // Owner is the user and group of a file. Tarballs leave them out; an engine
@@ -67,14 +75,77 @@ type Owner struct {
 	User, Group string
 }
 
+// Owner is who the entry belongs to.
+func (e *Entry) Owner() Owner {
+	if e.rest == nil {
+		return Owner{}
+	}
+	return e.rest.owner
+}
+
+// Notes are the names of extended attributes and the like, which a tarball leaves
+// out.
+func (e *Entry) Notes() []string {
+	if e.rest == nil {
+		return nil
+	}
+	return e.rest.notes
+}
+
+// Device is "char 1:3", "block 8:0", "pipe", or "".
+func (e *Entry) Device() string {
+	if e.rest == nil {
+		return ""
+	}
+	return e.rest.device
+}
+
+// Entries are those of a layer, in its order. They lie in blocks: one list, which
+// grows by being copied, would need twice the memory for a moment.
+type Entries [][]Entry
+
+// maxBlock is how many entries a block has at most.
+const maxBlock = 1024
+
+func (all *Entries) add(e Entry) {
+	last := len(*all) - 1
+	if last < 0 || len((*all)[last]) == cap((*all)[last]) {
+		*all = append(*all, make([]Entry, 0, min(16<<min(len(*all), 6), maxBlock)))
+		last++
+	}
+	(*all)[last] = append((*all)[last], e)
+}
+
+// Len is how many there are.
+func (all Entries) Len() (n int) {
+	for _, b := range all {
+		n += len(b)
+	}
+	return n
+}
+
+// All yields them.
+func (all Entries) All() iter.Seq[*Entry] {
+	return func(yield func(*Entry) bool) {
+		for _, b := range all {
+			for i := range b {
+				if !yield(&b[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // Unpacker reads layers, each distinct one once however many images share it,
 // and keeps file contents in a spool, each distinct one once.
 type Unpacker struct {
 	// Progress, if not nil, is told how many bytes of layers have been read, of how
-	// many in those that were begun. Calls can come at the same time.
+	// many in those that were begun. It is called by several, one at a time.
 	Progress func(done, total int64)
 
-	done, total atomic.Int64
+	progress    sync.Mutex // of these, and so that Progress hears of them in order
+	done, total int64
 
 	spool  *tarball.Spool
 	limits Limits
@@ -117,7 +188,7 @@ type reading struct {
 	image   *oci.Image
 	use     *layerUse
 	done    chan struct{}
-	entries []Entry
+	entries Entries
 	err     error
 }
 
@@ -145,7 +216,7 @@ func (u *Unpacker) Held() int {
 
 // Read returns a layer's entries, with the contents of files below the given
 // directory only. The empty name stands for the root.
-func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below string) ([]Entry, error) {
+func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below string) (Entries, error) {
 	key := part{l, below}
 	u.read.mu.Lock()
 	r, known := u.read.layers[key]
@@ -157,7 +228,7 @@ func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below 
 	if !known {
 		r.err = u.fetch(ctx, r, l, below)
 		u.read.mu.Lock()
-		u.read.held += len(r.entries)
+		u.read.held += r.entries.Len()
 		u.read.mu.Unlock()
 		close(r.done)
 		return r.entries, r.err
@@ -221,11 +292,18 @@ type layerReader struct {
 
 func (r layerReader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
-	done := r.u.done.Add(int64(n))
-	if r.u.Progress != nil && n > 0 {
-		r.u.Progress(done, max(done, r.u.total.Load()))
-	}
+	r.u.move(int64(n), 0)
 	return n, err
+}
+
+// move counts bytes of layers that were read and bytes that are to be read.
+func (u *Unpacker) move(done, total int64) {
+	u.progress.Lock()
+	defer u.progress.Unlock()
+	u.done, u.total = u.done+done, u.total+total
+	if done > 0 && u.Progress != nil {
+		u.Progress(u.done, max(u.done, u.total))
+	}
 }
 
 func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below string) error {
@@ -233,7 +311,7 @@ func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below str
 	u.store(r.image, part{l, below})
 	u.mu.Unlock()
 	return r.image.ReadLayer(ctx, l, func(in io.Reader) (err error) {
-		u.total.Add(max(l.Size, 0))
+		u.move(0, max(l.Size, 0))
 		if r.use != nil { // of a copy that was damaged
 			r.use.giveBack()
 		}
@@ -261,7 +339,7 @@ func (u *Unpacker) forget(img *oci.Image, below string) {
 }
 
 // unpack reads the entries of a layer out of its stored bytes.
-func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer, below string) ([]Entry, error) {
+func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer, below string) (Entries, error) {
 	packed := bufio.NewReaderSize(r, 128<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
@@ -411,8 +489,9 @@ func (l *layerUse) giveBack() {
 	l.u.sum.names.Add(-l.names)
 }
 
-func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) ([]Entry, error) {
-	var out []Entry
+func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) (Entries, error) {
+	var out Entries
+	var common *rest
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -429,8 +508,8 @@ func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) ([]Entry, e
 		if err != nil {
 			return nil, err
 		}
-		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, Link: h.Linkname, Size: h.Size,
-			Owner: Owner{h.Uid, h.Gid, h.Uname, h.Gname}, Notes: notes(h), Device: device(h)}
+		common = common.of(h)
+		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, Link: h.Linkname, Size: h.Size, rest: common}
 		switch h.Typeflag {
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
 			e.Kind = tar.TypeReg
@@ -449,8 +528,18 @@ func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) ([]Entry, e
 		case tar.TypeXGlobalHeader:
 			continue
 		}
-		out = append(out, e)
+		out.add(e)
 	}
+}
+
+// of is what a header has of it: r itself if that is the same.
+func (r *rest) of(h *tar.Header) *rest {
+	now := rest{Owner{h.Uid, h.Gid, h.Uname, h.Gname}, notes(h), device(h)}
+	if r != nil && now.owner == r.owner && len(now.notes)+len(r.notes) == 0 && now.device == r.device {
+		return r
+	}
+	other := now // only this one is allocated
+	return &other
 }
 
 // maxNotes bounds what is remembered of an entry's attributes.
@@ -502,7 +591,7 @@ func cleanName(name string) (string, error) {
 		return "", fmt.Errorf("entry %q: a name must not contain NUL", name)
 	}
 	depth := 0
-	for _, part := range strings.Split(name, "/") {
+	for part := range strings.SplitSeq(name, "/") {
 		switch part {
 		case "", ".":
 		case "..":
@@ -514,6 +603,11 @@ func cleanName(name string) (string, error) {
 				return "", fmt.Errorf("entry %s…: more than %d directories inside one another", text.Show(name[:min(len(name), 80)]), maxDepth)
 			}
 		}
+	}
+	// Most names need nothing but to be cut at their ends.
+	plain := strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(name, "./"), "/"), "/")
+	if plain != "" && plain != "." && plain[0] != '/' && path.Clean(plain) == plain {
+		return plain, nil
 	}
 	return strings.TrimPrefix(path.Clean("/"+name), "/"), nil
 }

@@ -31,7 +31,7 @@ const maxSymlinks = 40
 // and replacing one name leaves the others as they were.
 type Inode struct {
 	*Entry                      // as a layer has it, under the name that it came with
-	Layer    int                // that wrote the content, from 0
+	Layer    int32              // that wrote the content, from 0
 	linked   bool               // has another name, or had
 	children map[string]*Dirent // of a directory
 }
@@ -40,13 +40,23 @@ type Inode struct {
 // whiteout removes only what comes from below.
 type Dirent struct {
 	*Inode
-	from   int
-	length int // of its path, in bytes
+	from   int32
+	length int32 // of its path, in bytes
 }
+
+// node is a name with the file that it first stands for.
+type node struct {
+	Dirent
+	inode Inode
+}
+
+// nodesTogether is how many are allocated at a time.
+const nodesTogether = 256
 
 // View is the file system that a container sees after some layers.
 type View struct {
 	root *Dirent
+	free []node
 
 	// What is left of the limits; each entry adds to them, so that time and
 	// memory are linear in what was read.
@@ -70,26 +80,39 @@ const maxApplied = 4_000_000
 
 var errTooMuch = errors.New("links and missing directories that lead through too many names")
 
-// make puts a new name into a directory.
-func (v *View) make(parent *Dirent, base string, n *Inode, layer int) (*Dirent, error) {
-	d := &Dirent{n, layer, parent.length + 1 + len(base)}
+// create puts a new file into a directory.
+func (v *View) create(parent *Dirent, base string, n Inode, layer int32) (*Dirent, error) {
+	if len(v.free) == 0 {
+		v.free = make([]node, nodesTogether)
+	}
+	made := &v.free[0]
+	v.free = v.free[1:]
+	made.inode = n
+	made.Dirent = Dirent{&made.inode, layer, 0}
+	return &made.Dirent, v.name(parent, base, &made.Dirent)
+}
+
+// name puts a name into a directory.
+func (v *View) name(parent *Dirent, base string, d *Dirent) error {
+	d.length = parent.length + 1 + int32(len(base))
 	if v.lengths -= int64(d.length); v.lengths < 0 {
-		return nil, errTooMuch
+		return errTooMuch
 	}
 	parent.children[base] = d
-	return d, nil
+	return nil
 }
 
 // NewView returns an empty file system.
 func NewView() *View {
-	return &View{root: &Dirent{Inode: newDirectory(0o755), from: -1}, steps: freeSteps, nodes: freeNodes, lengths: freePaths}
+	root := newDirectory(0o755)
+	return &View{root: &Dirent{Inode: &root, from: -1}, steps: freeSteps, nodes: freeNodes, lengths: freePaths}
 }
 
 // Root returns the root directory.
 func (v *View) Root() *Dirent { return v.root }
 
-func newDirectory(mode uint32) *Inode {
-	return &Inode{Entry: &Entry{Kind: tar.TypeDir, Mode: mode}, children: map[string]*Dirent{}}
+func newDirectory(mode uint32) Inode {
+	return Inode{Entry: &Entry{Kind: tar.TypeDir, Mode: mode}, children: map[string]*Dirent{}}
 }
 
 // Lookup follows an absolute name through symbolic links, which never lead
@@ -118,7 +141,7 @@ func (v *View) Walk(visit func(name string, d *Dirent) error) error {
 // lookup follows a name from the root, through symbolic links, which can never
 // lead outside it. With create, missing directories are made, as engines do.
 // A name that is missing gives nil.
-func (v *View) lookup(name string, layer int, create bool) (*Dirent, error) {
+func (v *View) lookup(name string, layer int32, create bool) (*Dirent, error) {
 	links := 0
 	way, err := v.walk([]*Dirent{v.root}, name, layer, create, &links)
 	if err != nil || way == nil {
@@ -129,7 +152,7 @@ func (v *View) lookup(name string, layer int, create bool) (*Dirent, error) {
 
 // walk goes on from the end of way. It returns the whole way, so that ".."
 // behind a symbolic link means the parent of where the link led.
-func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *int) ([]*Dirent, error) {
+func (v *View) walk(way []*Dirent, name string, layer int32, create bool, links *int) ([]*Dirent, error) {
 	for part := range strings.SplitSeq(name, "/") {
 		switch part {
 		case "", ".":
@@ -157,7 +180,7 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 				return nil, errTooMuch
 			}
 			var err error
-			if next, err = v.make(at, part, newDirectory(0o755), layer); err != nil {
+			if next, err = v.create(at, part, newDirectory(0o755), layer); err != nil {
 				return nil, err
 			}
 		}
@@ -180,16 +203,15 @@ func (v *View) walk(way []*Dirent, name string, layer int, create bool, links *i
 }
 
 // Apply puts one layer on top.
-func (v *View) Apply(layer int, entries []Entry) error {
-	if v.entries += int64(len(entries)); v.entries > maxApplied {
+func (v *View) Apply(layer int, entries Entries) error {
+	if v.entries += int64(entries.Len()); v.entries > maxApplied {
 		return fmt.Errorf("more than %d entries in this layer and those below it", maxApplied)
 	}
-	for i := range entries {
-		e := &entries[i]
+	for e := range entries.All() {
 		v.steps += stepsPerEntry
 		v.nodes += nodesPerEntry
 		v.lengths += pathsPerName * int64(len(e.Name)+1)
-		if err := v.add(layer, e); err != nil {
+		if err := v.add(int32(layer), e); err != nil {
 			return fmt.Errorf("entry %s: %w", text.Quote(e.Name), err)
 		}
 	}
@@ -197,11 +219,11 @@ func (v *View) Apply(layer int, entries []Entry) error {
 }
 
 // add puts one entry into the view, which keeps it and does not change it.
-func (v *View) add(layer int, e *Entry) error {
+func (v *View) add(layer int32, e *Entry) error {
 	if e.Name == "" { // the root itself
 		if e.Kind == tar.TypeDir {
 			now := *v.root.Entry
-			now.Mode, now.Owner = e.Mode, e.Owner
+			now.Mode, now.rest = e.Mode, e.rest
 			v.root.Entry = &now
 		}
 		return nil
@@ -225,7 +247,7 @@ func (v *View) add(layer int, e *Entry) error {
 			old.Entry, old.from = e, layer
 			return nil
 		}
-		_, err := v.make(parent, base, &Inode{Entry: e, Layer: layer, children: map[string]*Dirent{}}, layer)
+		_, err := v.create(parent, base, Inode{Entry: e, Layer: layer, children: map[string]*Dirent{}}, layer)
 		return err
 	case tar.TypeLink:
 		target, err := v.LookupNoFollow(e.Link)
@@ -239,10 +261,9 @@ func (v *View) add(layer int, e *Entry) error {
 			return fmt.Errorf("hard link to the directory %s", text.Quote(e.Link))
 		}
 		target.linked = true
-		_, err = v.make(parent, base, target.Inode, layer)
-		return err
+		return v.name(parent, base, &Dirent{Inode: target.Inode, from: layer})
 	default:
-		_, err := v.make(parent, base, &Inode{Entry: e, Layer: layer}, layer)
+		_, err := v.create(parent, base, Inode{Entry: e, Layer: layer}, layer)
 		return err
 	}
 }
@@ -258,7 +279,7 @@ func (v *View) LookupNoFollow(name string) (*Dirent, error) {
 	return parent.children[base], nil
 }
 
-func (v *View) whiteout(parent *Dirent, base string, layer int) error {
+func (v *View) whiteout(parent *Dirent, base string, layer int32) error {
 	if parent == nil || parent.Kind != tar.TypeDir {
 		return nil // what is to be hidden was never there
 	}
@@ -293,7 +314,7 @@ func (v *View) exhausted() error {
 // prune removes what layers below the given one put there. It reports whether
 // nothing is left: the order of a whiteout and the files of its own layer must
 // not matter.
-func (v *View) prune(d *Dirent, layer int) bool {
+func (v *View) prune(d *Dirent, layer int32) bool {
 	if v.steps--; v.steps < 0 {
 		return false
 	}
@@ -447,6 +468,8 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 	for i, l := range img.Layers {
 		c.flat.layers[i] = l.Digest
 	}
+	n := top.count()
+	c.entries, c.flat.origins = make([]tarball.Entry, 0, n), make([]int32, 0, n)
 	if err := c.collect(".", top); err != nil {
 		return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
@@ -456,19 +479,20 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 		}
 		return &c.entries[0], c.flat, nil
 	}
-	c.flat.Tree, err = tarball.NewTree(c.entries)
+	c.flat.Tree, err = tarball.TakeTree(c.entries)
 	return nil, c.flat, err
 }
 
 type collector struct {
 	first   map[*Inode]string // of those that have several names
 	entries []tarball.Entry
+	names   []string // of directories on the way, one behind the other
 	flat    Flattened
 }
 
 func (c *collector) collect(name string, d *Dirent) error {
 	e := tarball.Entry{Name: name, Mode: d.Mode}
-	if first, again := c.first[d.Inode]; d.linked && again && d.Device == "" {
+	if first, again := c.first[d.Inode]; d.linked && again && d.Device() == "" {
 		e.Type, e.Link = tarball.Hardlink, first
 	} else {
 		if d.linked {
@@ -485,8 +509,8 @@ func (c *collector) collect(name string, d *Dirent) error {
 			}
 			e.Type, e.Content = tarball.Regular, d.Content
 		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
-			special := Device{Name: name, What: d.Device, Mode: d.Mode, Notes: d.Notes}
-			if d.Layer < len(c.flat.layers) {
+			special := Device{Name: name, What: d.Device(), Mode: d.Mode, Notes: d.Notes()}
+			if int(d.Layer) < len(c.flat.layers) {
 				special.Layer = c.flat.layers[d.Layer]
 			}
 			c.flat.Devices = append(c.flat.Devices, special)
@@ -495,24 +519,38 @@ func (c *collector) collect(name string, d *Dirent) error {
 			return fmt.Errorf("entry %s has the unknown type %q", text.Quote(name), d.Kind)
 		}
 	}
-	if len(d.Notes) > 0 {
+	if notes := d.Notes(); len(notes) > 0 {
 		if c.flat.notes == nil {
 			c.flat.notes = map[int][]string{}
 		}
-		c.flat.notes[len(c.entries)] = d.Notes
+		c.flat.notes[len(c.entries)] = notes
 	}
-	c.flat.origins = append(c.flat.origins, int32(d.Layer))
+	c.flat.origins = append(c.flat.origins, d.Layer)
 	c.entries = append(c.entries, e)
 	if d.Kind != tar.TypeDir {
 		return nil
 	}
-	for _, n := range slices.Sorted(maps.Keys(d.children)) {
+	before := len(c.names)
+	c.names = slices.AppendSeq(c.names, maps.Keys(d.children))
+	names := c.names[before:]
+	slices.Sort(names)
+	for _, n := range names {
 		child := d.children[n]
 		if err := c.collect(child.under(name, n), child); err != nil {
 			return err
 		}
 	}
+	c.names = c.names[:before]
 	return nil
+}
+
+// count is how many names a directory has below it, and its own.
+func (d *Dirent) count() int {
+	n := 1
+	for _, child := range d.children {
+		n += child.count()
+	}
+	return n
 }
 
 // under is the path of the name base in a directory of the tree. It is cut out of
