@@ -48,7 +48,7 @@ func helpCommand(root *cobra.Command) *cobra.Command {
 		Short:   "Print the help of a verb",
 		Example: "  facerec help recognize\n  facerec help models heal",
 		Args:    cobra.ArbitraryArgs,
-		// What is wrong with the settings is no matter here.
+		// What is wrong with the settings does not matter here.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(_ *cobra.Command, args []string) error {
 			verb, rest, err := root.Find(args)
