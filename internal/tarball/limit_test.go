@@ -66,7 +66,7 @@ func BenchmarkLimit(b *testing.B) {
 	steps := func(name string, data []byte) {
 		s := contentStream(BytesContent(data))
 		var chunks []*chunk
-		m := new(matcher)
+		m := new(worker)
 		parseAll := func(b *testing.B) {
 			chunks = chunks[:0]
 			for at := int64(0); at+512<<10+tailLength <= s.size(); at += 512 << 10 {
@@ -82,7 +82,7 @@ func BenchmarkLimit(b *testing.B) {
 		step("code/"+name, data, func(*testing.B) {
 			d := newDeflater(newBitWriter(io.Discard), s)
 			for _, c := range chunks {
-				d.add(c.toks)
+				d.add(c.toks, c.buf)
 			}
 			d.flush(true)
 		})
