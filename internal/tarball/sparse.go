@@ -34,38 +34,32 @@ const (
 	sparseDebt = 1024           // how much debt there may be: stretches with many matches come and go
 )
 
-// reset makes ready for buf, with nothing inserted before position first.
+// reset makes ready for buf, in which no match begins before position first.
 func (m *sparse) reset(buf []byte, first int) {
 	clear(m.heads[:])
-	m.buf, m.first, m.next, m.debt, m.gaveUp = buf, first, first, 0, false
+	m.buf, m.first, m.next, m.debt, m.gaveUp = buf, first, first&^(insertStep-1), 0, false
 }
 
-// ready makes sure that p is inserted, and what follows it up to a whole step, or
-// gives up.
+// ready makes sure that p is inserted, or gives up.
 func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
-		at := m.next % insertStep
-		may := m.insert(insertStep-at) << at
-		m.may[m.next&windowMask/insertStep] = may
-		m.next += insertStep - at
+		step := m.next & windowMask / insertStep
+		dists := (*[insertStep]uint16)(m.dists[step*insertStep:])
+		may := insertSparse(&m.heads, dists, (*[insertStep + minMatch - 1]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
+		m.may[step] = may
+		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
 		m.gaveUp = m.debt > sparseDebt
 	}
 }
 
-// insert inserts the next n positions, insertStep at most and all of one step. The
-// result has a bit for each that may have a match, the first one lowest.
-func (m *sparse) insert(n int) (may uint64) {
-	may = insertSparse(&m.heads, m.dists[m.next&windowMask:][:n], m.buf[m.next:][:n+minMatch-1], uint32(m.next+windowSize))
-	return bits.Reverse64(may) >> (insertStep - n)
-}
-
-//go:noinline // or there are too few registers for the loop
-func insertSparse(heads *[1 << sparseBits]head, dists []uint16, buf []byte, at uint32) (may uint64) {
+// insertSparse inserts the positions of a step. The result has a bit for each that may
+// have a match, the first one lowest.
+func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch - 1]byte, at uint32) (may uint64) {
 	top := at<<headPos + (1<<headPos - 1)
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
-	for i, c := range buf[2:][:len(dists)] {
-		v = v>>8 | uint32(c)<<16
+	for i := range dists {
+		v = v>>8 | uint32(buf[i+2])<<16
 		// Odd factors leave 24 bits apart: bucket and tag together tell them.
 		h := v * knuth
 		newest := &heads[h>>7%(1<<sparseBits)]
@@ -76,7 +70,7 @@ func insertSparse(heads *[1 << sparseBits]head, dists []uint16, buf []byte, at u
 		near := dist - maxDist - 1
 		same := (old^h)%(headTag+1) - 1
 		older := near + old<<3&(31<<10)
-		may = may*2 + uint64(near&(same|older)>>31)
+		may = may>>1 | uint64(near&(same|older)>>31)<<63
 		dist = min(dist, none)
 		dists[i] = uint16(dist)
 		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | h%(headTag+1))

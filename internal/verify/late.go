@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"slices"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -27,7 +28,7 @@ type lateFile struct {
 // Write implements io.Writer for what the image gives. It never fails.
 func (l *lateFile) Write(p []byte) (int, error) {
 	if !l.other {
-		l.buf = append(l.buf[:0], p...)
+		l.buf = slices.Grow(l.buf[:0], len(p))[:len(p)]
 		_, err := io.ReadFull(l.f, l.buf)
 		l.other = err != nil || !bytes.Equal(l.buf, p)
 	}
