@@ -108,7 +108,7 @@ func (j CompareJob) fast(ctx context.Context, o Options, l ArchiveLimits) (Verdi
 // sameStream compares in, to its end, with s. The inflater compares by itself what it
 // expects to read.
 func sameStream(ctx context.Context, in *inflater, s *tarStream, name string, o Options) (release.Digest, bool, error) {
-	const step = 128 << 10
+	const step = 32 << 10
 	got := make([]byte, step)
 	var want []byte
 	in.expect(s)

@@ -340,7 +340,7 @@ func (u *Unpacker) forget(img *oci.Image, below string) {
 
 // unpack reads the entries of a layer out of its stored bytes.
 func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer, below string) (Entries, error) {
-	packed := bufio.NewReaderSize(r, 128<<10)
+	packed := bufio.NewReaderSize(r, 32<<10)
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
