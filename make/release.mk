@@ -57,6 +57,7 @@ rebuild: packages releaser ## build the last release again from its tag and comp
 # for a workflow. Each run has a name of its own, as no statement is ever replaced.
 REBUILDER ?= https://github.com/$(GITHUB_WORKFLOW_REF)
 REBUILT_AS = $(if $(GITHUB_RUN_ID),--attest-as reproduce-$(GITHUB_RUN_ID)-$(or $(GITHUB_RUN_ATTEMPT),1))
+SIGNER     = $(subst {tag},$(LAST),$(shell sed -n 's/^ *"san": "\(.*\)",*$$/\1/p' config.json))
 ISSUER     = $(shell sed -n 's/^ *"issuer": "\(.*\)",*$$/\1/p' config.json)
 
 .PHONY: rebuild-attest
@@ -70,7 +71,7 @@ rebuild-publish: releaser ## put what is in build/attested on the page of the la
 	@test -n "$(LAST)" || { echo "rebuild-publish: there is no tag v* before this commit"; exit 5; }
 	$(LOGIN)
 	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
-	rm -rf build/rebuilt && bin/releaser fetch $(AT)@$(LAST:v%=%) build/rebuilt --all
+	rm -rf build/rebuilt && bin/releaser fetch $(AT)@$(LAST:v%=%) build/rebuilt --all --certificate-identity $(SIGNER) --certificate-oidc-issuer $(ISSUER)
 	cp build/attested/*.rebuild.sigstore.json build/rebuilt
 	bin/releaser publish build/rebuilt $(if $(PAGE),--page $(PAGE)) --attach-rebuilds
 	@test ! -e build/attested/failed || { echo "rebuild-publish: the rebuild differs or is incomplete, and that is published"; exit 3; }
