@@ -1,6 +1,7 @@
 package toolchain
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -34,7 +35,7 @@ func TestSgemmBits(t *testing.T) {
 				widths = []string{"", "-DGEMM_WIDEST=16", "-DGEMM_WIDEST=32"}
 			}
 			for _, width := range widths {
-				bin := compileCheck(t, gcc, append([]string{width}, target.Flags...))
+				bin := compileC(t, gcc, "check", append([]string{width}, target.Flags...))
 				var out []byte
 				var err error
 				if native {
@@ -50,10 +51,34 @@ func TestSgemmBits(t *testing.T) {
 	}
 }
 
-func compileCheck(t *testing.T, gcc string, flags []string) string {
+// BenchmarkLimit measures what a processor can multiply and add at most, and what the
+// convolutions of a descriptor come to: see docs/performance.md.
+func BenchmarkLimit(b *testing.B) {
+	for _, target := range Targets() {
+		gcc := target.Triplet + "-gcc"
+		if _, err := exec.LookPath(gcc); err != nil || "linux/"+runtime.GOARCH != target.Platform {
+			continue
+		}
+		bin := compileC(b, gcc, "limit", append([]string{"-ffp-contract=off"}, target.Flags...))
+		for b.Loop() {
+			out, err := runOwn(bin)
+			var peak, convolutions, ms, operations float64
+			if _, serr := fmt.Sscan(string(out), &peak, &convolutions, &ms, &operations); err != nil || serr != nil {
+				b.Fatalf("%v, %v: %s", err, serr, out)
+			}
+			b.ReportMetric(peak, "peak-Gop/s")
+			b.ReportMetric(convolutions, "Gop/s")
+			b.ReportMetric(ms, "ms/descriptor")
+			b.ReportMetric(operations, "Mop/descriptor")
+		}
+	}
+}
+
+// compileC compiles a program of testdata with the BLAS.
+func compileC(t testing.TB, gcc, name string, flags []string) string {
 	t.Helper()
 	dir := t.TempDir()
-	files := map[string]string{"check.c": "testdata/check.c"}
+	files := map[string]string{name + ".c": "testdata/" + name + ".c"}
 	sources, err := filepath.Glob("blas/*.[ch]")
 	if err != nil {
 		t.Fatal(err)
@@ -70,7 +95,7 @@ func compileCheck(t *testing.T, gcc string, flags []string) string {
 			t.Fatal(err)
 		}
 	}
-	args := []string{"-std=gnu11", "-O2", "-static", "-o", "check", "check.c", "product.c", "convolve.c"}
+	args := []string{"-std=gnu11", "-O2", "-static", "-o", name, name + ".c", "product.c", "convolve.c"}
 	for _, f := range flags {
 		if f != "" {
 			args = append(args, f)
@@ -81,7 +106,7 @@ func compileCheck(t *testing.T, gcc string, flags []string) string {
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 	}
-	return filepath.Join(dir, "check")
+	return filepath.Join(dir, name)
 }
 
 // TestWrapper runs cc.sh with a compiler that prints its arguments.

@@ -199,8 +199,8 @@ func cacheCommand(env *environment, g *globals) *cobra.Command {
 	o := &options{globals: g}
 	cmd := &cobra.Command{
 		Use:   "cache",
-		Short: "Tell where the cache is and how large, or clear it",
-		Long: `Cache tells where facerec keeps what it found in pictures, and how much that is.
+		Short: "Show where the cache is and its size, or clear it",
+		Long: `Cache shows where facerec keeps what it found in pictures, and how much that is.
 Faces are kept as numbers by which people can be recognised; facerec cache clear
 removes them.`,
 		Args: noArgs,

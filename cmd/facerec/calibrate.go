@@ -19,20 +19,25 @@ func calibrateCommand(env *environment, g *globals) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "calibrate [FILE | DIRECTORY | PATTERN]...",
 		Short: "Suggest a threshold for the people in persons/",
-		Long: `Calibrate leaves out one photo of persons/ at a time and asks the rest who it shows,
-and one person at a time and asks the rest whether they know the stranger. It prints
-how often either goes wrong at thresholds from 0.30 to 0.90, and suggests the one
-that goes wrong least. How far these figures carry depends on how many people and
-photos there are; it says how many. Thresholds are Euclidean distances; go-face's are squared.
-Then it groups the same photos, as facerec group would if nobody were enrolled, and
-prints the share of joined pairs that show one person (precision) and of one person's
-pairs that were joined (recall); and both for each person in turn, at the threshold
-that suits the others best.
+		Long: `Calibrate measures how well the photos in persons/ tell people apart. It leaves out
+one photo at a time and asks the rest who it shows, then one person at a time and asks
+the rest whether they know the stranger. It prints how often each goes wrong at
+thresholds from 0.30 to 0.90, and suggests the threshold with the fewest errors. The
+fewer people and photos there are, the less these figures say; their number is printed.
+Thresholds are Euclidean distances; go-face's are squared.
+
+Then it groups the same photos, as facerec group does when nobody is enrolled. It
+prints the precision (the share of joined pairs that show one person) and the recall
+(the share of one person's pairs that were joined): for everybody, and for each person
+at the threshold that suits the others best.
+
 It needs at least two people, one of them with two photos.
 
-Faces inside one picture are a second measure, of more people: they are different
-people, whoever they are. Calibrate takes them from the photos in persons/ that show
-several faces, and from the pictures that are named.`,
+Faces in one picture are different people, whoever they are: a second measure, of more
+people. Calibrate takes them from the photos in persons/ that show several faces, and
+from the pictures that are named.`,
+		Example: `  facerec calibrate
+  facerec calibrate photos/ --plot distances.png`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx := cmd.Context()
@@ -103,7 +108,7 @@ several faces, and from the pictures that are named.`,
 	o.answer(fs, "text", "json")
 	o.selection.flags(fs)
 	fs.StringVar(&plot, "plot", "", "draw the distances into this PNG `file`")
-	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write with")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write text with (default: the Go font: Latin, Greek, Cyrillic)")
 	return cmd
 }
 

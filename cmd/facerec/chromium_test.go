@@ -168,7 +168,17 @@ func (b *tab) show(name string, width int) {
 	}
 	before := b.loaded
 	b.call("Page.navigate", map[string]any{"url": "file://" + abs}, nil)
-	b.wait(before)
+	want, err := json.Marshal(abs + " complete")
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	for { // the page before it may have been loaded only now
+		b.wait(before)
+		if b.eval(`decodeURIComponent(location.pathname) + " " + document.readyState`) == string(want) {
+			return
+		}
+		before++
+	}
 }
 
 // eval is the value of an expression on the page, as JSON.

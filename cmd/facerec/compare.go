@@ -14,11 +14,13 @@ func compareCommand(env *environment, g *globals) *cobra.Command {
 	o := &options{globals: g, margin: app.DefaultMargin}
 	cmd := &cobra.Command{
 		Use:   "compare A B",
-		Short: "Measure the faces of one picture against those of another",
-		Long: `Compare prints the distance of every face of A to every face of B, and whether it
-is below the threshold. Faces are matched one to one, the nearest pair first: no face
-of a picture is two people of the other. With --fail-on-unknown it exits with 3 when no face of A is
-anybody's of B.`,
+		Short: "Compare the faces of two pictures",
+		Long: `Compare prints the distance from each face of A to each face of B, and whether it is
+below the threshold. Faces are matched one to one, the nearest pair first: one face
+cannot be two people of the other picture. With --fail-on-unknown it exits with 3 if
+no face of A matches one of B.`,
+		Example: `  facerec compare passport.jpg selfie.jpg
+  facerec compare a.jpg b.jpg --fail-on-unknown --json`,
 		Args: pictures(2, 2),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			ctx := cmd.Context()
@@ -83,6 +85,6 @@ anybody's of B.`,
 	o.rule(fs)
 	o.engine(fs)
 	o.answer(fs, "text", "json")
-	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with 3 when no two faces are the same person's")
+	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with code 3 if no two faces are the same person's")
 	return cmd
 }

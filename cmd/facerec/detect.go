@@ -16,6 +16,8 @@ func detectCommand(env *environment, g *globals) *cobra.Command {
 		Short: "Find the faces in pictures, without naming anybody",
 		Long: `Detect reports where the faces of every picture are. It needs no persons/. With
 --json --descriptors it also writes the 128 numbers that describe each face.`,
+		Example: `  facerec detect photos/ --format csv
+  facerec detect party.jpg --out boxes.jpg --json --descriptors`,
 		Args: cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 0 && o.filesFrom == "" {

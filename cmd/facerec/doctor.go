@@ -27,11 +27,13 @@ func doctorCommand(env *environment, g *globals) *cobra.Command {
 	var record string
 	cmd := &cobra.Command{
 		Use:   "doctor",
-		Short: "Look at everything that facerec needs, and say what is wrong",
-		Long: `Doctor looks at the processor, the engine, the models (hashed), persons/, where
-pictures are written, the cache and its size, the font, and, if there is a release.json, at
-which files of the unpacked directory are as released. It exits with 5 if the models
-are not as pinned, with 1 if anything else is bad, and changes nothing.`,
+		Short: "Check everything that facerec needs, and say what is wrong",
+		Long: `Doctor checks the processor, the engine, the models (by hash), persons/, the directory
+where pictures are written, the cache, the font and, if there is a release.json, which
+files of the unpacked directory are as released. It exits with 5 if the models are not
+as pinned, with 1 if anything else is wrong, and changes nothing.`,
+		Example: `  facerec doctor
+  facerec doctor --json`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, err := o.form("text", "json")
@@ -47,11 +49,11 @@ are not as pinned, with 1 if anything else is bad, and changes nothing.`,
 	}
 	fs := cmd.Flags()
 	fs.SortFlags = false
-	fs.StringVar(&o.persons, "persons", "persons", "`directory` with a directory of photos for everybody who is to be recognised")
+	fs.StringVar(&o.persons, "persons", "persons", "`directory` with one directory of photos per person")
 	o.modelsDir(fs)
 	o.cacheFlag(fs)
 	o.answer(fs, "text", "json")
-	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write text with (default: the Go font: Latin, Greek, Cyrillic)")
 	fs.StringVar(&record, "release", "", "release.json `file` to compare with (default: the one next to the program)")
 	return cmd
 }

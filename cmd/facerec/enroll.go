@@ -17,6 +17,8 @@ that was used; no face, or several; broken files and files that are not pictures
 duplicates; photos that are unlike the person's others (outlier) or nearer to
 somebody else's (suspect). It changes nothing. With --strict it exits with 1 when
 anything was skipped.`,
+		Example: `  facerec enroll
+  facerec enroll --persons family --strict`,
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			ctx := cmd.Context()

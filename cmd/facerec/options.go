@@ -110,7 +110,7 @@ func (o *options) outputs(fs *pflag.FlagSet, out string) {
 	fs.StringVarP(&o.out, "out", "o", out, "draw boxes and names into this `file` (.jpg or .png), or this directory for several pictures; '' for none")
 	fs.StringVar(&o.crops, "crops", "", "cut the faces out into this `directory`")
 	fs.StringVar(&o.report, "report", "", "write a contact sheet of all pictures, one HTML page, into this `file`")
-	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write names with (the Go font: Latin, Greek, Cyrillic)")
+	fs.StringVar(&o.font, "font", "", "TrueType or OpenType `file` to write text with (default: the Go font: Latin, Greek, Cyrillic)")
 }
 
 func (o *options) engineOptions() (app.EngineOptions, error) {

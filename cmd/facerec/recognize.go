@@ -21,7 +21,7 @@ func (o *options) recognizeFlags(fs *pflag.FlagSet, out string) {
 	o.engine(fs)
 	o.answer(fs, app.Formats...)
 	fs.BoolVar(&o.descriptors, "descriptors", false, "add the 128 numbers of every face to JSON")
-	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with 3 when somebody unknown or ambiguous was seen")
+	fs.BoolVar(&o.failOnUnknown, "fail-on-unknown", false, "exit with code 3 if somebody unknown or ambiguous was seen")
 	o.selection.flags(fs)
 	o.outputs(fs, out)
 	o.sidecarFlags(fs)

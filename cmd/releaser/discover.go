@@ -74,7 +74,7 @@ is opened.`,
 	fl.BoolVar(&f.failOnNew, "fail-on-new", false, "exit with code 3 if anything is new")
 	fl.BoolVar(&f.issues, "open-issues", false, "open an issue for each finding that has none")
 	fl.StringVar(&f.page, "page", "", "open issues on `PAGE`: https://HOST/OWNER/REPOSITORY (default: page in config.json)")
-	fl.BoolVar(&f.dryRun, "dry-run", false, "with --open-issues, print what would be opened and open nothing")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "with --open-issues: print what would be opened and open nothing")
 	f.reachable.add(cmd)
 	return cmd
 }

@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -37,6 +41,53 @@ func TestExamplesAreCalls(t *testing.T) {
 	}
 	walk((&app{}).root())
 }
+
+// TestDocumentedCallsAreCalls reads the documents: each call of the program there names
+// a verb and flags that exist.
+func TestDocumentedCallsAreCalls(t *testing.T) {
+	var files []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/adr/*.md", "toolchain/*.md", "contrib/*/*.md", "contrib/*.md"} {
+		found, err := filepath.Glob(filepath.Join("../..", filepath.FromSlash(pattern)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, found...)
+	}
+	calls := 0
+	for _, file := range files {
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for n, line := range strings.Split(string(raw), "\n") {
+			for _, call := range callPattern.FindAllString(line, -1) {
+				calls++
+				call, _, _ = strings.Cut(call, " #")
+				call, _, _ = strings.Cut(call, " | ")
+				call, _, _ = strings.Cut(call, " && ")
+				verb, args, err := (&app{}).root().Find(strings.Fields(strings.Trim(call, "` "))[1:])
+				if err == nil && !verb.HasParent() {
+					err = fmt.Errorf("no such verb")
+				}
+				for _, arg := range args {
+					name, _, _ := strings.Cut(strings.TrimPrefix(arg, "--"), "=")
+					if strings.HasPrefix(arg, "--") && name != "" && verb.Flag(strings.Trim(name, ".,;:)'…")) == nil && name != "help" && !strings.HasSuffix(name, "…") {
+						err = fmt.Errorf("%s has no flag %s", verb.CommandPath(), arg)
+					}
+				}
+				if err != nil {
+					t.Errorf("%s:%d: %s: %v", file, n+1, call, err)
+				}
+			}
+		}
+	}
+	if calls < 100 {
+		t.Errorf("%d calls, expected far more", calls)
+	}
+}
+
+// callPattern is a call in a block of code, or in a span.
+var callPattern = regexp.MustCompile("^(?:    |\t)(?:\\$ )?(?:bin/)?releaser [a-z].*|`releaser [a-z][^`]*`")
 
 // TestHelpFitsIntoATerminal reads what is written by hand in the help of every verb.
 func TestHelpFitsIntoATerminal(t *testing.T) {

@@ -55,14 +55,14 @@ whole chain down to the image, as verify does.
 PAGE is a repository on GitHub, Gitea or Forgejo, a web root that publish made, or
 dir:PATH.
 
-The signer is yours to name: --certificate-identity and --certificate-oidc-issuer,
+You name the expected signer: --certificate-identity and --certificate-oidc-issuer,
 or --key, or a file of pins (--trust), as a project publishes it. On first use of
 a page fetch shows the signer that the release names and asks; the answer is kept
 in the file of pins and used from then on. --yes takes the digest of the pin, as
 it is shown, instead of asking.
 
---unpack DIR unpacks the tarball below DIR in one step: names that lead out, and
-names that differ by upper and lower case alone, are refused.`,
+--unpack DIR unpacks the tarball below DIR in one step. Names that lead out of DIR, and
+names that differ only in case, are refused.`,
 		Example: `  releaser fetch https://github.com/acme/tool
   releaser fetch https://github.com/acme/tool@1.0.0 --platform linux/arm64 --unpack .
   releaser fetch https://git.example.org/acme/tool downloads --key release.pub --unsafe-no-transparency-log`,

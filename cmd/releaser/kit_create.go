@@ -46,7 +46,7 @@ digest with everything that refers to them, from where release.json says or from
 --image, and the whole chain is verified against these very images. A release that is
 not verified, or not completely, is not put in, and no file is written.
 
-The signer is yours to name, as for verify and fetch: --certificate-identity and
+You name the expected signer, as for verify and fetch: --certificate-identity and
 --certificate-oidc-issuer, --key, config.json, or for a page the file of pins. The
 trusted root that the releases are verified by goes into the kit.
 

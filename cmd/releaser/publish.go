@@ -49,7 +49,7 @@ func (a *app) publishVerb() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "publish DIST",
 		Short: "Publish a signed release on its page, and never change what is published",
-		Long: `Bring the release in DIST to its page, by what is there:
+		Long: `Publish the release in DIST on its page. What is done depends on what is there:
 
   missing    make a draft and go on with it
   draft      upload what is missing, redo uploads that were cut, download all
@@ -59,8 +59,8 @@ func (a *app) publishVerb() *cobra.Command {
 A run that was stopped anywhere is completed by running it again. A published
 release is never changed: one that differs is refused (exit 3) and the asset named.
 So are a draft with other bytes, an asset of another name, several of one name, a
-git tag that moved and a page of another project. The git tag must be on the page;
-deleting it turns its release into a draft, which is said.
+git tag that moved and a page of another project. The git tag must be on the page: a
+forge turns a release whose tag is deleted into a draft, and publish says so.
 
 The page is --page, or page in config.json: the address of a repository on GitHub,
 Gitea or Forgejo, or dir:PATH, a directory for a web server. The token comes from
@@ -94,7 +94,7 @@ already stays.`,
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.BoolVar(&f.rolling, "rolling-tags", false, "move the rolling tags of config.json to the published release")
 	fl.BoolVar(&f.attach, "attach-rebuilds", false, "also attach the signed rebuilds in DIST to the indexes in the registry")
-	fl.StringVar(&f.verify.image, "image", "", "verify against images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
+	fl.StringVar(&f.verify.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
 	fl.BoolVar(&f.verify.fast, "fast", false, "compare tar streams without compressing them again")
 	f.verify.trust.add(cmd)
 	f.verify.limits.add(cmd)

@@ -69,14 +69,14 @@ The report has one line for each of these, for every cell (a lineage on a platfo
   tar           the tar stream in the tarball
   rebuilt       the tarball itself
 
-The first that differs is the one to look at. Of programs that differ, the report has
-what both say of their builds: compilers, settings, paths, build IDs.
+Look at the first that differs. For programs that differ, the report shows what both
+say about their builds: compilers, settings, paths, build IDs.
 
 --source DIR has the sources: a git working tree at the release's commit, without
 changes. The commit, config.json and inputs.lock.json must be as the release's
 provenance names them; without provenance, the commit must be that of the git tag.
 Other sources say nothing about the release: they are a usage error (exit 2).
-Sources without git can be built, too, but their commit is not checked (exit 5).
+Sources without git can be built too, but their commit is not checked (exit 5).
 
 This runs build_cmd of the sources, as 'releaser build' does and with no more rights,
 in a copy of the commit in a temporary directory (TMPDIR). The sources are not

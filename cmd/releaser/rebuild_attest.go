@@ -35,7 +35,7 @@ func (f *attestFlags) add(cmd *cobra.Command) {
 	fl.BoolVar(&f.on, "attest", false, "sign the outcome")
 	fl.StringVar(&f.as, "attest-as", "", "with --attest: write NAME.rebuild.sigstore.json, with the rebuilder's `NAME` (default: made of who signs)")
 	fl.StringVar(&f.dir, "attest-dir", "", "with --attest: write the signed outcome to `DIR` (default: the release's directory; for a page, the current one)")
-	fl.StringArrayVar(&f.images, "image", nil, "with --attest: also attach it to the index `REF`, REGISTRY/REPOSITORY[:TAG][@DIGEST]; can be repeated")
+	fl.StringArrayVar(&f.images, "image", nil, "with --attest: also attach it to the index `REF` (REGISTRY/REPOSITORY[:TAG][@DIGEST]); can be repeated")
 	fl.StringVar(&f.by.key, "attest-key", "", "with --attest: sign with the private key in `FILE` (PEM; if encrypted, the password is in RELEASER_KEY_PASSWORD)")
 	fl.StringArrayVar(&f.by.trust.san, "attest-identity", nil, "with --attest: exact subject alternative name `SAN` that the rebuilder's certificate must have")
 	fl.StringVar(&f.by.trust.issuer, "attest-oidc-issuer", "", "with --attest: exact OIDC issuer `URL` that it must have")

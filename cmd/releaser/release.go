@@ -66,8 +66,8 @@ With --layout, the images were built elsewhere, for example by the jobs of a CI
 matrix and 'releaser join', and are used as they are.
 
 The signer is chosen as for 'releaser sign', the page and its token as for 'releaser
-publish'. --to STEP ends after that step; what only later steps need is not asked
-for. --dry-run changes nothing and prints what would be run.`,
+publish'. --to STEP ends after that step; what only later steps need is not
+required. --dry-run changes nothing and prints what would be run.`,
 		Example: `  releaser release 1.0.0 --dry-run
   releaser release 1.0.0
   releaser release --key release.key --to verify`,

@@ -21,7 +21,7 @@ func (a *app) trustVerb() *cobra.Command {
 		Use:   "trust",
 		Short: "Update or show the trusted root",
 		Long: `The trusted root says which certificate authorities, logs and timestamp authorities
-are believed. verify, verify-blob, verify-image and sign take, in this order:
+are trusted. verify, verify-blob, verify-image and sign take, in this order:
 
   --trusted-root FILE   a file; its age is not checked
   the kept root         fetched by 'releaser trust update'
@@ -155,7 +155,7 @@ func (a *app) trustShowVerb() *cobra.Command {
 		Short: "Show the trusted root in use: where it comes from, its age, whom it trusts",
 		Long: `Show the trusted root that verify and sign would use now: where it comes from, how
 old it is, how long it is good, and every authority and log in it with the time for
-which it is believed. A root that would be refused is shown too, with exit code 4.`,
+which it is trusted. A root that would be refused is shown too, with exit code 4.`,
 		Example: `  releaser trust show
   releaser trust show --trusted-root trusted_root.json --json`,
 		Args: cobra.NoArgs,

@@ -9,7 +9,7 @@ import (
 
 // maxTogether is how many tarballs are compressed in one call, which bounds its
 // memory: each takes 300 KB.
-const maxTogether = 48
+const maxTogether = 64
 
 // gather has the releases that are under way compress their tarballs together.
 type gather struct {

@@ -16,7 +16,7 @@ import (
 const recordBudget = 16 << 20
 
 // defaultWindow is how many releases are under way at once.
-const defaultWindow = 32
+const defaultWindow = 64
 
 // minDownloads is how many releases may be downloaded at once, if there are not more
 // cores.
@@ -25,7 +25,7 @@ const minDownloads = 8
 // Options say how a list is worked on. They have no influence on any line.
 type Options struct {
 	Jobs   int // releases that use a core at the same time; 0 for one for each core
-	Window int // releases under way, those that wait to be compressed among them; 0 for 32, or more where there are many cores
+	Window int // releases under way, those that wait to be compressed among them; 0 for 64, or more where there are many cores
 
 	State *State
 
@@ -67,17 +67,18 @@ func Run(ctx context.Context, items []Item, o Options, work Work) (Summary, erro
 	defer cancel(nil)
 	r := &run{Options: o, cores: semaphore.NewWeighted(int64(o.Jobs)), downloads: semaphore.NewWeighted(int64(max(minDownloads, o.Jobs))), budget: semaphore.NewWeighted(recordBudget), gather: gather{cores: o.Jobs, pack: tarball.Pack}}
 	s := Summary{Schema: SummarySchema, Verdicts: map[string]int{}}
-	var mu sync.Mutex // of next and s
+	var taking sync.Mutex // of next: nobody waits with an item for a line to be shown
 	next := 0
 	take := func() (Item, bool) {
-		mu.Lock()
-		defer mu.Unlock()
+		taking.Lock()
+		defer taking.Unlock()
 		if next == len(items) || ctx.Err() != nil {
 			return Item{}, false
 		}
 		next++
 		return items[next-1], true
 	}
+	var mu sync.Mutex // of s
 	// report emits a line, unless the run was cancelled: by the line before, maybe,
 	// so the lock is taken first.
 	report := func(l Line, kept bool) bool {

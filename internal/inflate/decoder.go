@@ -23,10 +23,17 @@ const (
 	maxMatch = 258
 	// slack is how far a copy may write beyond what it has to, and what the
 	// fast loop leaves of the window.
-	slack      = 16
+	slack      = 32
 	windowSize = history + 96<<10
 	// ahead is how many bytes of input the fast loop wants before it.
 	ahead = 16
+)
+
+// Reasons, which do not tell which loop came upon them.
+const (
+	badLength   = "an unknown length, or bits that are not a code"
+	badDistance = "an unknown distance, or bits that are not a code"
+	badMatch    = "a match before the start of the output"
 )
 
 // decoder is a deflate stream on its way out.
@@ -46,6 +53,8 @@ type decoder struct {
 
 	lit  [litEntries]entry
 	dist [distEntries]entry
+
+	hint *hint // what the output may be; nil: nobody said
 }
 
 func (d *decoder) reset(in *bufio.Reader) {
@@ -55,6 +64,7 @@ func (d *decoder) reset(in *bufio.Reader) {
 	d.in, d.bits, d.n = in, 0, 0
 	d.phase, d.final = (*decoder).block, false
 	d.r, d.w, d.base, d.err = 0, 0, 0, nil
+	d.hint = nil
 }
 
 func (d *decoder) read(p []byte) (int, error) {
@@ -69,9 +79,15 @@ func (d *decoder) read(p []byte) (int, error) {
 		if d.w >= windowSize {
 			copy(d.window, d.window[d.w-history:d.w])
 			d.base += int64(d.w - history)
+			if d.hint != nil {
+				d.hint.slide(d.w)
+			}
 			d.r, d.w = history, history
 		}
 		d.err = d.phase(d)
+		if d.hint != nil {
+			d.hint.check(d.window[:d.w], d.r)
+		}
 	}
 	n := copy(p, d.window[d.r:d.w])
 	d.r += n
@@ -155,55 +171,92 @@ func (d *decoder) block() error {
 // sent (RFC 1951, 3.2.7).
 var lensOrder = [lensSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
+// maxHeader is how many bytes the codes of a block can take: each length a code and
+// extra bits of 7.
+const maxHeader = (14+3*lensSymbols+(lensBits+7)*(maxLits+maxDists))/8 + 1
+
+// header reads bits from bytes that are not taken from the input yet.
+type header struct {
+	in   []byte
+	bits uint64
+	n    uint
+	end  bool // more bits were asked for than there are
+}
+
+// fill makes n large enough for a code and its extra bits, if there are so many.
+func (h *header) fill() {
+	if len(h.in) >= 8 {
+		h.bits |= binary.LittleEndian.Uint64(h.in) << (h.n & 63)
+		h.in = h.in[(63-h.n)>>3:]
+		h.n |= 56
+		return
+	}
+	for ; h.n < 56 && len(h.in) > 0; h.in = h.in[1:] {
+		h.bits |= uint64(h.in[0]) << h.n
+		h.n += 8
+	}
+}
+
+func (h *header) take(k uint) uint {
+	if k > h.n {
+		h.end, h.n = true, k
+	}
+	v := uint(h.bits & (1<<k - 1))
+	h.bits >>= k
+	h.n -= k
+	return v
+}
+
 // dynamic reads the codes of a block.
 func (d *decoder) dynamic() error {
-	h, err := d.take(14)
-	if err != nil {
+	in, err := d.in.Peek(maxHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	nlit, ndist, nlens := int(h&31)+257, int(h>>5&31)+1, int(h>>10)+4
+	h := header{in: in, bits: d.bits, n: d.n}
+	h.fill()
+	nlit, ndist, nlens := int(h.take(5))+257, int(h.take(5))+1, int(h.take(4))+4
 	if nlit > maxLits || ndist > maxDists {
 		return d.corrupt("more codes than there are symbols")
 	}
 	var lens [lensSymbols]uint8
 	for _, s := range lensOrder[:nlens] {
-		n, err := d.take(3)
-		if err != nil {
-			return err
-		}
-		lens[s] = uint8(n)
+		h.fill()
+		lens[s] = uint8(h.take(3))
+	}
+	if h.end {
+		return io.ErrUnexpectedEOF
 	}
 	var table [1 << lensBits]entry
-	if !build(table[:], lensBits, lens[:], plain[:]) {
+	if !build(table[:], lensBits, lens[:], plain[:], nil) {
 		return d.corrupt("the code of code lengths is invalid")
 	}
 	var lengths [maxLits + maxDists]uint8
 	for i := 0; i < nlit+ndist; {
-		s, err := d.symbol(table[:], lensBits)
-		if err != nil {
-			return err
+		h.fill()
+		e := table[h.bits&(1<<lensBits-1)]
+		if e&special != 0 && h.n >= lensBits {
+			return d.corrupt("bits that are not a code")
 		}
-		if s < 16 {
-			lengths[i] = uint8(s)
-			i++
-			continue
-		}
-		times, more, what := 3, uint(2), uint8(0)
+		s, times, what := e.value(), 1, uint8(0)
+		h.take(e.code())
 		switch {
+		case h.end || e&special != 0:
+		case s < 16:
+			what = uint8(s)
 		case s == 17:
-			more = 3
+			times = 3 + int(h.take(3))
 		case s == 18:
-			times, more = 11, 7
+			times = 11 + int(h.take(7))
 		case i == 0:
 			return d.corrupt("a code length is repeated before the first one")
 		default:
-			what = lengths[i-1]
+			what, times = lengths[i-1], 3+int(h.take(2))
 		}
-		n, err := d.take(more)
-		if err != nil {
-			return err
+		if h.end || e&special != 0 {
+			return io.ErrUnexpectedEOF
 		}
-		if times += int(n); i+times > nlit+ndist {
+		if i+times > nlit+ndist {
 			return d.corrupt("more code lengths than codes")
 		}
 		for range times {
@@ -211,11 +264,17 @@ func (d *decoder) dynamic() error {
 			i++
 		}
 	}
+	// Whole bytes were not taken.
+	if _, err := d.in.Discard(len(in) - len(h.in) - int(h.n>>3)); err != nil {
+		return err
+	}
+	d.n = h.n & 7
+	d.bits = h.bits & (1<<d.n - 1)
 	return d.codes(lengths[:nlit], lengths[nlit:nlit+ndist])
 }
 
 func (d *decoder) codes(lit, dist []uint8) error {
-	if !build(d.lit[:], litBits, lit, litSymbols[:]) || !build(d.dist[:], distBits, dist, distSymbols[:]) {
+	if !build(d.lit[:], litBits, lit, litSymbols[:], d.hint.codes()) || !build(d.dist[:], distBits, dist, distSymbols[:], nil) {
 		return d.corrupt("code lengths that do not form a code")
 	}
 	d.phase = (*decoder).symbols
@@ -249,7 +308,7 @@ func (d *decoder) lookup(table []entry, first uint) (entry, error) {
 			return e, nil
 		}
 		if d.n > maxBits {
-			return 0, d.corrupt("bits that are not a code")
+			return special, nil // no code has these bits
 		}
 		c, err := d.in.ReadByte()
 		if err != nil {
@@ -260,17 +319,7 @@ func (d *decoder) lookup(table []entry, first uint) (entry, error) {
 	}
 }
 
-// symbol decodes one that has no extra bits.
-func (d *decoder) symbol(table []entry, first uint) (uint, error) {
-	e, err := d.lookup(table, first)
-	if err != nil {
-		return 0, err
-	}
-	d.skip(e.code())
-	return e.value(), nil
-}
-
-// value decodes one with its extra bits.
+// value takes a code that was looked up, with its extra bits.
 func (d *decoder) value(e entry) (uint, error) {
 	d.skip(e.code())
 	k := e.drop() - e.code()
@@ -302,7 +351,7 @@ func (d *decoder) symbols() error {
 			d.phase = (*decoder).block
 			return nil
 		case e&special != 0:
-			return d.corrupt("an unknown length")
+			return d.corrupt(badLength)
 		}
 		length, err := d.value(e)
 		if err != nil {
@@ -312,14 +361,14 @@ func (d *decoder) symbols() error {
 			return err
 		}
 		if e&special != 0 {
-			return d.corrupt("an unknown distance")
+			return d.corrupt(badDistance)
 		}
 		dist, err := d.value(e)
 		if err != nil {
 			return err
 		}
 		if int(dist) > d.w {
-			return d.corrupt("a match before the start of the output")
+			return d.corrupt(badMatch)
 		}
 		copyMatch(d.window, d.w, int(dist), int(length))
 		d.w += int(length)
@@ -347,13 +396,23 @@ func (d *decoder) fast() (more bool, err error) {
 	b, n := d.bits, d.n
 	lit, dist := &d.lit, &d.dist
 	more, bad := true, ""
+	last, end := len(in)-ahead, windowSize-maxMatch-slack
+	hint, run, guessable := d.hint, w, 0
+	if hint != nil {
+		guessable = min(hint.end, end)
+	}
+	b |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
+	at += int((63 - n) >> 3)
+	n |= 56
+	// The next code is always looked up before bits are added behind it, so that
+	// nothing waits for them.
+	e := lit[b&(1<<litBits-1)]
 loop:
-	for at < len(in)-ahead && w < windowSize-maxMatch-slack {
-		// 56 bits and more: enough for three literals and a length.
+	for at < last && w < end {
+		// 56 bits and more: enough for three literals of the first table and a code.
 		b |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
 		at += int((63 - n) >> 3)
 		n |= 56
-		e := lit[b&(1<<litBits-1)]
 		if e&isByte != 0 {
 			out[w] = byte(e >> 16)
 			w++
@@ -371,6 +430,10 @@ loop:
 					w++
 					b >>= e & 63
 					n -= uint(e & 63)
+					if w-run >= guessAfter && w < guessable {
+						at, w, b, n = hint.follow(in, at, out[:guessable], w, b, n)
+					}
+					e = lit[b&(1<<litBits-1)]
 					continue
 				}
 			}
@@ -387,6 +450,7 @@ loop:
 				w++
 				b >>= e & 63
 				n -= uint(e & 63)
+				e = lit[b&(1<<litBits-1)]
 				continue
 			case e&blockEnd != 0:
 				b >>= e & 63
@@ -394,7 +458,7 @@ loop:
 				d.phase, more = (*decoder).block, false
 				break loop
 			case e&special != 0:
-				bad = "an unknown length, or bits that are not a code"
+				bad = badLength
 				break loop
 			}
 		}
@@ -402,10 +466,10 @@ loop:
 		b >>= e & 63
 		n -= uint(e & 63)
 
+		e = dist[b&(1<<distBits-1)]
 		b |= binary.LittleEndian.Uint64(in[at:]) << (n & 63)
 		at += int((63 - n) >> 3)
 		n |= 56
-		e = dist[b&(1<<distBits-1)]
 		if e&special != 0 {
 			if e&subtable != 0 {
 				b >>= distBits
@@ -413,19 +477,25 @@ loop:
 				e = dist[e.value()+uint(b&(1<<(maxBits-distBits)-1))]
 			}
 			if e&special != 0 {
-				bad = "an unknown distance, or bits that are not a code"
+				bad = badDistance
 				break loop
 			}
 		}
 		back := int(e.extra(b))
 		b >>= e & 63
 		n -= uint(e & 63)
+		e = lit[b&(1<<litBits-1)]
 		if back > w {
-			bad = "a match before the start of the output"
+			bad = badMatch
 			break loop
 		}
-		copyMatch(out, w, back, length)
+		if back >= 16 { // most of them
+			copyFar(out, w, back, length)
+		} else {
+			copyMatch(out, w, back, length)
+		}
 		w += length
+		run = w
 	}
 	// Whole bytes go back to the input.
 	at -= int(n >> 3)
@@ -443,6 +513,8 @@ loop:
 func copyMatch(window []byte, w, dist, length int) {
 	src, dst := window[w-dist:], window[w:]
 	switch {
+	case dist >= 16:
+		copyFar(window, w, dist, length)
 	case dist >= 8:
 		for i := 0; i < length; i += 8 {
 			binary.LittleEndian.PutUint64(dst[i:], binary.LittleEndian.Uint64(src[i:]))
@@ -456,5 +528,16 @@ func copyMatch(window []byte, w, dist, length int) {
 		for i := range dst[:length] {
 			dst[i] = src[i]
 		}
+	}
+}
+
+// copyFar does so from 16 or more before. Nine of ten matches have at most 32 bytes,
+// which are copied without a question.
+func copyFar(window []byte, w, dist, length int) {
+	from := w - dist
+	*(*[16]byte)(window[w:]) = *(*[16]byte)(window[from:])
+	*(*[16]byte)(window[w+16:]) = *(*[16]byte)(window[from+16:])
+	for i := 32; i < length; i += 16 {
+		*(*[16]byte)(window[w+i:]) = *(*[16]byte)(window[from+i:])
 	}
 }

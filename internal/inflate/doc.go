@@ -17,4 +17,10 @@
 // are taken from a word of 64 that is refilled without a branch, codes are
 // looked up in tables whose entries hold all that is to be known of a symbol,
 // and output is written straight into the window that matches are copied from.
+//
+// Whoever knows what the bytes ought to be can say so before the first Read:
+//
+//	z.Expect(expected)    // an io.Reader
+//	io.Copy(w, z)         // the same as ever, but faster where it comes true
+//	z.AsExpected()        // it all did
 package inflate

@@ -89,58 +89,66 @@ func init() {
 // build fills a table whose first lookup takes first bits, from the lengths of
 // the symbols' codes, 0 for a symbol without. It reports whether the lengths are
 // those of a code: neither too many, nor too few but for no symbol at all or
-// one of length 1.
-func build(table []entry, first int, lengths []uint8, symbols []entry) bool {
+// one of length 1. If codes is not nil, it is given the codes of the bytes.
+func build(table []entry, first int, lengths []uint8, symbols []entry, codes *codes) bool {
 	var count [maxBits + 1]int
 	for _, n := range lengths {
 		count[n]++
 	}
-	count[0] = 0
-	var next [maxBits + 2]int
-	used, code := 0, 0
+	used := len(lengths) - count[0]
+	var next [maxBits + 2]int // where in sorted the next symbol of a length belongs
+	free := 1                 // codes of the length that are left
 	for n := 1; n <= maxBits; n++ {
-		code <<= 1
-		next[n] = code
-		code += count[n]
-		if code > 1<<n {
+		next[n+1] = next[n] + count[n]
+		if free = free<<1 - count[n]; free < 0 {
 			return false
 		}
-		used += count[n]
 	}
-	if code != 1<<maxBits && used > 0 && (used != 1 || count[1] != 1) {
+	if free > 0 && used > 0 && (used != 1 || count[1] != 1) {
 		return false
 	}
-	for i := range table[:1<<first] {
-		table[i] = special
-	}
-	end := 1 << first // of the tables so far
+	var sorted [maxLits + 2]uint16
 	for s, n := range lengths {
-		if n == 0 {
-			continue
+		if n > 0 {
+			sorted[next[n]] = uint16(s)
+			next[n]++
 		}
-		n := int(n)
-		code := int(bits.Reverse16(uint16(next[n]))) >> (16 - n) // first bit lowest
-		next[n]++
+	}
+	if codes != nil {
+		codes.forget()
+	}
+	// Codes come by length. A table for one bit more is the last one twice, as
+	// the first bit is the lowest; what is in it for bits that are not a code yet
+	// is overwritten, or special.
+	table[0] = special
+	end, last := 1<<first, -1
+	rest, code := sorted[:used], uint16(0)
+	for n := 1; n <= maxBits; n++ {
 		if n <= first {
-			e := symbols[s] + entry(n)<<8 + entry(n)
-			for i := code; i < 1<<first; i += 1 << n {
-				table[i] = e
+			copy(table[1<<(n-1):1<<n], table[:1<<(n-1)])
+		}
+		for _, s := range rest[:count[n]] {
+			at := int(bits.Reverse16(code)) >> (16 - n)
+			code++
+			if codes != nil {
+				codes.set(int(s), at, n)
 			}
-			continue
-		}
-		at := &table[code&(1<<first-1)]
-		if *at&subtable == 0 {
-			*at = entry(end)<<16 | special | subtable | entry(first)
-			second := table[end:][:1<<(maxBits-first)]
-			for i := range second {
-				second[i] = special
+			if n <= first {
+				table[at] = symbols[s] + entry(n)<<8 + entry(n)
+				continue
 			}
-			end += len(second)
+			if start := at & (1<<first - 1); start != last {
+				table[start] = entry(end)<<16 | special | subtable | entry(first)
+				last, end = start, end+1<<(maxBits-first)
+			}
+			e := symbols[s] + entry(n-first)<<8 + entry(n-first)
+			second := table[end-1<<(maxBits-first) : end]
+			for i := at >> first; i < len(second); i += 1 << (n - first) {
+				second[i] = e
+			}
 		}
-		e := symbols[s] + entry(n-first)<<8 + entry(n-first)
-		for i := code >> first; i < 1<<(maxBits-first); i += 1 << (n - first) {
-			table[int(at.value())+i] = e
-		}
+		rest = rest[count[n]:]
+		code <<= 1
 	}
 	return true
 }

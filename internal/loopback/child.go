@@ -81,8 +81,12 @@ func (c *child) await(ctx context.Context, ready func(context.Context) error) er
 	defer cancel()
 	for pause := 5 * time.Millisecond; ; pause = min(2*pause, 200*time.Millisecond) {
 		last := ready(ctx)
-		if last == nil {
-			return nil
+		select {
+		case <-c.done: // whoever answered was another server, on a port that it took first
+		default:
+			if last == nil {
+				return nil
+			}
 		}
 		select {
 		case <-c.done:

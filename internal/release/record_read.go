@@ -64,6 +64,18 @@ type recordReader struct {
 	cells [][]RecordEntry
 
 	one, scratch []byte // an entry as it is, and as it should be
+
+	sums []HexDigest // for entries to come: allocated together, as there may be very many
+}
+
+// sum makes a place for a digest.
+func (in *recordReader) sum() *HexDigest {
+	if len(in.sums) == 0 {
+		in.sums = make([]HexDigest, 256)
+	}
+	made := &in.sums[0]
+	in.sums = in.sums[1:]
+	return made
 }
 
 // line returns the next line with its line feed. It is valid until the next call.
@@ -127,7 +139,7 @@ func (in *recordReader) entries() error {
 			list = slices.Grow(list, max(len(before)+16, 64))
 			list = append(list, before[:same]...)
 		}
-		e, err := parseEntry(in.one)
+		e, err := in.parseEntry()
 		if err != nil {
 			return err
 		}
@@ -177,8 +189,8 @@ func (in *recordReader) is(e *RecordEntry) bool {
 
 // parseEntry reads an entry. It need not see what is wrong with one: the caller
 // spells the result and compares.
-func parseEntry(one []byte) (e RecordEntry, err error) {
-	for l := range bytes.Lines(one) {
+func (in *recordReader) parseEntry() (e RecordEntry, err error) {
+	for l := range bytes.Lines(in.one) {
 		key, value, ok := bytes.Cut(bytes.TrimLeft(l, " "), []byte(": "))
 		if !ok {
 			continue // a brace
@@ -198,7 +210,7 @@ func parseEntry(one []byte) (e RecordEntry, err error) {
 		case `"size"`:
 			e.Size, err = strconv.ParseInt(string(value), 10, 64)
 		case `"sha256"`:
-			e.SHA256 = new(HexDigest)
+			e.SHA256 = in.sum()
 			err = e.SHA256.UnmarshalText(bytes.Trim(value, `"`))
 		case `"link"`:
 			e.Link, err = parseString(value)

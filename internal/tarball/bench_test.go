@@ -148,7 +148,7 @@ func BenchmarkParse(b *testing.B) {
 			if err := c.load(s, at); err != nil {
 				b.Fatal(err)
 			}
-			m := new(matcher)
+			m := new(worker)
 			start := cpuTime(b, syscall.RUSAGE_SELF)
 			for b.Loop() {
 				c.toks = c.toks[:0]

@@ -20,8 +20,10 @@ type deflater struct {
 	base func(pos int64) int64 // of gzip's window; see tail.go
 	err  error                 // the first of src
 
-	start    int64 // where in the stream the block begins
-	tokens   []token
+	start    int64   // where in the stream the block begins
+	n        int     // how many symbols it has: literals and matches
+	tokens   []token // with runs of literals in bytes
+	bytes    []byte
 	symbols  [symbolMask + 1]uint16     // how often tokens have each symbol
 	distFreq [distSymbolMask + 1]uint16 // and each distance symbol, of which distances are sent
 	litFreq  [litLens]uint16            // symbols as they are sent
@@ -44,42 +46,76 @@ func newDeflater(out *bitWriter, src io.ReaderAt) *deflater {
 	return &deflater{out: out, src: src, base: windowBase, tokens: make([]token, 0, blockTokens)}
 }
 
-// add takes more tokens, and codes every block that they fill.
-func (d *deflater) add(tokens []token) {
-	for len(tokens) > 0 {
-		n := min(len(tokens), askEvery-len(d.tokens)%askEvery, blockTokens-len(d.tokens))
-		d.count(tokens[:n])
-		d.tokens = append(d.tokens, tokens[:n]...)
-		tokens = tokens[n:]
-		if len(d.tokens) == blockTokens || len(d.tokens)%askEvery == 0 && d.endEarly() {
-			d.flush(false)
+// add takes more tokens, and codes every block that they fill. Runs are of literals
+// in buf.
+func (d *deflater) add(tokens []token, buf []byte) {
+	for i := 0; i < len(tokens); {
+		if !tokens[i].isRun() {
+			n := d.addSome(tokens[i:min(len(tokens), i+d.room())])
+			i += n
+			d.added(n)
+			continue
+		}
+		at, n := tokens[i].run()
+		i++
+		for n > 0 {
+			k := min(n, d.room())
+			for _, b := range buf[at : at+k] {
+				d.symbols[b]++
+			}
+			d.tokens = append(d.tokens, literalRun(len(d.bytes), k))
+			d.bytes = append(d.bytes, buf[at:at+k]...)
+			at += k
+			n -= k
+			d.added(k)
 		}
 	}
 }
 
-// count counts the symbols of tokens.
-func (d *deflater) count(tokens []token) {
-	for _, t := range tokens {
+// addSome takes the tokens before the first run, and gives their number.
+func (d *deflater) addSome(tokens []token) int {
+	for i, t := range tokens {
+		if t.isRun() {
+			tokens = tokens[:i]
+			break
+		}
 		d.symbols[t.symbol()]++
 		d.distFreq[t.distSymbol()]++
 	}
+	d.tokens = append(d.tokens, tokens...)
+	return len(tokens)
 }
 
-// matches is how many of the block's tokens are matches, and covered how many
-// bytes all tokens stand for.
+// room is how many symbols may be added before something has to be decided.
+func (d *deflater) room() int { return min(askEvery-d.n%askEvery, blockTokens-d.n) }
+
+// added notes n more symbols, and codes the block if it ends with them.
+func (d *deflater) added(n int) {
+	d.n += n
+	if d.n == blockTokens || d.n%askEvery == 0 && d.endEarly() {
+		d.flush(false)
+	}
+}
+
+// matches is how many of the block's symbols are matches, and covered how many
+// bytes all of them stand for.
 func (d *deflater) matches() (matches int, covered int64) {
 	bytes := 0
 	for n, f := range d.symbols[isMatch:] {
 		matches += int(f)
 		bytes += int(f) * (n + minMatch)
 	}
-	return matches, int64(len(d.tokens) - matches + bytes)
+	return matches, int64(d.n - matches + bytes)
 }
 
 // decided is gzip's position, counted from the block's start, when it has just
 // made the last token: it has moved on by one byte.
 func (d *deflater) decided(covered int64) int64 {
-	return covered - int64(d.tokens[len(d.tokens)-1].length()) + 1
+	last := d.tokens[len(d.tokens)-1]
+	if !last.isMatch() {
+		return covered
+	}
+	return covered - int64(last.length()) + 1
 }
 
 // endEarly reports whether gzip ends the block here because it compresses well:
@@ -87,12 +123,12 @@ func (d *deflater) decided(covered int64) int64 {
 // each token and five and the extra bits for each distance, is less than half
 // of the input, in which the last token counts for one byte.
 func (d *deflater) endEarly() bool {
-	guess := len(d.tokens) * 8
+	guess := d.n * 8
 	for s, f := range d.distFreq[:distances] {
 		guess += int(f) * (5 + int(distExtra[s]))
 	}
 	matches, covered := d.matches()
-	return matches < len(d.tokens)/2 && int64(guess>>3) < d.decided(covered)/2
+	return matches < d.n/2 && int64(guess>>3) < d.decided(covered)/2
 }
 
 // flush codes what has been added as a block, as the last one if final.
@@ -163,7 +199,7 @@ func (d *deflater) flush(final bool) {
 	}
 
 	d.start += size
-	d.tokens = d.tokens[:0]
+	d.n, d.tokens, d.bytes = 0, d.tokens[:0], d.bytes[:0]
 	clear(d.symbols[:])
 	clear(d.distFreq[:])
 }
@@ -199,8 +235,22 @@ func (d *deflater) encode(lit, dist []code) {
 		d.distWords[s] = distWord{distBase[s] + 1, c.bits, c.n, c.n + distExtra[s]}
 	}
 	for rest := d.tokens; len(rest) > 0; {
+		if rest[0].isRun() {
+			at, n := rest[0].run()
+			d.encodeRun(d.bytes[at : at+n])
+			rest = rest[1:]
+			continue
+		}
 		// A token is 48 bits at most: this many fit into what bitWriter spares.
 		n := min(len(rest), askEvery)
+		if len(d.bytes) > 0 {
+			for i, t := range rest[:n] {
+				if t.isRun() {
+					n = i
+					break
+				}
+			}
+		}
 		d.encodeSome(rest[:n])
 		rest = rest[n:]
 	}
@@ -223,7 +273,7 @@ func (d *deflater) encodeSome(tokens []token) {
 	n &= 7
 	for len(tokens) > 0 {
 		// Here n is 7 at most, so that three literals fit, or one match.
-		if len(tokens) >= 3 && (tokens[0] | tokens[1] | tokens[2]).isLiteral() {
+		if len(tokens) >= 3 && (tokens[0]|tokens[1]|tokens[2]).dist() == 0 {
 			x, y, z := d.words[tokens[0].symbol()], d.words[tokens[1].symbol()], d.words[tokens[2].symbol()]
 			tokens = tokens[3:]
 			acc |= uint64(x>>5) << (n & 63)
@@ -253,6 +303,42 @@ func (d *deflater) encodeSome(tokens []token) {
 		}
 		tokens = tokens[some:]
 	}
+	w.buf, w.bits, w.n = buf[:at], acc, n
+	w.flushFull()
+}
+
+// encodeRun is encodeSome for literals.
+func (d *deflater) encodeRun(literals []byte) {
+	w := d.out
+	buf := w.buf[:cap(w.buf)]
+	at, acc, n := len(w.buf), w.bits, w.n
+	binary.LittleEndian.PutUint64(buf[at:], acc)
+	at += int(n >> 3)
+	acc >>= n &^ 7 & 63
+	n &= 7
+	for len(literals) >= 3 {
+		x, y, z := d.words[literals[0]], d.words[literals[1]], d.words[literals[2]]
+		literals = literals[3:]
+		acc |= uint64(x>>5) << (n & 63)
+		n += uint(x & 31)
+		acc |= uint64(y>>5) << (n & 63)
+		n += uint(y & 31)
+		acc |= uint64(z>>5) << (n & 63)
+		n += uint(z & 31)
+		binary.LittleEndian.PutUint64(buf[at:], acc)
+		at += int(n >> 3)
+		acc >>= n &^ 7 & 63
+		n &= 7
+	}
+	for _, b := range literals {
+		x := d.words[b]
+		acc |= uint64(x>>5) << (n & 63)
+		n += uint(x & 31)
+	}
+	binary.LittleEndian.PutUint64(buf[at:], acc)
+	at += int(n >> 3)
+	acc >>= n &^ 7 & 63
+	n &= 7
 	w.buf, w.bits, w.n = buf[:at], acc, n
 	w.flushFull()
 }

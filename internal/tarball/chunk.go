@@ -15,6 +15,9 @@ const (
 	chunkBehind = maxDist + warmUp
 	chunkAhead  = searchAhead + 8
 
+	// maxChunk keeps what a parse sees short enough for the matchers.
+	maxChunk = headMax - windowSize - insertStep - chunkBehind - chunkAhead
+
 	// minChunk keeps any match from reaching over a whole chunk.
 	minChunk = 1024
 )
@@ -92,24 +95,43 @@ func readFull(s stream, p []byte, off int64) error {
 }
 
 // parse fills in tokens and states.
-func (c *chunk) parse(m *matcher) {
+func (c *chunk) parse(w *worker) {
 	start, end := int(c.start-c.lo), int(c.end-c.lo)
 	var s state
 	if warm := start - warmUp; c.lo == 0 && warm <= 0 {
-		var first int
-		s, first = begin()
-		m.reset(c.buf, first, end)
+		s, _ = begin()
 	} else {
 		s = fresh(warm)
-		m.reset(c.buf, c.firstInserted(warm), end)
 	}
+	p := parser{worker: w, chunk: c}
+	w.few.reset(c.buf, c.firstInserted(s.pos))
 	if s.pos < start {
 		// What is found on the way in is not kept: another chunk has it.
-		s, c.toks = parse(m, s, start, c.toks)
+		s, c.toks = p.parse(s, start, c.toks)
 		c.toks = c.toks[:0]
 	}
 	c.enter = s
-	c.exit, c.toks = parse(m, s, end, c.toks)
+	c.exit, c.toks = p.parse(s, end, c.toks)
+}
+
+// parser parses a chunk with one matcher as long as that is quick, then with the
+// other.
+type parser struct {
+	*worker
+	chunk *chunk
+	dense bool // the other one
+}
+
+func (p *parser) parse(s state, end int, out []token) (state, []token) {
+	if !p.dense {
+		var ok bool
+		if s, out, ok = parseSparse(&p.few, s, end, out); ok {
+			return s, out
+		}
+		p.dense = true
+		p.m.reset(p.chunk.buf, p.chunk.firstInserted(s.pos), int(p.chunk.end-p.chunk.lo))
+	}
+	return parse(&p.m, s, end, out)
 }
 
 // firstInserted is the first position that a search from pos on can find.

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"facerec/internal/release"
 )
 
 func compareJob(tree Tree, have []byte) CompareJob {
@@ -47,6 +49,71 @@ func TestCompare(t *testing.T) {
 				t.Errorf("got %s, want %s: %+v", v[0].Grade, c.want, v[0].Report)
 			}
 		})
+	}
+}
+
+// TestCompareLarge: a tar stream of several windows, which the inflater is told of.
+func TestCompareLarge(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	var big []byte // literals, matches, stored blocks
+	for _, k := range kinds {
+		big = append(big, k.make(r, 100_000)...)
+	}
+	tree := func(data []byte) Tree {
+		return mustTree(t, file("a", 0o644, rep("text ", 9000)), Entry{Name: "big", Type: Regular, Mode: 0o644, Content: BytesContent(data)}, file("c", 0o644, "end"))
+	}
+	one, plain := tree(big), tarOf(t, tree(big), "top")
+	other := slices.Clone(big)
+	other[len(other)-1] ^= 1
+	half := len(plain) / 2
+	cases := []struct {
+		name string
+		have []byte
+		want Grade
+		tar  bool // its digest is known
+	}{
+		{"identical", packed(t, one, "top"), SameTar, true},
+		{"by another program", gzipped(t, plain, flate.BestSpeed), SameTar, true},
+		{"stored", gzipped(t, plain, flate.NoCompression), SameTar, true},
+		{"two members", append(gzipped(t, plain[:half], 6), gzipped(t, plain[half:], 6)...), SameTar, true},
+		{"bare tar", plain, SameTar, true},
+		{"last byte", packed(t, tree(other), "top"), Differs, false},
+		{"longer", gzipped(t, append(slices.Clone(plain), 0), 6), SameContent, false},
+		{"shorter", gzipped(t, plain[:len(plain)-512], 6), SameContent, false},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			v, err := CompareFast(context.Background(), []CompareJob{compareJob(one, c.have)}, Options{}, DefaultLimits())
+			if err != nil {
+				t.Fatal(err)
+			}
+			var tar release.Digest
+			if c.tar {
+				tar = release.DigestBytes(plain)
+			}
+			if v[0].Grade != c.want || v[0].Rebuilt.Tar != tar {
+				t.Errorf("got %s and tar %s, want %s and %s", v[0].Grade, v[0].Rebuilt.Tar, c.want, tar)
+			}
+		})
+	}
+}
+
+// TestCompareFails: a file or a content that cannot be read is no difference.
+func TestCompareFails(t *testing.T) {
+	r := rand.New(rand.NewPCG(15, 16))
+	big := BytesContent(kinds[0].make(r, 1<<20))
+	boom := errors.New("boom")
+	broken := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: badContent{big, boom}})
+	fine := mustTree(t, Entry{Name: "big", Type: Regular, Mode: 0o644, Content: big})
+	good := packed(t, fine, "top")
+	_, err := CompareFast(context.Background(), []CompareJob{compareJob(broken, good)}, Options{}, DefaultLimits())
+	if !errors.Is(err, boom) || !strings.Contains(err.Error(), `entry "big"`) {
+		t.Errorf("content that cannot be read: got %v", err)
+	}
+	j := compareJob(fine, good)
+	j.Have = badContent{BytesContent(good), boom}
+	if _, err = CompareFast(context.Background(), []CompareJob{j}, Options{}, DefaultLimits()); !errors.Is(err, boom) {
+		t.Errorf("file that cannot be read: got %v", err)
 	}
 }
 

@@ -25,7 +25,7 @@
 //
 //   - tree.go, filter.go, content.go, spool.go: what is archived
 //   - header.go, stream.go: GNU tar's headers and the virtual tar stream
-//   - match.go, parse.go, tail.go: GNU gzip's choice of matches
+//   - match.go, sparse.go, parse.go, tail.go: GNU gzip's choice of matches
 //   - chunk.go, join.go: parsing pieces on their own, and putting them together
 //   - block.go, tree_code.go, codes.go, bits.go: where blocks end, and their codes
 //   - recipe.go, plan.go, pack.go, compare.go: the pipeline

@@ -236,6 +236,17 @@ func (f *inflater) decode(p []byte) (int, error) {
 	return 0, io.EOF
 }
 
+// expect tells what the stream may be, which is then read faster; see
+// [inflate.Reader.Expect].
+func (f *inflater) expect(s stream) {
+	if f.gz != nil {
+		f.gz.Expect(io.NewSectionReader(s, 0, s.size()))
+	}
+}
+
+// asExpected reports whether what was read is known to be what was expected.
+func (f *inflater) asExpected() bool { return f.gz != nil && f.gz.AsExpected() }
+
 // Inflate reads what is inside a file that is compressed, in one of the ways that
 // [List] knows, or not compressed at all. What is larger than the limits allow is
 // an error, see [ErrLimit].

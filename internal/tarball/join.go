@@ -1,16 +1,16 @@
 package tarball
 
-// into hands the tokens of the chunk to add, given the state s in which the
-// stream's parse arrives (positions are the chunk's), and gives the state in
-// which it leaves.
-func (c *chunk) into(m *matcher, s state, add func([]token)) state {
+// into adds the tokens of the chunk to d, given the state s in which the stream's
+// parse arrives (positions are the chunk's), and gives the state in which it
+// leaves.
+func (c *chunk) into(m *matcher, s state, d *deflater) state {
 	if s.plain() == c.enter.plain() {
-		add(c.toks)
+		d.add(c.toks, c.buf)
 		return c.exit
 	}
 	j := c.seam(m, s)
-	add(j.toks)
-	add(c.toks[j.next:])
+	d.add(j.toks, c.buf)
+	d.add(c.toks[j.next:], c.buf)
 	return j.exit
 }
 
@@ -31,6 +31,10 @@ func (c *chunk) seam(m *matcher, s state) *seam {
 	for {
 		if at.meets(s) {
 			j.next, j.exit = at.index, c.exit
+			if from := s.done(); from > at.pos { // in a run
+				j.toks = appendLiterals(j.toks, c.buf, from, at.pos+c.toks[at.index].length())
+				j.next++
+			}
 			break
 		}
 		if s.pos >= end {
@@ -51,8 +55,8 @@ type follower struct {
 }
 
 // meets reports whether the chunk's parse was in the state s too, or in one that
-// leads to the same tokens, and if so leaves index at the first token after
-// those that led to s.
+// leads to the same tokens, and if so leaves index at the first token that stands
+// for something after those that led to s.
 //
 // Tokens do not tell the whole state, but in two cases they tell enough.
 // After a match, nothing is waiting. And where s found no match at all at the
@@ -63,18 +67,20 @@ type follower struct {
 func (f *follower) meets(s state) bool {
 	at := s.done()
 	toks := f.c.toks
-	for f.pos < at && f.index < len(toks) {
+	for f.index < len(toks) && f.pos+toks[f.index].length() <= at {
 		f.pos += toks[f.index].length()
 		f.index++
 	}
-	if f.pos != at || f.index == len(toks) {
+	if f.index == len(toks) || f.pos > at || f.pos < at && !toks[f.index].isRun() {
 		return false
 	}
-	if s.waiting {
-		return s.length < minMatch && toks[f.index].isLiteral()
-	}
-	if f.index == 0 {
+	switch {
+	case s.waiting:
+		return s.length < minMatch && !toks[f.index].isMatch()
+	case f.pos < at:
+		return false
+	case f.index == 0:
 		return !f.c.enter.waiting
 	}
-	return !toks[f.index-1].isLiteral()
+	return toks[f.index-1].isMatch()
 }

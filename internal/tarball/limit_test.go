@@ -8,8 +8,10 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // what SBOMs have
 	"crypto/sha256"
+	"fmt"
 	"hash/crc32"
 	"io"
+	"math/rand/v2"
 	"syscall"
 	"testing"
 
@@ -42,24 +44,29 @@ func BenchmarkLimit(b *testing.B) {
 	step("crc32", data, func(*testing.B) { crc32.ChecksumIEEE(data) })
 	step("sha1", data, func(*testing.B) { sha1.Sum(data) }) //nolint:gosec // what SBOMs have
 	step("sha256", data, func(*testing.B) { sha256.Sum256(data) })
-	file := ours(b, data, Options{Workers: 1})
-	step("inflate/"+what, data, func(b *testing.B) {
+	inflated := func(b *testing.B, file []byte, expected io.Reader) {
 		z, err := inflate.NewReader(bufio.NewReaderSize(bytes.NewReader(file), 128<<10))
+		if err == nil && expected != nil {
+			z.Expect(expected)
+		}
 		if err == nil {
 			_, err = io.Copy(io.Discard, z)
 		}
 		if err != nil {
 			b.Fatal(err)
 		}
-	})
-	for _, name := range []string{what, "elf", "text"} {
-		data := all[name]
-		if data == nil {
-			continue
+	}
+	for _, name := range []string{what, "elf"} {
+		if data := all[name]; data != nil {
+			file := ours(b, data, Options{Workers: 1})
+			step("inflate/"+name, data, func(b *testing.B) { inflated(b, file, nil) })
+			step("inflate/guided/"+name, data, func(b *testing.B) { inflated(b, file, bytes.NewReader(data)) })
 		}
+	}
+	steps := func(name string, data []byte) {
 		s := contentStream(BytesContent(data))
 		var chunks []*chunk
-		m := new(matcher)
+		m := new(worker)
 		parseAll := func(b *testing.B) {
 			chunks = chunks[:0]
 			for at := int64(0); at+512<<10+tailLength <= s.size(); at += 512 << 10 {
@@ -75,11 +82,26 @@ func BenchmarkLimit(b *testing.B) {
 		step("code/"+name, data, func(*testing.B) {
 			d := newDeflater(newBitWriter(io.Discard), s)
 			for _, c := range chunks {
-				d.add(c.toks)
+				d.add(c.toks, c.buf)
 			}
 			d.flush(true)
 		})
 	}
+	for _, name := range []string{what, "elf", "text"} {
+		if data := all[name]; data != nil {
+			steps(name, data)
+		}
+	}
+	// The tar stream of many small files, half of it zeros: its bytes out of a spool and
+	// headers, and what a search and coding cost.
+	small := manySmall(b, 10_000)
+	raw := make([]byte, small.size())
+	step("headers and contents/small files", raw, func(b *testing.B) {
+		if err := readFull(small, raw, 0); err != nil {
+			b.Fatal(err)
+		}
+	})
+	steps("small files", raw)
 	// A whole archive of one content, which is all of these but inflating.
 	c := BytesContent(data)
 	step("pack/"+what, data, func(b *testing.B) {
@@ -88,4 +110,38 @@ func BenchmarkLimit(b *testing.B) {
 			b.Fatal(err)
 		}
 	})
+}
+
+// manySmall is the archive of n files of 600 bytes of words each on average, in a spool.
+func manySmall(b *testing.B, n int) *tarStream {
+	b.Helper()
+	spool, err := NewSpool(b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = spool.Close() })
+	text := benchData(b, 1<<20)["text"]
+	r := rand.New(rand.NewPCG(3, 3))
+	var entries []Entry
+	for i := range n {
+		if i%50 == 0 {
+			entries = append(entries, Entry{Name: fmt.Sprintf("%03d", i/50), Type: Dir, Mode: 0o755})
+		}
+		size := r.IntN(1200)
+		from := r.IntN(len(text) - size)
+		c, err := spool.Add(bytes.NewReader(text[from : from+size]))
+		if err != nil {
+			b.Fatal(err)
+		}
+		entries = append(entries, Entry{Name: fmt.Sprintf("%03d/file-%06d.txt", i/50, i), Type: Regular, Mode: 0o644, Content: c})
+	}
+	tree, err := NewTree(entries)
+	if err != nil {
+		b.Fatal(err)
+	}
+	s, err := newTarStream(tree, "set-1.0.0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	return s
 }

@@ -2,7 +2,6 @@ package tarball
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
 )
 
@@ -33,9 +32,8 @@ const (
 //
 // Gzip keeps, for each hash of three bytes, the chain of positions that have
 // it, newest first, and looks at 128 of them at most (32 when it already has a
-// good match); the first of the longest wins. On data such as float weights
-// nearly all of these share three bytes and no more, and walking them is what
-// the time goes to.
+// good match); the first of the longest wins. Most of those share three bytes and
+// no more, and walking them is what the time would go to.
 //
 // Here the chains are of positions that share a hash of four bytes, which are
 // far fewer. A match of four bytes or more can only be with one of them. What
@@ -47,10 +45,10 @@ const (
 //
 // All positions are inserted, whether a match covers them or not, so what a
 // search at p finds at the heads of its chains is the same whenever p is
-// inserted: it is kept in p's own link. Insertion therefore runs ahead of the
-// search, in a loop without a branch that depends on the data. That loop also
-// notes where there can be no match at all, which on weights is nearly
-// everywhere: those positions are never searched.
+// inserted: it is kept for each position. Insertion therefore runs ahead of the
+// search, in loops without a branch that depends on the data. They also note where
+// there can be no match of four bytes. The tables are small, as they are touched at
+// random: a position is known by its lowest bits where that is enough.
 //
 // Positions are indexes of buf. Nothing here depends on where in a stream buf
 // lies; that position 0 of a stream is never matched is up to the caller, who
@@ -61,62 +59,40 @@ type matcher struct {
 	next  int    // the first that has not been
 	limit int    // from here on buf may still change: no position is inserted before its turn
 
-	// base is added to positions in the tables, and grows with every buf, so
-	// that what was inserted from another one is too far away to count.
-	base int64
+	three [1 << hashBits]uint32 // by gzip's hash of three bytes: insertions, and the newest position, both modulo 2^16
+	four  [1 << wideBits]head   // by a hash of four bytes
 
-	three [1 << hashBits]bucket // by gzip's hash of three bytes
-	four  [1 << wideBits]bucket // by a hash of four bytes
-	links [windowSize]link      // of the last 32 KiB of positions
+	// Of the last 32 KiB of positions:
+	ranks  [windowSize]uint16              // their bucket of three's insertions, themselves included
+	threes [windowSize]uint16              // distance to the one before in that bucket, less 1, modulo 2^16; see threeBefore
+	fours  [windowSize]uint16              // distance to the one before in their bucket of four; none for none
+	may    [windowSize / insertStep]uint64 // a bit for each: there may be a match of four bytes or more
 }
 
-// bucket is what is known of the positions that share a hash, from the lowest
-// bits on, for three bytes and for four:
+// head is the newest position of a bucket, from the lowest bits on:
 //
-//	32  the newest position               32  the newest position
-//	 8  its tag                           16  its tag
-//	 8  its gap, in units of 256 bytes    16  its gap
-//	16  insertions, modulo 2^16
-//
-// The gap is the distance from the newest position to the one before it, and
-// the tag tells what the hash does not of the newest position's bytes.
-type bucket uint64
-
-// link is what was known of a position when it was inserted, from the lowest
-// bits on:
-//
-//	16  distance to the one before in its bucket of three
-//	16  whether there may be a match, and of which kind
-//	16  distance to the one before in its bucket of four
-//	16  its bucket of three's count, itself included
-//
-// Distances of 65,535 or more are all none.
-type link uint64
-
-func (l link) three() int   { return int(l & none) }
-func (l link) four() int    { return int(l >> 32 & none) }
-func (l link) rank() uint16 { return uint16(l >> 48) }
+//	 7  a tag: what the bucket's number does not tell of its bytes, or some of it
+//	 5  its distance to the one before in the bucket, in KiB
+//	20  the position, plus windowSize; 0 for none
+type head uint32
 
 const (
-	mayBeThree link = 1 << 16 // of three bytes, no more than tooFar away
-	mayBeFour  link = 1 << 17 // of four bytes or more
-	none            = 0xffff
+	headTag = 1<<7 - 1
+	headPos = 12        // where the position begins
+	headMax = 1<<20 - 1 // bytes that buf may have, windowSize and what is inserted ahead included
+	none    = 1<<15 - 1 // of a distance: so much or more
 )
 
-// insertAhead is how far insertion may run ahead: a link must not be taken
-// over while a distance of 32,506 still reaches it. It divides windowSize, so
-// that what is inserted in one go lies side by side in links.
-const insertAhead = 128
+// insertStep is how far insertion may run ahead: a link must not be taken over
+// while a distance of 32,506 still reaches it. It divides windowSize, so that what
+// is inserted in one go lies side by side.
+const insertStep = 64
 
 // reset makes ready for buf, with nothing inserted before position from. What
 // is in buf before limit must not change any more.
 func (m *matcher) reset(buf []byte, from, limit int) {
-	m.base += int64(len(m.buf) + 2*none)
-	if m.base+int64(len(buf)) > math.MaxInt32 || m.base == 2*none {
-		m.base = 2 * none
-		clear(m.three[:])
-		clear(m.four[:])
-	}
+	clear(m.three[:])
+	clear(m.four[:])
 	m.buf, m.first, m.next, m.limit = buf, from, from, limit
 }
 
@@ -125,19 +101,19 @@ const knuth = 2654435761 // for multiplicative hashes
 // insertTo inserts all positions before p.
 func (m *matcher) insertTo(p int) {
 	for m.next < p {
-		n := min(p-m.next, insertAhead-m.next%insertAhead)
-		if run := m.sameAsBefore(n); run >= minRun {
-			m.insertRun(run)
-			m.next += run
-			continue
+		at := m.next % insertStep
+		n := min(p-m.next, insertStep-at)
+		run := m.sameAsBefore(n)
+		may := ^uint64(0)
+		if run >= minRun {
+			n = run
+			m.insertRun(n)
+		} else {
+			n = m.beforeRun(n)
+			may = m.insert(n)
 		}
-		// Up to where a run may begin: a step of runStep cannot miss one of minRun.
-		for at := runStep; at < n; at += runStep {
-			if w := binary.LittleEndian.Uint64(m.buf[m.next+at:]); w == bits.RotateLeft64(w, 8) {
-				n = at + 1
-			}
-		}
-		m.insert(n)
+		word := &m.may[m.next&windowMask/insertStep]
+		*word = *word&(1<<at-1) | may<<at
 		m.next += n
 	}
 }
@@ -166,97 +142,102 @@ func (m *matcher) sameAsBefore(n int) int {
 	}
 }
 
+// beforeRun is how many of the next n positions come before one where a run may
+// begin: a step of runStep cannot miss one of minRun.
+func (m *matcher) beforeRun(n int) int {
+	for at := runStep; at < n; at += runStep {
+		if w := binary.LittleEndian.Uint64(m.buf[m.next+at:]); w == bits.RotateLeft64(w, 8) {
+			return at + 1
+		}
+	}
+	return n
+}
+
 // insertRun is insert where the position before has the same bytes as each of the
 // n positions: their buckets are known, and so is what is in them.
 func (m *matcher) insertRun(n int) {
 	c := uint32(m.buf[m.next])
-	last := bucket(int64(m.next+n-1) + m.base)
+	last := uint32(m.next + n - 1)
+	i := m.next & windowMask
 	three := &m.three[(c<<(2*hashShift)^c<<hashShift^c)&hashMask]
-	four := &m.four[c*0x01010101*knuth>>(32-wideBits)]
-	link := link(*three)&(0xffff<<48) | 1<<32 | mayBeFour | mayBeThree | 1
-	links := m.links[m.next&windowMask:][:n]
-	for i := range links {
-		link += 1 << 48
-		links[i] = link
+	count := uint16(*three >> 16)
+	ranks, threes, fours := m.ranks[i:][:n], m.threes[i:][:n], m.fours[i:][:n]
+	for k := range ranks {
+		count++
+		ranks[k], threes[k], fours[k] = count, 0, 1
 	}
-	*three = bucket(link)&(0xffff<<48) | *three&(0xff<<32) | last
-	*four = 1<<48 | *four&(0xffff<<32) | last
+	*three = uint32(count)<<16 | last&0xffff
+	four := &m.four[c*0x01010101*knuth>>(32-wideBits)]
+	*four = head((last+windowSize)<<headPos) | *four&headTag
 }
 
-// insert inserts the next n positions, whose links lie side by side.
-func (m *matcher) insert(n int) {
-	at := uint32(int64(m.next) + m.base)
-	links := m.links[m.next&windowMask:][:n]
+// insert inserts the next n positions, which lie side by side in the links. The
+// result has a bit for each that may have a match of four bytes, the first lowest.
+func (m *matcher) insert(n int) uint64 {
+	i := m.next & windowMask
 	buf := m.buf[m.next:][:n+minMatch]
-	insertThree(&m.three, links, buf, at)
-	insertFour(&m.four, links, buf, at)
+	insertThree(&m.three, m.ranks[i:][:n], m.threes[i:][:n], buf, uint32(m.next))
+	may := insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize))
+	return bits.Reverse64(may) >> (insertStep - n)
 }
 
 // There is a function for each hash: both in one loop need more registers than there
 // are, and what lives on behind a loop takes some of them away from it.
 
 //go:noinline
-func insertThree(table *[1 << hashBits]bucket, links []link, buf []byte, at uint32) {
+func insertThree(table *[1 << hashBits]uint32, ranks, threes []uint16, buf []byte, at uint32) {
 	// Gzip's hash takes up one byte after the other.
-	h, v := uint32(buf[0])<<hashShift^uint32(buf[1]), uint32(buf[0])<<8|uint32(buf[1])
-	for i, c := range buf[2:][:len(links)] {
+	h := uint32(buf[0])<<hashShift ^ uint32(buf[1])
+	threes = threes[:len(ranks)]
+	for i, c := range buf[2:][:len(ranks)] {
 		h = h<<hashShift ^ uint32(c)
-		v = v<<8 | uint32(c)
 		b := &table[h&hashMask]
 		old := *b
-		dist := min(at-uint32(old), none)
-		tag := v << 8 * knuth >> 24
-		count := uint64(old)&^(1<<48-1) + 1<<48
-		// There may be a match if the newest is near and has the same bytes,
-		// or the one before it is near too.
-		other := (tag ^ uint32(old>>32)&0xff) - 1
-		older := dist + uint32(old>>32)&0xff00 - tooFar - 1
-		may := (dist - tooFar - 1) & (other | older) >> 31
-		*b = bucket(count | uint64(dist&0xff00|tag)<<32 | uint64(at))
-		links[i] = link(count | uint64(may<<16|dist))
+		threes[i] = uint16(at - 1 - old)
+		count := old>>16 + 1
+		ranks[i] = uint16(count)
+		*b = count<<16 | at&0xffff
 		at++
 	}
 }
 
 //go:noinline
-func insertFour(table *[1 << wideBits]bucket, links []link, buf []byte, at uint32) {
-	newest := bucket(at)
+func insertFour(heads *[1 << wideBits]head, fours []uint16, buf []byte, at uint32) (may uint64) {
+	top := at<<headPos + (1<<headPos - 1)
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
-	for i, c := range buf[3:][:len(links)] {
+	for i, c := range buf[3:][:len(fours)] {
 		v = v>>8 | uint32(c)<<24
 		h := v * knuth
-		b := &table[h>>(32-wideBits)]
-		old := *b
-		now := bucket(h&0xffff)<<32 | newest
-		apart := now - old&(1<<48-1) // the distance, if the tags are the same
-		dist := min(uint32(apart), none)
-		may := link(dist+uint32(old>>48)-maxDist-1) >> 31
-		if apart <= maxDist {
-			may = 1
-		}
-		*b = bucket(dist)<<48 | now
-		links[i] |= link(dist)<<32 | may<<17
-		newest++
+		newest := &heads[h>>(32-wideBits)]
+		tag := h >> 9 & headTag
+		old := uint32(*newest)
+		dist := (top - old) >> headPos
+		// There may be a match if the newest one is near and has the same tag, or
+		// the one before it is near too. What is so is negative here.
+		near := dist - maxDist - 1
+		same := (old^tag)&headTag - 1
+		older := near + old<<3&(31<<10)
+		may = may*2 + uint64(near&(same|older)>>31)
+		dist = min(dist, none)
+		fours[i] = uint16(dist)
+		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | tag)
+		top += 1 << headPos
 	}
+	return may
 }
 
 // ready makes sure that p is inserted, and more if that is possible.
 func (m *matcher) ready(p int) {
 	if p >= m.next {
 		m.insertTo(p + 1)
-		m.insertTo(min(p+insertAhead, m.limit))
+		m.insertTo(min(m.next+insertStep-m.next%insertStep, m.limit))
 	}
 }
 
-// barren is the first position from p on, end at most, at which there may be a
-// match or which has not been inserted.
-func (m *matcher) barren(p, end int) int {
-	end = min(end, m.next)
-	for p < end && m.links[p&windowMask]&(mayBeFour|mayBeThree) == 0 {
-		p++
-	}
-	return p
-}
+// threeBefore is the position before c in its bucket of three. Where that is more
+// than 64 KiB away it may be any position in place of it, but never one whose three
+// bytes are those of c, since there is none.
+func (m *matcher) threeBefore(c int) int { return c - 1 - int(m.threes[c&windowMask]) }
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
 // does when have is the length of the match that it found one position before.
@@ -266,19 +247,20 @@ func (m *matcher) barren(p, end int) int {
 // just as gzip's does.
 func (m *matcher) search(p, have int) (length, dist int) {
 	m.ready(p)
-	l := m.links[p&windowMask]
-	if l&(mayBeFour|mayBeThree) == 0 {
+	four := m.may[p&windowMask/insertStep]>>(p%insertStep)&1 != 0
+	if !four && have > 2 {
 		return have, 0
 	}
 
 	// Gzip's chain ends before a distance of 32,506, except that the newest
 	// position of the bucket may be exactly that far away.
-	far := p - maxDist + 1
-	if l.three() >= maxDist {
-		if l.three() > maxDist {
+	newest := m.threeBefore(p)
+	far := max(p-maxDist+1, m.first)
+	if newest < far {
+		if newest < p-maxDist || newest < m.first {
 			return have, 0
 		}
-		far--
+		far = newest
 	}
 
 	buf := m.buf
@@ -287,7 +269,7 @@ func (m *matcher) search(p, have int) (length, dist int) {
 	if have >= goodLength {
 		chain = maxChain / 4
 	}
-	if l&mayBeFour != 0 {
+	if four {
 		if n, d := m.longest(p, have, far, chain); d > 0 {
 			return n, d
 		}
@@ -298,11 +280,11 @@ func (m *matcher) search(p, have int) (length, dist int) {
 
 	// Matches of three bytes, the nearest first.
 	near := max(far, p-tooFar)
-	for c, left := p-l.three(), chain; c >= near && left > 0; left-- {
+	for c, left := newest, chain; c >= near && left > 0; left-- {
 		if (binary.LittleEndian.Uint32(buf[c:])^v)<<8 == 0 {
 			return minMatch, p - c
 		}
-		c -= m.links[c&windowMask].three()
+		c = m.threeBefore(c)
 	}
 	return have, 0
 }
@@ -314,16 +296,15 @@ func (m *matcher) search(p, have int) (length, dist int) {
 // the one after it. Where those are the rarer ones, going by the distance to
 // the next of them, their chain is followed instead of that of the first four.
 func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
-	buf, first := m.buf, m.links[p&windowMask]
-	far = max(far, m.first)
-	count := first.rank() - 1
+	buf := m.buf
+	count := m.ranks[p&windowMask] - 1
 	head := binary.LittleEndian.Uint32(buf[p:])
 	best = have
 	last := max(best-3, 0) // where those four bytes begin
 	tail := binary.LittleEndian.Uint32(buf[p+last:])
 
 	// The chain that is followed is that of the four bytes at off.
-	off, c := 0, p-first.four()
+	off, c := 0, p-int(m.fours[p&windowMask])
 	if t, ok := m.before(p, last, p); ok && t < c {
 		off, c = last, t
 	}
@@ -331,19 +312,18 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 		if steps == 4*maxChain {
 			return m.asGzip(p, c, best, dist, far, chain)
 		}
-		x := m.links[(c+off)&windowMask]
-		if off == 0 && count-x.rank() >= chain && binary.LittleEndian.Uint32(buf[c:]) == head {
+		if off == 0 && count-m.ranks[c&windowMask] >= chain && binary.LittleEndian.Uint32(buf[c:]) == head {
 			break // gzip's walk ends before it comes to this one
 		}
-		next := c - x.four()
+		next := c - int(m.fours[(c+off)&windowMask])
 		if binary.LittleEndian.Uint32(buf[c+last:]) == tail && binary.LittleEndian.Uint32(buf[c:]) == head {
-			if count-m.links[c&windowMask].rank() >= chain {
+			if count-m.ranks[c&windowMask] >= chain {
 				break
 			}
 			if n := matchLength(buf, c, p); n > best {
 				best, dist = n, p-c
 				if n < niceLength && head == bits.RotateLeft32(head, 8) {
-					if back := m.alongRun(p, c, n, far, int(chain-1-(count-m.links[c&windowMask].rank()))); back > 0 {
+					if back := m.alongRun(p, c, n, far, int(chain-1-(count-m.ranks[c&windowMask]))); back > 0 {
 						c -= back
 						n = matchLength(buf, c, p)
 						best, dist = n, p-c
@@ -354,7 +334,7 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 				}
 				last = n - 3
 				tail = binary.LittleEndian.Uint32(buf[p+last:])
-				off, next = 0, c-m.links[c&windowMask].four()
+				off, next = 0, c-int(m.fours[c&windowMask])
 				if t, ok := m.before(p, last, c); ok && t < next {
 					off, next = last, t
 				}
@@ -398,7 +378,7 @@ func (m *matcher) before(p, off, c int) (int, bool) {
 		return 0, false
 	}
 	for at, left := p+off, maxChain/4; left > 0; left-- {
-		if at -= m.links[at&windowMask].four(); at-off < c {
+		if at -= int(m.fours[at&windowMask]); at-off < c {
 			return at - off, true
 		}
 	}
@@ -409,7 +389,7 @@ func (m *matcher) before(p, off, c int) (int, bool) {
 // number of steps, whatever the data.
 func (m *matcher) asGzip(p, from, best, dist, far int, chain uint16) (int, int) {
 	buf := m.buf
-	for c, left := p-m.links[p&windowMask].three(), chain; c >= far && left > 0; left-- {
+	for c, left := m.threeBefore(p), chain; c >= far && left > 0; left-- {
 		if c <= from && binary.LittleEndian.Uint32(buf[c:]) == binary.LittleEndian.Uint32(buf[p:]) {
 			if n := matchLength(buf, c, p); n > best {
 				best, dist = n, p-c
@@ -418,7 +398,7 @@ func (m *matcher) asGzip(p, from, best, dist, far int, chain uint16) (int, int) 
 				}
 			}
 		}
-		c -= m.links[c&windowMask].three()
+		c = m.threeBefore(c)
 	}
 	return best, dist
 }

@@ -158,7 +158,7 @@ func (l *line) failed() error {
 func (l *line) take(w *worker, c *chunk, s span) error {
 	l.sum(c.buf[c.start-c.lo : c.end-c.lo])
 	lo := int(s.lo)
-	l.at = c.into(&w.m, l.at.shifted(-lo), l.def.add).shifted(lo)
+	l.at = c.into(&w.m, l.at.shifted(-lo), l.def).shifted(lo)
 	return l.failed()
 }
 
@@ -187,7 +187,7 @@ func (l *line) finish(w *worker) error {
 		}
 		w.m.reset(w.buf, first, n-lookahead)
 		w.toks = t.parse(&w.m, s, w.toks[:0])
-		l.def.add(w.toks)
+		l.def.add(w.toks, nil)
 	}
 	l.def.flush(true)
 	l.bits.align()
@@ -200,6 +200,7 @@ func (l *line) finish(w *worker) error {
 // use a CPU.
 type worker struct {
 	m    matcher
+	few  sparse
 	buf  []byte
 	toks []token
 }
@@ -273,7 +274,7 @@ func run(ctx context.Context, lines []*line, o Options) error {
 					return
 				}
 				if q.err = q.chunk.load(lines[q.from].src, q.span); q.err == nil {
-					q.chunk.parse(&w.m)
+					q.chunk.parse(w)
 				}
 				workers <- w
 			})

@@ -1,20 +1,22 @@
 package tarball
 
-import "slices"
-
-// token is one literal or one match, with all that coding it wants to know,
-// since a token is made once and coded for many archives. From the lowest bits
-// on:
+// token is one literal, one match or a run of literals, with all that coding it
+// wants to know, since a token is made once and coded for many archives. From the
+// lowest bits on:
 //
-//	16  the distance; 0 for a literal
-//	 9  the literal; or the length less 3, and 256
-//	 6  the distance's symbol; for a literal 32 or more, which has no code
+//	16  the distance; 0 for a literal          11  how many literals
+//	 9  the literal; or the length less 3,     20  where in the buffer they are
+//	    and 256                                 1  1
+//	 6  the distance's symbol; for a literal
+//	    32 or more, which has no code
+//	 1  0
 type token uint32
 
 func literal(b byte) token { return token(b)<<16 | (noDist|token(b)%noDist)<<25 }
 func match(length, dist int) token {
 	return token(length-minMatch|isMatch)<<16 | token(dist) | token(distSymbol(dist))<<25
 }
+func literalRun(at, n int) token { return isRun | token(at)<<runBits | token(n) }
 
 const (
 	isMatch = 256 // of a token's symbol
@@ -22,17 +24,44 @@ const (
 
 	symbolMask     = 2*isMatch - 1
 	distSymbolMask = 2*noDist - 1
+
+	isRun    = 1 << 31
+	runBits  = 11
+	maxRun   = 1<<runBits - 1
+	minToRun = 8 // fewer literals are tokens of their own
 )
 
 func (t token) dist() uint32       { return uint32(t & 0xffff) }
-func (t token) isLiteral() bool    { return t&0xffff == 0 }
+func (t token) isRun() bool        { return t&isRun != 0 }
+func (t token) isMatch() bool      { return t&(isRun|isMatch<<16) == isMatch<<16 }
 func (t token) symbol() uint32     { return uint32(t >> 16 & symbolMask) }
 func (t token) distSymbol() uint32 { return uint32(t >> 25 & distSymbolMask) }
-func (t token) length() int { // bytes that the token stands for
-	if t.isLiteral() {
-		return 1
+
+// run is where the literals of a run are, and how many.
+func (t token) run() (at, n int) { return int(t &^ isRun >> runBits), int(t & maxRun) }
+
+// length is how many bytes the token stands for.
+func (t token) length() int {
+	switch {
+	case t.isRun():
+		return int(t & maxRun)
+	case t.isMatch():
+		return int(t.symbol()-isMatch) + minMatch
 	}
-	return int(t.symbol()-isMatch) + minMatch
+	return 1
+}
+
+// appendLiterals appends buf[at:end] as literals.
+func appendLiterals(out []token, buf []byte, at, end int) []token {
+	for end-at >= minToRun {
+		n := min(end-at, maxRun)
+		out = append(out, literalRun(at, n))
+		at += n
+	}
+	for _, b := range buf[at:end] {
+		out = append(out, literal(b))
+	}
+	return out
 }
 
 // state is all that a parse remembers from one step to the next. The byte
@@ -78,41 +107,10 @@ func (s state) plain() state {
 // Positions are indexes of m.buf. It must not come near the end of the
 // stream; parseTail does that.
 func parse(m *matcher, s state, end int, out []token) (state, []token) {
-	buf := m.buf
 	for s.pos < end {
-		if !s.waiting || s.length >= minMatch {
-			s, out = step(m, buf, s, out)
-			continue
-		}
-		// The same as step, for the many positions in a row without any match.
-		pos, length, dist := s.pos, minMatch-1, 0
-		for pos < end {
-			m.ready(pos)
-			run := m.barren(pos, end)
-			out = appendLiterals(out, buf[pos-1:run-1])
-			if pos = run; pos == end || pos >= m.next {
-				continue
-			}
-			length, dist = m.search(pos, minMatch-1)
-			out = append(out, literal(buf[pos-1]))
-			pos++
-			if dist != 0 {
-				break
-			}
-		}
-		s = state{pos: pos, waiting: true, length: length, dist: dist}
+		s, out = step(m, m.buf, s, out)
 	}
 	return s, out
-}
-
-// appendLiterals is append of a literal for each byte.
-func appendLiterals(out []token, bytes []byte) []token {
-	n := len(out)
-	out = slices.Grow(out, len(bytes))[:n+len(bytes)]
-	for i, b := range bytes {
-		out[n+i] = literal(b)
-	}
-	return out
 }
 
 // step decides about one position.

@@ -76,6 +76,9 @@ func spans(s stream, c cutter) (chunks []span, tail int64) {
 		if at-last < minChunk || total-at < tailLength {
 			continue
 		}
+		for ; at-last > maxChunk; last += maxChunk {
+			chunks = append(chunks, newSpan(last, last+maxChunk, total))
+		}
 		chunks = append(chunks, newSpan(last, at, total))
 		last = at
 	}

@@ -176,7 +176,11 @@ const (
 
 func (p Policy) check(b *sgbundle.Bundle, a Artifact, hint hintRule) (s Signature, err error) {
 	defer recovered(CheckBundle, &err)
-	verifier, err := p.verifier()
+	var m *material
+	if p.Root != nil {
+		m = newMaterial(p.Root.material)
+	}
+	verifier, err := p.verifier(m)
 	if err != nil {
 		return Signature{}, err
 	}
@@ -226,15 +230,15 @@ func (p Policy) check(b *sgbundle.Bundle, a Artifact, hint hintRule) (s Signatur
 	} else if _, err := verifier.Verify(b, sgverify.NewPolicy(watch.option(), options...)); err != nil {
 		return Signature{}, p.explain(err, b, watch)
 	}
-	times, err := p.times(b, cert)
+	times, err := p.times(b, cert, m)
 	if err != nil {
 		return Signature{}, err
 	}
 	return p.describe(b, cert, said, times)
 }
 
-func (p Policy) verifier() (*sgverify.Verifier, error) {
-	var material root.TrustedMaterialCollection
+func (p Policy) verifier(m *material) (*sgverify.Verifier, error) {
+	var all root.TrustedMaterialCollection
 	var opts []sgverify.VerifierOption
 	switch {
 	case (p.Key == nil) == (len(p.Identities) == 0):
@@ -257,18 +261,18 @@ func (p Policy) verifier() (*sgverify.Verifier, error) {
 		opts = append(opts, sgverify.WithTransparencyLog(1), sgverify.WithObserverTimestamps(1))
 	}
 	if p.Key != nil {
-		m, err := p.Key.material()
+		key, err := p.Key.material()
 		if err != nil {
 			return nil, err
 		}
-		material = append(material, m)
+		all = append(all, key)
 	} else if !p.GitHubPrivate {
 		opts = append(opts, sgverify.WithSignedCertificateTimestamps(1))
 	}
-	if p.Root != nil {
-		material = append(material, p.Root.material)
+	if m != nil {
+		all = append(all, m)
 	}
-	v, err := sgverify.NewVerifier(material, opts...)
+	v, err := sgverify.NewVerifier(all, opts...)
 	if err != nil {
 		return nil, &Error{Class: Failed, Check: CheckTrustRoot, Err: err}
 	}

@@ -18,6 +18,7 @@ type cellCheck struct {
 	name       string // of the cell in the report
 	standalone bool   // nothing says what the tarball should be; see [Tarballs]
 	file       found
+	late       *lateFile // nil: file is known
 	tree       *tarball.Tree
 	treeErr    error
 	noTree     string // why there is neither
@@ -38,6 +39,11 @@ func (w *walk) cells(ctx context.Context) {
 		}
 	}
 	var all []*cellCheck
+	defer func() {
+		for _, k := range all { // where the walk ended early
+			w.settle(ctx, k, false, tarball.Result{})
+		}
+	}()
 	selected := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.selected(c) })
 	if w.in.Images.images != nil && w.withheld() == "" {
 		defer w.in.Images.images.Prepare(ctx, selected)()
@@ -161,9 +167,12 @@ func (w *walk) checkCell(ctx context.Context, c release.RecordCell) *cellCheck {
 func (w *walk) tarball(k *cellCheck) {
 	c, cell := k.cell, k.name
 	signed, ok := w.sums.Lookup(c.Asset)
-	if ok {
+	switch {
+	case ok && w.mayBeLate(k):
+		w.later(k, signed)
+	case ok:
 		k.file = w.listed(cell, LinkTarball, c.Asset, signed)
-	} else {
+	default:
 		k.file = w.find(c.Asset)
 		w.fail(cell, LinkTarball, c.Asset, differs("name in checksums.txt", c.Asset, "nothing"))
 	}

@@ -100,6 +100,7 @@ type walk struct {
 	signed map[release.Digest]Result // the link of each image's signature, by index
 
 	notRepackaged bool // a package passed without being made again
+	late          int  // tarballs that were left for later; see lateFile
 }
 
 func newWalk(in Input) *walk {
@@ -135,9 +136,11 @@ func (w *walk) pass(cell, link, subject, format string, args ...any) {
 	w.add(Result{Cell: cell, Link: link, Subject: subject, Status: Pass, Detail: fmt.Sprintf(format, args...)})
 }
 
-func (w *walk) skip(cell, link, subject, why string) {
+func (w *walk) skip(cell, link, subject, why string) { w.add(skipped(cell, link, subject, why)) }
+
+func skipped(cell, link, subject, why string) Result {
 	class := Incomplete
-	w.add(Result{Cell: cell, Link: link, Subject: subject, Status: Skip, Class: &class, Detail: why})
+	return Result{Cell: cell, Link: link, Subject: subject, Status: Skip, Class: &class, Detail: why}
 }
 
 func (w *walk) fail(cell, link, subject string, err error) {
@@ -243,22 +246,26 @@ func (w *walk) signature(sums []byte) {
 // listed checks a file against checksums.txt and adds the step.
 func (w *walk) listed(cell, link, name string, want release.Digest) found {
 	f := w.find(name)
+	w.add(w.asListed(cell, link, name, want, &f))
+	return f
+}
+
+// asListed is the link from a file to checksums.txt.
+func (w *walk) asListed(cell, link, name string, want release.Digest, f *found) Result {
 	switch {
 	case f.missing:
-		w.skip(cell, link, name, f.err.Error())
+		return skipped(cell, link, name, f.err.Error())
 	case f.err != nil:
-		w.fail(cell, link, name, f.err)
+		return failure(cell, link, name, f.err)
 	case f.digest != want:
 		e := differs("sha256", want.Hex(), f.digest.Hex())
-		if why := w.whatIs(f, name); why != "" {
+		if why := w.whatIs(*f, name); why != "" {
 			e.Err = errors.New(why)
 		}
-		w.fail(cell, link, name, e)
-	default:
-		f.intact = true
-		w.pass(cell, link, name, "sha256 %s, %d bytes", f.digest.Hex(), f.size)
+		return failure(cell, link, name, e)
 	}
-	return f
+	f.intact = true
+	return Result{Cell: cell, Link: link, Subject: name, Status: Pass, Detail: fmt.Sprintf("sha256 %s, %d bytes", f.digest.Hex(), f.size)}
 }
 
 // instead says what lies in the place of a listed file, where that can be determined.

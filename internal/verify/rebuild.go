@@ -26,7 +26,11 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 			k.treeErr = err
 			continue
 		}
-		jobs = append(jobs, tarball.Job{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe})
+		job := tarball.Job{Name: k.name, Tree: *k.tree, Prefix: k.cell.Prefix, Recipe: recipe}
+		if k.late != nil {
+			job.Out = k.late
+		}
+		jobs = append(jobs, job)
 		which = append(which, k)
 	}
 	results := map[*cellCheck]tarball.Result{}
@@ -47,6 +51,7 @@ func (w *walk) rebuild(ctx context.Context, all []*cellCheck) {
 			return
 		}
 		result, rebuilt := results[k]
+		w.settle(ctx, k, rebuilt, result)
 		if !k.unasked {
 			w.compareRebuilt(ctx, k, result, rebuilt)
 		}

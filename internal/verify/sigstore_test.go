@@ -44,7 +44,7 @@ func TestMain(m *testing.M) {
 
 // realSigstore gives the running Sigstore, its root and the services to sign
 // with, or skips where it cannot be had.
-func realSigstore(t *testing.T) (*loopback.Sigstore, *verify.TrustedRoot, sign.Services) {
+func realSigstore(t testing.TB) (*loopback.Sigstore, *verify.TrustedRoot, sign.Services) {
 	t.Helper()
 	shared.once.Do(func() {
 		for _, tool := range loopback.SigstoreTools() {
@@ -87,7 +87,7 @@ func realSigstore(t *testing.T) (*loopback.Sigstore, *verify.TrustedRoot, sign.S
 }
 
 // signKeyless signs data as the identity.
-func signKeyless(t *testing.T, identity, data string) ([]byte, verify.Policy) {
+func signKeyless(t testing.TB, identity, data string) ([]byte, verify.Policy) {
 	t.Helper()
 	s, tr, services := realSigstore(t)
 	token, err := s.Token(identity)
@@ -117,6 +117,17 @@ func TestKeyless(t *testing.T) {
 		}
 		if bytes.Contains(bundle, []byte(`": `)) || bytes.Contains(bundle, []byte(`, "`)) || bytes.ContainsRune(bundle, 10) {
 			t.Errorf("the bundle has white space: %s", bundle)
+		}
+	}
+}
+
+// BenchmarkLimit measures what docs/performance.md counts for a release's signature: a
+// bundle by a certificate, with a log entry and a timestamp.
+func BenchmarkLimit(b *testing.B) {
+	bundle, p := signKeyless(b, job, sums)
+	for b.Loop() {
+		if _, err := verify.Blob(bundle, verify.Data(strings.NewReader(sums)), p); err != nil {
+			b.Fatal(err)
 		}
 	}
 }

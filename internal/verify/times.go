@@ -10,6 +10,7 @@ import (
 
 	protocommon "github.com/sigstore/protobuf-specs/gen/pb-go/common/v1"
 	sgbundle "github.com/sigstore/sigstore-go/pkg/bundle"
+	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore-go/pkg/tlog"
 )
 
@@ -22,11 +23,11 @@ import (
 // and each that is must lie within the certificate's time. And as an entry of
 // Rekor version 2 has no time of its own, its log's key must have been in use at
 // the time of signing.
-func (p Policy) times(b *sgbundle.Bundle, cert *x509.Certificate) ([]Timestamp, error) {
+func (p Policy) times(b *sgbundle.Bundle, cert *x509.Certificate, m *material) ([]Timestamp, error) {
 	if p.UnsafeNoTransparencyLog {
 		return nil, nil
 	}
-	stamped, err := p.stamped(b)
+	stamped, err := m.stamped(b)
 	if err != nil {
 		return nil, err
 	}
@@ -47,8 +48,50 @@ func (p Policy) times(b *sgbundle.Bundle, cert *x509.Certificate) ([]Timestamp, 
 	return all, nil
 }
 
+// material is a trusted root whose authorities are asked about each timestamp once:
+// the library asks them, and then [Policy.times] does.
+type material struct {
+	*root.TrustedRoot
+	authorities []root.TimestampingAuthority
+}
+
+func newMaterial(r *root.TrustedRoot) *material {
+	m := &material{TrustedRoot: r}
+	for _, a := range r.TimestampingAuthorities() {
+		m.authorities = append(m.authorities, &askedOnce{a, map[question]answer{}})
+	}
+	return m
+}
+
+// TimestampingAuthorities implements [root.TrustedMaterial].
+func (m *material) TimestampingAuthorities() []root.TimestampingAuthority { return m.authorities }
+
+// askedOnce is an authority that remembers what it said.
+type askedOnce struct {
+	root.TimestampingAuthority
+	said map[question]answer
+}
+
+type question struct{ timestamp, signature string }
+
+type answer struct {
+	at  *root.Timestamp
+	err error
+}
+
+// Verify implements [root.TimestampingAuthority].
+func (a *askedOnce) Verify(timestamp, signature []byte) (*root.Timestamp, error) {
+	q := question{string(timestamp), string(signature)}
+	said, ok := a.said[q]
+	if !ok {
+		said.at, said.err = a.TimestampingAuthority.Verify(timestamp, signature)
+		a.said[q] = said
+	}
+	return said.at, said.err
+}
+
 // stamped gives the timestamps by authorities of the root.
-func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
+func (m *material) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 	offered, err := b.Timestamps()
 	if err != nil {
 		return nil, &Error{Class: Untrusted, Check: CheckTimestamp, Err: err}
@@ -59,14 +102,14 @@ func (p Policy) stamped(b *sgbundle.Bundle) ([]Timestamp, error) {
 	}
 	var good []Timestamp
 	for _, raw := range offered {
-		for _, authority := range p.Root.material.TimestampingAuthorities() {
+		for _, authority := range m.authorities {
 			if t, err := authority.Verify(raw, content.Signature()); err == nil {
 				good = append(good, Timestamp{Source: "timestamp authority", URI: t.URI, Time: t.Time.UTC()})
 				break
 			}
 		}
 	}
-	if len(offered) > 0 && len(good) == 0 && len(p.Root.material.TimestampingAuthorities()) > 0 {
+	if len(offered) > 0 && len(good) == 0 && len(m.authorities) > 0 {
 		return nil, untrusted(CheckTimestamp, "none of the %d timestamps in the bundle holds", len(offered))
 	}
 	return good, nil

@@ -78,7 +78,7 @@ func (f Fleet) week(m Machine, c Costs, jobs int) Week {
 		list[i].Page = mb
 		list[i].PageRequests = 1 + pageRequests + f.Cells
 	}
-	o := m.run(list, c, Rules{Jobs: jobs, Together: 48})
+	o := m.run(list, c, Rules{Jobs: jobs, Together: 64})
 	scale := float64(f.Releases) / float64(len(list))
 	w := Week{
 		Cores: o.CPU * scale / 3600, Layers: (o.Fetched - tarballs) * scale / 1e6, Tarballs: tarballs * scale / 1e6,

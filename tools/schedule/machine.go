@@ -65,7 +65,7 @@ func (m Machine) run(list []Release, c Costs, rules Rules) Outcome {
 		rules.Jobs = m.Cores
 	}
 	if rules.Window == 0 {
-		rules.Window = max(32, 2*rules.Jobs)
+		rules.Window = max(64, 2*rules.Jobs)
 	}
 	s := &simulation{machine: m, costs: c, rules: rules, list: list, read: map[int]bool{}}
 	s.slots = rules.Jobs

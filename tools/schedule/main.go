@@ -74,7 +74,7 @@ func printCores(w io.Writer) {
 	fmt.Fprintln(w, "| cores | CPU s | wall s | times as fast | cores in use |\n|---:|---:|---:|---:|---:|")
 	one := 0.0
 	for _, n := range cores {
-		o := Machine{Cores: n}.run(benchmark(1000), measured, Rules{Together: 48})
+		o := Machine{Cores: n}.run(benchmark(1000), measured, Rules{Together: 64})
 		if n == 1 {
 			one = o.Wall
 		}
@@ -85,7 +85,7 @@ func printCores(w io.Writer) {
 func printWindow(w io.Writer) {
 	fmt.Fprintln(w, "| releases under way | CPU s | wall s | MB searched |\n|---:|---:|---:|---:|")
 	for _, n := range []int{1, 4, 8, 16, 32, 64, 128} {
-		o := Machine{Cores: 2}.run(benchmark(1000), measured, Rules{Window: n, Together: 48})
+		o := Machine{Cores: 2}.run(benchmark(1000), measured, Rules{Window: n, Together: 64})
 		fmt.Fprintf(w, "| %d | %.1f | %.1f | %.0f |\n", n, o.CPU, o.Wall, o.Searched)
 	}
 }

@@ -91,8 +91,8 @@ func TestRunsAreSane(t *testing.T) {
 		last := math.Inf(1)
 		for _, n := range cores {
 			m.Cores = n
-			got := m.run(list, measured, Rules{Together: 48})
-			if again := m.run(list, measured, Rules{Together: 48}); again != got {
+			got := m.run(list, measured, Rules{Together: 64})
+			if again := m.run(list, measured, Rules{Together: 64}); again != got {
 				t.Errorf("%+v: got %+v, and then %+v", m, got, again)
 			}
 			requests := 0

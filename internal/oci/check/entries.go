@@ -103,7 +103,7 @@ func (c *inspection) add(rule, name, format string, args ...any) {
 	c.findings[rule] = append(c.findings[rule], Finding{name, fmt.Sprintf(format, args...)})
 }
 
-func (c *inspection) amongFiles() string { return fmt.Sprintf("none among %d files", c.files) }
+func (c *inspection) amongFiles() string { return "none among " + text.Count(int(c.files), "file") }
 
 // read reads the manifest, then the layers, then looks at every file. What
 // cannot be read is kept for the rules; the error is that of a cancelled
@@ -290,7 +290,7 @@ func (c *inspection) contents() verdict {
 			out = append(out, Finding{it.Dest, fmt.Sprintf("expected mode %04o, got %04o", *it.Mode, d.Mode)})
 		}
 	}
-	return verdict{detail: fmt.Sprintf("all %d of config.json", len(items)), findings: out}
+	return verdict{detail: text.Count(len(items), "path") + " of config.json", findings: out}
 }
 
 // defaultPath is where engines look for a program when the image sets no PATH.

@@ -1,0 +1,229 @@
+package tarball
+
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
+// sparse finds the same matches as [matcher] where there are few, as in float
+// weights, for a third of the cost: one small table says of nearly every position
+// that the three bytes there have not come in the last 32 KiB, which rules out a
+// match of any length.
+//
+// Gzip's own chains are not kept. Whether a candidate lies within the first 128 of
+// its chain is found by counting, only for the few candidates that would be taken.
+//
+// It gives up where there is more to find than it is good for. Whoever uses it then
+// goes on with a matcher from the state that has been reached.
+type sparse struct {
+	buf    []byte // must go on for searchAhead bytes after any position searched
+	first  int    // the first position that was inserted
+	next   int    // the first that has not been; it is a multiple of insertStep but at first
+	debt   int    // about how many positions more than expected had to be searched
+	gaveUp bool
+
+	heads [1 << sparseBits]head
+	dists [windowSize]uint16              // of the last 32 KiB of positions: to the one before in its bucket, or none
+	may   [windowSize / insertStep]uint64 // a bit for each: there may be a match
+}
+
+const (
+	sparseBits = 17
+	sparseWalk = 256            // candidates after which a search gives up
+	sparseMany = insertStep / 4 // positions of a step that may have a match: with more it is no better than a matcher
+	sparseDebt = 1024           // how much debt there may be: stretches with many matches come and go
+)
+
+// reset makes ready for buf, in which no match begins before position first.
+func (m *sparse) reset(buf []byte, first int) {
+	clear(m.heads[:])
+	m.buf, m.first, m.next, m.debt, m.gaveUp = buf, first, first&^(insertStep-1), 0, false
+}
+
+// ready makes sure that p is inserted, or gives up.
+func (m *sparse) ready(p int) {
+	for m.next <= p && !m.gaveUp {
+		step := m.next & windowMask / insertStep
+		dists := (*[insertStep]uint16)(m.dists[step*insertStep:])
+		may := insertSparse(&m.heads, dists, (*[insertStep + minMatch - 1]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
+		m.may[step] = may
+		m.next += insertStep
+		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
+		m.gaveUp = m.debt > sparseDebt
+	}
+}
+
+// insertSparse inserts the positions of a step. The result has a bit for each that may
+// have a match, the first one lowest.
+func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch - 1]byte, at uint32) (may uint64) {
+	top := at<<headPos + (1<<headPos - 1)
+	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
+	for i := range dists {
+		v = v>>8 | uint32(buf[i+2])<<16
+		// Odd factors leave 24 bits apart: bucket and tag together tell them.
+		h := v * knuth
+		newest := &heads[h>>7%(1<<sparseBits)]
+		old := uint32(*newest)
+		dist := (top - old) >> headPos
+		// There may be a match if the newest one is near and has the same bytes, or
+		// the one before it is near too. What is so is negative here.
+		near := dist - maxDist - 1
+		same := (old^h)%(headTag+1) - 1
+		older := near + old<<3&(31<<10)
+		may = may>>1 | uint64(near&(same|older)>>31)<<63
+		dist = min(dist, none)
+		dists[i] = uint16(dist)
+		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | h%(headTag+1))
+		top += 1 << headPos
+	}
+	return may
+}
+
+// barren is the first position from p on, end at most, at which there may be a
+// match or which has not been inserted.
+func (m *sparse) barren(p, end int) int {
+	end = min(end, m.next)
+	for p < end {
+		if w := m.may[p&windowMask/insertStep] >> (p % insertStep); w != 0 {
+			return min(p+bits.TrailingZeros64(w), end)
+		}
+		p += insertStep - p%insertStep
+	}
+	return min(p, end)
+}
+
+// search is [matcher.search]. Where it gives up, its result means nothing.
+func (m *sparse) search(p, have int) (length, dist int) {
+	m.ready(p)
+	if m.may[p&windowMask/insertStep]>>(p%insertStep)&1 == 0 || m.gaveUp {
+		return have, 0
+	}
+	buf := m.buf
+	v := binary.LittleEndian.Uint32(buf[p:])
+	chain := maxChain
+	if have >= goodLength {
+		chain = maxChain / 4
+	}
+	length = have
+	far := max(m.first, p-maxDist)
+	c := p
+	for steps := 1; ; steps++ {
+		if steps%4 == 0 {
+			m.debt++
+		}
+		if steps == sparseWalk {
+			m.gaveUp = true
+			return have, 0
+		}
+		c -= int(m.dists[c&windowMask])
+		if c < far {
+			return length, dist
+		}
+		x := binary.LittleEndian.Uint32(buf[c:]) ^ v
+		if x<<8 != 0 {
+			continue
+		}
+		n := minMatch
+		if x == 0 {
+			n = matchLength(buf, c, p)
+		} else if p-c > tooFar {
+			continue
+		}
+		if n <= length {
+			continue
+		}
+		// Gzip looks at so many of its chain, and no further away than maxDist, at
+		// which only the newest is.
+		if p-c == maxDist {
+			chain = 1
+		}
+		if p-c > chain {
+			m.debt += (p - c) / 128
+			if countSame(buf, c, p, chain) > chain {
+				return length, dist
+			}
+		}
+		length, dist = n, p-c
+		if n >= niceLength {
+			return length, dist
+		}
+	}
+}
+
+// parseSparse is [parse] until the matcher gives up: then it is false, and all has
+// to go on from the state with another one.
+func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool) {
+	done := s.done() // literals that follow each other are put together
+	for s.pos < end {
+		length, dist := minMatch-1, 0
+		if s.waiting && s.length < minMatch {
+			m.ready(s.pos)
+			s.pos = m.barren(s.pos, end)
+			if (s.pos == end || s.pos >= m.next) && !m.gaveUp {
+				continue
+			}
+		}
+		if s.length < maxLazy {
+			if length, dist = m.search(s.pos, s.length); dist == 0 {
+				length = minMatch - 1
+			}
+		}
+		if m.gaveUp {
+			break
+		}
+		// As in advance.
+		if s.length >= minMatch && length <= s.length {
+			out = append(appendLiterals(out, m.buf, done, s.pos-1), match(s.length, s.dist))
+			s = fresh(s.pos - 1 + s.length)
+			done = s.pos
+			continue
+		}
+		s = state{pos: s.pos + 1, waiting: true, length: length, dist: dist}
+	}
+	return s, appendLiterals(out, m.buf, done, s.done()), !m.gaveUp
+}
+
+// countSame counts the positions from lo up to p that share gzip's hash of three
+// bytes with p. Where there are not more than enough, the result may be any number
+// that is not more than enough.
+func countSame(buf []byte, lo, p, enough int) int {
+	// The hash is b0<<10 ^ b1<<5 ^ b2, 15 bits. Most often the lowest eight of them
+	// tell enough.
+	const ones = 0x0101010101010101
+	h := gzipHash(buf[p:])
+	n := 0
+	for lo := lo; lo < p && n <= enough; {
+		if p-lo < 8 {
+			n += p - lo
+			break
+		}
+		// Each byte of others counts to 255.
+		rounds := min((p-lo)/8, 255)
+		others, low := uint64(0), uint64(h&0xff)*ones
+		bytes := buf[lo : lo+8*rounds+2]
+		for len(bytes) >= 10 {
+			other := binary.LittleEndian.Uint64(bytes[2:]) ^ binary.LittleEndian.Uint64(bytes[1:])<<5&(7<<5*ones) ^ low
+			others += (other&(127*ones) + 127*ones | other) >> 7 & ones
+			bytes = bytes[8:]
+		}
+		lo += 8 * rounds
+		const halves = 0x00ff00ff00ff00ff
+		n += 8*rounds - int((others&halves+others>>8&halves)*0x0001000100010001>>48)
+	}
+	if n <= enough {
+		return n
+	}
+	n = 0
+	for ; lo < p; lo++ {
+		if gzipHash(buf[lo:]) == h {
+			n++
+		}
+	}
+	return n
+}
+
+// gzipHash is gzip's hash of the first three bytes.
+func gzipHash(b []byte) uint32 {
+	_ = b[2]
+	return (uint32(b[0])<<(2*hashShift) ^ uint32(b[1])<<hashShift ^ uint32(b[2])) & hashMask
+}
