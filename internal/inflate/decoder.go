@@ -171,23 +171,61 @@ func (d *decoder) block() error {
 // sent (RFC 1951, 3.2.7).
 var lensOrder = [lensSymbols]uint8{16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15}
 
+// maxHeader is how many bytes the codes of a block can take: each length a code and
+// extra bits of 7.
+const maxHeader = (14+3*lensSymbols+(lensBits+7)*(maxLits+maxDists))/8 + 1
+
+// header reads bits from bytes that are not taken from the input yet.
+type header struct {
+	in   []byte
+	bits uint64
+	n    uint
+	end  bool // more bits were asked for than there are
+}
+
+// fill makes n large enough for a code and its extra bits, if there are so many.
+func (h *header) fill() {
+	if len(h.in) >= 8 {
+		h.bits |= binary.LittleEndian.Uint64(h.in) << (h.n & 63)
+		h.in = h.in[(63-h.n)>>3:]
+		h.n |= 56
+		return
+	}
+	for ; h.n < 56 && len(h.in) > 0; h.in = h.in[1:] {
+		h.bits |= uint64(h.in[0]) << h.n
+		h.n += 8
+	}
+}
+
+func (h *header) take(k uint) uint {
+	if k > h.n {
+		h.end, h.n = true, k
+	}
+	v := uint(h.bits & (1<<k - 1))
+	h.bits >>= k
+	h.n -= k
+	return v
+}
+
 // dynamic reads the codes of a block.
 func (d *decoder) dynamic() error {
-	h, err := d.take(14)
-	if err != nil {
+	in, err := d.in.Peek(maxHeader)
+	if err != nil && !errors.Is(err, io.EOF) {
 		return err
 	}
-	nlit, ndist, nlens := int(h&31)+257, int(h>>5&31)+1, int(h>>10)+4
+	h := header{in: in, bits: d.bits, n: d.n}
+	h.fill()
+	nlit, ndist, nlens := int(h.take(5))+257, int(h.take(5))+1, int(h.take(4))+4
 	if nlit > maxLits || ndist > maxDists {
 		return d.corrupt("more codes than there are symbols")
 	}
 	var lens [lensSymbols]uint8
 	for _, s := range lensOrder[:nlens] {
-		n, err := d.take(3)
-		if err != nil {
-			return err
-		}
-		lens[s] = uint8(n)
+		h.fill()
+		lens[s] = uint8(h.take(3))
+	}
+	if h.end {
+		return io.ErrUnexpectedEOF
 	}
 	var table [1 << lensBits]entry
 	if !build(table[:], lensBits, lens[:], plain[:], nil) {
@@ -195,31 +233,30 @@ func (d *decoder) dynamic() error {
 	}
 	var lengths [maxLits + maxDists]uint8
 	for i := 0; i < nlit+ndist; {
-		s, err := d.symbol(table[:], lensBits)
-		if err != nil {
-			return err
+		h.fill()
+		e := table[h.bits&(1<<lensBits-1)]
+		if e&special != 0 && h.n >= lensBits {
+			return d.corrupt("bits that are not a code")
 		}
-		if s < 16 {
-			lengths[i] = uint8(s)
-			i++
-			continue
-		}
-		times, more, what := 3, uint(2), uint8(0)
+		s, times, what := e.value(), 1, uint8(0)
+		h.take(e.code())
 		switch {
+		case h.end || e&special != 0:
+		case s < 16:
+			what = uint8(s)
 		case s == 17:
-			more = 3
+			times = 3 + int(h.take(3))
 		case s == 18:
-			times, more = 11, 7
+			times = 11 + int(h.take(7))
 		case i == 0:
 			return d.corrupt("a code length is repeated before the first one")
 		default:
-			what = lengths[i-1]
+			what, times = lengths[i-1], 3+int(h.take(2))
 		}
-		n, err := d.take(more)
-		if err != nil {
-			return err
+		if h.end || e&special != 0 {
+			return io.ErrUnexpectedEOF
 		}
-		if times += int(n); i+times > nlit+ndist {
+		if i+times > nlit+ndist {
 			return d.corrupt("more code lengths than codes")
 		}
 		for range times {
@@ -227,6 +264,12 @@ func (d *decoder) dynamic() error {
 			i++
 		}
 	}
+	// Whole bytes were not taken.
+	if _, err := d.in.Discard(len(in) - len(h.in) - int(h.n>>3)); err != nil {
+		return err
+	}
+	d.n = h.n & 7
+	d.bits = h.bits & (1<<d.n - 1)
 	return d.codes(lengths[:nlit], lengths[nlit:nlit+ndist])
 }
 
@@ -276,20 +319,7 @@ func (d *decoder) lookup(table []entry, first uint) (entry, error) {
 	}
 }
 
-// symbol decodes one that has no extra bits.
-func (d *decoder) symbol(table []entry, first uint) (uint, error) {
-	e, err := d.lookup(table, first)
-	if err != nil {
-		return 0, err
-	}
-	if e&special != 0 {
-		return 0, d.corrupt("bits that are not a code")
-	}
-	d.skip(e.code())
-	return e.value(), nil
-}
-
-// value decodes one with its extra bits.
+// value takes a code that was looked up, with its extra bits.
 func (d *decoder) value(e entry) (uint, error) {
 	d.skip(e.code())
 	k := e.drop() - e.code()

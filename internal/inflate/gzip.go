@@ -16,6 +16,9 @@ var (
 	ErrChecksum = errors.New("gzip: invalid checksum")
 )
 
+// errBuffer is a fault of the caller's.
+var errBuffer = fmt.Errorf("gzip: expected a reader with a buffer of %d bytes at least", maxHeader)
+
 // maxText is how long a name or a comment may be, in bytes.
 const maxText = 64 << 10
 
@@ -63,8 +66,12 @@ func NewReader(in *bufio.Reader) (*Reader, error) {
 }
 
 // Reset makes ready for the member at which in stands. Where in is at its end
-// it gives io.EOF.
+// it gives io.EOF. The buffer of in has a kilobyte or more.
 func (z *Reader) Reset(in *bufio.Reader) error {
+	if in.Size() < maxHeader {
+		z.err = errBuffer
+		return z.err
+	}
 	z.in, z.crc, z.size = in, 0, 0
 	z.flat.reset(in)
 	z.Header, z.err = readHeader(in)

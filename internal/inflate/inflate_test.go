@@ -136,6 +136,22 @@ func TestMembers(t *testing.T) {
 	}
 }
 
+// TestSmallBuffer: the codes of a block are read from the buffer.
+func TestSmallBuffer(t *testing.T) {
+	data := contents(5000)["skewed"]
+	file := packed(t, data, 6, false)
+	if _, err := NewReader(bufio.NewReaderSize(bytes.NewReader(file), 512)); !errors.Is(err, errBuffer) {
+		t.Errorf("512 bytes: got %v", err)
+	}
+	z, err := NewReader(bufio.NewReaderSize(bytes.NewReader(file), 1024))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := io.ReadAll(z); err != nil || !bytes.Equal(got, data) {
+		t.Errorf("1024 bytes: got %d bytes, %v", len(got), err)
+	}
+}
+
 // TestDamage: wherever a file is cut or a bit is flipped, there is the same
 // answer as the standard library's, and never more bytes than it gives.
 func TestDamage(t *testing.T) {
