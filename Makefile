@@ -88,11 +88,11 @@ test-cross: ## tests on 32 bits, natively (386), and for ARM and RISC-V under qe
 test: packages models samples gitea ## every test that needs no foreign architecture
 	$(GO) vet ./...
 	$(INPUTS) test --lineage dlib19 ./internal/dlib/... ./cmd/facerec/... ./toolchain/...
-	$(GO) test ./...
+	$(GO) test -timeout 40m ./...
 
 .PHONY: test-pure
 test-pure: ## the tests that need neither dlib nor a network
-	CGO_ENABLED=0 $(GO) test ./...
+	CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
@@ -193,7 +193,7 @@ image-targets: releaser ## the same for every target of the Dockerfile: dlib, go
 test-image: packages models samples releaser ## run the images that releaser builds in a real engine, hardened (CELLS=… for foreign ones)
 	$(INPUTS) packages engine $(if $(CELLS),cross)
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
-	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
+	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -timeout 40m -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
 
 .PHONY: bench-kit
 bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory

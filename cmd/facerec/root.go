@@ -56,6 +56,7 @@ environment over the file. The defaults below are the effective values.`,
 		modelsCommand(env, g), cacheCommand(env, g), entrypointCommand(env), versionCommand(env, g),
 	)
 	root.InitDefaultCompletionCmd("completion")
+	root.SetHelpCommand(helpCommand(root))
 	root.InitDefaultHelpCmd()
 	root.SetFlagErrorFunc(badFlag)
 	root.SetUsageTemplate(root.UsageTemplate() + "\n" + exitCodes)

@@ -41,6 +41,29 @@ func unknownVerb(cmd *cobra.Command, word string) error {
 	return text.WithHint(err, "expected one of %s", strings.Join(names, ", "))
 }
 
+// helpCommand is "help VERB", which is "VERB --help".
+func helpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [VERB]",
+		Short:   "Print the help of a verb",
+		Example: "  facerec help recognize\n  facerec help models heal",
+		Args:    cobra.ArbitraryArgs,
+		// What is wrong with the settings does not matter here.
+		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
+		RunE: func(_ *cobra.Command, args []string) error {
+			verb, rest, err := root.Find(args)
+			if err != nil {
+				return usageError{err}
+			}
+			if len(rest) > 0 {
+				return usageError{unknownVerb(verb, rest[0])}
+			}
+			verb.InitDefaultHelpFlag()
+			return verb.Help()
+		},
+	}
+}
+
 // pictures refuses fewer than least arguments, or more than most if that is not 0.
 func pictures(least, most int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

@@ -64,7 +64,7 @@ func helpVerb(root *cobra.Command) *cobra.Command {
 		Short:   "Print the help of a verb",
 		Example: "  releaser help verify\n  releaser help kit create",
 		Args:    cobra.ArbitraryArgs,
-		// What is wrong with the environment is no matter here.
+		// What is wrong with the environment does not matter here.
 		PersistentPreRunE: func(*cobra.Command, []string) error { return nil },
 		RunE: func(_ *cobra.Command, args []string) error {
 			verb, rest, err := root.Find(args)
