@@ -24,7 +24,7 @@ import (
 )
 
 // call runs the program in this process.
-func call(t *testing.T, args ...string) string {
+func call(t testing.TB, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	if code := run(context.Background(), args, strings.NewReader(""), &out, &errs); code != 0 {

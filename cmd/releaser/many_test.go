@@ -16,7 +16,7 @@ import (
 
 // manyReleases makes n versions of one project in a registry, which share a layer, and
 // returns their directories and the key that signed them.
-func manyReleases(t *testing.T, host string, n int) (dists []string, key string) {
+func manyReleases(t testing.TB, host string, n int) (dists []string, key string) {
 	t.Helper()
 	dir := t.TempDir()
 	in := func(name string) string { return filepath.Join(dir, name) }
@@ -46,7 +46,7 @@ func manyReleases(t *testing.T, host string, n int) (dists []string, key string)
 }
 
 // listFile writes a list of names.
-func listFile(t *testing.T, names []string) string {
+func listFile(t testing.TB, names []string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "list")
 	if err := os.WriteFile(file, []byte(strings.Join(names, "\n")), 0o644); err != nil {
@@ -80,6 +80,18 @@ func TestListFetchesOnce(t *testing.T) {
 	// own, and one that all have.
 	if want := map[string]int{"": 1, "manifests": 3 * releases, "blobs": 3*releases + 1}; fmt.Sprint(kinds) != fmt.Sprint(want) {
 		t.Errorf("asked for %v, expected %v", kinds, want)
+	}
+}
+
+// BenchmarkList verifies 50 releases in one run: with -mutexprofile or -blockprofile to
+// see what they wait for each other at.
+func BenchmarkList(b *testing.B) {
+	_, host := frontedRegistry(b)
+	b.Setenv("RELEASER_REGISTRY", host)
+	dists, key := manyReleases(b, host, 50)
+	list := listFile(b, dists)
+	for b.Loop() {
+		call(b, "-q", "--config", "none.json", "verify", "--list", list, "--key", key, "--unsafe-no-transparency-log")
 	}
 }
 

@@ -111,7 +111,7 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 
 // frontedRegistry is distribution's registry behind a proxy that counts requests and can
 // spoil answers, at HOST:PORT.
-func frontedRegistry(t *testing.T) (front *hostile.Registry, host string) {
+func frontedRegistry(t testing.TB) (front *hostile.Registry, host string) {
 	t.Helper()
 	needTools(t, "registry")
 	real, err := loopback.NewRegistry(t.Context(), t.TempDir())

@@ -33,7 +33,7 @@ const signerMail = "ann@example.com"
 
 // needTools skips where a tool is not built yet: building takes minutes, and
 // BUILD_COSIGN=1 asks for it.
-func needTools(t *testing.T, names ...string) {
+func needTools(t testing.TB, names ...string) {
 	t.Helper()
 	for _, name := range names {
 		if !loopback.Built(name) && os.Getenv("BUILD_COSIGN") == "" {

@@ -324,7 +324,8 @@ func TestDamaged(t *testing.T) {
 		data       []byte
 	}{
 		{"empty", "not found: not a kit, or only a part of one", nil},
-		{"text", "after the beginning", []byte(strings.Repeat("text ", 300))},
+		{"text", "expected a kit, got a file of another kind", []byte(strings.Repeat("text ", 300))},
+		{"JSON", "expected a kit, got JSON", []byte(strings.Repeat(`{"a": 1}`, 100))},
 		{"one block", "not found: not a kit, or only a part of one", make([]byte, 512)},
 		{"cut in a header", "the kit ends there: it was cut", raw[:at+100]},
 		{"cut before a header", "got", raw[:at]},

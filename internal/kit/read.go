@@ -3,6 +3,7 @@ package kit
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -90,6 +91,13 @@ func (r *readErrors) ReadAt(p []byte, off int64) (int, error) {
 	return n, err
 }
 
+// kindOf says what a file that is not a tar archive is.
+func kindOf(r io.ReaderAt) string {
+	head := make([]byte, tarball.SniffLength)
+	n, _ := r.ReadAt(head, 0) // what is there
+	return cmp.Or(tarball.Sniff(head[:n]), "a file of another kind")
+}
+
 // scan lists the entries. What their headers say besides is compared with what a
 // kit's say by frame.
 func (k *Kit) scan(r io.ReaderAt, size int64) ([]string, error) {
@@ -105,6 +113,9 @@ func (k *Kit) scan(r io.ReaderAt, size int64) ([]string, error) {
 		if err != nil {
 			if errors.Is(err, io.ErrUnexpectedEOF) {
 				err = errors.New("the kit ends there: it was cut")
+			}
+			if len(names) == 0 && errors.Is(err, tar.ErrHeader) {
+				return nil, damagedf("", "expected a kit, got %s", kindOf(in))
 			}
 			return nil, damagedf("", "after %s: %w", last, err)
 		}

@@ -41,7 +41,7 @@ func BenchmarkLimit(b *testing.B) {
 				}
 				n++
 			}
-			b.ReportMetric(float64((cpuTime(b, who) - start).Microseconds())/float64(n*items), unit)
+			b.ReportMetric(float64((cpuTime(b, who)-start).Microseconds())/float64(n*items), unit)
 		})
 	}
 	const files = 10_000
