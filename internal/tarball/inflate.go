@@ -108,7 +108,7 @@ type inflater struct {
 var gzipMagic = []byte{0x1f, 0x8b}
 
 // newInflater looks at the first bytes of r. Its buffer, like that of the inflated
-// bytes, is small enough to stay in the processor's cache beside the windows.
+// bytes, is small enough to stay in the processor's cache with the windows.
 func newInflater(r io.Reader) (*inflater, error) {
 	f := &inflater{in: bufio.NewReaderSize(r, 32<<10)}
 	head, err := f.in.Peek(SniffLength)
