@@ -33,9 +33,12 @@ release-gates: releaser ## every gate of the release in LAYOUT, before anything 
 	$(MAKE) gates-image gates-dist DIST=build/gates/dist
 	$(MAKE) reprotest CELLS=$(or $(CELLS),all)
 
+# Signs in where a job of CI has a token.
+LOGIN = @test -z "$$REGISTRY_TOKEN" || printf '%s' "$$REGISTRY_TOKEN" | $(CRANE) auth login $(REGISTRY) --username "$$REGISTRY_USER" --password-stdin
+
 .PHONY: release-publish
 release-publish: releaser ## the images in LAYOUT become a published release; run it again after any failure (TO=STEP ends early)
-	@test -z "$$REGISTRY_TOKEN" || printf '%s' "$$REGISTRY_TOKEN" | $(CRANE) auth login $(REGISTRY) --username "$$REGISTRY_USER" --password-stdin
+	$(LOGIN)
 	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
 	bin/releaser release --layout $(LAYOUT) --out $(DIST) --registry $(REGISTRY) $(if $(PAGE),--page $(PAGE)) $(if $(TO),--to $(TO))
 
@@ -50,15 +53,28 @@ rebuild: packages releaser ## build the last release again from its tag and comp
 	$(MAKE) -C build/rebuild/source packages models samples
 	bin/releaser rebuild $(AT)@$(LAST:v%=%) --source build/rebuild/source $(FLAGS)
 
-# Who signs what a rebuild came to, and who vouches for that: GitHub, for a workflow.
+# Who signs what a rebuild came to, under which name, and who vouches for that: GitHub,
+# for a workflow. Each run has a name of its own, as no statement is ever replaced.
 REBUILDER ?= https://github.com/$(GITHUB_WORKFLOW_REF)
+REBUILT_AS = $(if $(GITHUB_RUN_ID),--attest-as reproduce-$(GITHUB_RUN_ID)-$(or $(GITHUB_RUN_ATTEMPT),1))
+SIGNER     = $(subst {tag},$(LAST),$(shell sed -n 's/^ *"san": "\(.*\)",*$$/\1/p' config.json))
 ISSUER     = $(shell sed -n 's/^ *"issuer": "\(.*\)",*$$/\1/p' config.json)
 
 .PHONY: rebuild-attest
-rebuild-attest: releaser ## the same, signed by REBUILDER into build/attested
+rebuild-attest: releaser ## the same, signed by REBUILDER into build/attested; a signed "no" is told by rebuild-publish
 	rm -rf build/attested && mkdir -p build/attested
 	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
-	$(MAKE) rebuild FLAGS="$(FLAGS) --attest --attest-dir build/attested --attest-identity $(REBUILDER) --attest-oidc-issuer $(ISSUER)"
+	$(MAKE) rebuild FLAGS="$(FLAGS) --attest --attest-dir build/attested --attest-identity $(REBUILDER) --attest-oidc-issuer $(ISSUER) $(REBUILT_AS)" || { ls build/attested/*.rebuild.sigstore.json && touch build/attested/failed; }
+
+.PHONY: rebuild-publish
+rebuild-publish: releaser ## put what is in build/attested on the page of the last release and next to its images; fails if the rebuild did
+	@test -n "$(LAST)" || { echo "rebuild-publish: there is no tag v* before this commit"; exit 5; }
+	$(LOGIN)
+	$(if $(RELEASER_SIGNING_CONFIG),,bin/releaser trust update)
+	rm -rf build/rebuilt && bin/releaser fetch $(AT)@$(LAST:v%=%) build/rebuilt --all --certificate-identity $(SIGNER) --certificate-oidc-issuer $(ISSUER)
+	cp build/attested/*.rebuild.sigstore.json build/rebuilt
+	bin/releaser publish build/rebuilt $(if $(PAGE),--page $(PAGE)) --attach-rebuilds
+	@test ! -e build/attested/failed || { echo "rebuild-publish: the rebuild differs or is incomplete, and that is published"; exit 3; }
 
 .PHONY: cleanup
 cleanup: ## delete old runs and dead caches of GitHub Actions (FLAGS=--dry-run lists them)

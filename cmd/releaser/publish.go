@@ -5,13 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"facerec/internal/atomicfile"
+	"facerec/internal/attest"
 	"facerec/internal/oci"
 	"facerec/internal/publish"
 	"facerec/internal/release"
@@ -26,6 +29,7 @@ type publishFlags struct {
 	commit    string
 	dryRun    bool
 	rolling   bool
+	attach    bool
 	verify    verifyFlags
 	reachable pageFlags
 }
@@ -36,7 +40,8 @@ type publishAnswer struct {
 	Page   string `json:"page"`
 	DryRun bool   `json:"dry_run,omitempty"`
 	publish.Result
-	Rolling []oci.RollingTag `json:"rolling_tags,omitempty"`
+	Rolling  []oci.RollingTag         `json:"rolling_tags,omitempty"`
+	Attached []attest.AttachedRebuild `json:"attached,omitempty"`
 }
 
 func (a *app) publishVerb() *cobra.Command {
@@ -68,7 +73,12 @@ pre-release part is marked as a pre-release.
 With --rolling-tags, the image tags of rolling_tags in config.json are moved to the
 release afterwards, by digest, in the repository that release.json names or in
 --image. They only move forward: a tag that names a newer version stays, a
-pre-release moves none, and 0.x none that names only the major version.`,
+pre-release moves none, and 0.x none that names only the major version.
+
+A published release takes what rebuilders have signed later, NAME.rebuild.sigstore.json
+in DIST: nothing is replaced. With --attach-rebuilds they are also attached to the
+indexes that they are about, as referrers, in the same repository; one that is there
+already stays.`,
 		Example: `  releaser publish dist --dry-run
   releaser publish dist --page https://github.com/acme/tool
   releaser publish dist --page dir:/srv/www/tool --key release.pub --unsafe-no-transparency-log`,
@@ -83,6 +93,7 @@ pre-release moves none, and 0.x none that names only the major version.`,
 	fl.StringVar(&f.commit, "commit", "", "require that the git tag names the commit `ID` (in full)")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "print what would be done and change nothing")
 	fl.BoolVar(&f.rolling, "rolling-tags", false, "move the rolling tags of config.json to the published release")
+	fl.BoolVar(&f.attach, "attach-rebuilds", false, "also attach the signed rebuilds in DIST to the indexes in the registry")
 	fl.StringVar(&f.verify.image, "image", "", "look for images in `REF`: REGISTRY/NAME or oci-layout:DIR (default: where release.json says)")
 	fl.BoolVar(&f.verify.fast, "fast", false, "compare tar streams without compressing them again")
 	f.verify.trust.add(cmd)
@@ -113,7 +124,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	if f.rolling && len(c.config.Rolling) == 0 {
 		return usage("--rolling-tags: rolling_tags in %s is empty", a.configFile)
 	}
-	if f.rolling {
+	if f.rolling || f.attach {
 		if _, err := recordedIndexes(in.Dist.Record, f.verify.image); err != nil {
 			return err
 		}
@@ -143,14 +154,97 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 			return fmt.Errorf("rolling tags: %w", err)
 		}
 	}
+	var attached []attest.AttachedRebuild
+	if f.attach {
+		if attached, err = a.attachRebuilds(ctx, dir, in.Dist.Record, f.verify.image, f.dryRun); err != nil {
+			return fmt.Errorf("signed rebuilds: %w", err)
+		}
+	}
 	if a.json {
-		return a.answer(publishAnswer{"releaser.publish/v1", in.Page.String(), f.dryRun, result, rolling})
+		return a.answer(publishAnswer{"releaser.publish/v1", in.Page.String(), f.dryRun, result, rolling, attached})
 	}
 	a.sayPublished(in.Page, result, f.dryRun)
 	for _, t := range rolling {
 		a.say("%s", rollingLine(t, f.dryRun))
 	}
+	for _, r := range attached {
+		switch {
+		case r.Action == attest.DoKeep:
+			a.say("%s  %s has it already", text.Show(r.Name), r.Image)
+		case f.dryRun:
+			a.say("%s  would be attached to %s", text.Show(r.Name), r.Image)
+		default:
+			a.say("%s  attached to %s", text.Show(r.Name), r.Image)
+		}
+	}
 	return nil
+}
+
+// attachRebuilds attaches what rebuilders have signed, and lies in the directory of a
+// verified release, to the indexes that it is about.
+func (a *app) attachRebuilds(ctx context.Context, dir string, record release.Record, image string, dryRun bool) ([]attest.AttachedRebuild, error) {
+	indexes, err := recordedIndexes(record, image)
+	if err != nil {
+		return nil, err
+	}
+	named := a.callersImages([]target{{dist: dir}})
+	if ref, err := oci.ParseRef(image); err == nil {
+		named = append(named, ref)
+	}
+	access := a.access(named...)
+	access.Trusted = true // the release is verified
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var out []attest.AttachedRebuild
+	for _, e := range entries {
+		if !isRebuild(e.Name()) {
+			continue
+		}
+		bundle, err := atomicfile.ReadFile(filepath.Join(dir, e.Name()), verify.MaxBundle)
+		if err != nil {
+			return out, err
+		}
+		claim, err := verify.ReadClaim(bundle)
+		switch {
+		case err != nil:
+			return out, fmt.Errorf("%s: %w", text.Show(e.Name()), err)
+		case claim.Statement == nil:
+			a.note("publish: %s has links, no bundle: it is not attached", text.Show(e.Name()))
+			continue
+		case claim.PredicateType != release.PredicateSummary:
+			return out, &publish.Refusal{Subject: e.Name(), Reason: "expected a statement of type " + release.PredicateSummary + ", got " + text.Line(claim.PredicateType, 200)}
+		}
+		about := false
+		for _, lineage := range slices.Sorted(maps.Keys(indexes)) {
+			if !claims(claim.Subjects, record, lineage) {
+				continue
+			}
+			about = true
+			one, err := attest.AttachRebuild(ctx, e.Name(), bundle, indexes[lineage], access, dryRun)
+			if err != nil {
+				return out, err
+			}
+			out = append(out, one)
+		}
+		if !about {
+			return out, &publish.Refusal{Subject: e.Name(), Reason: "its subjects are neither files nor images of " + record.Project + " " + string(record.Version)}
+		}
+	}
+	return out, nil
+}
+
+// claims reports whether one of the subjects is something of a lineage's cells.
+func claims(subjects []string, record release.Record, lineage string) bool {
+	for _, c := range record.Cells {
+		for _, d := range []release.Digest{c.FileSHA256.Digest, c.TarSHA256.Digest, c.ManifestDigest, c.IndexDigest} {
+			if c.Lineage == lineage && slices.Contains(subjects, d.Hex()) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (a *app) sayPublished(page publish.Page, r publish.Result, dryRun bool) {

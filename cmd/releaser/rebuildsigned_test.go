@@ -119,6 +119,31 @@ func TestRebuildersSignKeyless(t *testing.T) {
 	rebuild(0, signerMail, "self")
 	write("rebuilders.json", `{"require": 2, "rebuilders": [`+entry("bob", "bob@example.com")+", "+entry("self", signerMail)+`]}`)
 	verify(4, "refused as the rebuild of self: rebuild: signer: signed the release itself")
+	// What lies next to the release goes to the page, and to the index where it is not yet.
+	write("CHANGELOG.md", "## 1.0.0\n\nFirst.\n")
+	publish := func(code int, more ...string) string {
+		t.Helper()
+		args := []string{"-q", "publish", at("dist"), "--page", "dir:" + at("page"), "--changelog", at("CHANGELOG.md"), "--attach-rebuilds"}
+		return s.releaser(t, code, with(with(with(config, args...), s.keyless()...), more...)...)
+	}
+	bob, self := "bob.rebuild.sigstore.json  ", "self.rebuild.sigstore.json  "
+	for i, want := range [][]string{{bob + index + " has it already", self + "would be attached to " + index}, {bob + index + " has it already", self + "attached to " + index}, {self + index + " has it already"}} {
+		var more []string
+		if i == 0 {
+			more = []string{"--dry-run"}
+		}
+		out := publish(0, more...)
+		for _, w := range want {
+			if !strings.Contains(out, w) {
+				t.Errorf("expected %q in\n%s", w, out)
+			}
+		}
+	}
+	if out := publish(0, "--json"); !strings.Contains(out, `"attached": [`) || !strings.Contains(out, `"action": "keep"`) {
+		t.Errorf("got %s", out)
+	}
+	s.cosign(t, "cosign", with([]string{"verify-attestation", "--trusted-root", s.TrustedRoot, "--certificate-identity", signerMail, "--certificate-oidc-issuer", s.Mail, "--type", kind}, index)...)
+	publish(2, "--image", "oci-layout:"+at("oci"))
 	// A no, which only the registry has.
 	write("greeting", "hullo")
 	if out := rebuild(3, "dora@example.com", "dora", "--image", index); !strings.Contains(out, "dora.rebuild.sigstore.json  FAILED  signed by dora@example.com") {

@@ -68,7 +68,7 @@ func recordedIndexes(record release.Record, image string) (map[string]oci.Ref, e
 			return nil, usageError(err)
 		}
 		if ref.Kind != oci.Registry {
-			return nil, text.WithHint(usage("--rolling-tags: %s is not in a registry", ref), "name the repository with --image")
+			return nil, text.WithHint(usage("%s is not in a registry", ref), "name the repository with --image")
 		}
 		ref = ref.At(cell.IndexDigest)
 		if other, ok := out[cell.Lineage]; ok && other != ref {

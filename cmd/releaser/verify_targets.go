@@ -78,7 +78,7 @@ func targetsOf(args []string) (out []target, err error) {
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
-			return out, text.WithHint(usage("%s not found", arg), "name the directory of a release, which has %s, or a tarball", checksum.File)
+			return out, text.WithHint(usage("%s not found", arg), "name the directory of a release, which has %s, a tarball or a kit", checksum.File)
 		}
 		if err != nil {
 			return out, err

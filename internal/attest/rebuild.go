@@ -131,6 +131,48 @@ func Rebuild(ctx context.Context, in RebuildInput) ([]SignedRebuild, error) {
 	return out, nil
 }
 
+// AttachedRebuild is a rebuild that was signed before, next to an index.
+type AttachedRebuild struct {
+	Name   string `json:"name"`   // of the file
+	Image  string `json:"image"`  // REGISTRY/REPOSITORY@DIGEST
+	Action string `json:"action"` // "attach" or "keep"
+	Digest string `json:"digest,omitempty"`
+}
+
+// What happens to a rebuild that was signed before.
+const (
+	DoAttach = "attach"
+	DoKeep   = "keep" // the index has this very bundle already
+)
+
+// AttachRebuild attaches a bundle that somebody signed to an index in a registry, by
+// digest, unless it refers to it already. With dryRun it only decides.
+func AttachRebuild(ctx context.Context, name string, bundle []byte, index oci.Ref, access oci.Access, dryRun bool) (AttachedRebuild, error) {
+	out := AttachedRebuild{Name: name, Image: index.String(), Action: DoAttach}
+	found, problems, err := oci.Referrers(ctx, index, index.Digest, access)
+	if err == nil && len(found) == 0 && len(problems) > 0 {
+		err = fmt.Errorf("cannot determine what refers to %s: %w", index, errors.Join(problems...))
+	}
+	if err != nil {
+		return out, err
+	}
+	want := release.DigestBytes(bundle)
+	for _, r := range found {
+		for _, l := range r.Layers {
+			if l.Digest == want {
+				out.Action, out.Digest = DoKeep, r.Digest.String()
+				return out, nil
+			}
+		}
+	}
+	if dryRun {
+		return out, nil
+	}
+	d, err := oci.Attach(ctx, index, bundle, sign.BundleMediaType, sign.ImageAnnotations(release.PredicateSummary), access)
+	out.Digest = d.String()
+	return out, err
+}
+
 // path is where a statement is written. If there is one about what failed already,
 // the other one has a name of its own.
 func (in RebuildInput) path(p verify.Policy, result string, second bool) (string, error) {

@@ -103,6 +103,43 @@ func TestRebuildIsAttached(t *testing.T) {
 	}
 }
 
+// TestAttachRebuild attaches what was signed before, once, and decides only if asked to.
+func TestAttachRebuild(t *testing.T) {
+	m, by := newRelease(t), signer(t)
+	access := oci.Access{}.Naming(m.image)
+	made, err := attest.Rebuild(t.Context(), attest.RebuildInput{Outcome: outcome(m.image, rebuild.Same, rebuild.Same), Dir: t.TempDir(),
+		By: func(context.Context) (attest.By, error) { return by, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	bundle, err := os.ReadFile(made[0].Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var digest string
+	for i, c := range []struct {
+		dryRun bool
+		want   string
+	}{{true, attest.DoAttach}, {false, attest.DoAttach}, {false, attest.DoKeep}, {true, attest.DoKeep}} {
+		got, err := attest.AttachRebuild(t.Context(), "ann", bundle, m.image, access, c.dryRun)
+		if err != nil || got.Action != c.want || (got.Digest == "") != (i == 0) || got.Image != m.image.String() {
+			t.Errorf("%d: got %+v, %v", i, got, err)
+		}
+		if digest == "" {
+			digest = got.Digest
+		}
+		found, problems, err := oci.Referrers(t.Context(), m.image, m.image.Digest, access)
+		if err != nil || len(problems) > 0 || len(found) != min(i, 1) || i > 0 && (found[0].Digest.String() != digest || got.Digest != digest) {
+			t.Errorf("%d: found %+v, %v, %v", i, found, problems, err)
+		}
+	}
+	gone := m.image
+	gone.Digest = release.DigestBytes([]byte("gone"))
+	if got, err := attest.AttachRebuild(t.Context(), "ann", bundle, gone, access, false); err == nil {
+		t.Errorf("to an index that is not there: got %+v", got)
+	}
+}
+
 func TestRebuildIsRefused(t *testing.T) {
 	m, by := newRelease(t), signer(t)
 	stranger := signer(t)

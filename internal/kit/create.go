@@ -228,18 +228,7 @@ func checkRebuild(bundle []byte, r release.Record, sums checksum.Sums) error {
 // bundle, or the artifacts of rebuilderd's links.
 func subjectsOf(bundle []byte) ([]string, error) {
 	claim, err := verify.ReadClaim(bundle)
-	if err == nil {
-		return claim.Subjects, nil
-	}
-	links, notLinks := verify.ParseLinks(bundle)
-	if notLinks != nil {
-		return nil, err
-	}
-	var out []string
-	for _, l := range links {
-		out = append(out, l.Digest.Hex())
-	}
-	return out, nil
+	return claim.Subjects, err
 }
 
 // withoutRebuilds is the directory of a release without rebuilders' attestations:

@@ -39,7 +39,7 @@ func (w *walk) provenance() {
 	if w.report.Released.Record != nil {
 		w.report.Released.Provenance = s.Statement
 	}
-	w.pass("", LinkProvenance, release.ProvenanceFile, "%s come from the images in release.json; %s", text.Count(len(w.record.Cells), "tarball"), s.Text())
+	w.pass("", LinkProvenance, release.ProvenanceFile, "%s from the images in release.json; %s", text.CountForms(len(w.record.Cells), "tarball comes", "tarballs come"), s.Text())
 }
 
 // provenanceOf compares a verified statement with the cells.

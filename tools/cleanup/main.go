@@ -14,7 +14,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -25,16 +24,20 @@ import (
 	"os/signal"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/google/go-github/v93/github"
 
 	"facerec/internal/retry"
 	"facerec/internal/text"
 )
 
-// Limits of what is read: pages of 100, and bytes of an answer.
+// Limits of what is read: pages, and bytes of an answer.
 const (
+	perPage   = 100
 	maxPages  = 50
 	maxAnswer = 16 << 20
 )
@@ -93,7 +96,10 @@ func run(ctx context.Context, args []string, getenv func(string) string, now tim
 	if err != nil {
 		return usageError{fmt.Errorf("GITHUB_API_URL: %w", err)}
 	}
-	g := &github{base: base.JoinPath("repos", owner, name), token: token, client: &http.Client{Transport: retry.Transport{Policy: &retry.Policy{}, Next: http.DefaultTransport}}}
+	g, err := open(base, owner, name, token)
+	if err != nil {
+		return usageError{fmt.Errorf("GITHUB_API_URL: %w", err)}
+	}
 	runs, err := g.runs(ctx)
 	if err != nil {
 		return err
@@ -107,31 +113,47 @@ func run(ctx context.Context, args []string, getenv func(string) string, now tim
 		verb = "would delete"
 	}
 	old := outdated(runs, policy{now.Add(-*older), *keep, strings.Split(*evidence, ",")})
+	remove := func(call func() (*github.Response, error)) error {
+		if *dry {
+			return nil
+		}
+		if _, err := call(); err != nil && !isGone(err) { // gone: somebody was quicker
+			return problem(err)
+		}
+		return nil
+	}
 	for _, r := range old {
-		if err := g.remove(ctx, *dry, "actions", "runs", fmt.Sprint(r.ID)); err != nil {
+		if err := remove(func() (*github.Response, error) { return g.api.Actions.DeleteWorkflowRun(ctx, owner, name, r.GetID()) }); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s run %d of %s, %s\n", verb, r.ID, text.Show(path.Base(r.Path)), r.Created.UTC().Format(time.DateOnly))
+		fmt.Fprintf(out, "%s run %d of %s, %s\n", verb, r.GetID(), text.Show(path.Base(workflowOf(r))), r.GetCreatedAt().UTC().Format(time.DateOnly))
 	}
 	for _, c := range caches {
-		if err := g.remove(ctx, *dry, "actions", "caches", fmt.Sprint(c.ID)); err != nil {
+		if err := remove(func() (*github.Response, error) { return g.api.Actions.DeleteCachesByID(ctx, owner, name, c.GetID()) }); err != nil {
 			return err
 		}
-		fmt.Fprintf(out, "%s cache %s of %s\n", verb, text.Show(c.Key), text.Show(c.Ref))
+		fmt.Fprintf(out, "%s cache %s of %s\n", verb, text.Show(c.GetKey()), text.Show(c.GetRef()))
 	}
 	fmt.Fprintf(out, "%s %s and %s\n", verb, text.Count(len(old), "run"), text.Count(len(caches), "cache"))
 	return nil
 }
 
+// workflowOf is the file of a run's workflow: .github/workflows/NAME.yml.
+func workflowOf(r *github.WorkflowRun) string {
+	file, _, _ := strings.Cut(r.GetPath(), "@")
+	return file
+}
+
 // outdated lists the runs that go, oldest first.
-func outdated(runs []workflowRun, p policy) []workflowRun {
+func outdated(runs []*github.WorkflowRun, p policy) []*github.WorkflowRun {
 	runs = slices.Clone(runs)
-	slices.SortFunc(runs, func(a, b workflowRun) int { return b.Created.Compare(a.Created) })
+	slices.SortFunc(runs, func(a, b *github.WorkflowRun) int { return b.GetCreatedAt().Compare(a.GetCreatedAt().Time) })
 	seen := map[string]int{}
-	var out []workflowRun
+	var out []*github.WorkflowRun
 	for _, r := range runs {
-		seen[r.Path]++
-		if r.Status == "completed" && seen[r.Path] > p.keep && r.Created.Before(p.before) && !slices.Contains(p.evidence, path.Base(r.Path)) {
+		file := workflowOf(r)
+		seen[file]++
+		if r.GetStatus() == "completed" && seen[file] > p.keep && r.GetCreatedAt().Before(p.before) && !slices.Contains(p.evidence, path.Base(file)) {
 			out = append(out, r)
 		}
 	}
@@ -139,41 +161,40 @@ func outdated(runs []workflowRun, p policy) []workflowRun {
 	return out
 }
 
-// github is one repository's part of GitHub's REST API
-// (docs.github.com/rest/actions/workflow-runs, /rest/actions/cache).
-type github struct {
-	base   *url.URL
-	token  string
-	client *http.Client
+// repository is one on GitHub (docs.github.com/rest/actions/workflow-runs and
+// /rest/actions/cache).
+type repository struct {
+	owner, name string
+	api         *github.Client
 }
 
-type workflowRun struct {
-	ID      int64     `json:"id"`
-	Path    string    `json:"path"` // .github/workflows/NAME.yml, with @REF or without
-	Status  string    `json:"status"`
-	Created time.Time `json:"created_at"`
+func open(base *url.URL, owner, name, token string) (*repository, error) {
+	at := base.JoinPath("/").String()
+	api, err := github.NewClient(github.WithURLs(&at, &at), github.WithAuthToken(token), github.WithDisableRateLimitCheck(),
+		github.WithHTTPClient(&http.Client{Transport: retry.Transport{Policy: &retry.Policy{}, Next: limited{http.DefaultTransport}}}))
+	return &repository{owner, name, api}, err
 }
 
-type cacheEntry struct {
-	ID  int64  `json:"id"`
-	Ref string `json:"ref"` // refs/heads/NAME, refs/tags/NAME or refs/pull/N/merge
-	Key string `json:"key"`
+// limited bounds what is read of an answer.
+type limited struct{ next http.RoundTripper }
+
+func (l limited) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := l.next.RoundTrip(r)
+	if err == nil {
+		resp.Body = http.MaxBytesReader(nil, resp.Body, maxAnswer)
+	}
+	return resp, err
 }
 
-func (g *github) runs(ctx context.Context) ([]workflowRun, error) {
-	var all []workflowRun
+func (g *repository) runs(ctx context.Context) ([]*github.WorkflowRun, error) {
+	var all []*github.WorkflowRun
 	for page := 1; page <= maxPages; page++ {
-		var answer struct {
-			Runs []workflowRun `json:"workflow_runs"`
+		answer, _, err := g.api.Actions.ListRepositoryWorkflowRuns(ctx, g.owner, g.name, &github.ListWorkflowRunsOptions{ListOptions: github.ListOptions{Page: page, PerPage: perPage}})
+		if err != nil {
+			return nil, problem(err)
 		}
-		if err := g.get(ctx, &answer, page, "actions", "runs"); err != nil {
-			return nil, err
-		}
-		for _, r := range answer.Runs {
-			r.Path, _, _ = strings.Cut(r.Path, "@")
-			all = append(all, r)
-		}
-		if len(answer.Runs) < 100 {
+		all = append(all, answer.WorkflowRuns...)
+		if len(answer.WorkflowRuns) < perPage {
 			break
 		}
 	}
@@ -181,30 +202,27 @@ func (g *github) runs(ctx context.Context) ([]workflowRun, error) {
 }
 
 // deadCaches lists the caches whose branch, tag or pull request is gone.
-func (g *github) deadCaches(ctx context.Context) ([]cacheEntry, error) {
-	var dead []cacheEntry
+func (g *repository) deadCaches(ctx context.Context) ([]*github.ActionsCache, error) {
+	var dead []*github.ActionsCache
 	alive := map[string]bool{}
 	for page := 1; page <= maxPages; page++ {
-		var answer struct {
-			Caches []cacheEntry `json:"actions_caches"`
+		answer, _, err := g.api.Actions.ListCaches(ctx, g.owner, g.name, &github.ActionsCacheListOptions{ListOptions: github.ListOptions{Page: page, PerPage: perPage}})
+		if err != nil {
+			return nil, problem(err)
 		}
-		if err := g.get(ctx, &answer, page, "actions", "caches"); err != nil {
-			return nil, err
-		}
-		for _, c := range answer.Caches {
-			lives, known := alive[c.Ref]
+		for _, c := range answer.ActionsCaches {
+			lives, known := alive[c.GetRef()]
 			if !known {
-				var err error
-				if lives, err = g.lives(ctx, c.Ref); err != nil {
+				if lives, err = g.lives(ctx, c.GetRef()); err != nil {
 					return nil, err
 				}
-				alive[c.Ref] = lives
+				alive[c.GetRef()] = lives
 			}
 			if !lives {
 				dead = append(dead, c)
 			}
 		}
-		if len(answer.Caches) < 100 {
+		if len(answer.ActionsCaches) < perPage {
 			break
 		}
 	}
@@ -212,98 +230,42 @@ func (g *github) deadCaches(ctx context.Context) ([]cacheEntry, error) {
 }
 
 // lives reports whether a ref can still be used. One of a kind that is not known does.
-func (g *github) lives(ctx context.Context, ref string) (bool, error) {
-	var answer struct {
-		State string `json:"state"`
-	}
+func (g *repository) lives(ctx context.Context, ref string) (bool, error) {
 	parts := strings.Split(ref, "/")
 	if slices.ContainsFunc(parts, func(p string) bool { return p == "" || p == "." || p == ".." }) || len(parts) < 3 {
 		return true, nil
 	}
-	var at []string
+	var err error
+	state := ""
 	switch parts[1] {
 	case "heads", "tags":
-		at = append([]string{"git", "ref"}, parts[1:]...)
+		_, _, err = g.api.Git.GetRef(ctx, g.owner, g.name, ref)
 	case "pull":
-		at = []string{"pulls", parts[2]}
-	default:
-		return true, nil
+		var n int
+		if n, err = strconv.Atoi(parts[2]); err != nil {
+			return true, nil //nolint:nilerr // not a pull request's
+		}
+		var pull *github.PullRequest
+		pull, _, err = g.api.PullRequests.Get(ctx, g.owner, g.name, n)
+		state = pull.GetState()
 	}
-	err := g.get(ctx, &answer, 0, at...)
-	var status *statusError
-	if errors.As(err, &status) && status.code == http.StatusNotFound {
+	if isGone(err) {
 		return false, nil
 	}
-	return answer.State != "closed", err
+	return state != "closed", problem(err)
 }
 
-// get reads a JSON document; page 0 is a document that has no pages.
-func (g *github) get(ctx context.Context, to any, page int, at ...string) error {
-	resp, err := g.do(ctx, http.MethodGet, page, at...)
-	if err != nil {
-		return err
-	}
-	defer resp.Body.Close()
-	raw, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
-	if err != nil {
-		return err
-	}
-	if err := json.Unmarshal(raw, to); err != nil {
-		return fmt.Errorf("%s: %w", resp.Request.URL.Path, err)
-	}
-	return nil
+// isGone reports whether an error is that something does not exist.
+func isGone(err error) bool {
+	var e *github.ErrorResponse
+	return errors.As(err, &e) && e.Response.StatusCode == http.StatusNotFound
 }
 
-func (g *github) remove(ctx context.Context, dry bool, at ...string) error {
-	if dry {
-		return nil
+// problem says what a refusal means.
+func problem(err error) error {
+	var e *github.ErrorResponse
+	if errors.As(err, &e) && (e.Response.StatusCode == http.StatusForbidden || e.Response.StatusCode == http.StatusUnauthorized) {
+		return fmt.Errorf("%w: the token needs the permission actions: write", err)
 	}
-	resp, err := g.do(ctx, http.MethodDelete, 0, at...)
-	var status *statusError
-	if errors.As(err, &status) && status.code == http.StatusNotFound {
-		return nil // somebody was quicker
-	}
-	if err != nil {
-		return err
-	}
-	return resp.Body.Close()
-}
-
-func (g *github) do(ctx context.Context, method string, page int, at ...string) (*http.Response, error) {
-	for i, p := range at {
-		at[i] = url.PathEscape(p)
-	}
-	u := g.base.JoinPath(at...)
-	if page > 0 {
-		u.RawQuery = fmt.Sprintf("per_page=100&page=%d", page)
-	}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/vnd.github+json")
-	req.Header.Set("Authorization", "Bearer "+g.token)
-	resp, err := g.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	if resp.StatusCode >= 300 {
-		_ = resp.Body.Close()
-		return nil, &statusError{method, u.Path, resp.StatusCode}
-	}
-	return resp, nil
-}
-
-// statusError is an answer that was not expected.
-type statusError struct {
-	method, path string
-	code         int
-}
-
-func (e *statusError) Error() string {
-	s := fmt.Sprintf("%s %s: HTTP %d %s", e.method, e.path, e.code, http.StatusText(e.code))
-	if e.code == http.StatusForbidden || e.code == http.StatusUnauthorized {
-		s += ": the token needs the permission actions: write"
-	}
-	return s
+	return err
 }

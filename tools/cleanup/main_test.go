@@ -12,13 +12,15 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-github/v93/github"
 )
 
 // api answers as GitHub's REST API does for the requests of this program. GitHub
 // itself cannot be had in a test.
 type api struct {
-	runs   []workflowRun
-	caches []cacheEntry
+	runs   []*github.WorkflowRun
+	caches []*github.ActionsCache
 	refs   map[string]string // path below the repository → JSON; missing: 404
 	status int               // of deletions
 
@@ -73,12 +75,16 @@ func call(t *testing.T, a *api, args ...string) (string, error) {
 	return out.String(), err
 }
 
-func workflow(id int64, name, status string, days int) workflowRun {
-	return workflowRun{id, ".github/workflows/" + name, status, now.AddDate(0, 0, -days)}
+func workflow(id int64, name, status string, days int) *github.WorkflowRun {
+	return &github.WorkflowRun{ID: &id, Path: new(".github/workflows/" + name), Status: &status, CreatedAt: &github.Timestamp{Time: now.AddDate(0, 0, -days)}}
+}
+
+func cache(id int64, ref, key string) *github.ActionsCache {
+	return &github.ActionsCache{ID: &id, Ref: &ref, Key: &key}
 }
 
 func TestRuns(t *testing.T) {
-	a := &api{runs: []workflowRun{
+	a := &api{runs: []*github.WorkflowRun{
 		workflow(1, "ci.yml", "completed", 30), workflow(2, "ci.yml", "completed", 20), workflow(3, "ci.yml@refs/heads/main", "completed", 10),
 		workflow(4, "ci.yml", "in_progress", 9), workflow(5, "ci.yml", "completed", 1), workflow(6, "ci.yml", "completed", 0),
 		workflow(7, "release.yml", "completed", 90), workflow(8, "reproduce.yml", "completed", 90),
@@ -115,9 +121,9 @@ func TestPages(t *testing.T) {
 
 func TestCaches(t *testing.T) {
 	a := &api{
-		caches: []cacheEntry{
-			{1, "refs/heads/main", "go"}, {2, "refs/heads/old/branch", "go\x1b[2J"}, {3, "refs/pull/7/merge", "go"}, {4, "refs/pull/8/merge", "go"},
-			{5, "refs/heads/old/branch", "b"}, {6, "refs/heads/../../x", "go"}, {7, "odd", "go"}, {8, "refs/tags/v1", "go"},
+		caches: []*github.ActionsCache{
+			cache(1, "refs/heads/main", "go"), cache(2, "refs/heads/old/branch", "go\x1b[2J"), cache(3, "refs/pull/7/merge", "go"), cache(4, "refs/pull/8/merge", "go"),
+			cache(5, "refs/heads/old/branch", "b"), cache(6, "refs/heads/../../x", "go"), cache(7, "odd", "go"), cache(8, "refs/tags/v1", "go"),
 		},
 		refs: map[string]string{"git/ref/heads/main": "{}", "pulls/7": `{"state":"open"}`, "pulls/8": `{"state":"closed"}`},
 	}
@@ -134,7 +140,7 @@ func TestCaches(t *testing.T) {
 }
 
 func TestFailures(t *testing.T) {
-	a := &api{runs: []workflowRun{workflow(1, "ci.yml", "completed", 30)}, status: http.StatusForbidden}
+	a := &api{runs: []*github.WorkflowRun{workflow(1, "ci.yml", "completed", 30)}, status: http.StatusForbidden}
 	if _, err := call(t, a, "--keep", "0"); err == nil || !strings.Contains(err.Error(), "actions: write") {
 		t.Errorf("got %v, expected what the token needs", err)
 	}

@@ -10,7 +10,8 @@
 //	          vulnerability, and publish without an OIDC token: no page, no image
 //	          and no signature may come of them
 //	release   for the signed tag, up to a page that `releaser fetch` verifies
-//	reproduce that release, and sign what came of it
+//	reproduce that release, sign what came of it, and put that on the page and next
+//	          to the images, where `releaser verify --rebuilders` counts it
 //	releaser  its own release, by itself, on a page of its own
 //	use       what docs/pipeline.md tells others to write: the composite action, the
 //	          job for GitLab, the lines for a shell
@@ -24,6 +25,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -210,7 +212,7 @@ func (s *stage) release() error {
 // reproduce rebuilds the release on the page and signs what came of it.
 func (s *stage) reproduce() error {
 	who := "https://github.com/" + rebuilder
-	if err := s.act(0, "reproduce", "workflow_dispatch", s.signedBy(who), "--job", "rebuild"); err != nil {
+	if err := s.act(0, "reproduce", "workflow_dispatch", append(s.signedBy(who), "secret:GITHUB_TOKEN="+s.forge.Token), "--job", "publish"); err != nil {
 		return err
 	}
 	statements, err := filepath.Glob(filepath.Join(s.artifacts, "rebuild", "*.rebuild.sigstore.json"))
@@ -220,7 +222,43 @@ func (s *stage) reproduce() error {
 	if len(statements) != 1 {
 		return fmt.Errorf("%w: expected one statement among the artifacts, got %v", errUnexpected, statements)
 	}
-	return s.logged("reproduce", "rebuilt")
+	if err := s.logged("reproduce", "rebuilt"); err != nil {
+		return err
+	}
+	return s.counted(who, filepath.Base(statements[0]))
+}
+
+// counted fetches the release and has the rebuilder's statement required: as it lies on
+// the page, and as it refers to the images.
+func (s *stage) counted(who, statement string) error {
+	if err := s.fetch(s.page+"@"+version, s.identity); err != nil {
+		return err
+	}
+	fetched := filepath.Join(s.path("fetched"), statement)
+	if _, err := os.Stat(fetched); err != nil {
+		return fmt.Errorf("%w: the page has no %s: %w", errUnexpected, statement, err)
+	}
+	list, err := json.Marshal(map[string]any{"rebuilders": []any{map[string]any{"name": "reproduce", "keyless": map[string]string{"issuer": s.sigstore.URL(who), "san": who}}}})
+	if err != nil {
+		return err
+	}
+	file := s.path("rebuilders.json")
+	if err := os.WriteFile(file, list, 0o644); err != nil {
+		return err
+	}
+	for _, place := range []string{"page", "registry"} {
+		if place == "registry" {
+			if err := os.Remove(fetched); err != nil {
+				return err
+			}
+		}
+		err := s.call("", s.environment(), "bin/releaser", "verify", s.path("fetched"), "--rebuilders", file, "--require", "1",
+			"--certificate-identity", s.identity, "--certificate-oidc-issuer", s.sigstore.URL(s.identity))
+		if err := failing(err); err != nil {
+			return fmt.Errorf("the rebuild on the %s: %w", place, err)
+		}
+	}
+	return nil
 }
 
 // self releases releaser with what the repository itself builds.

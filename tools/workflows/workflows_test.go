@@ -85,6 +85,7 @@ var mayWrite = map[string]string{
 	"release/publish":   "contents: write, id-token: write, packages: write",
 	"discover/discover": "issues: write",
 	"reproduce/rebuild": "id-token: write",
+	"reproduce/publish": "contents: write, packages: write",
 	"cleanup/cleanup":   "actions: write",
 }
 
