@@ -17,16 +17,22 @@ import (
 // that is the digest of both, and the file has been read once; otherwise it is
 // hashed as any other.
 type lateFile struct {
-	f      fs.File
+	open   func() (fs.File, error)
 	at     int            // of the file's result in the report, which waits for it
 	signed release.Digest // what it should have
 
+	f     fs.File // nil: nothing was made yet; many may wait, and fewer are made at a time
 	buf   []byte
 	other bool // a byte was another, or missing
 }
 
 // Write implements io.Writer for what the image gives. It never fails.
 func (l *lateFile) Write(p []byte) (int, error) {
+	if l.f == nil && !l.other {
+		var err error
+		l.f, err = l.open()
+		l.other = err != nil // who asks for the file's digest then says why
+	}
 	if !l.other {
 		l.buf = slices.Grow(l.buf[:0], len(p))[:len(p)]
 		_, err := io.ReadFull(l.f, l.buf)
@@ -37,16 +43,16 @@ func (l *lateFile) Write(p []byte) (int, error) {
 
 // same reports whether the file has what was written, and nothing after it.
 func (l *lateFile) same() bool {
-	if l.other {
+	if l.other || l.f == nil {
 		return false
 	}
 	_, err := l.f.Read(make([]byte, 1))
 	return errors.Is(err, io.EOF)
 }
 
-// maxLate is how many tarballs of a release are open at a time. Those that come after
-// are hashed.
-const maxLate = 8
+// maxLate is how many tarballs of a release may be open at a time. Those that come
+// after are hashed.
+const maxLate = 64
 
 // mayBeLate reports whether a tarball is about to be compared with what its image
 // gives, before anybody asks for its digest or watches what is checked.
@@ -54,15 +60,14 @@ func (w *walk) mayBeLate(k *cellCheck) bool {
 	return w.late < maxLate && !w.in.Fast && !k.standalone && w.in.Rebuilders == nil && w.in.Progress == nil && w.in.Images.images != nil && w.withheld() == ""
 }
 
-// later opens a cell's tarball and keeps its place in the report.
+// later leaves a cell's tarball for later and keeps its place in the report.
 func (w *walk) later(k *cellCheck, signed release.Digest) {
-	f, _, err := w.open(k.cell.Asset)
-	if err != nil {
-		k.file = w.listed(k.name, LinkTarball, k.cell.Asset, signed)
-		return
+	open := func() (fs.File, error) {
+		f, _, err := w.open(k.cell.Asset)
+		return f, err
 	}
 	w.late++
-	k.late = &lateFile{f: f, at: len(w.report.Results), signed: signed}
+	k.late = &lateFile{open: open, at: len(w.report.Results), signed: signed}
 	w.add(Result{})
 }
 
@@ -82,6 +87,8 @@ func (w *walk) settle(ctx context.Context, k *cellCheck, rebuilt bool, made tarb
 	default:
 		k.file = w.find(k.cell.Asset)
 	}
-	_ = l.f.Close() // it was only read
+	if l.f != nil {
+		_ = l.f.Close() // it was only read
+	}
 	w.report.Results[l.at] = w.asListed(k.name, LinkTarball, k.cell.Asset, l.signed, &k.file)
 }
