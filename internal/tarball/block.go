@@ -25,6 +25,7 @@ type deflater struct {
 	tokens   []token // with runs of literals in bytes
 	bytes    []byte
 	symbols  [symbolMask + 1]uint16     // how often tokens have each symbol
+	inRuns   [3][literals]uint16        // and literals in runs, see countRun
 	distFreq [distSymbolMask + 1]uint16 // and each distance symbol, of which distances are sent
 	litFreq  [litLens]uint16            // symbols as they are sent
 
@@ -60,9 +61,7 @@ func (d *deflater) add(tokens []token, buf []byte) {
 		i++
 		for n > 0 {
 			k := min(n, d.room())
-			for _, b := range buf[at : at+k] {
-				d.symbols[b]++
-			}
+			d.countRun(buf[at : at+k])
 			d.tokens = append(d.tokens, literalRun(len(d.bytes), k))
 			d.bytes = append(d.bytes, buf[at:at+k]...)
 			at += k
@@ -84,6 +83,21 @@ func (d *deflater) addSome(tokens []token) int {
 	}
 	d.tokens = append(d.tokens, tokens...)
 	return len(tokens)
+}
+
+// countRun counts literals, in four places in turn, as one would wait for itself where
+// a byte comes again soon.
+func (d *deflater) countRun(run []byte) {
+	for len(run) >= 4 {
+		d.symbols[run[0]]++
+		d.inRuns[0][run[1]]++
+		d.inRuns[1][run[2]]++
+		d.inRuns[2][run[3]]++
+		run = run[4:]
+	}
+	for _, b := range run {
+		d.symbols[b]++
+	}
 }
 
 // room is how many symbols may be added before something has to be decided.
@@ -133,7 +147,9 @@ func (d *deflater) endEarly() bool {
 
 // flush codes what has been added as a block, as the last one if final.
 func (d *deflater) flush(final bool) {
-	copy(d.litFreq[:], d.symbols[:literals])
+	for b := range literals {
+		d.litFreq[b] = d.symbols[b] + d.inRuns[0][b] + d.inRuns[1][b] + d.inRuns[2][b]
+	}
 	clear(d.litFreq[literals:])
 	d.litFreq[endOfBlock]++
 	for n, f := range d.symbols[isMatch:] {
@@ -201,6 +217,7 @@ func (d *deflater) flush(final bool) {
 	d.start += size
 	d.n, d.tokens, d.bytes = 0, d.tokens[:0], d.bytes[:0]
 	clear(d.symbols[:])
+	clear(d.inRuns[:])
 	clear(d.distFreq[:])
 }
 
