@@ -325,37 +325,48 @@ func (d *deflater) encodeSome(tokens []token) {
 }
 
 // encodeRun is encodeSome for literals.
-func (d *deflater) encodeRun(literals []byte) {
+func (d *deflater) encodeRun(run []byte) {
 	w := d.out
 	buf := w.buf[:cap(w.buf)]
 	at, acc, n := len(w.buf), w.bits, w.n
-	binary.LittleEndian.PutUint64(buf[at:], acc)
-	at += int(n >> 3)
-	acc >>= n &^ 7 & 63
-	n &= 7
-	for len(literals) >= 3 {
-		x, y, z := d.words[literals[0]], d.words[literals[1]], d.words[literals[2]]
-		literals = literals[3:]
-		acc |= uint64(x>>5) << (n & 63)
-		n += uint(x & 31)
-		acc |= uint64(y>>5) << (n & 63)
-		n += uint(y & 31)
-		acc |= uint64(z>>5) << (n & 63)
-		n += uint(z & 31)
+	put := func() {
 		binary.LittleEndian.PutUint64(buf[at:], acc)
 		at += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
 	}
-	for _, b := range literals {
+	put()
+	words := (*[literals]uint32)(d.words[:])
+	for len(run) >= 6 {
+		// Three by three, each 45 bits at most.
+		p, q, r := words[run[0]], words[run[1]], words[run[2]]
+		x, k := uint64(p>>5), uint(p&31)
+		x |= uint64(q>>5) << (k & 63)
+		k += uint(q & 31)
+		x |= uint64(r>>5) << (k & 63)
+		k += uint(r & 31)
+		p, q, r = words[run[3]], words[run[4]], words[run[5]]
+		y, l := uint64(p>>5), uint(p&31)
+		y |= uint64(q>>5) << (l & 63)
+		l += uint(q & 31)
+		y |= uint64(r>>5) << (l & 63)
+		l += uint(r & 31)
+		run = run[6:]
+		acc |= x << (n & 63)
+		n += k
+		if n+l > 63 {
+			put()
+		}
+		acc |= y << (n & 63)
+		n += l
+		put()
+	}
+	for _, b := range run {
 		x := d.words[b]
 		acc |= uint64(x>>5) << (n & 63)
 		n += uint(x & 31)
+		put()
 	}
-	binary.LittleEndian.PutUint64(buf[at:], acc)
-	at += int(n >> 3)
-	acc >>= n &^ 7 & 63
-	n &= 7
 	w.buf, w.bits, w.n = buf[:at], acc, n
 	w.flushFull()
 }

@@ -68,9 +68,7 @@ type seam struct {
 // begin is the state in which a parse of a stream starts. Gzip's hash chains
 // end with position 0, so that the first byte is never matched: it is treated
 // as looked at, and is not inserted.
-func begin() (s state, firstInserted int) {
-	return state{pos: 1, waiting: true, length: minMatch - 1}, 1
-}
+func begin() state { return state{pos: 1, waiting: true, length: minMatch - 1} }
 
 // load reads what the chunk's parse sees.
 func (c *chunk) load(s stream, at span) error {
@@ -99,7 +97,7 @@ func (c *chunk) parse(w *worker) {
 	start, end := int(c.start-c.lo), int(c.end-c.lo)
 	var s state
 	if warm := start - warmUp; c.lo == 0 && warm <= 0 {
-		s, _ = begin()
+		s = begin()
 	} else {
 		s = fresh(warm)
 	}

@@ -118,7 +118,7 @@ func newLine(name string, src stream, out io.Writer) *line {
 	l.def = newDeflater(l.bits, src)
 	l.at = fresh(0)
 	if src.size() > 0 {
-		l.at, _ = begin()
+		l.at = begin()
 	}
 	return l
 }
