@@ -154,21 +154,36 @@ func (t *test) circumstances(dir string) (first, second *circumstances) {
 	}
 	second.cells = slices.Clone(t.cells)
 	slices.Reverse(second.cells)
+	var own []string
 	if os.Getuid() == 0 {
 		second.nobody = true
 		second.before = append(second.before, elsewhere()...)
+		own = ownMemory()
+		second.before = append(second.before, own...)
 		second.before = append(second.before, program("setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups")...)
 	} else {
 		fmt.Println("reprotest: not root: the second build has the same user and host name")
 	}
 	second.before = append(second.before, program("taskset", "-c", "0")...)
-	second.before = append(second.before, program("faketime", "+465 days")...)
+	second.before = append(second.before, laterClock(own)...)
 	return first, second
 }
 
 // elsewhere runs a command under another host name.
 func elsewhere() []string {
 	return program("unshare", "--uts", "sh", "-ec", `echo elsewhere >/proc/sys/kernel/hostname; exec "$0" "$@"`)
+}
+
+// laterClock runs a command at a later date. It is tried under another one.
+func laterClock(under []string) []string {
+	line := program(append(slices.Clone(under), "faketime", "+465 days")...)
+	return line[min(len(under), len(line)):]
+}
+
+// ownMemory runs a command with a /dev/shm of its own. What a faketime leaves there
+// when it is killed stops any other that has its process ID by chance.
+func ownMemory() []string {
+	return program("unshare", "--mount", "sh", "-ec", `mount -t tmpfs -o mode=1777 none /dev/shm; exec "$0" "$@"`)
 }
 
 // program is a command line under which others run, if its program is installed and

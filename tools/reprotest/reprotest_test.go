@@ -38,6 +38,7 @@ func TestTwice(t *testing.T) {
 	}{
 		{"reproducible", "echo hello >out", false},
 		{"a timestamp", "date +%s%N >out", true},
+		{"the day", "date +%F >out", laterClock(ownMemory()) != nil},
 		{"the folder", "pwd >out", true},
 		{"the time zone", "date -d @0 +%H:%M >out", true},
 		{"the umask", "umask >out", true},
