@@ -83,6 +83,27 @@ const (
 	none    = 1<<15 - 1 // of a distance: so much or more
 )
 
+// headTop is a position as [head.next] takes it: with ones for all that is below the
+// position in a head, so that a difference is exact. The next position has 1<<headPos
+// more.
+func headTop(at uint32) uint32 { return at<<headPos + (1<<headPos - 1) }
+
+// next is the head of the bucket when the position of top has come, whose tag this is.
+// dist is the distance to the one before, or none, and may is 1 if there may be a
+// match: the one before is near and has the same tag, or the one before that is near
+// too.
+func (h head) next(top, tag uint32) (next head, dist uint16, may uint64) {
+	old := uint32(h)
+	d := (top - old) >> headPos
+	// What is so is negative here.
+	near := d - maxDist - 1
+	same := (old^tag)&headTag - 1
+	older := near + old<<3&(31<<10)
+	may = uint64(near&(same|older)) >> 31
+	d = min(d, none)
+	return head(top&^(1<<headPos-1) | d>>3&(31<<7) | tag), uint16(d), may
+}
+
 // insertStep is how far insertion may run ahead: a link must not be taken over
 // while a distance of 32,506 still reaches it. It divides windowSize, so that what
 // is inserted in one go lies side by side.
@@ -171,14 +192,13 @@ func (m *matcher) insertRun(n int) {
 	*four = head((last+windowSize)<<headPos) | *four&headTag
 }
 
-// insert inserts the next n positions, which lie side by side in the links. The
-// result has a bit for each that may have a match of four bytes, the first lowest.
+// insert inserts the next n positions, all of one step. The result has a bit for each
+// that may have a match of four bytes, the first one lowest.
 func (m *matcher) insert(n int) uint64 {
 	i := m.next & windowMask
 	buf := m.buf[m.next:][:n+minMatch]
 	insertThree(&m.three, m.ranks[i:][:n], m.threes[i:][:n], buf, uint32(m.next))
-	may := insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize))
-	return bits.Reverse64(may) >> (insertStep - n)
+	return insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize)) >> (insertStep - n)
 }
 
 // There is a function for each hash: both in one loop need more registers than there
@@ -203,24 +223,16 @@ func insertThree(table *[1 << hashBits]uint32, ranks, threes []uint16, buf []byt
 
 //go:noinline
 func insertFour(heads *[1 << wideBits]head, fours []uint16, buf []byte, at uint32) (may uint64) {
-	top := at<<headPos + (1<<headPos - 1)
+	top := headTop(at)
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
 	for i, c := range buf[3:][:len(fours)] {
 		v = v>>8 | uint32(c)<<24
 		h := v * knuth
 		newest := &heads[h>>(32-wideBits)]
 		tag := h >> 9 & headTag
-		old := uint32(*newest)
-		dist := (top - old) >> headPos
-		// There may be a match if the newest one is near and has the same tag, or
-		// the one before it is near too. What is so is negative here.
-		near := dist - maxDist - 1
-		same := (old^tag)&headTag - 1
-		older := near + old<<3&(31<<10)
-		may = may*2 + uint64(near&(same|older)>>31)
-		dist = min(dist, none)
-		fours[i] = uint16(dist)
-		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | tag)
+		next, dist, mayMatch := newest.next(top, tag)
+		*newest, fours[i] = next, dist
+		may = may>>1 | mayMatch<<63
 		top += 1 << headPos
 	}
 	return may

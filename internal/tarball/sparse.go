@@ -56,24 +56,16 @@ func (m *sparse) ready(p int) {
 // insertSparse inserts the positions of a step. The result has a bit for each that may
 // have a match, the first one lowest.
 func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch - 1]byte, at uint32) (may uint64) {
-	top := at<<headPos + (1<<headPos - 1)
+	top := headTop(at)
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
 	for i := range dists {
 		v = v>>8 | uint32(buf[i+2])<<16
 		// Odd factors leave 24 bits apart: bucket and tag together tell them.
 		h := v * knuth
 		newest := &heads[h>>7%(1<<sparseBits)]
-		old := uint32(*newest)
-		dist := (top - old) >> headPos
-		// There may be a match if the newest one is near and has the same bytes, or
-		// the one before it is near too. What is so is negative here.
-		near := dist - maxDist - 1
-		same := (old^h)%(headTag+1) - 1
-		older := near + old<<3&(31<<10)
-		may = may>>1 | uint64(near&(same|older)>>31)<<63
-		dist = min(dist, none)
-		dists[i] = uint16(dist)
-		*newest = head(top&^(1<<headPos-1) | dist>>3&(31<<7) | h%(headTag+1))
+		next, dist, mayMatch := newest.next(top, h&headTag)
+		*newest, dists[i] = next, dist
+		may = may>>1 | mayMatch<<63
 		top += 1 << headPos
 	}
 	return may
