@@ -447,3 +447,14 @@ func TestIndexReaderFails(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestSidesAreShown has a side's name, which may be any file's, stay on its line.
+func TestSidesAreShown(t *testing.T) {
+	var b strings.Builder
+	if err := WriteText(&b, Difference{Grade: Differs, A: Side{Name: "one\n::error::two"}, B: Side{Name: "b"}}, 0); err != nil {
+		t.Fatal(err)
+	}
+	if want := `differs: a "one\n::error::two", b b` + "\n"; b.String() != want {
+		t.Errorf("got %q, expected %q", b.String(), want)
+	}
+}

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+
+	"facerec/internal/text"
 )
 
 // WriteText writes a report for people: the grade, the causes, and one line
@@ -15,7 +17,7 @@ func WriteText(w io.Writer, r Difference, limit int) error {
 	line := func(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) } // errors stay with b
 	switch {
 	case r.A.Name != "" && r.B.Name != "":
-		line("%s: a %s, b %s", r.Grade, r.A.Name, r.B.Name)
+		line("%s: a %s, b %s", r.Grade, text.Show(r.A.Name), text.Show(r.B.Name))
 	default:
 		line("%s", r.Grade)
 	}
