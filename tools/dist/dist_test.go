@@ -89,6 +89,38 @@ func TestReleaserReleasesItself(t *testing.T) {
 	do(t, two, released, "--config", "releaser.json", "verify", filepath.Join(one, "dist"), "--image", "oci-layout:oci", "--key", filepath.Join(one, "k.pub"), noLog)
 
 	t.Run("facerec", func(t *testing.T) { sameFacerec(t, top, first, released) })
+	t.Run("container", func(t *testing.T) {
+		image := registry.Addr + "/facerec/releaser:0.1.0"
+		verifiesInAContainer(t, image, one, "--config", "releaser.json", "verify", "dist", "--image", "oci-layout:oci", "--key", "k.pub", noLog)
+	})
+}
+
+// verifiesInAContainer runs releaser's own image in a real engine, hardened, on a release
+// in dir. The image has neither shell nor temporary directory.
+func verifiesInAContainer(t *testing.T, image, dir string, args ...string) {
+	engine, err := loopback.NewEngine(t.Context(), t.TempDir())
+	if errors.Is(err, loopback.ErrNoEngine) {
+		t.Skipf("the image is not run: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Close)
+	// The container's user is another one, to whom a test's directory is closed.
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := slices.Concat(loopback.Hardened(), []string{"--volume", dir + ":/work:ro", "--workdir", "/work", image}, args)
+	out, err := engine.Command(t.Context(), all...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "verified: ") {
+		t.Errorf("docker %s: %v\n%s", strings.Join(all, " "), err, out)
+	}
+	config, err := engine.Command(t.Context(), "image", "inspect", "--format", "{{.Config.User}} {{.Config.Entrypoint}}", image).Output()
+	if err != nil || string(config) != "10001:10001 [/app/releaser]\n" {
+		t.Errorf("the image has %q, %v", config, err)
+	}
 }
 
 // sameFacerec has two releasers build a cell of facerec, each from sources of its own.
