@@ -145,8 +145,8 @@ bench-network: releaser ## pulling and packing over a slow link beside crane and
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
-reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
-	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS))
+reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all; RELEASED=DIR with a release too)
+	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS)) $(if $(RELEASED),--released $(RELEASED))
 
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference
@@ -198,6 +198,12 @@ test-image: packages models samples releaser ## run the images that releaser bui
 .PHONY: bench-kit
 bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory
 	$(GO) run ./tools/bench kit $(if $(CELLS),-cells $(CELLS)) $(if $(WEIGHTS),-weights $(WEIGHTS))
+
+.PHONY: test-native
+test-native: ## a cell with an arm64 machine's compilers, under qemu: the same bytes? (root; a quarter of an hour; OBJECTS=1 without the program)
+	$(INPUTS) packages build cross
+	@command -v mmdebstrap >/dev/null || $(INPUTS) packages test
+	$(GO) run ./tools/native $(if $(CELL),--cell $(CELL)) $(if $(OBJECTS),--objects)
 
 .PHONY: test-packages
 test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
