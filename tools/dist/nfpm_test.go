@@ -1,16 +1,18 @@
-package packages
+package main
 
 import (
 	"bytes"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"facerec/internal/loopback"
+	"facerec/internal/packages"
+	"facerec/internal/packages/packagestest"
 	"facerec/internal/release"
-	"facerec/internal/tarball"
 )
 
 // unlikeNFPM is all that may differ between our package and nfpm's of the same files
@@ -47,6 +49,9 @@ var unlikeNFPM = []struct {
 // what is in them: entries with modes, sizes, links and digests, and every piece of
 // metadata.
 func TestBesideNFPM(t *testing.T) {
+	if _, err := exec.LookPath("dpkg-deb"); err != nil {
+		t.Skip("needs dpkg-deb")
+	}
 	if !loopback.Built("nfpm") && os.Getenv("BUILD_TOOLS") == "" {
 		t.Skip("nfpm is not built yet; BUILD_TOOLS=1 builds it, in a minute")
 	}
@@ -55,16 +60,27 @@ func TestBesideNFPM(t *testing.T) {
 		t.Fatal(err)
 	}
 	used := map[string]bool{}
-	for _, f := range all {
-		p, _, ours := makePackage(t, aRecord(f), "1.0.0", aTree(t))
-		theirs := byNFPM(t, nfpm, p)
-		a, errA := Read(bytes.NewReader(ours), int64(len(ours)))
-		b, errB := Read(bytes.NewReader(theirs), int64(len(theirs)))
-		if errA != nil || errB != nil || len(a.Problems) > 0 {
-			t.Fatalf("%s: %v, %v, %q", f, errA, errB, a.Problems)
+	// The files lie as dpkg puts them.
+	root := t.TempDir()
+	deb := filepath.Join(root, "tool.deb")
+	if err := os.WriteFile(deb, aPackage(t, release.Deb), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do(t, root, "dpkg-deb", "-x", deb, root)
+	for _, f := range []release.PackageFormat{release.Deb, release.RPM, release.APK} {
+		read := func(file []byte) packages.Contents {
+			t.Helper()
+			c, err := packages.Read(bytes.NewReader(file), int64(len(file)))
+			if err != nil {
+				t.Fatalf("%s: %v", f, err)
+			}
+			return c
 		}
-		found := append(Differences(a.Fields, b.Fields), b.Problems...)
-		for _, e := range pair(a.Entries, b.Entries, entryKey, entryFields) {
+		a := read(aPackage(t, f))
+		b := read(byNFPM(t, nfpm, root, f, a.Entries))
+		found := append(packages.Differences(a.Fields, b.Fields), b.Problems...)
+		a.Fields, b.Fields = nil, nil
+		for _, e := range packages.Diff(a, b).Entries {
 			found = append(found, fmt.Sprintf("%s %s %v", e.Name, e.Change, e.Fields))
 		}
 	found:
@@ -85,40 +101,41 @@ func TestBesideNFPM(t *testing.T) {
 	}
 }
 
-// byNFPM gives nfpm what p is made of.
-func byNFPM(t *testing.T, nfpm string, p *Package) []byte {
+// aPackage is ours, of the files and metadata of the kit.
+func aPackage(t *testing.T, f release.PackageFormat) []byte {
 	t.Helper()
-	dir := t.TempDir()
-	write := func(name string, content []byte) string {
-		t.Helper()
-		name = filepath.Join(dir, name)
-		if err := os.WriteFile(name, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return name
+	p, err := packages.New(packagestest.Record(f, release.PackageRecipe(f)), "1.0.0", release.Platform{OS: "linux", Arch: "amd64"}, packagestest.Tree(t))
+	if err != nil {
+		t.Fatal(err)
 	}
+	_, file := packagestest.Make(t, p)
+	return file
+}
+
+// byNFPM gives nfpm the same metadata, and entries of the files below root.
+func byNFPM(t *testing.T, nfpm, root string, f release.PackageFormat, entries []release.RecordEntry) []byte {
+	t.Helper()
 	var y bytes.Buffer
-	r, epoch := p.record, "1970-01-01T00:00:00Z"
+	r, epoch := packagestest.Record(f, ""), "1970-01-01T00:00:00Z"
 	fmt.Fprintf(&y, "name: %s\narch: amd64\nversion: 1.0.0\nmtime: %s\nmaintainer: %q\ndescription: %q\n", r.Name, epoch, r.Maintainer, r.Description)
 	fmt.Fprintf(&y, "section: %s\npriority: optional\nlicense: %s\nhomepage: %s\ndepends: [%s]\n", r.Section, r.Licence, r.Homepage, strings.Join(r.Depends, ", "))
-	fmt.Fprintf(&y, "deb: {compression: gzip}\nrpm: {compression: gzip, buildhost: %s, packager: %q, group: %s}\ncontents:\n", rpmHost, r.Maintainer, r.Section)
-	for i, e := range p.held() {
-		src, kind := "", "dir"
+	fmt.Fprintf(&y, "deb: {compression: gzip}\nrpm: {compression: gzip, buildhost: localhost, packager: %q, group: %s}\ncontents:\n", r.Maintainer, r.Section)
+	for _, e := range entries {
+		src, kind := filepath.Join(root, e.Name), ""
 		switch e.Type {
-		case tarball.Regular:
-			content := make([]byte, e.Content.Size())
-			if _, err := e.Content.ReadAt(content, 0); len(content) > 0 && err != nil {
-				t.Fatal(err)
-			}
-			src, kind = write(fmt.Sprint(i), content), ""
-		case tarball.Symlink:
+		case release.EntryDir:
+			src, kind = "", "dir"
+		case release.EntrySymlink:
 			src, kind = e.Link, "symlink"
 		}
 		fmt.Fprintf(&y, "  - {dst: /%s, src: %q, type: %q, file_info: {mode: 0%o, mtime: %s}}\n", e.Name, src, kind, e.Mode, epoch)
 	}
-	out := filepath.Join(dir, "out")
-	run(t, nfpm, "package", "--config", write("nfpm.yaml", y.Bytes()), "--packager", string(r.Format), "--target", out)
-	b, err := os.ReadFile(out)
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "nfpm.yaml"), y.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	do(t, dir, nfpm, "package", "--packager", string(f), "--target", "out")
+	b, err := os.ReadFile(filepath.Join(dir, "out"))
 	if err != nil {
 		t.Fatal(err)
 	}

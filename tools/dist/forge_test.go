@@ -1,4 +1,4 @@
-package packages
+package main
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ func TestForgeServesPackages(t *testing.T) {
 	}
 	defer server.Close()
 	at := server.URL + "/api/packages/" + server.User
-	noted, err := os.ReadFile(installedByAPK)
+	noted, err := os.ReadFile("../../internal/packages/testdata/apk-installed.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,7 +49,7 @@ func TestForgeServesPackages(t *testing.T) {
 			return strings.Split(strings.TrimSpace(entry), "\n")
 		}},
 	} {
-		_, _, file := makePackage(t, aRecord(c.format), "1.0.0", aTree(t))
+		file := aPackage(t, c.format)
 		if err := put(t.Context(), server.Token, at+c.upload, file); err != nil {
 			t.Errorf("%s: %v", c.format, err)
 			continue
