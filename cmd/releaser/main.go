@@ -204,6 +204,7 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
 	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
@@ -224,7 +225,7 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if !talksToNobody(cmd) {
 			useFallbackRoots()
 		}
@@ -232,6 +233,7 @@ platform image by digest into tarballs that are byte for byte what
 			return err
 		}
 		a.warnOfTypos(os.Environ())
+		a.heed(cmd, args)
 		return a.registries.check()
 	}
 	root.SetFlagErrorFunc(badFlag)

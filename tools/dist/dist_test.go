@@ -35,6 +35,7 @@ func TestReleaserReleasesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
+	t.Setenv("RELEASER_REGISTRY", registry.Addr)
 	const noLog = "--unsafe-no-transparency-log"
 
 	one := sources(t, top, filepath.Join(dir, "one"))
