@@ -196,7 +196,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	in.Pack.Progress = p.move
 	in.Progress = func(s verify.Result) {
 		if live {
-			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+			a.sayAll(s.Text())
 		}
 		if s.Link == verify.LinkRebuilt {
 			p.finish(s.Cell, s.Outcome())
