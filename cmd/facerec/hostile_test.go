@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"image"
 	"os"
@@ -39,6 +40,8 @@ func painted(t *testing.T, size int, patches ...apptest.Patch) []byte {
 // call runs the program over the fake engine.
 func call(args ...string) (code int, stdout, stderr string) {
 	env := fakeEnvironment()
+	env.drop = func() error { return nil }
+	env.exec = func(args, _ []string) error { return errors.New(strings.Join(args, " ")) }
 	var out, errs bytes.Buffer
 	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &out, &errs
 	code = run(args, env)

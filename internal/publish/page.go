@@ -180,9 +180,8 @@ func parseAddress(address string) (kind string, u *url.URL) {
 	return kind, u
 }
 
-// Inside is the host, HOST[:PORT], of an address of a page, or of any URL of HTTP, that
-// is one inside this network: "" for any other, for a directory and for what is no
-// address.
+// Inside is the host, HOST[:PORT], of the address of a page, or of any other URL of HTTP,
+// if that is an address inside this network, and else "".
 func Inside(address string) string {
 	if _, u := parseAddress(address); u != nil && release.Inside(u.Hostname()) {
 		return u.Host

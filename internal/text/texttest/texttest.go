@@ -1,4 +1,4 @@
-// Package texttest has strings that act where they are printed as they are, and says
+// Package texttest has strings that act where they are printed as they are, and reports
 // whether a line of output acts: for tests of whatever prints names.
 package texttest
 
