@@ -112,9 +112,9 @@ func TestArgumentsDoNotAct(t *testing.T) {
 		for _, place := range []string{"nothing", "files", "directories"} {
 			t.Chdir(t.TempDir())
 			project()
-			names := append(append([]string{}, texttest.Strings...), texttest.Dense...)
+			names := slices.Concat(texttest.Strings, texttest.Dense)
 			if place != "nothing" {
-				names = texttest.Names()
+				names = slices.Concat(texttest.Files, texttest.Dense)
 			}
 			for _, n := range names {
 				var err error

@@ -38,17 +38,6 @@ var Dense = []string{
 	"##[command]c",
 }
 
-// Names are those of Strings that files can have.
-func Names() []string {
-	var out []string
-	for _, s := range append(append([]string{}, Strings...), Dense...) {
-		if s != "" && s != " " && len(s) < 200 && !strings.ContainsAny(s, "/\x00") {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
 // Acts reports what in a line, without its end, would do more than be read. A tab may
 // stand between columns.
 func Acts(line string) string {
