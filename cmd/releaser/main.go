@@ -35,6 +35,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,11 +75,13 @@ Exit codes:
   130  interrupted
 `
 
-// gcPercent is how much garbage may be kept, in percent of what is in use: half
-// of Go's default, so that hostile inputs and large releases need less memory.
+// How much garbage is kept: gcPercent of what is in use, a quarter of Go's default, so
+// that hostile inputs and large releases need less memory. The heap may always have
+// gcHeap bytes, though: to collect a few each time costs more than they are worth.
 // Before there are gcFrom bytes in all, nothing is collected: most runs end there.
 const (
-	gcPercent = 50
+	gcPercent = 25
+	gcHeap    = 20 << 20
 	gcFrom    = 24 << 20
 )
 
@@ -86,12 +89,24 @@ const (
 func collectLater() {
 	debug.SetGCPercent(-1)
 	before := debug.SetMemoryLimit(gcFrom)
-	// The first collection finds this and ends the time without any.
-	first := new([2]*int) // with pointers: a tiny object may never be found
-	runtime.SetFinalizer(first, func(*[2]*int) {
-		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(before)
-	})
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := 0
+	// Each collection finds this, and what it comes to decides about the next one.
+	found := new([2]*int) // with pointers: a tiny object may never be found
+	var collected func(*[2]*int)
+	collected = func(found *[2]*int) {
+		metrics.Read(live)
+		inUse := max(live[0].Value.Uint64(), 1)
+		if percent := max(gcPercent, int(gcHeap*100/inUse)-100); percent != now {
+			debug.SetGCPercent(percent)
+			if now == 0 {
+				debug.SetMemoryLimit(before)
+			}
+			now = percent
+		}
+		runtime.SetFinalizer(found, collected)
+	}
+	runtime.SetFinalizer(found, collected)
 }
 
 func main() {

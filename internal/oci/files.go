@@ -132,11 +132,8 @@ func (a *archiveFiles) unpack(f *os.File) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.plain, err = os.CreateTemp("", "archive-*"); err != nil {
+	if a.plain, err = atomicfile.Scratch(""); err != nil {
 		return nil, err
-	}
-	if err := os.Remove(a.plain.Name()); err != nil {
-		return nil, errors.Join(err, a.plain.Close())
 	}
 	limit := tarball.FreeBytes + tarball.DefaultRatio*a.fileSize
 	if a.plainSize, err = io.Copy(a.plain, io.LimitReader(z, limit+1)); err != nil {
