@@ -101,6 +101,12 @@ test-pure: ## the tests that need neither dlib nor a network
 lint: ## golangci-lint at the pinned version
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
+.PHONY: test-native
+test-native: ## a cell with an arm64 machine's compilers, under qemu: the same bytes? (root; a quarter of an hour; OBJECTS=1 without the program)
+	$(INPUTS) packages build cross
+	@command -v mmdebstrap >/dev/null || $(INPUTS) packages test
+	$(GO) run ./tools/native $(if $(CELL),--cell $(CELL)) $(if $(OBJECTS),--objects)
+
 .PHONY: test-packages
 test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
 	$(INPUTS) packages test
@@ -161,8 +167,8 @@ bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, mak
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
-reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
-	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS))
+reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all; RELEASED=DIR with a release too)
+	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS)) $(if $(RELEASED),--released $(RELEASED))
 
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference

@@ -66,6 +66,7 @@ tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/tarball internal/sbom internal/loopback internal/loopback/farm
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
+tools/native: internal/inputs toolchain
 tools/gates: internal/loopback internal/release
 tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
