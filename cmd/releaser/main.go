@@ -280,9 +280,17 @@ func tellExitCodes(parent *cobra.Command) {
 	}
 }
 
-// complain prints an error and, on a line of its own, what to do about it.
+// complain prints an error and, on a line of its own, what to do about it. What is
+// wrong in one file are several errors.
 func (a *app) complain(err error) {
-	fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	var p *release.Problems
+	if errors.As(err, &p) && p.Error() == err.Error() {
+		for _, one := range p.List {
+			fmt.Fprintf(a.errs, "releaser: %s\n", text.Line(p.File+":"+one.Error(), 0))
+		}
+	} else {
+		fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	}
 	if hint := text.Hint(err); hint != "" {
 		fmt.Fprintf(a.errs, "hint: %s\n", text.Line(hint, 0))
 	}
