@@ -218,6 +218,8 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	foreign    bool      // config.json lies in one of several releases that are verified
+	unused     sync.Once // that it is not used is said
 	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
