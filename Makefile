@@ -84,6 +84,9 @@ test-cross: ## tests on 32 bits, natively (386), and for ARM and RISC-V under qe
 		case $$GOARCH in arm*) $(GO) test -short -tags nodynamic -exec $$run ./internal/heif ;; esac; \
 	done
 
+.PHONY: e2e
+e2e: demo-real ## the whole chain against a real registry and Sigstore, up to whom the released program recognises
+
 .PHONY: test
 test: packages models samples gitea ## every test that needs no foreign architecture
 	$(GO) vet ./...
@@ -97,6 +100,17 @@ test-pure: ## the tests that need neither dlib nor a network
 .PHONY: lint
 lint: ## golangci-lint at the pinned version
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
+
+.PHONY: test-native
+test-native: ## a cell with an arm64 machine's compilers, under qemu: the same bytes? (root; a quarter of an hour; OBJECTS=1 without the program)
+	$(INPUTS) packages build cross
+	@command -v mmdebstrap >/dev/null || $(INPUTS) packages test
+	$(GO) run ./tools/native $(if $(CELL),--cell $(CELL)) $(if $(OBJECTS),--objects)
+
+.PHONY: test-packages
+test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
+	$(INPUTS) packages test
+	$(GO) test -count=1 -v -run TestPackagesInstall ./tools/dist
 
 ##@ Measure
 
@@ -142,11 +156,19 @@ bench-network: releaser ## pulling and packing over a slow link beside crane and
 	$(INPUTS) packages bench
 	$(GO) run ./tools/bench network
 
+.PHONY: bench-facerec
+bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
+	$(GO) run ./tools/bench facerec
+
+.PHONY: bench-kit
+bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory
+	$(GO) run ./tools/bench kit $(if $(CELLS),-cells $(CELLS)) $(if $(WEIGHTS),-weights $(WEIGHTS))
+
 ##@ Pins and reproducibility
 
 .PHONY: reprotest
-reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all)
-	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS))
+reprotest: packages models samples releaser ## build every chosen cell twice, everything else different, and compare (CELLS=all; RELEASED=DIR with a release too)
+	$(GO) run ./tools/reprotest $(if $(CELLS),--cells $(CELLS)) $(if $(RELEASED),--released $(RELEASED))
 
 .PHONY: relock
 relock: ## renew pins that a suite has moved past, and show the difference
@@ -155,6 +177,10 @@ relock: ## renew pins that a suite has moved past, and show the difference
 .PHONY: pins
 pins: ## compare this machine with inputs.lock.json: Go, compilers, modules, cached files; fetches nothing
 	$(INPUTS) check
+
+.PHONY: update
+update: relock relock-images trusted-root ## renew every pin: inputs, base images, trusted root, modules
+	$(GO) get -u ./... && $(GO) mod tidy
 
 .PHONY: discover
 discover: releaser ## what upstream has and nothing here pins (FLAGS=--open-issues)
@@ -195,17 +221,7 @@ test-image: packages models samples releaser ## run the images that releaser bui
 	bin/releaser build --cells $(or $(CELLS),dlib19/linux/$$($(GO) env GOARCH)) --out build/oci
 	FACEREC_LAYOUT=$(CURDIR)/build/oci $(GO) test -timeout 40m -count=1 -v -run 'TestImageRunsInAnEngine|TestReleasedImagesRecognise' ./cmd/releaser
 
-.PHONY: bench-kit
-bench-kit: releaser ## a kit of six cells (CELLS=24): its size by its parts, making and verifying it in time and memory
-	$(GO) run ./tools/bench kit $(if $(CELLS),-cells $(CELLS)) $(if $(WEIGHTS),-weights $(WEIGHTS))
-
-.PHONY: test-packages
-test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)
-	$(INPUTS) packages test
-	$(GO) test -count=1 -v -run TestPackagesInstall ./tools/dist
-
-.PHONY: bench-facerec
-bench-facerec: facerec models ## facerec beside go-face as upstream compiles it: load, detect, describe, enrol, batch
-	$(GO) run ./tools/bench facerec
+.PHONY: image-verify
+image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises
 
 include make/gates.mk make/release.mk

@@ -21,6 +21,7 @@ var ground = []string{"internal/text", "internal/atomicfile"}
 // other.
 const plan = `
 internal/text:
+internal/text/texttest:
 internal/atomicfile:
 internal/executable:
 internal/cache:
@@ -38,7 +39,7 @@ internal/oci/layer: internal/oci internal/inflate internal/release internal/tarb
 internal/oci/build: internal/oci internal/executable internal/release internal/tarball
 internal/oci/check: internal/oci internal/oci/layer internal/executable internal/release internal/tarball
 internal/oci/ocitest: internal/tarball
-internal/packages/packagestest: internal/tarball
+internal/packages/packagestest: internal/release internal/tarball
 internal/sbom: internal/release internal/tarball
 internal/sign: internal/release internal/checksum
 internal/packages: internal/release internal/tarball
@@ -65,6 +66,7 @@ tools/demo: internal/release internal/loopback
 tools/bench: internal/release internal/tarball internal/sbom internal/loopback internal/loopback/farm
 tools/reprotest: internal/release
 tools/loopback-tool: internal/loopback
+tools/native: internal/inputs toolchain
 tools/gates: internal/loopback internal/release
 tools/dist: internal/atomicfile internal/release internal/loopback
 tools/cross:
@@ -106,7 +108,7 @@ var only = map[string][]string{
 // rooms that are not listed may import any.
 var thirdParty = map[string][]string{
 	"internal/text":       {},
-	"internal/atomicfile": {"golang.org/x/text/unicode/norm"},
+	"internal/atomicfile": {"golang.org/x/text/unicode/norm", "golang.org/x/sys/unix"},
 	"internal/release":    {},
 	"internal/retry":      {},
 	"internal/inflate":    {},

@@ -21,7 +21,7 @@ ON_RELEASE := --layout $(LAYOUT) --dist $(DIST)
 gates: gates-source vulncheck race coverage ## every gate of the sources
 
 .PHONY: gates-source
-gates-source: ## the quick ones: format, tidy modules, Dockerfile, workflows, secrets, licences
+gates-source: ## the quick ones: format, tidy modules, Dockerfile, workflows, secrets, commit subjects, licences
 	$(INPUTS) packages lint
 	$(GATES) format dockerfile workflows history subjects licences
 

@@ -79,13 +79,3 @@ rebuild-publish: releaser ## put what is in build/attested on the page of the la
 .PHONY: cleanup
 cleanup: ## delete old runs and dead caches of GitHub Actions (FLAGS=--dry-run lists them)
 	$(GO) run ./tools/cleanup $(FLAGS)
-
-.PHONY: image-verify
-image-verify: test-image ## build the image, run it hardened in an engine, and check whom it recognises
-
-.PHONY: e2e
-e2e: demo-real ## the whole chain against a real registry and Sigstore, up to whom the released program recognises
-
-.PHONY: update
-update: relock relock-images trusted-root ## renew every pin: inputs, base images, trusted root, modules
-	$(GO) get -u ./... && $(GO) mod tidy

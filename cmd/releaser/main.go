@@ -35,6 +35,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"syscall"
@@ -74,11 +75,13 @@ Exit codes:
   130  interrupted
 `
 
-// gcPercent is how much garbage may be kept, in percent of what is in use: half
-// of Go's default, so that hostile inputs and large releases need less memory.
+// How much garbage is kept: gcPercent of what is in use, a quarter of Go's default, so
+// that hostile inputs and large releases need less memory. The heap may always have
+// gcHeap bytes, though: to collect a few each time costs more than they are worth.
 // Before there are gcFrom bytes in all, nothing is collected: most runs end there.
 const (
-	gcPercent = 50
+	gcPercent = 25
+	gcHeap    = 20 << 20
 	gcFrom    = 24 << 20
 )
 
@@ -86,12 +89,24 @@ const (
 func collectLater() {
 	debug.SetGCPercent(-1)
 	before := debug.SetMemoryLimit(gcFrom)
-	// The first collection finds this and ends the time without any.
-	first := new([2]*int) // with pointers: a tiny object may never be found
-	runtime.SetFinalizer(first, func(*[2]*int) {
-		debug.SetGCPercent(gcPercent)
-		debug.SetMemoryLimit(before)
-	})
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	now := 0
+	// Each collection finds this, and what it comes to decides about the next one.
+	found := new([2]*int) // with pointers: a tiny object may never be found
+	var collected func(*[2]*int)
+	collected = func(found *[2]*int) {
+		metrics.Read(live)
+		inUse := max(live[0].Value.Uint64(), 1)
+		if percent := max(gcPercent, int(gcHeap*100/inUse)-100); percent != now {
+			debug.SetGCPercent(percent)
+			if now == 0 {
+				debug.SetMemoryLimit(before)
+			}
+			now = percent
+		}
+		runtime.SetFinalizer(found, collected)
+	}
+	runtime.SetFinalizer(found, collected)
 }
 
 func main() {
@@ -110,8 +125,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetErr(a.errs)
 	err := root.ExecuteContext(ctx)
 	a.registries.blobs.Prune()
 	code := exitCode(ctx, err)
@@ -120,13 +134,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return code // the answer on standard output has said it all
 	}
 	if code == exitInterrupt {
-		fmt.Fprintln(errs, "releaser: interrupted; nothing half-written was left behind")
+		fmt.Fprintln(a.errs, "releaser: interrupted; nothing half-written was left behind")
 		return code
 	}
 	if err != nil {
 		a.complain(err)
 		if code == exitUsage && !isProblems(err) && text.Hint(err) == "" {
-			fmt.Fprintf(errs, "hint: see '%s --help'\n", commandPath(root, args))
+			fmt.Fprintf(a.errs, "hint: see '%s --help'\n", commandPath(root, args))
 		}
 	}
 	return code
@@ -204,6 +218,7 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
 	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
@@ -224,7 +239,7 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if !talksToNobody(cmd) {
 			useFallbackRoots()
 		}
@@ -232,6 +247,7 @@ platform image by digest into tarballs that are byte for byte what
 			return err
 		}
 		a.warnOfTypos(os.Environ())
+		a.heed(cmd, args)
 		return a.registries.check()
 	}
 	root.SetFlagErrorFunc(badFlag)
@@ -240,6 +256,7 @@ platform image by digest into tarballs that are byte for byte what
 	flags.BoolVar(&a.json, "json", false, "print one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not print progress")
 	root.AddCommand(a.verbs()...)
+	root.SetOut(a.out) // completion keeps it
 	root.InitDefaultCompletionCmd("completion")
 	root.SetHelpCommand(helpVerb(root))
 	wrapArgs(root)

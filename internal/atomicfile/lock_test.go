@@ -3,6 +3,7 @@ package atomicfile_test
 import (
 	"context"
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -74,5 +75,31 @@ func TestScratch(t *testing.T) {
 	}
 	if _, err := atomicfile.Scratch(filepath.Join(dir, "missing")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("got %v, expected that the directory does not exist", err)
+	}
+}
+
+// TestScratchWithoutADirectory: Linux keeps the file in memory.
+func TestScratchWithoutADirectory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("only Linux has files in memory")
+	}
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "missing"))
+	f, err := atomicfile.Scratch("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	b := make([]byte, 4)
+	if _, err := f.WriteAt([]byte("text"), 1<<20); err != nil {
+		t.Error(err)
+	}
+	if _, err := f.ReadAt(b, 1<<20); err != nil || string(b) != "text" {
+		t.Errorf("got %q, %v", b, err)
+	}
+	if _, err := f.Seek(1<<20, io.SeekStart); err != nil {
+		t.Error(err)
+	}
+	if _, err := io.ReadFull(f, b); err != nil || string(b) != "text" {
+		t.Errorf("got %q, %v", b, err)
 	}
 }

@@ -4,6 +4,7 @@ package atomicfile
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"syscall"
 )
@@ -21,9 +22,13 @@ func isNoLink(error) bool { return false }
 
 // Scratch makes a file without a name in dir, or in the system's directory for
 // temporary files when dir is "". Its space is free again when it is closed and
-// when the process ends, in whatever way.
+// when the process ends, in whatever way. Where the system has no such directory, as in
+// a container with nothing but a program, Linux keeps the file in memory.
 func Scratch(dir string) (*os.File, error) {
 	f, err := os.CreateTemp(dir, Prefix)
+	if dir == "" && (errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) || isReadOnly(err)) {
+		return inMemory(err)
+	}
 	if err != nil {
 		return nil, err
 	}

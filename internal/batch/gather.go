@@ -3,6 +3,7 @@ package batch
 import (
 	"context"
 	"sync"
+	"time"
 
 	"facerec/internal/tarball"
 )
@@ -11,15 +12,20 @@ import (
 // memory: each takes 300 KB.
 const maxTogether = 64
 
+// grace is how long those that wait do so for the last ones under way, though a core
+// has nothing to do: one that comes too late has what it shares searched once more.
+const grace = 20 * time.Millisecond
+
 // gather has the releases that are under way compress their tarballs together.
 type gather struct {
 	cores int
 	pack  func(context.Context, []tarball.Job, tarball.Options) ([]tarball.Result, error)
 
 	mu      sync.Mutex
-	walking int        // releases under way that do not wait here
-	waiting []*request // in the order in which they came
-	busy    bool       // some are being compressed
+	walking int         // releases under way that do not wait here
+	waiting []*request  // in the order in which they came
+	busy    bool        // some are being compressed
+	last    *time.Timer // runs while the last ones are waited for
 }
 
 // request is the tarballs of one release.
@@ -58,12 +64,35 @@ func (g *gather) together(ctx context.Context, jobs []tarball.Job, o tarball.Opt
 	return r.results, r.err
 }
 
-// begin compresses what waits when most of the releases under way wait, and there
-// would be nothing to do for a core otherwise: one that is slow to come must not
-// hold up all others.
+// begin compresses what waits when all of the releases under way wait, or, after a
+// grace, most of them do and there would be nothing to do for a core otherwise: one
+// that is slow to come must not hold up all others.
 func (g *gather) begin(ctx context.Context) {
-	if g.busy || len(g.waiting) == 0 || g.walking >= min(g.cores, (g.walking+len(g.waiting)+3)/4) {
-		return
+	switch {
+	case g.busy || len(g.waiting) == 0:
+	case g.walking == 0:
+		g.start(ctx)
+	case g.mostWait() && g.last == nil:
+		g.last = time.AfterFunc(grace, func() {
+			g.mu.Lock()
+			defer g.mu.Unlock()
+			g.last = nil
+			if !g.busy && len(g.waiting) > 0 && g.mostWait() {
+				g.start(ctx)
+			}
+		})
+	}
+}
+
+func (g *gather) mostWait() bool {
+	return g.walking < min(g.cores, (g.walking+len(g.waiting)+3)/4)
+}
+
+// start compresses what waits.
+func (g *gather) start(ctx context.Context) {
+	if g.last != nil {
+		g.last.Stop()
+		g.last = nil
 	}
 	n, jobs := 0, 0
 	for n < len(g.waiting) && (n == 0 || jobs+len(g.waiting[n].jobs) <= maxTogether) {

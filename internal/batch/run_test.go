@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -134,6 +136,51 @@ func TestTogether(t *testing.T) {
 	// At most two calls for all, and then one for each of those that were with the bad one.
 	if largest < 2*(releases-releases/4) || calls > releases+3 {
 		t.Errorf("%d calls, the largest of %d jobs", calls, largest)
+	}
+}
+
+// TestLastOnes has one release come after the others: they wait for it if it is soon
+// there, and no longer.
+func TestLastOnes(t *testing.T) {
+	for _, c := range []struct {
+		late  time.Duration
+		sizes []int
+		wait  time.Duration // of the others
+	}{
+		{0, []int{16}, 0},
+		{grace / 2, []int{16}, grace / 2},
+		{time.Hour, []int{15, 1}, grace},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var sizes []int
+			g := gather{cores: 2, pack: func(_ context.Context, jobs []tarball.Job, _ tarball.Options) ([]tarball.Result, error) {
+				sizes = append(sizes, len(jobs))
+				return packNothing(jobs), nil
+			}}
+			for range 16 {
+				g.enter()
+			}
+			start := time.Now()
+			var all sync.WaitGroup
+			for i := range 16 {
+				all.Go(func() {
+					defer g.leave(t.Context())
+					if i == 5 {
+						time.Sleep(c.late)
+					}
+					if _, err := g.together(t.Context(), make([]tarball.Job, 1), tarball.Options{}); err != nil {
+						t.Error(err)
+					}
+					if waited := time.Since(start); i != 5 && waited != c.wait {
+						t.Errorf("late by %v: the others waited %v, expected %v", c.late, waited, c.wait)
+					}
+				})
+			}
+			all.Wait()
+			if !slices.Equal(sizes, c.sizes) {
+				t.Errorf("late by %v: %v in a call, expected %v", c.late, sizes, c.sizes)
+			}
+		})
 	}
 }
 

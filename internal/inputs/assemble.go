@@ -53,16 +53,17 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	gcc, err := findCompilers(ctx, target)
+	host := HostArch(ctx)
+	gcc, err := findCompilers(ctx, target, host)
 	if err != nil {
 		return nil, err
 	}
 	t := &Toolchain{Lineage: lineage, Target: target, Gcc: gcc}
-	installed, drift := compilerDrift(ctx, l, target)
+	installed, drift := compilerDrift(ctx, l, target, host)
 	t.Drift = drift
 
 	h := sha256.New()
-	_, _ = fmt.Fprintln(h, recipe, lineage, platform, gcc, target.Flags, installed)
+	_, _ = fmt.Fprintln(h, recipe, lineage, platform, gcc, target.Flags, target.On(host), installed)
 	for _, p := range pins {
 		if p.Name == "libdlib-dev" {
 			t.Dlib = p.Version
@@ -85,14 +86,14 @@ func (s *Store) Toolchain(ctx context.Context, l *Lock, lineage, platform string
 	if err != nil {
 		return nil, err
 	}
-	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, l, pins) })
+	return t, s.locked("toolchains", func() error { return s.assemble(ctx, t, l, host, pins) })
 }
 
 // CC and CXX are what CGO's variables of these names are set to.
 func (t *Toolchain) CC() string  { return filepath.Join(t.Dir, "bin", "cc") }
 func (t *Toolchain) CXX() string { return filepath.Join(t.Dir, "bin", "c++") }
 
-func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin) error {
+func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, host string, pins []Pin) error {
 	switch err := checkManifest(t.Dir); {
 	case err == nil:
 		s.say("toolchain: %s found, %s", t.Dir, "every file's hash checked")
@@ -127,7 +128,7 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin)
 	if err := arrange(debs, out, t.Target); err != nil {
 		return err
 	}
-	if err := writeWrappers(out, t.Target); err != nil {
+	if err := writeWrappers(out, t.Target, host); err != nil {
 		return err
 	}
 	s.say("toolchain: compiling the BLAS for %s", t.Target.Platform)
@@ -138,8 +139,8 @@ func (s *Store) assemble(ctx context.Context, t *Toolchain, l *Lock, pins []Pin)
 		return err
 	}
 	hostLib := filepath.Join(out, "lib", "libdlib.a")
-	if arch := hostDebianArch(ctx); arch != t.Target.Debian {
-		if hostLib, err = s.hostLibrary(ctx, l, t, arch, filepath.Join(tmp, "host")); err != nil {
+	if host != t.Target.Debian {
+		if hostLib, err = s.hostLibrary(ctx, l, t, host, filepath.Join(tmp, "host")); err != nil {
 			return err
 		}
 	}
@@ -248,14 +249,18 @@ func editConfig(text string) (string, error) {
 	return text, nil
 }
 
-func writeWrappers(out string, t toolchain.Target) error {
+func writeWrappers(out string, t toolchain.Target, host string) error {
 	script, err := toolchain.Files.ReadFile("cc.sh")
 	if err != nil {
 		return err
 	}
-	for name, compiler := range map[string]string{"cc": "gcc", "c++": "g++"} {
-		text := strings.NewReplacer("@CC@", t.Triplet+"-"+compiler, "@FLAGS@", strings.Join(t.Flags, " ")).Replace(string(script))
-		if err := os.WriteFile(filepath.Join(out, "bin", name), []byte(text), 0o755); err != nil {
+	c := t.On(host)
+	for _, w := range []struct {
+		name, compiler string
+		flags          []string
+	}{{"cc", "gcc", c.C}, {"c++", "g++", c.CXX}} {
+		text := strings.NewReplacer("@CC@", t.Triplet+"-"+w.compiler, "@FLAGS@", strings.Join(slices.Concat(t.Flags, w.flags), " ")).Replace(string(script))
+		if err := os.WriteFile(filepath.Join(out, "bin", w.name), []byte(text), 0o755); err != nil {
 			return err
 		}
 	}
@@ -387,14 +392,16 @@ func (e *NotInstalled) Error() string {
 
 // findCompilers looks for the target's compilers and gives their version. The
 // error says which packages bring them.
-func findCompilers(ctx context.Context, t toolchain.Target) (string, error) {
+func findCompilers(ctx context.Context, t toolchain.Target, host string) (string, error) {
+	c := t.On(host)
 	for _, tool := range []string{"gcc", "g++", "ar", "nm", "objcopy"} {
 		if _, err := exec.LookPath(t.Triplet + "-" + tool); err != nil {
-			packages := t.Packages
-			if hostDebianArch(ctx) == t.Debian {
-				packages = []string{"gcc", "g++", "binutils"}
-			}
-			return "", &NotInstalled{t.Triplet + "-" + tool, packages, ""}
+			return "", &NotInstalled{t.Triplet + "-" + tool, c.Install, ""}
+		}
+	}
+	for _, file := range c.Files {
+		if _, err := os.Stat(file); err != nil {
+			return "", &NotInstalled{file, c.Install, ""}
 		}
 	}
 	out, err := output(exec.CommandContext(ctx, t.Triplet+"-g++", "-dumpfullversion"))

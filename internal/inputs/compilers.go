@@ -1,6 +1,7 @@
 package inputs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os/exec"
@@ -12,16 +13,6 @@ import (
 
 // CompilerSuite is the Debian whose compilers are pinned.
 const CompilerSuite = "bookworm"
-
-// compilerPackages are the Debian packages whose files decide a static binary's
-// bytes: the compilers, the linker, the C and C++ libraries.
-func compilerPackages(t toolchain.Target, host string) []string {
-	if t.Debian == host {
-		return []string{"binutils-" + strings.ReplaceAll(t.Triplet, "_", "-"), "g++-12", "gcc-12", "libc6-dev", "libgcc-12-dev", "libstdc++-12-dev"}
-	}
-	cross := "-" + t.Debian + "-cross"
-	return []string{"binutils-" + t.Triplet, "g++-12-" + t.Triplet, "gcc-12-" + t.Triplet, "libc6-dev" + cross, "libgcc-12-dev" + cross, "libstdc++-12-dev" + cross}
-}
 
 // installedVersions asks dpkg; a package that is not installed has version "".
 func installedVersions(ctx context.Context, names []string) []Version {
@@ -91,29 +82,36 @@ func checkPackages(ctx context.Context, apt *Apt, packages []Package) (wrong, op
 	return wrong, open, nil
 }
 
-// compilerDrift compares the installed compilers of a target with the pinned
-// ones: what is installed, for the toolchain's name, and one line for each
-// difference.
-func compilerDrift(ctx context.Context, l *Lock, t toolchain.Target) (installed []Version, drift []string) {
-	for _, c := range l.Compilers {
-		if c.Platform != t.Platform {
-			continue
-		}
-		var names []string
-		for _, p := range c.Packages {
-			names = append(names, p.Name)
-		}
-		installed = installedVersions(ctx, names)
-		for i, p := range c.Packages {
-			got := installed[i].Version
-			if got == "" {
-				got = "none"
-			}
-			if got != p.Version {
-				drift = append(drift, fmt.Sprintf("%s: pinned %s, installed %s", p.Name, p.Version, got))
-			}
-		}
-		return installed, drift
+// compilerDrift compares the compilers that are installed for a target with those that
+// are pinned for this kind of machine: what is installed, for the toolchain's name, and
+// one line for each difference.
+func compilerDrift(ctx context.Context, l *Lock, t toolchain.Target, host string) (installed []Version, drift []string) {
+	pinned := l.compilers(t.Platform, host)
+	if pinned == nil {
+		return installedVersions(ctx, t.On(host).Packages), []string{"no compilers are pinned for " + t.Platform + " on " + host}
 	}
-	return installedVersions(ctx, compilerPackages(t, hostDebianArch(ctx))), []string{"no compilers are pinned for " + t.Platform}
+	var names []string
+	for _, p := range pinned {
+		names = append(names, p.Name)
+	}
+	installed = installedVersions(ctx, names)
+	for i, p := range pinned {
+		if got := cmp.Or(installed[i].Version, "none"); got != p.Version {
+			drift = append(drift, fmt.Sprintf("%s: pinned %s, installed %s", p.Name, p.Version, got))
+		}
+	}
+	return installed, drift
+}
+
+// suiteVersions are what the suite has now, for machines of another kind.
+func suiteVersions(ctx context.Context, apt *Apt, names []string) []Version {
+	var out []Version
+	for _, n := range names {
+		v, err := apt.candidate(ctx, n)
+		if err != nil {
+			v = "" // apt-cache fails where it has no such package
+		}
+		out = append(out, Version{n, v})
+	}
+	return out
 }

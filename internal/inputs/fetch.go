@@ -41,7 +41,7 @@ func (s *Store) Get(ctx context.Context, p Pin) (string, error) {
 func (s *Store) fetched(ctx context.Context, p Pin, use func(dir string) error) error {
 	arch := p.Arch
 	if arch == "" || arch == "all" {
-		arch = hostDebianArch(ctx)
+		arch = HostArch(ctx)
 	}
 	apt, err := s.apt(p.Suite, arch, p.Kind == "source")
 	if err != nil {
@@ -109,8 +109,8 @@ func (s *Store) tempDir(pattern string) (string, error) {
 	return os.MkdirTemp(base, pattern)
 }
 
-// hostDebianArch is the machine's Debian architecture; amd64 where dpkg cannot say.
-func hostDebianArch(ctx context.Context) string {
+// HostArch is the machine's Debian architecture; amd64 where dpkg cannot say.
+func HostArch(ctx context.Context) string {
 	out, err := exec.CommandContext(ctx, "dpkg", "--print-architecture").Output()
 	if err != nil || len(out) < 2 {
 		return "amd64"

@@ -2,6 +2,7 @@ package inputs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"facerec/internal/atomicfile"
+	"facerec/toolchain"
 )
 
 // LockSchema is the first field of inputs.lock.json.
@@ -20,7 +22,7 @@ type Lock struct {
 	Go        string     `json:"go"` // as `go env GOVERSION` prints it
 	GoFiles   []GoFiles  `json:"go_files,omitempty"`
 	Modules   []Module   `json:"modules"`   // those that decide what the binary computes
-	Compilers []Compiler `json:"compilers"` // one per architecture
+	Compilers []Compiler `json:"compilers"` // one for each platform and kind of machine
 	Wants     []Want     `json:"wants"`
 	Pins      []Pin      `json:"pins"`
 	Images    []Image    `json:"images,omitempty"` // what the Dockerfile begins with
@@ -60,6 +62,7 @@ type Module struct {
 // in a static binary or decide its instructions.
 type Compiler struct {
 	Platform string    `json:"platform"`
+	Host     string    `json:"host,omitempty"` // Debian's name of the compiling machine; none: toolchain.Reference
 	Packages []Package `json:"packages"`
 }
 
@@ -99,6 +102,17 @@ type Pin struct {
 	SHA256  string `json:"sha256"`
 }
 
+// compilers are those that are pinned for a platform on a machine of Debian's
+// architecture host; nil if there are none.
+func (l *Lock) compilers(platform, host string) []Package {
+	for _, c := range l.Compilers {
+		if c.Platform == platform && cmp.Or(c.Host, toolchain.Reference) == host {
+			return c.Packages
+		}
+	}
+	return nil
+}
+
 var hexSum = regexp.MustCompile(`^[0-9a-f]{64}$`)
 
 // ParseLock reads inputs.lock.json and refuses unknown keys, unknown kinds,
@@ -124,7 +138,13 @@ func ParseLock(b []byte) (*Lock, error) {
 			return nil, fmt.Errorf("inputs lock: want %q: needs use, name, suite and, for a deb, arch", w.Name)
 		}
 	}
+	machines := map[string]bool{}
 	for _, c := range l.Compilers {
+		if key := c.Platform + " on " + cmp.Or(c.Host, toolchain.Reference); machines[key] {
+			return nil, fmt.Errorf("inputs lock: duplicate compilers for %s", key)
+		} else {
+			machines[key] = true
+		}
 		for _, p := range c.Packages {
 			if p.SHA256 != "" && (!hexSum.MatchString(p.SHA256) || p.Arch == "") {
 				return nil, fmt.Errorf("inputs lock: %s has sha256 %q and arch %q, expected 64 lower-case hexadecimal digits and an architecture", p.Name, p.SHA256, p.Arch)

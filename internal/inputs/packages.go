@@ -13,8 +13,9 @@ import (
 
 // ParsePackages reads packages.txt: one Debian package a line, "#" comments,
 // sections in brackets. It gives the packages of the wanted sections, in the
-// file's order.
-func ParsePackages(text string, sections []string) ([]string, error) {
+// file's order. Behind a package may stand, as in Debian's Build-Depends, for machines
+// of which architectures it is: "[arm64]", or "[!arm64 !i386]" for all but those.
+func ParsePackages(text, arch string, sections []string) ([]string, error) {
 	var out, known []string
 	section := ""
 	n := 0
@@ -29,10 +30,14 @@ func ParsePackages(text string, sections []string) ([]string, error) {
 			known = append(known, section)
 		case section == "":
 			return nil, fmt.Errorf("packages.txt:%d: %q stands before the first [section]", n, line)
-		case strings.ContainsAny(line, " \t"):
-			return nil, fmt.Errorf("packages.txt:%d: %q, expected one package per line", n, line)
-		case slices.Contains(sections, section) && !slices.Contains(out, line):
-			out = append(out, line)
+		default:
+			name, wanted, err := forMachine(line, arch)
+			if err != nil {
+				return nil, fmt.Errorf("packages.txt:%d: %w", n, err)
+			}
+			if wanted && slices.Contains(sections, section) && !slices.Contains(out, name) {
+				out = append(out, name)
+			}
 		}
 	}
 	for _, s := range sections {
@@ -41,6 +46,29 @@ func ParsePackages(text string, sections []string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// forMachine reads a line of packages.txt: a package, and whether it is for machines of
+// an architecture.
+func forMachine(line, arch string) (name string, wanted bool, err error) {
+	name, list, limited := strings.Cut(line, " [")
+	list, closed := strings.CutSuffix(list, "]")
+	if limited != closed || limited && strings.TrimSpace(list) == "" || strings.ContainsAny(name, " \t[]") {
+		return "", false, fmt.Errorf("%q, expected one package per line, or PACKAGE [ARCHITECTURE…]", line)
+	}
+	if !limited {
+		return name, true, nil
+	}
+	all := strings.Fields(list)
+	but, named := strings.HasPrefix(all[0], "!"), false
+	for _, a := range all {
+		a, not := strings.CutPrefix(a, "!")
+		if not != but || a == "" || strings.ContainsAny(a, "![]") {
+			return "", false, fmt.Errorf("%q, expected architectures, or all of them with !", line)
+		}
+		named = named || a == arch
+	}
+	return name, named != but, nil
 }
 
 // Packages installs those that are missing, in one call of apt-get, as root or

@@ -158,7 +158,7 @@ func TestCompilerDrift(t *testing.T) {
 	l := &Lock{Compilers: []Compiler{{Platform: target.Platform, Packages: []Package{
 		{Name: "dpkg", Version: installed.Version}, {Name: "no-such-package", Version: "1"}, {Name: "dpkg", Version: "0"},
 	}}}}
-	got, drift := compilerDrift(t.Context(), l, target)
+	got, drift := compilerDrift(t.Context(), l, target, toolchain.Reference)
 	if len(got) != 3 || len(drift) != 2 || !strings.Contains(drift[0], "no-such-package: pinned 1, installed none") || !strings.Contains(drift[1], "pinned 0, installed "+installed.Version) {
 		t.Errorf("got %v and %q", got, drift)
 	}

@@ -1,6 +1,7 @@
 package inputs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -80,51 +81,77 @@ func (s *Store) Relock(ctx context.Context, old *Lock, root string) (*Lock, []st
 	}
 	l.Go, l.Modules = goNow, mods
 
-	host := hostDebianArch(ctx)
-	apt, err := s.apt(CompilerSuite, host, false)
+	compilers, more, err := s.relockCompilers(ctx, old)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := s.locked("apt", func() error { return apt.update(ctx) }); err != nil {
-		return nil, nil, err
-	}
-	l.Compilers = nil
+	l.Compilers = compilers
+	return &l, append(diff, more...), nil
+}
+
+// relockCompilers pins the compilers that are installed; for other kinds of machines,
+// those that the suite has.
+func (s *Store) relockCompilers(ctx context.Context, old *Lock) (out []Compiler, diff []string, err error) {
+	here := HostArch(ctx)
+	lists := map[string]*Apt{}
 	for _, t := range toolchain.Targets() {
-		packages, err := pinPackages(ctx, apt, installedVersions(ctx, compilerPackages(t, host)))
-		if err != nil {
-			return nil, nil, err
-		}
-		c := Compiler{Platform: t.Platform, Packages: packages}
-		var was *Compiler
-		for i := range old.Compilers {
-			if old.Compilers[i].Platform == t.Platform {
-				was = &old.Compilers[i]
+		for _, host := range t.Hosts {
+			if lists[host] != nil {
+				continue
 			}
-		}
-		missing := ""
-		for _, p := range c.Packages {
-			if p.Version == "" {
-				missing = p.Name
+			apt, err := s.apt(CompilerSuite, host, false)
+			if err != nil {
+				return nil, nil, err
 			}
-		}
-		switch {
-		case missing != "" && was != nil:
-			diff = append(diff, fmt.Sprintf("= compilers for %s: kept as they were, %s is not installed", t.Platform, missing))
-			c = *was
-		case missing != "":
-			diff = append(diff, fmt.Sprintf("! compilers for %s: not pinned, %s is not installed", t.Platform, missing))
-			continue
-		case was == nil || fmt.Sprint(was.Packages) != fmt.Sprint(c.Packages):
-			diff = append(diff, fmt.Sprintf("~ compilers for %s: now %s", t.Platform, versionsText(c.Packages)))
-		}
-		for _, p := range c.Packages {
-			if p.SHA256 == "" {
-				diff = append(diff, fmt.Sprintf("! %s %s: %s does not have it, so only its version is pinned", p.Name, p.Version, CompilerSuite))
+			if err := s.locked("apt", func() error { return apt.update(ctx) }); err != nil {
+				return nil, nil, err
 			}
+			lists[host] = apt
 		}
-		l.Compilers = append(l.Compilers, c)
 	}
-	return &l, diff, nil
+	for _, t := range toolchain.Targets() {
+		for _, host := range t.Hosts {
+			what, lacks := "compilers for "+t.Platform+" on "+host, "is not installed"
+			var versions []Version
+			if names := t.On(host).Packages; host == here {
+				versions = installedVersions(ctx, names)
+			} else {
+				versions, lacks = suiteVersions(ctx, lists[host], names), CompilerSuite+" does not have it"
+			}
+			packages, err := pinPackages(ctx, lists[host], versions)
+			if err != nil {
+				return nil, nil, err
+			}
+			was := old.compilers(t.Platform, host)
+			missing := slices.IndexFunc(packages, func(p Package) bool { return p.Version == "" })
+			switch {
+			case missing >= 0 && was != nil:
+				diff = append(diff, fmt.Sprintf("= %s: kept as they were, %s: %s", what, packages[missing].Name, lacks))
+				packages = was
+			case missing >= 0:
+				diff = append(diff, fmt.Sprintf("! %s: not pinned, %s: %s", what, packages[missing].Name, lacks))
+				continue
+			case !slices.Equal(was, packages):
+				diff = append(diff, fmt.Sprintf("~ %s: now %s", what, versionsText(packages)))
+			}
+			for _, p := range packages {
+				if p.SHA256 == "" {
+					diff = append(diff, fmt.Sprintf("! %s %s: %s does not have it, so only its version is pinned", p.Name, p.Version, CompilerSuite))
+				}
+			}
+			c := Compiler{Platform: t.Platform, Packages: packages}
+			if host != toolchain.Reference {
+				c.Host = host
+			}
+			out = append(out, c)
+		}
+	}
+	for _, c := range old.Compilers {
+		if !slices.ContainsFunc(out, func(o Compiler) bool { return o.Platform == c.Platform && o.Host == c.Host }) {
+			diff = append(diff, fmt.Sprintf("- compilers for %s on %s", c.Platform, cmp.Or(c.Host, toolchain.Reference)))
+		}
+	}
+	return out, diff, nil
 }
 
 func versionsText(vs []Package) string {
@@ -140,7 +167,7 @@ func versionsText(vs []Package) string {
 func (s *Store) pinNow(ctx context.Context, w Want, arch string, was Pin) (Pin, error) {
 	aptArch := arch
 	if arch == "" || arch == "all" {
-		aptArch = hostDebianArch(ctx)
+		aptArch = HostArch(ctx)
 	}
 	apt, err := s.apt(w.Suite, aptArch, w.Kind == "source")
 	if err != nil {
@@ -244,12 +271,13 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 			wrong("module %s: pinned %s %s, go.mod and go.sum have %s %s", m.Path, l.Modules[i].Version, l.Modules[i].Sum, m.Version, m.Sum)
 		}
 	}
+	host := HostArch(ctx)
 	for _, t := range toolchain.Targets() {
-		if _, err := findCompilers(ctx, t); err != nil {
+		if _, err := findCompilers(ctx, t, host); err != nil {
 			open("compilers for %s: %v", t.Platform, err)
 			continue
 		}
-		_, drift := compilerDrift(ctx, l, t)
+		_, drift := compilerDrift(ctx, l, t, host)
 		for _, d := range drift {
 			wrong("compilers for %s: %s", t.Platform, d)
 		}
@@ -257,7 +285,7 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 			continue
 		}
 		good("compilers for %s: versions", t.Platform)
-		if err := s.checkCompiler(ctx, l, t, good, wrong, open); err != nil {
+		if err := s.checkCompiler(ctx, l, t, host, good, wrong, open); err != nil {
 			return nil, 0, err
 		}
 	}
@@ -285,8 +313,8 @@ func (s *Store) Check(ctx context.Context, l *Lock, root string) (findings []str
 }
 
 // checkCompiler reports what is known of a compiler's packages besides their versions.
-func (s *Store) checkCompiler(ctx context.Context, l *Lock, t toolchain.Target, good, wrong, open func(format string, args ...any)) error {
-	apt, err := s.apt(CompilerSuite, hostDebianArch(ctx), false)
+func (s *Store) checkCompiler(ctx context.Context, l *Lock, t toolchain.Target, host string, good, wrong, open func(format string, args ...any)) error {
+	apt, err := s.apt(CompilerSuite, host, false)
 	if err != nil {
 		open("compilers for %s: sha256 not compared: %v", t.Platform, err)
 		return nil
@@ -295,8 +323,7 @@ func (s *Store) checkCompiler(ctx context.Context, l *Lock, t toolchain.Target, 
 		open("compilers for %s: sha256 not compared: no lists of %s are in the cache; `relock --dry-run` reads them", t.Platform, CompilerSuite)
 		return nil
 	}
-	i := slices.IndexFunc(l.Compilers, func(c Compiler) bool { return c.Platform == t.Platform })
-	bad, unknown, err := checkPackages(ctx, apt, l.Compilers[i].Packages)
+	bad, unknown, err := checkPackages(ctx, apt, l.compilers(t.Platform, host))
 	if err != nil {
 		return err
 	}

@@ -114,16 +114,19 @@ func TestParsePackages(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	build, err := ParsePackages(string(text), []string{"build"})
+	build, err := ParsePackages(string(text), "amd64", []string{"build"})
 	if err != nil || !slices.Contains(build, "g++") || slices.Contains(build, "qemu-user-static") {
 		t.Errorf("build: %v, %v", build, err)
 	}
-	got, err := ParsePackages("# x\n[a]\none # why\n\ntwo\n[b]\none\nthree\n", []string{"a", "b"})
+	got, err := ParsePackages("# x\n[a]\none # why\n\ntwo [amd64 i386]\nno [arm64]\nnot [!i386 !amd64]\n[b]\none\nthree [!arm64]\n", "amd64", []string{"a", "b"})
 	if want := []string{"one", "two", "three"}; err != nil || !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, %v, expected %v", got, err, want)
 	}
-	for name, bad := range map[string]string{"no section": "one\n[a]\n", "two a line": "[a]\none two\n", "unknown": "[b]\n"} {
-		if _, err := ParsePackages(bad, []string{"a"}); err == nil {
+	for name, bad := range map[string]string{
+		"no section": "one\n[a]\n", "two a line": "[a]\none two\n", "unknown": "[b]\n", "open": "[a]\none [arm64\n", "no architecture": "[a]\none []\n",
+		"both kinds": "[a]\none [!arm64 i386]\n", "not what": "[a]\none [!]\n", "twice": "[a]\none [arm64] [i386]\n", "closed": "[a]\none arm64]\n",
+	} {
+		if _, err := ParsePackages(bad, "arm64", []string{"a"}); err == nil {
 			t.Errorf("%s: no error", name)
 		}
 	}

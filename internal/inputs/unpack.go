@@ -11,7 +11,7 @@ import (
 // dir: programs that tests compare with, and that this machine's suite does not
 // have. Nothing is installed. A package is NAME, or NAME=VERSION.
 func (s *Store) Unpack(ctx context.Context, suite string, packages []string, dir string) error {
-	apt, err := s.apt(suite, hostDebianArch(ctx), false)
+	apt, err := s.apt(suite, HostArch(ctx), false)
 	if err != nil {
 		return err
 	}

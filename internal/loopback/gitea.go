@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -196,12 +197,14 @@ func (g *Gitea) signUp(ctx context.Context, program, home string) error {
 	return nil
 }
 
-// asAccount runs a program as nobody if this is root.
+// asAccount runs a program as nobody if this is root, and without the caller's settings
+// of git, which Gitea would write to.
 func asAccount(program string, args ...string) (string, []string) {
-	if os.Getuid() != 0 {
-		return program, args
+	all := []string{"-u", "GIT_CONFIG_GLOBAL"}
+	if os.Getuid() == 0 {
+		all = append(all, "setpriv", "--reuid="+giteaAccount, "--regid="+giteaAccount, "--clear-groups")
 	}
-	return "setpriv", append([]string{"--reuid=" + giteaAccount, "--regid=" + giteaAccount, "--clear-groups", program}, args...)
+	return "env", slices.Concat(all, []string{program}, args)
 }
 
 // giveAway makes a directory the account's own.

@@ -43,6 +43,7 @@ var pins = []pin{
 	{name: "govulncheck", pkg: "golang.org/x/vuln/cmd/govulncheck", version: "v1.9.0"},
 	{name: "osv-scanner", pkg: "github.com/google/osv-scanner/v2/cmd/osv-scanner", version: "v2.6.0", toolchain: "go1.27.3"},
 	{name: "syft", pkg: "github.com/anchore/syft/cmd/syft", version: "v1.57.0"},
+	{name: "nfpm", pkg: "github.com/goreleaser/nfpm/v2/cmd/nfpm", version: "v2.45.2"},
 	{name: "gitea", pkg: giteaModule, version: "v1.26.0"},
 	{name: rebuilderd, version: "0.24.0-1"},
 }

@@ -14,30 +14,10 @@ import (
 	"facerec/internal/tarball"
 )
 
-// aTree is what an image has below /app: files, directories, links, a set-id bit.
-func aTree(t testing.TB) tarball.Tree {
-	t.Helper()
-	file := func(name string, mode uint32, content string) tarball.Entry {
-		return tarball.Entry{Name: name, Type: tarball.Regular, Mode: mode, Content: tarball.BytesContent([]byte(content))}
-	}
-	dir := func(name string) tarball.Entry { return tarball.Entry{Name: name, Type: tarball.Dir, Mode: 0o755} }
-	tree, err := tarball.NewTree([]tarball.Entry{
-		file("tool", 0o755, "#!/bin/sh\necho tool 1.0.0\n"+strings.Repeat("# filler\n", 20_000)), file("LICENSE", 0o644, "MIT\n"), dir("man"), file("man/tool.1", 0o644, ".TH TOOL 1\n"),
-		dir("docs"), file("docs/a", 0o640, "a\n"), dir("docs/more"), file("docs/more/empty", 0o644, ""),
-		{Name: "docs/link", Type: tarball.Symlink, Link: "a"}, {Name: "docs/again", Type: tarball.Hardlink, Link: "docs/a"},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tree
-}
+func aTree(t testing.TB) tarball.Tree { return packagestest.Tree(t) }
 
 func aRecord(f release.PackageFormat) release.RecordPackage {
-	return release.RecordPackage{
-		Format: f, Asset: "tool." + string(f), Recipe: release.PackageRecipe(f), Name: "tool", Maintainer: "A B <a@example.org>",
-		Description: "a tool\nThat does things.\n\nAnd more.", Section: "utils", Licence: "MIT", Homepage: "https://example.org", Depends: []string{"sh", "cat"},
-		Files: []release.PackageFile{{Src: "tool", Dest: "/usr/bin/tool"}, {Src: "man", Dest: "/usr/share/man/man1"}, {Src: "docs", Dest: "/usr/share/doc/tool"}, {Src: "LICENSE", Dest: "/usr/share/doc/tool/copyright"}},
-	}
+	return packagestest.Record(f, release.PackageRecipe(f))
 }
 
 // makePackage makes a package for linux/amd64.

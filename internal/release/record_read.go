@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strconv"
+	"sync"
 	"unicode/utf8"
 
 	"facerec/internal/text"
@@ -22,6 +23,10 @@ const (
 	maxEntryLine  = 256 << 10
 )
 
+// entryLines are buffers for a line each. They are large for a small record, of
+// which a list has many.
+var entryLines = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, maxEntryLine) }}
+
 // ReadRecord reads what [Record.Write] writes, and reports whether it is that and
 // nothing else; [ParseRecord] says what is wrong with anything else. The bytes
 // are never in memory together, and an entry that is the same as in the cell
@@ -30,7 +35,13 @@ const (
 // What is not an entry is decoded by encoding/json and must be what encoding that
 // again gives; so must every entry.
 func ReadRecord(from io.Reader) (Record, bool) {
-	in := &recordReader{r: bufio.NewReaderSize(io.LimitReader(from, MaxRecordSize+1), maxEntryLine)}
+	b := entryLines.Get().(*bufio.Reader)
+	defer func() {
+		b.Reset(nil)
+		entryLines.Put(b)
+	}()
+	b.Reset(io.LimitReader(from, MaxRecordSize+1))
+	in := &recordReader{r: b}
 	if err := in.read(); err != nil || in.n > MaxRecordSize {
 		return Record{}, false
 	}

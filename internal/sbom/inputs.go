@@ -16,7 +16,8 @@ func (b *builder) inputs() {
 		}), "BUILD_TOOL_OF", idRelease)
 	}
 	for _, c := range b.Locks.Compilers {
-		if c.Platform != b.Cell.Platform.String() {
+		// A document must not depend on the machine that makes it.
+		if c.Platform != b.Cell.Platform.String() || c.Host != "" {
 			continue
 		}
 		for _, p := range c.Packages {

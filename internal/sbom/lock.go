@@ -30,9 +30,10 @@ type LockedModule struct {
 	Sum     string `json:"sum"`
 }
 
-// LockedCompilers are the packages that compile for a platform.
+// LockedCompilers are the packages that compile for a platform, on machines of one kind.
 type LockedCompilers struct {
 	Platform string `json:"platform"`
+	Host     string `json:"host"` // "" for those that the others have to make the same bytes as
 	Packages []struct {
 		Name    string `json:"name"`
 		Version string `json:"version"`

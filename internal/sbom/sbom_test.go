@@ -33,6 +33,7 @@ const testInputs = `{
   "modules": [{"path": "example.org/Bind/lib", "version": "v0.1.0", "sum": "h1:abc="}],
   "compilers": [
     {"platform": "linux/amd64", "packages": [{"name": "gcc-12", "version": "12.2.0-14"}, {"name": "libc6-dev", "version": "2.36-9"}]},
+    {"platform": "linux/amd64", "host": "arm64", "packages": [{"name": "gcc-12-x86-64-linux-gnu", "version": "12.2.0-14cross1"}]},
     {"platform": "linux/arm/v7", "packages": [{"name": "gcc-12-arm-linux-gnueabihf", "version": "12.2.0-14cross1"}]}
   ],
   "wants": [],

@@ -56,7 +56,7 @@ func (o Options) filled() Options {
 	}
 	o.ChunkSize = max(o.ChunkSize, 4*minChunk)
 	if o.Window <= 0 {
-		o.Window = 2 * o.Workers
+		o.Window = o.Workers + 1
 	}
 	return o
 }

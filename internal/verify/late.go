@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -22,8 +23,7 @@ type lateFile struct {
 	signed release.Digest // what it should have
 
 	f     fs.File // nil: nothing was made yet; many may wait, and fewer are made at a time
-	buf   []byte
-	other bool // a byte was another, or missing
+	other bool    // a byte was another, or missing
 }
 
 // Write implements io.Writer for what the image gives. It never fails.
@@ -34,11 +34,21 @@ func (l *lateFile) Write(p []byte) (int, error) {
 		l.other = err != nil // who asks for the file's digest then says why
 	}
 	if !l.other {
-		l.buf = slices.Grow(l.buf[:0], len(p))[:len(p)]
-		_, err := io.ReadFull(l.f, l.buf)
-		l.other = err != nil || !bytes.Equal(l.buf, p)
+		l.other = !next(l.f, p)
 	}
 	return len(p), nil
+}
+
+// pieces are for what is read of a file to be compared.
+var pieces = sync.Pool{New: func() any { return new([]byte) }}
+
+// next reports whether what comes next in a file is p.
+func next(f io.Reader, p []byte) bool {
+	b := pieces.Get().(*[]byte)
+	defer pieces.Put(b)
+	*b = slices.Grow((*b)[:0], len(p))[:len(p)]
+	_, err := io.ReadFull(f, *b)
+	return err == nil && bytes.Equal(*b, p)
 }
 
 // same reports whether the file has what was written, and nothing after it.

@@ -3,11 +3,15 @@ package main
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -17,7 +21,8 @@ import (
 
 // TestReleaserReleasesItself closes the circle: releaser builds its own release,
 // publishes it, fetches the program from the page, and the fetched program builds
-// the same release again from another directory.
+// the same release again from another directory; and one of facerec, which the first
+// program built as well.
 func TestReleaserReleasesItself(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds releaser twice (-short)")
@@ -35,6 +40,7 @@ func TestReleaserReleasesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
+	t.Setenv("RELEASER_REGISTRY", registry.Addr)
 	const noLog = "--unsafe-no-transparency-log"
 
 	one := sources(t, top, filepath.Join(dir, "one"))
@@ -82,6 +88,90 @@ func TestReleaserReleasesItself(t *testing.T) {
 		t.Errorf("no tarball for Windows in:\n%s", a)
 	}
 	do(t, two, released, "--config", "releaser.json", "verify", filepath.Join(one, "dist"), "--image", "oci-layout:oci", "--key", filepath.Join(one, "k.pub"), noLog)
+
+	t.Run("facerec", func(t *testing.T) { sameFacerec(t, top, first, released) })
+	t.Run("container", func(t *testing.T) {
+		image := registry.Addr + "/facerec/releaser:0.1.0"
+		verifiesInAContainer(t, image, one, "--config", "releaser.json", "verify", "dist", "--image", "oci-layout:oci", "--key", "k.pub", noLog)
+	})
+}
+
+// verifiesInAContainer runs releaser's own image in a real engine, hardened, on a release
+// in dir. The image has neither shell nor temporary directory.
+func verifiesInAContainer(t *testing.T, image, dir string, args ...string) {
+	engine, err := loopback.NewEngine(t.Context(), t.TempDir())
+	if errors.Is(err, loopback.ErrNoEngine) {
+		t.Skipf("the image is not run: %v", err)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(engine.Close)
+	// The container's user is another one, to whom a test's directory is closed.
+	for at := dir; at != os.TempDir() && at != "/"; at = filepath.Dir(at) {
+		if err := os.Chmod(at, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all := slices.Concat(loopback.Hardened(), []string{"--volume", dir + ":/work:ro", "--workdir", "/work", image}, args)
+	out, err := engine.Command(t.Context(), all...).CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "verified: ") {
+		t.Errorf("docker %s: %v\n%s", strings.Join(all, " "), err, out)
+	}
+	config, err := engine.Command(t.Context(), "image", "inspect", "--format", "{{.Config.User}} {{.Config.Entrypoint}}", image).Output()
+	if err != nil || string(config) != "10001:10001 [/app/releaser]\n" {
+		t.Errorf("the image has %q, %v", config, err)
+	}
+}
+
+// sameFacerec has two releasers build a cell of facerec, each from sources of its own.
+func sameFacerec(t *testing.T, top, first, released string) {
+	host := release.HostPlatform()
+	if !slices.Contains([]string{"linux/amd64", "linux/arm64"}, host.String()) {
+		t.Skip("facerec is built on Linux")
+	}
+	dir := t.TempDir()
+	var indexes, assets []string
+	for _, program := range []string{first, released} {
+		at := sources(t, top, filepath.Join(dir, fmt.Sprint(len(indexes)), "facerec"))
+		for _, fetched := range []string{"models", "persons", "images"} { // what the lock files pin is not in git
+			if err := fetchedFiles(filepath.Join(top, fetched), filepath.Join(at, fetched)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := os.Stat(filepath.Join(at, "models", "mmod_human_face_detector.dat")); err != nil {
+			t.Skip("no models: run make models samples")
+		}
+		cell := "dlib19/" + host.String()
+		do(t, at, program, "-q", "build", "--cells", cell, "--out", "oci")
+		do(t, at, program, "-q", "pack", "--cells", cell, "--image", "oci-layout:oci", "--out", "dist")
+		indexes, assets = append(indexes, index(t, at)), append(assets, tarballs(t, at))
+	}
+	if indexes[0] != indexes[1] || assets[0] != assets[1] || strings.Count(assets[0], ".tar.gz\n") != 1 {
+		t.Errorf("the released program builds another facerec: expected %s\n%sgot %s\n%s", indexes[0], assets[0], indexes[1], assets[1])
+	}
+}
+
+// fetchedFiles copies what is below from and not below to.
+func fetchedFiles(from, to string) error {
+	return filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(from, name)
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, rel)
+		if _, err := os.Lstat(at); err == nil {
+			return nil
+		}
+		b, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		return errors.Join(os.MkdirAll(filepath.Dir(at), 0o755), os.WriteFile(at, b, 0o644))
+	})
 }
 
 // do runs a program and gives its standard output.

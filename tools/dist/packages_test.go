@@ -3,10 +3,12 @@ package main
 import (
 	"crypto/sha1" //nolint:gosec // what apk compares with
 	"encoding/hex"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,9 +17,10 @@ import (
 )
 
 // TestPackagesInstall installs releaser's own packages: the .deb in a root file
-// system of Debian that mmdebstrap makes, the .rpm with rpm --root. The installed
-// program runs there and verifies the release that it came from. There is no apk
-// for Debian: that package is taken apart with tar, gzip and sha256sum.
+// system of Debian that mmdebstrap makes, the .rpm with rpm --root. Every installed file
+// is the image's, and the installed program runs there and verifies the release that it
+// came from. There is no apk for Debian: that package is taken apart with tar, gzip and
+// sha256sum, and installed only where there is one.
 func TestPackagesInstall(t *testing.T) {
 	if testing.Short() {
 		t.Skip("builds releaser and makes a root file system (-short)")
@@ -49,6 +52,49 @@ func TestPackagesInstall(t *testing.T) {
 			t.Fatalf("expected one %s, got %q, %v", suffix, found, err)
 		}
 		return found[0]
+	}
+	// same compares what was installed with what the tarball has of the image.
+	image := filepath.Join(dir, "image")
+	if err := os.Mkdir(image, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	do(t, image, "tar", "--same-owner", "-xpzf", asset(".tar.gz"), "--strip-components=1")
+	same := func(t *testing.T, root string, format release.PackageFormat) {
+		t.Helper()
+		raw, err := os.ReadFile(filepath.Join(src, "dist", "release.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		record, err := release.ParseRecord(raw)
+		if err != nil {
+			t.Fatal(err)
+		}
+		packages := record.Cells[0].Packages
+		i := slices.IndexFunc(packages, func(p release.RecordPackage) bool { return p.Format == format })
+		if i < 0 {
+			t.Fatalf("release.json has no %s", format)
+		}
+		compared := 0
+		for _, f := range packages[i].Files {
+			from := filepath.Join(image, f.Src)
+			err := filepath.WalkDir(from, func(at string, _ fs.DirEntry, err error) error {
+				if err != nil {
+					return err
+				}
+				compared++
+				to := filepath.Join(root, f.Dest, strings.TrimPrefix(at, from))
+				if a, b := inode(t, at), inode(t, to); a != b {
+					t.Errorf("%s: expected %s, got %s", to, a, b)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		if compared < 40 {
+			t.Errorf("%d files compared", compared)
+		}
 	}
 	// verified runs the installed program in root, over the release that it is of.
 	verified := func(t *testing.T, root string) {
@@ -103,6 +149,7 @@ func TestPackagesInstall(t *testing.T) {
 			t.Errorf("dpkg-query: %s", out)
 		}
 		installed(t, root, "usr/share/zsh/vendor-completions")
+		same(t, root, release.Deb)
 		do(t, dir, "chroot", root, "bash", "-n", "/usr/share/bash-completion/completions/releaser")
 		verified(t, root)
 		do(t, dir, "chroot", root, "dpkg", "--purge", "releaser")
@@ -133,6 +180,7 @@ func TestPackagesInstall(t *testing.T) {
 			t.Errorf("rpm -q: %s", out)
 		}
 		installed(t, root, "usr/share/zsh/site-functions")
+		same(t, root, release.RPM)
 		verified(t, root)
 		rpm("--erase", "releaser")
 		if left := do(t, root, "find", "usr", "-name", "*releaser*"); left != "" {
@@ -175,6 +223,59 @@ func TestPackagesInstall(t *testing.T) {
 			t.Errorf("the program's SHA-1 is not in its extended header")
 		}
 		installed(t, root, "usr/share/zsh/site-functions")
+		same(t, root, release.APK)
 		verified(t, root)
 	})
+
+	t.Run("apk installs", func(t *testing.T) {
+		if _, err := exec.LookPath("apk"); err != nil {
+			t.Skip("no apk: Debian has no apk-tools")
+		}
+		root := t.TempDir()
+		if err := os.Mkdir(filepath.Join(root, "tmp"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		arch, err := release.PackageArch(release.APK, release.HostPlatform())
+		if err != nil {
+			t.Fatal(err)
+		}
+		apk := func(args ...string) string {
+			return do(t, dir, "apk", append([]string{"--root", root, "--repositories-file", os.DevNull, "--no-network"}, args...)...)
+		}
+		apk("--initdb", "--arch", arch, "--allow-untrusted", "add", asset(".apk"))
+		if out := apk("audit", "--system"); out != "" {
+			t.Errorf("apk audit: %s", out)
+		}
+		installed(t, root, "usr/share/zsh/site-functions")
+		same(t, root, release.APK)
+		verified(t, root)
+		apk("del", "releaser")
+		if left := do(t, root, "find", ".", "-name", "*releaser*", "-not", "-path", "./tmp/*"); left != "" {
+			t.Errorf("left behind: %s", left)
+		}
+	})
+}
+
+// inode is what an installed file has: type, mode, owner, and bytes or target.
+func inode(t *testing.T, name string) string {
+	t.Helper()
+	i, err := os.Lstat(name)
+	if err != nil {
+		t.Error(err)
+		return "nothing"
+	}
+	what := ""
+	switch {
+	case i.Mode().IsRegular():
+		content, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		what = release.DigestBytes(content).Hex()
+	case i.Mode()&fs.ModeSymlink != 0:
+		if what, err = os.Readlink(name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return strings.TrimSpace(do(t, filepath.Dir(name), "stat", "-c", "%A %u:%g", name)) + " " + what
 }

@@ -9,6 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
+	"time"
 
 	"facerec/internal/loopback"
 	"facerec/internal/text"
@@ -55,6 +57,10 @@ func (c call) run(ctx context.Context) (result, error) {
 	cmd.Env = append(os.Environ(), c.env...)
 	var out, complaint bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaint
+	// All of it ends in time, also what the program has started and left.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 10 * time.Second
 	err := cmd.Run()
 	r := result{out.Bytes(), complaint.Bytes(), cmd.ProcessState.ExitCode()}
 	var exit *exec.ExitError

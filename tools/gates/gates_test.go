@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,10 @@ func TestVulnsGate(t *testing.T) {
 	bites(t, vulnsGate, w, "which is over")
 	write(t, w.root, map[string]string{"dist/c.spdx.json": documentOf("libx", "1.0-1", "pkg:deb/debian/libx@1.0-1?distro=bookworm")})
 	refuses(t, vulnsGate, w, "Debian") // there is no database for it
+	tool := w.tool
+	w.tool = func(context.Context, string) (string, error) { return "", errors.New("no scanner") }
+	refuses(t, vulnsGate, w, "no scanner")
+	w.tool = tool
 	w.dist = t.TempDir()
 	refuses(t, vulnsGate, w, "no SPDX document")
 }
@@ -398,6 +403,18 @@ func TestVulncheckGate(t *testing.T) {
 	build("./cmd/facerec")
 	write(t, w.root, program("x.Bad()"))
 	bites(t, vulncheckGate, w, "GO-2026-0001 in pkg:golang/example.com/x@1.1.0 (releaser)")
+	build("./cmd/releaser")
+	bites(t, vulncheckGate, w, "GO-2026-0001 in pkg:golang/example.com/x@1.1.0 (releaser and facerec)")
+	write(t, w.root, map[string]string{vexFile: fmt.Sprintf(noStatements, statement("not_affected", "2026-11-25"))})
+	passes(t, vulncheckGate, w)
+	write(t, w.root, map[string]string{vexFile: fmt.Sprintf(noStatements, statement("not_affected", "2026-11-24"))})
+	bites(t, vulncheckGate, w, "which is over")
+	build("./cmd/facerec")
+	write(t, w.root, map[string]string{vexFile: fmt.Sprintf(noStatements, "")})
+	tool := w.tool
+	w.tool = func(context.Context, string) (string, error) { return "", errors.New("no scanner") }
+	refuses(t, vulncheckGate, w, "no scanner")
+	w.tool = tool
 	if err := os.Remove(filepath.Join(w.root, "bin/facerec")); err != nil {
 		t.Fatal(err)
 	}
@@ -445,6 +462,47 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("%q: want %d, got %d: %s%s", c.args, c.want, got, &out, &complaint)
 		}
 	}
+}
+
+// TestGateTimesOut has a tool that never answers, and leaves a child that keeps its
+// output open: the gate is not checked, at once, and nothing goes on running.
+func TestGateTimesOut(t *testing.T) {
+	w := repository(t, map[string]string{"go.mod": goMod, "a.go": "package m\n"})
+	tools, child := t.TempDir(), filepath.Join(t.TempDir(), "child")
+	if err := os.WriteFile(filepath.Join(tools, "gofmt"), []byte("#!/bin/sh\nsleep 600 &\necho $! > "+child+".part\nmv "+child+".part "+child+"\nwait\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", tools+":"+os.Getenv("PATH"))
+	var out, complaint bytes.Buffer
+	began := time.Now()
+	if got := run(t.Context(), []string{"--root", w.root, "--timeout", "3s", "format", "licences"}, &out, &complaint); got != exitUnchecked {
+		t.Errorf("expected %d, got %d", exitUnchecked, got)
+	}
+	if want := "not checked  format: it took more than 3s\n"; !strings.HasPrefix(out.String(), want) {
+		t.Errorf("expected %q, got %q, %q", want, &out, &complaint)
+	}
+	if !strings.Contains(out.String(), " licences: ") {
+		t.Errorf("the gate after it was not asked: %q", &out)
+	}
+	if took := time.Since(began); took > time.Minute {
+		t.Errorf("it took %v", took)
+	}
+	raw, err := os.ReadFile(child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// An orphan that has ended may wait for whoever adopts it.
+	for range 100 {
+		if state, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err != nil || strings.Contains(string(state), ") Z ") {
+			return
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	t.Errorf("process %d still runs", pid)
 }
 
 func TestSubjectsGate(t *testing.T) {

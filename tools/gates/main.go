@@ -9,6 +9,7 @@
 //	dockerfile  BuildKit's own linter finds nothing in the Dockerfile
 //	workflows   actionlint and shellcheck find nothing in workflows and scripts
 //	history     gitleaks finds no secret in the history
+//	subjects    every commit has a subject of the form `room: what`
 //	race        `go test -race` finds no data race
 //	coverage    no package is covered less than coverage.floor says
 //	licences    everything linked in has a licence from licences.json

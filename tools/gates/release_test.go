@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"facerec/internal/loopback"
 	"facerec/internal/release"
 )
 
@@ -115,6 +116,47 @@ func TestStructureGate(t *testing.T) {
 
 	w.releaser = filepath.Join(w.root, "releaser")
 	refuses(t, structureGate, w, "make releaser")
+}
+
+// TestVulnsGateOfBothPrograms asks about the documents that releaser writes of itself
+// and of facerec (without dlib, which needs a toolchain), with a vulnerability planted in a
+// module of each. What has run out is accepted no more.
+func TestVulnsGateOfBothPrograms(t *testing.T) {
+	top, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for program, module := range map[string]string{"releaser": "github.com/spf13/cobra", "facerec": "golang.org/x/image"} {
+		t.Run(program, func(t *testing.T) {
+			config := strings.ReplaceAll(helloConfig, "hello", program)
+			config = strings.Replace(config, "build -trimpath", "build -C "+top+" -trimpath", 1)
+			config = strings.Replace(config, "-o out/$RELEASER_PLATFORM/"+program+" .", "-o $PWD/out/$RELEASER_PLATFORM/"+program+" ./cmd/"+program, 1)
+			w := hello(t, config, "")
+			if err := os.RemoveAll(w.dist); err != nil {
+				t.Fatal(err)
+			}
+			w.releases(t, "pack", "--image", "oci-layout:"+w.layout, "--out", w.dist)
+			w.database = t.TempDir()
+			harmless, known := planted, loopback.Advisory{ID: planted.ID, Alias: planted.Alias, Ecosystem: "Go", Package: module}
+			accept := func(statements string) {
+				t.Helper()
+				write(t, w.root, map[string]string{vexFile: fmt.Sprintf(noStatements, strings.ReplaceAll(statements, planted.Package, module))})
+			}
+			accept("")
+			if err := loopback.WriteAdvisories(w.database, harmless); err != nil {
+				t.Fatal(err)
+			}
+			passes(t, vulnsGate, w)
+			if err := loopback.WriteAdvisories(w.database, known); err != nil {
+				t.Fatal(err)
+			}
+			bites(t, vulnsGate, w, planted.ID+" in pkg:golang/"+module+"@")
+			accept(statement("not_affected", "2026-11-25"))
+			passes(t, vulnsGate, w)
+			accept(statement("not_affected", "2026-11-24"))
+			bites(t, vulnsGate, w, "which is over")
+		})
+	}
 }
 
 func TestSBOMGate(t *testing.T) {

@@ -196,7 +196,7 @@ func packages(c *call, args []string) error {
 	if len(sections) == 0 {
 		sections = []string{"build", "cross", "test"}
 	}
-	names, err := inputs.ParsePackages(string(text), sections)
+	names, err := inputs.ParsePackages(string(text), inputs.HostArch(c.ctx), sections)
 	if err != nil {
 		return usageError{err}
 	}

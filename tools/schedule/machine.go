@@ -136,6 +136,8 @@ type simulation struct {
 	pages     []func()
 
 	packing bool
+	last    bool // the last ones are waited for
+	calls   int  // that have compressed
 }
 
 type waiting struct {
@@ -266,13 +268,39 @@ func (s *simulation) network(mb float64, requests int, then func()) {
 	s.at(math.Max(s.line, s.now+float64(requests)*s.machine.Latency), then)
 }
 
-// begin is the rule of internal/batch: what waits is compressed when most releases
-// wait and a core would have nothing to do.
+// begin is the rule of internal/batch: what waits is compressed when all releases
+// wait, or, after a grace, most of them do and a core would have nothing to do.
 func (s *simulation) begin() {
-	all := s.walking + len(s.together)
-	if s.packing || len(s.together) == 0 || s.walking >= min(s.rules.Jobs, (all+3)/4) {
-		return
+	switch {
+	case s.packing || len(s.together) == 0:
+	case s.walking == 0:
+		s.start()
+	case s.mostWait() && !s.last:
+		s.last = true
+		call := s.calls
+		s.at(s.now+grace, func() {
+			if s.calls != call {
+				return // of a call that was begun without
+			}
+			s.last = false
+			if !s.packing && len(s.together) > 0 && s.mostWait() {
+				s.start()
+			}
+		})
 	}
+}
+
+// grace is that of internal/batch, in seconds.
+const grace = 0.02
+
+func (s *simulation) mostWait() bool {
+	return s.walking < min(s.rules.Jobs, (s.walking+len(s.together)+3)/4)
+}
+
+// start compresses what waits.
+func (s *simulation) start() {
+	s.last = false
+	s.calls++
 	n, tarballs := 0, 0
 	for n < len(s.together) && (n == 0 || tarballs+s.together[n].r.Cells <= s.rules.Together) {
 		tarballs += s.together[n].r.Cells

@@ -15,6 +15,8 @@
 //	releaser  its own release, by itself, on a page of its own
 //	use       what docs/pipeline.md tells others to write: the composite action, the
 //	          job for GitLab, the lines for a shell
+//	reproduce a later release, whose program was not made of its tag's sources: the
+//	          workflow fails, and what it signs and publishes is a no
 //
 // What only GitHub has is replaced here and nowhere else: the file stand-ins.go
 // says what by what.
@@ -24,6 +26,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -114,6 +117,7 @@ func run(ctx context.Context, args []string) (err error) {
 		{"releaser: its own release", s.self},
 		{"use: the action on GitHub", s.useAction},
 		{"use: GitLab and shell", s.useShell},
+		{"reproduce: a release that its sources do not make", s.other}, // the last, as it moves the version
 	} {
 		if !chosen.MatchString(scene.name) {
 			continue
@@ -211,29 +215,96 @@ func (s *stage) release() error {
 
 // reproduce rebuilds the release on the page and signs what came of it.
 func (s *stage) reproduce() error {
-	who := "https://github.com/" + rebuilder
-	if err := s.act(0, "reproduce", "workflow_dispatch", append(s.signedBy(who), "secret:GITHUB_TOKEN="+s.forge.Token), "--job", "publish"); err != nil {
-		return err
-	}
-	statements, err := filepath.Glob(filepath.Join(s.artifacts, "rebuild", "*.rebuild.sigstore.json"))
+	statement, err := s.rebuilt(0)
 	if err != nil {
 		return err
-	}
-	if len(statements) != 1 {
-		return fmt.Errorf("%w: expected one statement among the artifacts, got %v", errUnexpected, statements)
 	}
 	if err := s.logged("reproduce", "rebuilt"); err != nil {
 		return err
 	}
-	return s.counted(who, filepath.Base(statements[0]))
-}
-
-// counted fetches the release and has the rebuilder's statement required: as it lies on
-// the page, and as it refers to the images.
-func (s *stage) counted(who, statement string) error {
 	if err := s.fetch(s.page+"@"+version, s.identity); err != nil {
 		return err
 	}
+	return s.counted(statement, s.identity, 0)
+}
+
+// who signs what reproduce finds.
+const who = "https://github.com/" + rebuilder
+
+// rebuilt runs reproduce and gives the name of what it signed.
+func (s *stage) rebuilt(code int) (string, error) {
+	if err := s.act(code, "reproduce", "workflow_dispatch", append(s.signedBy(who), "secret:GITHUB_TOKEN="+s.forge.Token), "--job", "publish"); err != nil {
+		return "", err
+	}
+	statements, err := filepath.Glob(filepath.Join(s.artifacts, "rebuild", "*.rebuild.sigstore.json"))
+	if err != nil {
+		return "", err
+	}
+	if len(statements) != 1 {
+		return "", fmt.Errorf("%w: expected one statement among the artifacts, got %v", errUnexpected, statements)
+	}
+	return filepath.Base(statements[0]), nil
+}
+
+// other publishes, as its maintainer, a release whose program has a file more than the
+// tag's sources: what a machine that builds releases can do if somebody else has it.
+func (s *stage) other() error {
+	const next = "1.2.4"
+	file := filepath.Join(s.project, "CHANGELOG.md")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	raw = bytes.Replace(raw, []byte("\n## "), []byte("\n## "+next+"\n\nAnother.\n\n## "), 1)
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		return err
+	}
+	if err := s.git("commit", "-q", "-a", "-m", "docs: another release"); err != nil {
+		return err
+	}
+	if err := s.make("y\n", nil, "release", "VERSION="+next); err != nil {
+		return err
+	}
+	if err := s.make("", nil, "packages", "models", "samples"); err != nil {
+		return err
+	}
+	planted, layout := filepath.Join(s.project, "cmd", "facerec", "planted.go"), s.path("planted")
+	if err := os.WriteFile(planted, []byte("package main\n\nimport \"os\"\n\nfunc init() {\n\tif len(os.Args) == 1<<20 {\n\t\tprintln(\"planted\")\n\t}\n}\n"), 0o644); err != nil {
+		return err
+	}
+	err = s.call("", s.environment(), "bin/releaser", "build", "--out", layout)
+	if err := errors.Join(err, os.Remove(planted)); err != nil {
+		return err
+	}
+	identity, err := identityOf("config.json", next, s.configs)
+	if err != nil {
+		return err
+	}
+	if err := s.make("", append(s.tokens(), s.signedBy(identity)...), "release-publish", "LAYOUT="+layout, "DIST="+s.path("planted-dist")); err != nil {
+		return err
+	}
+	// Nobody but a rebuilder sees it: the release is whole, and signed by who may.
+	if err := s.fetch(s.page+"@"+next, identity); err != nil {
+		return err
+	}
+	statement, err := s.rebuilt(1)
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{"Error 3", "the rebuild differs or is incomplete, and that is published", lineage + "/" + platform() + ": first broken link is program: facerec differs", next + "-" + lineage + "/facerec: content differs"} {
+		if err := s.logged("reproduce", want); err != nil {
+			return err
+		}
+	}
+	if err := s.fetch(s.page+"@"+next, identity); err != nil {
+		return err
+	}
+	return s.counted(statement, identity, 3)
+}
+
+// counted has the rebuilder's statement on the fetched release required: as it lies on the
+// page, and as it refers to the images.
+func (s *stage) counted(statement, identity string, code int) error {
 	fetched := filepath.Join(s.path("fetched"), statement)
 	if _, err := os.Stat(fetched); err != nil {
 		return fmt.Errorf("%w: the page has no %s: %w", errUnexpected, statement, err)
@@ -252,10 +323,13 @@ func (s *stage) counted(who, statement string) error {
 				return err
 			}
 		}
-		err := s.call("", s.environment(), "bin/releaser", "verify", s.path("fetched"), "--rebuilders", file, "--require", "1",
-			"--certificate-identity", s.identity, "--certificate-oidc-issuer", s.sigstore.URL(s.identity))
-		if err := failing(err); err != nil {
-			return fmt.Errorf("the rebuild on the %s: %w", place, err)
+		err = s.call("", s.environment(), "bin/releaser", "verify", s.path("fetched"), "--rebuilders", file, "--require", "1",
+			"--certificate-identity", identity, "--certificate-oidc-issuer", s.sigstore.URL(identity))
+		if unexpected := exits(code, err); unexpected != nil {
+			return fmt.Errorf("the rebuild on the %s: %w", place, unexpected)
+		}
+		if code != 0 && !strings.Contains(err.Error(), "other bytes: reproduce") {
+			return fmt.Errorf("%w: the rebuild on the %s: expected other bytes, got %w", errUnexpected, place, err)
 		}
 	}
 	return nil
@@ -263,16 +337,16 @@ func (s *stage) counted(who, statement string) error {
 
 // self releases releaser with what the repository itself builds.
 func (s *stage) self() error {
-	who, err := identityOf("releaser.json", s.configs)
+	identity, err := identityOf("releaser.json", version, s.configs)
 	if err != nil {
 		return err
 	}
 	if err := s.git("push", "-q", s.remote(selfName), "main", tag); err != nil {
 		return err
 	}
-	env := append(s.tokens(), s.signedBy(who)...)
+	env := append(s.tokens(), s.signedBy(identity)...)
 	if err := s.call("", env, "bin/releaser", "--config", "releaser.json", "release", "--out", "build/self", "--registry", s.registry.Addr, "--page", s.selfPage); err != nil {
 		return err
 	}
-	return s.fetch(s.selfPage+"@"+version, who)
+	return s.fetch(s.selfPage+"@"+version, identity)
 }

@@ -178,17 +178,24 @@ func (s *stage) actOn(code int, log, file, event string, privileges []string, mo
 		}
 		env = append(env, p)
 	}
-	err = s.logging(log, s.project, "", env, s.actor, args...)
+	if err := exits(code, s.logging(log, s.project, "", env, s.actor, args...)); err != nil {
+		return fmt.Errorf("workflow %s: %w", log, err)
+	}
+	return nil
+}
+
+// exits makes another exit code than the expected one a verdict.
+func exits(code int, err error) error {
 	var exit *exec.ExitError
 	switch {
 	case code == 0:
 		return failing(err)
 	case err == nil:
-		return fmt.Errorf("%w: the workflow %s passed", errUnexpected, log)
+		return fmt.Errorf("%w: expected exit code %d, got 0", errUnexpected, code)
 	case errors.As(err, &exit) && exit.ExitCode() == code:
 		return nil
 	}
-	return err
+	return failing(err)
 }
 
 // failing makes an exit code a verdict.

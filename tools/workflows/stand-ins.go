@@ -203,7 +203,7 @@ func (s *stage) clone() error {
 			return err
 		}
 	}
-	if s.identity, err = identityOf("config.json", s.configs); err != nil {
+	if s.identity, err = identityOf("config.json", version, s.configs); err != nil {
 		return err
 	}
 	for _, args := range [][]string{
@@ -299,12 +299,12 @@ func (s *stage) narrow(name string) ([]byte, error) {
 }
 
 // identityOf is who signs a project's release.
-func identityOf(name string, configs map[string][]byte) (string, error) {
+func identityOf(name string, v release.Version, configs map[string][]byte) (string, error) {
 	c, err := release.Parse(name, configs[name])
 	if err != nil {
 		return "", err
 	}
-	return c.ExpectedIdentity(version).SAN, nil
+	return c.ExpectedIdentity(v).SAN, nil
 }
 
 const maintainer = "maintainer@example.org"

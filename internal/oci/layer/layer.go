@@ -338,9 +338,20 @@ func (u *Unpacker) forget(img *oci.Image, below string) {
 	}
 }
 
+// What reading a layer takes, for the next one: a list of releases has many small ones.
+var (
+	packedBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
+	inflaters     = sync.Pool{New: func() any { return new(inflate.Reader) }}
+)
+
 // unpack reads the entries of a layer out of its stored bytes.
 func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer, below string) (Entries, error) {
-	packed := bufio.NewReaderSize(r, 32<<10)
+	packed := packedBuffers.Get().(*bufio.Reader)
+	packed.Reset(r)
+	defer func() {
+		packed.Reset(nil)
+		packedBuffers.Put(packed)
+	}()
 	plain, closePlain, err := decompressed(packed)
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
@@ -374,7 +385,8 @@ func decompressed(r *bufio.Reader) (io.Reader, func(), error) {
 	}
 	switch {
 	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
-		return &members{in: r}, func() {}, nil
+		m := &members{in: r, z: inflaters.Get().(*inflate.Reader)}
+		return m, m.close, nil
 	case isZstd(magic):
 		zr, err := zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(tarball.MaxWindow))
 		if err != nil {
@@ -395,18 +407,18 @@ func isZstd(magic []byte) bool {
 // members reads all members of a gzip file, one after the other: some tools
 // write layers that have several.
 type members struct {
-	in *bufio.Reader
-	z  *inflate.Reader
+	in   *bufio.Reader
+	z    *inflate.Reader
+	more bool // z has begun
 }
 
 func (m *members) Read(p []byte) (int, error) {
 	for {
-		if m.z == nil {
-			z, err := inflate.NewReader(m.in)
-			if err != nil {
+		if !m.more {
+			if err := m.z.Reset(m.in); err != nil {
 				return 0, err
 			}
-			m.z = z
+			m.more = true
 		}
 		n, err := m.z.Read(p)
 		if n > 0 || len(p) == 0 || !errors.Is(err, io.EOF) {
@@ -415,10 +427,14 @@ func (m *members) Read(p []byte) (int, error) {
 			}
 			return n, err
 		}
-		if err := m.z.Reset(m.in); err != nil {
-			return 0, err
-		}
+		m.more = false
 	}
+}
+
+// close ends the reading.
+func (m *members) close() {
+	inflaters.Put(m.z)
+	m.in, m.z = nil, nil
 }
 
 // layerUse is what one layer is read from and has used of the limits.
