@@ -79,14 +79,14 @@ func DiffSources(ctx context.Context, a, b Source, l ArchiveLimits) (Difference,
 	return r, nil
 }
 
-// sayMade adds to causes that a side which is no archive has neither owners nor times.
+// sayMade adds to causes that a side that is not an archive has neither owners nor times.
 func (r *Difference) sayMade(side string) {
 	for i, c := range r.Causes {
 		switch c.Kind {
 		case CauseOwner:
-			r.Causes[i].Detail += "; " + side + " is no archive: everything in it counts as owned by 0:0"
+			r.Causes[i].Detail += "; " + side + " is not an archive: everything in it counts as owned by 0:0"
 		case CauseTime:
-			r.Causes[i].Detail += "; " + side + " is no archive: everything in it counts as of time 0"
+			r.Causes[i].Detail += "; " + side + " is not an archive: everything in it counts as of time 0"
 		}
 	}
 }

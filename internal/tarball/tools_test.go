@@ -273,13 +273,13 @@ func TestMadeSideIsSaid(t *testing.T) {
 	for _, c := range []struct {
 		a, b Source
 		said string
-	}{{file, made, "b is no archive"}, {made, file, "a is no archive"}, {file, source("file", tarOf(t, sampleTree(t), "top")), ""}} {
+	}{{file, made, "b is not an archive"}, {made, file, "a is not an archive"}, {file, source("file", tarOf(t, sampleTree(t), "top")), ""}} {
 		d, err := DiffSources(t.Context(), c.a, c.b, DefaultLimits())
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, cause := range d.Causes {
-			if strings.Contains(cause.Detail, "is no archive") != (c.said != "" && (cause.Kind == CauseOwner || cause.Kind == CauseTime)) || c.said != "" && strings.Contains(cause.Detail, "is no archive") && !strings.Contains(cause.Detail, c.said) {
+			if strings.Contains(cause.Detail, "is not an archive") != (c.said != "" && (cause.Kind == CauseOwner || cause.Kind == CauseTime)) || c.said != "" && strings.Contains(cause.Detail, "is not an archive") && !strings.Contains(cause.Detail, c.said) {
 				t.Errorf("%s %s: got %s", c.a.Name, c.b.Name, cause)
 			}
 		}
