@@ -186,7 +186,7 @@ func (e *elfReader) segment(s segment) error {
 		if err != nil {
 			return err
 		}
-		e.p.Interp = text(b)
+		e.p.Interp = untilZero(b)
 		if e.p.Interp == "" {
 			e.p.Interp = "(none)" // asked for all the same
 		}
@@ -221,7 +221,7 @@ func (e *elfReader) noteBytes(off, size uint64) ([]byte, error) {
 
 var errTooManyNotes = fmt.Errorf("expected at most %d bytes of notes", maxAllNotes)
 
-func text(b []byte) string {
+func untilZero(b []byte) string {
 	b, _, _ = bytes.Cut(b, []byte{0})
 	return strings.ToValidUTF8(string(b), "\ufffd")
 }
@@ -264,8 +264,8 @@ func (e *elfReader) stringAt(addr uint64) string {
 	for _, s := range e.loads {
 		if addr >= s.vaddr && addr-s.vaddr < s.size {
 			off := s.off + addr - s.vaddr
-			if b, err := e.bytes(off, min(maxName, s.size-(addr-s.vaddr))); err == nil && text(b) != "" {
-				return text(b)
+			if b, err := e.bytes(off, min(maxName, s.size-(addr-s.vaddr))); err == nil && untilZero(b) != "" {
+				return untilZero(b)
 			}
 		}
 	}
@@ -288,13 +288,13 @@ func (e *elfReader) notes(b []byte, align uint64) {
 		if end > len(b) || int(desc) > len(b)-end {
 			return
 		}
-		owner, content := text(b[12:12+name]), b[end:end+int(desc)]
+		owner, content := untilZero(b[12:12+name]), b[end:end+int(desc)]
 		id := ""
 		switch {
 		case owner == "GNU" && kind == 3:
 			id = fmt.Sprintf("GNU %x", content)
 		case owner == "Go" && kind == 4:
-			id = "Go " + text(content)
+			id = "Go " + untilZero(content)
 		}
 		if id != "" && len(content) > 0 && !slices.Contains(e.p.BuildIDs, id) {
 			e.p.BuildIDs = append(e.p.BuildIDs, id)

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"facerec/internal/text"
 )
 
 // What is looked for inside files. A literal that a processor finds at memory
@@ -16,8 +18,8 @@ import (
 // Trace is one thing to look for.
 type Trace struct {
 	Literal string
-	Near    *regexp.Regexp // must match at the literal; nil: the literal is enough
-	Before  *regexp.Regexp // must not match what leads up to the literal
+	Near    func() *regexp.Regexp // must match at the literal; nil: the literal is enough
+	Before  func() *regexp.Regexp // must not match what leads up to the literal
 	What    string
 }
 
@@ -35,15 +37,15 @@ var rootHome = strings.Join([]string{"", "root", ""}, "/")
 // "/tmp" is also a name that programs use: only what lies in a directory of it, or
 // is a source file, counts.
 var buildTraces = []Trace{
-	{Literal: rootHome, Near: regexp.MustCompile(`^` + rootHome + `[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
-	{Literal: rootHome + "go/", Near: regexp.MustCompile(`^` + rootHome + `go/(src|pkg|bin)/`), What: "a path of the build machine"},
-	{Literal: rootHome + ".", Near: regexp.MustCompile(`^` + rootHome + `\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), What: "a path of the build machine"},
-	{Literal: "/home/", Near: regexp.MustCompile(`^/home/[A-Za-z0-9._+@~-]+/`), Before: nameBefore, What: "a path of the build machine"},
-	{Literal: "/tmp/", Near: regexp.MustCompile(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), Before: nameBefore, What: "a path of the build machine"},
-	{Literal: "/pkg/mod/", Near: regexp.MustCompile(`^/pkg/mod/[A-Za-z0-9._!-]+[/@]`), What: "a path of a Go module cache"},
+	{Literal: rootHome, Near: text.Pattern(`^` + rootHome + `[A-Za-z0-9._+@~-]+`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: rootHome + "go/", Near: text.Pattern(`^` + rootHome + `go/(src|pkg|bin)/`), What: "a path of the build machine"},
+	{Literal: rootHome + ".", Near: text.Pattern(`^` + rootHome + `\.(cache|cargo|rustup|local|ccache|conan2?|m2|npm)/`), What: "a path of the build machine"},
+	{Literal: "/home/", Near: text.Pattern(`^/home/[A-Za-z0-9._+@~-]+/`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: "/tmp/", Near: text.Pattern(`^/tmp/[A-Za-z0-9._+@~-]+(/[A-Za-z0-9._+@~-]|\.(go|s|c|cc|cpp|cxx|h|hpp|o|a)\b)`), Before: nameBefore, What: "a path of the build machine"},
+	{Literal: "/pkg/mod/", Near: text.Pattern(`^/pkg/mod/[A-Za-z0-9._!-]+[/@]`), What: "a path of a Go module cache"},
 }
 
-var nameBefore = regexp.MustCompile(`[A-Za-z0-9._~-]$`)
+var nameBefore = text.Pattern(`[A-Za-z0-9._~-]$`)
 
 // Hit is one trace found.
 type Hit struct {
@@ -108,7 +110,7 @@ func (t Trace) find(buf []byte, from, end int, base int64) []Hit {
 		}
 		i += j
 		around := buf[i:min(len(buf), i+scanOverlap)]
-		if (t.Near == nil || t.Near.Match(around)) && (t.Before == nil || !t.Before.Match(buf[max(0, i-32):i])) {
+		if (t.Near == nil || t.Near().Match(around)) && (t.Before == nil || !t.Before().Match(buf[max(0, i-32):i])) {
 			out = append(out, Hit{t.What, printable(around), base + int64(i)})
 		}
 		i += len(t.Literal)

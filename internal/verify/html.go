@@ -4,6 +4,7 @@ import (
 	"html/template"
 	"net/url"
 	"strings"
+	"sync"
 
 	"facerec/internal/text"
 )
@@ -15,7 +16,7 @@ func pathURI(name string) string { return (&url.URL{Path: name}).EscapedPath() }
 // font, no picture, no style but its own.
 func (r Report) HTML() ([]byte, error) {
 	var b strings.Builder
-	if err := page.Execute(&b, pageData{r, r.Broken(), r.rows()}); err != nil {
+	if err := page().Execute(&b, pageData{r, r.Broken(), r.rows()}); err != nil {
 		return nil, err
 	}
 	return []byte(b.String()), nil
@@ -52,14 +53,16 @@ func (r Report) rows() []pageRow {
 	return out
 }
 
-var page = template.Must(template.New("report").Funcs(template.FuncMap{
-	"where":   Result.where,
-	"path":    Result.path,
-	"why":     Result.why,
-	"links":   Report.links,
-	"verdict": verdictText,
-	"cells":   func(n int) string { return text.Count(n, "cell") },
-}).Parse(`<!DOCTYPE html>
+// page is put together when it is first used: most runs write none.
+var page = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{
+		"where":   Result.where,
+		"path":    Result.path,
+		"why":     Result.why,
+		"links":   Report.links,
+		"verdict": verdictText,
+		"cells":   func(n int) string { return text.Count(n, "cell") },
+	}).Parse(`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -120,3 +123,4 @@ ul { margin: .3rem 0; padding-left: 1.2rem; }
 </body>
 </html>
 `))
+})

@@ -134,11 +134,12 @@ func (b *signedRelease) release() error {
 func (b *signedRelease) blob(w *tabwriter.Writer, runs int) error {
 	sums := filepath.Join(b.dist, "checksums.txt")
 	args := append([]string{"--bundle", sums + ".sigstore.json", sums}, b.trust...)
-	short := *b.Stage
-	short.Runs = runs
-	got, err := short.InTurn(filepath.Join(b.Stage.Dir, "scratch"),
+	before := b.Runs
+	b.Runs = runs
+	got, err := b.InTurn(filepath.Join(b.Stage.Dir, "scratch"),
 		benchset.Command{Args: append([]string{b.cosign, "verify-blob"}, args...)},
 		benchset.Command{Args: append([]string{b.Releaser, "-q", "verify-blob"}, args...)})
+	b.Runs = before
 	if err != nil {
 		return err
 	}

@@ -5,11 +5,11 @@ import (
 	"fmt"
 	"io"
 	"path"
-	"regexp"
 	"strings"
 
 	"facerec/internal/executable"
 	"facerec/internal/tarball"
+	"facerec/internal/text"
 )
 
 // secretTraces are keys whose form leaves no doubt. A list that also guessed
@@ -22,7 +22,7 @@ import (
 //   - GitHub's tokens: a prefix and 36 characters or more ("Behind GitHub's new
 //     authentication token formats", 2021).
 var secretTraces = []executable.Trace{
-	{Literal: "-----BEGIN ", Near: regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----`), What: "a private key"},
+	{Literal: "-----BEGIN ", Near: text.Pattern(`^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----`), What: "a private key"},
 	{Literal: "AKIA", Near: awsKey, Before: wordBefore, What: "an AWS access key id"},
 	{Literal: "ASIA", Near: awsKey, Before: wordBefore, What: "an AWS access key id"},
 	{Literal: "ghp_", Near: githubToken, Before: wordBefore, What: "a GitHub token"},
@@ -30,18 +30,18 @@ var secretTraces = []executable.Trace{
 	{Literal: "ghs_", Near: githubToken, Before: wordBefore, What: "a GitHub token"},
 	{Literal: "ghu_", Near: githubToken, Before: wordBefore, What: "a GitHub token"},
 	{Literal: "ghr_", Near: githubToken, Before: wordBefore, What: "a GitHub token"},
-	{Literal: "github_pat_", Near: regexp.MustCompile(`^github_pat_[A-Za-z0-9_]{36,}`), Before: wordBefore, What: "a GitHub token"},
+	{Literal: "github_pat_", Near: text.Pattern(`^github_pat_[A-Za-z0-9_]{36,}`), Before: wordBefore, What: "a GitHub token"},
 }
 
 var (
-	awsKey      = regexp.MustCompile(`^A[KS]IA[A-Z0-9]{16}([^A-Za-z0-9]|$)`)
-	githubToken = regexp.MustCompile(`^gh[opsur]_[A-Za-z0-9]{36,}`)
-	wordBefore  = regexp.MustCompile(`[A-Za-z0-9_]$`)
+	awsKey      = text.Pattern(`^A[KS]IA[A-Z0-9]{16}([^A-Za-z0-9]|$)`)
+	githubToken = text.Pattern(`^gh[opsur]_[A-Za-z0-9]{36,}`)
+	wordBefore  = text.Pattern(`[A-Za-z0-9_]$`)
 )
 
 // keyInProgram is a private key in a program: more than the header. Escaped
 // line ends are those of a key in a string of a script or of JSON.
-var keyInProgram = regexp.MustCompile(`^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----(\\r|\\n|\s)*[A-Za-z0-9+/=:-]{20}`)
+var keyInProgram = text.Pattern(`^-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY( BLOCK)?-----(\\r|\\n|\s)*[A-Za-z0-9+/=:-]{20}`)
 
 // findSecrets looks into a file. What it finds is named, never repeated.
 func findSecrets(c tarball.Content, program bool) ([]executable.Hit, error) {
@@ -104,7 +104,7 @@ func secretName(name string) string {
 }
 
 // secretEnv are names of environment variables that hold a secret.
-var secretEnv = regexp.MustCompile(`(?i)(^|_)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)$`)
+var secretEnv = text.Pattern(`(?i)(^|_)(PASSWORD|PASSWD|SECRET|TOKEN|API_?KEY|PRIVATE_?KEY|ACCESS_?KEY|CREDENTIALS?)$`)
 
 // secretsInConfig looks at what a builder may have left in an image's
 // configuration: environment, labels, history.
@@ -112,7 +112,7 @@ func secretsInConfig(raw []byte, env []string) ([]Finding, error) {
 	var out []Finding
 	for _, e := range env {
 		name, value, _ := strings.Cut(e, "=")
-		if value != "" && secretEnv.MatchString(name) {
+		if value != "" && secretEnv().MatchString(name) {
 			out = append(out, Finding{Path: "env:" + name, Detail: "the image's environment sets what is named like a secret"})
 		}
 	}

@@ -37,6 +37,51 @@ func TestContentsAreTheSameEachTime(t *testing.T) {
 	}
 }
 
+// TestSmallFilesAreKeptUntilClose: what a round left is out of the next one's way, and
+// only large files are removed while something is still to be measured.
+func TestSmallFilesAreKeptUntilClose(t *testing.T) {
+	s := Stage{Dir: t.TempDir()}
+	scratch := filepath.Join(s.Dir, "scratch")
+	for range 2 {
+		if err := s.empty(scratch); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(scratch); err == nil {
+			t.Fatal("it is still there")
+		}
+		if err := os.MkdirAll(filepath.Join(scratch, "d"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, size := range map[string]int{"small": 10, "large": largeFile} {
+			if err := os.WriteFile(filepath.Join(scratch, "d", name), make([]byte, size), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := s.empty(scratch); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (names []string) {
+		for _, of := range []string{"small", "large"} {
+			found, err := filepath.Glob(filepath.Join(s.Dir, "*", "was", "d", of))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range found {
+				names = append(names, of)
+			}
+		}
+		return names
+	}
+	if got := kept(); len(got) != 2 || got[0] != "small" || got[1] != "small" {
+		t.Errorf("kept %v, expected two small files", got)
+	}
+	s.Close()
+	if got, err := os.ReadDir(s.Dir); err != nil || len(got) > 0 {
+		t.Errorf("after Close: %v, %v", got, err)
+	}
+}
+
 func TestRowsGiveRatios(t *testing.T) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)

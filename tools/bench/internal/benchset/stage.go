@@ -38,6 +38,7 @@ type Stage struct {
 	own      bool // Dir goes away with Close
 	registry *loopback.Registry
 	meters   []*meter // the registry's first
+	aside    []string // directories that Close removes
 }
 
 // Open starts the registry and finds the programs. bin/releaser must be there.
@@ -93,6 +94,9 @@ func (s *Stage) Close() {
 	}
 	if s.registry != nil {
 		s.registry.Close()
+	}
+	for _, dir := range s.aside {
+		_ = os.RemoveAll(dir)
 	}
 	if s.own {
 		_ = os.RemoveAll(s.Dir)

@@ -3,8 +3,10 @@ package benchset
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -68,7 +70,7 @@ func seconds(s float64) string {
 }
 
 // InTurn runs the commands one after another, that often over, and gives their
-// medians in that order. The directory scratch is emptied before each round, and
+// medians in that order. The directory scratch is empty before each round, and
 // before each command the disk has what the one before wrote; both stay out of
 // the figures.
 func (s *Stage) InTurn(scratch string, commands ...Command) ([]Figures, error) {
@@ -87,7 +89,7 @@ func (s *Stage) Rounds(scratch string, next func(round int) ([]Command, error)) 
 		for len(runs) < len(commands) {
 			runs = append(runs, nil)
 		}
-		if err := errors.Join(os.RemoveAll(scratch), os.MkdirAll(scratch, 0o755)); err != nil {
+		if err := errors.Join(s.empty(scratch), os.MkdirAll(scratch, 0o755)); err != nil {
 			return nil, err
 		}
 		for i, c := range commands {
@@ -105,6 +107,36 @@ func (s *Stage) Rounds(scratch string, next func(round int) ([]Command, error)) 
 	}
 	return out, nil
 }
+
+// empty moves what a directory has out of the way; Close removes it. Large files are
+// removed at once. Small ones are not, as there may be very many: ext4 without a
+// journal does not use an inode again for some minutes, and looks at all of these
+// whenever a file is made. 100,000 removed files cost the next command half a minute.
+func (s *Stage) empty(dir string) error {
+	if _, err := os.Lstat(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	aside, err := os.MkdirTemp(filepath.Dir(dir), "aside-")
+	if err != nil {
+		return err
+	}
+	s.aside = append(s.aside, aside)
+	if err := os.Rename(dir, filepath.Join(aside, "was")); err != nil {
+		return err
+	}
+	return filepath.WalkDir(aside, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		if fi, err := d.Info(); err != nil || fi.Size() < largeFile {
+			return err
+		}
+		return os.Remove(path)
+	})
+}
+
+// largeFile is how many bytes a file has that is removed at once.
+const largeFile = 64 << 10
 
 // Measure runs a command once.
 func (s *Stage) Measure(c Command) (Figures, error) {
