@@ -125,8 +125,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetErr(a.errs)
 	err := root.ExecuteContext(ctx)
 	a.registries.blobs.Prune()
 	code := exitCode(ctx, err)
@@ -135,13 +134,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return code // the answer on standard output has said it all
 	}
 	if code == exitInterrupt {
-		fmt.Fprintln(errs, "releaser: interrupted; nothing half-written was left behind")
+		fmt.Fprintln(a.errs, "releaser: interrupted; nothing half-written was left behind")
 		return code
 	}
 	if err != nil {
 		a.complain(err)
 		if code == exitUsage && !isProblems(err) && text.Hint(err) == "" {
-			fmt.Fprintf(errs, "hint: see '%s --help'\n", commandPath(root, args))
+			fmt.Fprintf(a.errs, "hint: see '%s --help'\n", commandPath(root, args))
 		}
 	}
 	return code
@@ -219,6 +218,9 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	foreign    bool      // config.json lies in one of several releases that are verified
+	unused     sync.Once // that it is not used is said
+	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
 	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
@@ -239,7 +241,7 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if !talksToNobody(cmd) {
 			useFallbackRoots()
 		}
@@ -247,6 +249,7 @@ platform image by digest into tarballs that are byte for byte what
 			return err
 		}
 		a.warnOfTypos(os.Environ())
+		a.heed(cmd, args)
 		return a.registries.check()
 	}
 	root.SetFlagErrorFunc(badFlag)
@@ -255,6 +258,7 @@ platform image by digest into tarballs that are byte for byte what
 	flags.BoolVar(&a.json, "json", false, "print one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not print progress")
 	root.AddCommand(a.verbs()...)
+	root.SetOut(a.out) // completion keeps it
 	root.InitDefaultCompletionCmd("completion")
 	root.SetHelpCommand(helpVerb(root))
 	wrapArgs(root)
@@ -278,9 +282,17 @@ func tellExitCodes(parent *cobra.Command) {
 	}
 }
 
-// complain prints an error and, on a line of its own, what to do about it.
+// complain prints an error and, on a line of its own, what to do about it. What is
+// wrong in one file are several errors.
 func (a *app) complain(err error) {
-	fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	var p *release.Problems
+	if errors.As(err, &p) && p.Error() == err.Error() {
+		for _, one := range p.List {
+			fmt.Fprintf(a.errs, "releaser: %s\n", text.Line(p.File+":"+one.Error(), 0))
+		}
+	} else {
+		fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	}
 	if hint := text.Hint(err); hint != "" {
 		fmt.Fprintf(a.errs, "hint: %s\n", text.Line(hint, 0))
 	}

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -174,6 +174,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		return err
 	}
 	defer closeTargets(targets)
+	a.foreign = a.isForeign(placesOf(targets))
 	if err := f.kitRoot.check(f.trust, targets); err != nil {
 		return err
 	}
@@ -195,7 +196,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	in.Pack.Progress = p.move
 	in.Progress = func(s verify.Result) {
 		if live {
-			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+			a.sayAll(s.Text())
 		}
 		if s.Link == verify.LinkRebuilt {
 			p.finish(s.Cell, s.Outcome())
@@ -228,7 +229,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 // verifyWithImages is verifyKitOr with the images in the kit.
 func (a *app) verifyWithImages(ctx context.Context, t target, in verify.Input, f verifyFlags, p *progress) (verify.Report, error) {
 	if t.kit != nil && f.image == "" {
-		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p)
+		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p, t.place())
 		if err != nil {
 			return verify.Report{}, err
 		}
@@ -319,7 +320,7 @@ func (a *app) targetInput(t target, in verify.Input, f verifyFlags) (verify.Inpu
 	}
 	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
-		names, err := a.assetNames(f.image)
+		names, err := a.assetNames(f.image, t.place())
 		if err != nil {
 			return in, err
 		}
@@ -338,28 +339,6 @@ func (a *app) untrusted(err error) error {
 		return &codedError{e.Class.ExitCode(), err}
 	}
 	return err
-}
-
-// callersImages is where the caller's config.json has images, unless it lies in a
-// release that is verified: then its word is that of the release.
-func (a *app) callersImages(targets []target) []oci.Ref {
-	for _, t := range targets {
-		if t.dist == "" {
-			continue
-		}
-		if inside, err := isInside(a.configFile, t.dist); err != nil || inside {
-			return nil
-		}
-	}
-	c, err := a.load()
-	if err != nil { // said where config.json is needed
-		return nil
-	}
-	ref, err := c.image("", os.Getenv(variable("registry")))
-	if err != nil {
-		return nil
-	}
-	return []oci.Ref{ref}
 }
 
 // place is where images come from.
@@ -393,11 +372,9 @@ func (f verifyFlags) override() (*oci.Ref, error) {
 
 // placeOf is where the images of targets are.
 func (a *app) placeOf(f verifyFlags, override *oci.Ref, targets []target) place {
-	named := f.named
+	named := slices.Concat(f.named, a.callersWord(targets))
 	if override != nil {
 		named = append(named, *override)
-	} else {
-		named = append(named, a.callersImages(targets)...)
 	}
 	access := a.accessFor(f.offline, named...)
 	access.Trusted = override == nil // else nothing is read before the signature holds
@@ -423,7 +400,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 		return func() {}, nil
 	}
 	at := a.placeOf(f, override, targets)
-	found, done, err := a.imagesIn(override, at.access, f, p)
+	found, done, err := a.imagesIn(override, at.access, f, p, placesOf(targets)...)
 	if err != nil {
 		return nil, err
 	}
@@ -431,13 +408,14 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 	return done, nil
 }
 
-// imagesIn reads images from a place, nil for where release.json says.
-func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress) (*pack.Images, func(), error) {
+// imagesIn reads images from a place, nil for where release.json says, for releases
+// in directories or kits.
+func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress, releases ...string) (*pack.Images, func(), error) {
 	spool, err := tarball.NewSpool("")
 	if err != nil {
 		return nil, nil, err
 	}
-	extra, err := a.extraFiles(spool)
+	extra, err := a.extraFiles(releases...)(spool)
 	if err != nil {
 		_ = spool.Close()
 		return nil, nil, err
@@ -447,17 +425,16 @@ func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *prog
 	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
 }
 
-// extraFiles are those that the configuration adds to tarballs, if there is a
-// configuration.
-func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
-	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// extraFiles are those that the caller's configuration adds to tarballs, if there is
+// one for what is in places.
+func (a *app) extraFiles(places ...string) func(*tarball.Spool) ([]tarball.Entry, error) {
+	return func(spool *tarball.Spool) ([]tarball.Entry, error) {
+		c, err := a.callersConfig(places...)
+		if err != nil || c == nil {
+			return nil, err
+		}
+		return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 	}
-	c, err := a.load()
-	if err != nil {
-		return nil, err
-	}
-	return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 }
 
 // expectation is which release the flags require.

@@ -33,6 +33,17 @@ func (t target) place() string {
 	return t.dist
 }
 
+// placesOf is what releases lie in.
+func placesOf(targets []target) []string {
+	var out []string
+	for _, t := range targets {
+		if t.loose == nil {
+			out = append(out, t.place())
+		}
+	}
+	return out
+}
+
 // release is its files.
 func (t target) release() fs.FS {
 	if t.kit != nil {
@@ -75,6 +86,9 @@ func targetsOf(args []string) (out []target, err error) {
 		}
 	}
 	for _, arg := range args {
+		if isPage(arg) {
+			return out, text.WithHint(usage("%s is a page, expected the directory of a release", text.Show(arg)), "download and verify it with 'releaser fetch', or name it in the FILE of 'releaser verify --list'")
+		}
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {
