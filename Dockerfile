@@ -37,12 +37,13 @@ FROM --platform=$BUILDPLATFORM ${BASE} AS dlib
 WORKDIR /src
 ARG PLATFORM
 
-# The packages of packages.txt; the cross compilers only where they are needed.
+# The packages of packages.txt for this machine's architecture; the cross compilers only
+# where they are needed.
 COPY packages.txt ./
 RUN set -eu; \
-    sections='[build]'; \
-    [ "$PLATFORM" = "linux/$(dpkg --print-architecture)" ] || sections="$sections [cross]"; \
-    names=$(awk -v want="$sections" '/^\[/ { on = index(want, $1) } /^[a-z]/ && on { print $1 }' packages.txt); \
+    sections='[build]'; arch=$(dpkg --print-architecture); \
+    [ "$PLATFORM" = "linux/$arch" ] || sections="$sections [cross]"; \
+    names=$(awk -v want="$sections" -v arch="$arch" '/^\[/ { on = index(want, $1) } /^[a-z]/ && on && (!/\[/ || /\[!/ != ($0 ~ "[[! ]" arch "[] ]")) { print $1 }' packages.txt); \
     export DEBIAN_FRONTEND=noninteractive; \
     apt-get -q update; \
     apt-get -q -y install --no-install-recommends $names

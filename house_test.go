@@ -21,6 +21,7 @@ var ground = []string{"internal/text", "internal/atomicfile"}
 // other.
 const plan = `
 internal/text:
+internal/text/texttest:
 internal/atomicfile:
 internal/executable:
 internal/cache:

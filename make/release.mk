@@ -31,7 +31,7 @@ release-join: releaser ## one layout of what jobs built, build/cells/*, into LAY
 release-gates: releaser ## every gate of the release in LAYOUT, before anything is pushed or signed
 	bin/releaser pack --image oci-layout:$(LAYOUT) --out build/gates/dist
 	$(MAKE) gates-image gates-dist DIST=build/gates/dist
-	$(MAKE) reprotest CELLS=$(or $(CELLS),all)
+	$(MAKE) reprotest CELLS=$(or $(CELLS),all) RELEASED=build/gates/dist
 
 # Signs in where a job of CI has a token.
 LOGIN = @test -z "$$REGISTRY_TOKEN" || printf '%s' "$$REGISTRY_TOKEN" | $(CRANE) auth login $(REGISTRY) --username "$$REGISTRY_USER" --password-stdin

@@ -136,6 +136,44 @@ func TestWrapper(t *testing.T) {
 	}
 }
 
+// TestOn: what is linked in comes from the same packages on every machine that makes a
+// target, and only a compiler that is no cross compiler has to be told where they are.
+func TestOn(t *testing.T) {
+	for _, target := range Targets() {
+		libraries := ""
+		for _, host := range target.Hosts {
+			c := target.On(host)
+			var linked []string
+			for _, p := range c.Packages {
+				if strings.HasPrefix(p, "lib") {
+					linked = append(linked, p)
+				}
+			}
+			got := strings.Join(linked, " ")
+			if libraries == "" {
+				libraries = got
+			}
+			if got != libraries || len(linked) != 3 {
+				t.Errorf("%s on %s links %s, expected %s", target.Platform, host, got, libraries)
+			}
+			told := host == target.Debian && host != Reference
+			if (len(c.C) > 0) != told || (len(c.CXX) > 0) != told || (len(c.Files) > 0) != told {
+				t.Errorf("%s on %s: got the flags %q and %q, expected some: %v", target.Platform, host, c.C, c.CXX, told)
+			}
+		}
+	}
+	target, err := For("linux/arm64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	flags := strings.Join(target.On("arm64").CXX, " ")
+	for _, want := range []string{"-nostdinc ", "-nostdinc++ ", "-isystem /usr/aarch64-linux-gnu/include/c++/12 ", "-B/usr/lib/gcc-cross/aarch64-linux-gnu/12 ", "-B/usr/aarch64-linux-gnu/lib"} {
+		if !strings.Contains(flags, want) {
+			t.Errorf("expected %q in %q", want, flags)
+		}
+	}
+}
+
 func TestFor(t *testing.T) {
 	for _, target := range Targets() {
 		if got, err := For(target.Platform); err != nil || got.Triplet != target.Triplet {

@@ -57,7 +57,7 @@ func entrypoint(env *environment, args []string) error {
 		// Credentials are a thread's; the one that has them is the one that
 		// replaces the program.
 		runtime.LockOSThread()
-		if err := dropPrivileges(); err != nil {
+		if err := env.drop(); err != nil {
 			return text.WithHint(fmt.Errorf("cannot drop root's privileges: %w", err), "allow the capabilities SETUID and SETGID, or start as %d:%d (docker run --user %d:%d)",
 				serviceUser, serviceGroup, serviceUser, serviceGroup)
 		}

@@ -34,6 +34,8 @@ type environment struct {
 
 	// exec replaces this process by the program, with other arguments.
 	exec func(args, env []string) error
+	// drop gives up root's rights for good.
+	drop func() error
 
 	// built says why there is no engine in this program, or nil.
 	built func() error
@@ -63,7 +65,7 @@ func newEnvironment() *environment {
 	return &environment{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		pins:     models.Pinned(),
-		cpuLacks: cpuLacks, getenv: os.Getenv, environ: os.Environ, exec: execSelf, now: time.Now, executable: os.Executable,
+		cpuLacks: cpuLacks, getenv: os.Getenv, environ: os.Environ, exec: execSelf, drop: dropPrivileges, now: time.Now, executable: os.Executable,
 		outTerminal: term.IsTerminal(int(os.Stdout.Fd())),
 		errTerminal: term.IsTerminal(int(os.Stderr.Fd())),
 		umask:       os.FileMode(umask),

@@ -3,41 +3,18 @@ package main
 import (
 	"bytes"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"image"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	"facerec/internal/app"
 	"facerec/internal/app/apptest"
+	"facerec/internal/text/texttest"
 )
-
-// hostileNames are file names that act where they are printed as they are.
-var hostileNames = []string{
-	"a\nb", "\x1b[31mred", "\x1b]0;title\a", "\u202eexe.txt", "a\u200bb", "a\u2028b", "a\rb", "\u009b31m",
-	"::error::x", "\u00a0::error::x", "x\n::warning::y", "##[error]x", "x##[group]y", "##vso[task.setvariable variable=a]b",
-	"caf\xe9", "a\u00a0b", "|a|<b>", "=1+1",
-}
-
-// acts reports what in a line would do more than be read.
-func acts(line string) string {
-	if !utf8.ValidString(line) {
-		return "bytes that are not UTF-8"
-	}
-	for _, r := range line {
-		if !unicode.IsPrint(r) && r != '\t' {
-			return fmt.Sprintf("character %U", r)
-		}
-	}
-	if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "##vso[") {
-		return "a workflow command"
-	}
-	return ""
-}
 
 // lay writes a file, and the directories above it.
 func lay(t *testing.T, name string, data []byte) {
@@ -63,6 +40,8 @@ func painted(t *testing.T, size int, patches ...apptest.Patch) []byte {
 // call runs the program over the fake engine.
 func call(args ...string) (code int, stdout, stderr string) {
 	env := fakeEnvironment()
+	env.drop = func() error { return nil }
+	env.exec = func(args, _ []string) error { return errors.New(strings.Join(args, " ")) }
 	var out, errs bytes.Buffer
 	env.stdin, env.stdout, env.stderr = strings.NewReader(""), &out, &errs
 	code = run(args, env)
@@ -81,7 +60,7 @@ func TestNamesDoNotAct(t *testing.T) {
 		blue := apptest.Patch{Box: image.Rect(100, 10, 150, 60), Color: paintColors["blue"]}
 		lay(t, "models/fake.dat", []byte(fakeModel))
 		var list strings.Builder
-		for i, n := range hostileNames {
+		for i, n := range texttest.Files {
 			red.Color.G = byte(10 * i) // nobody is a duplicate
 			lay(t, "persons/"+n+"/"+n+".png", painted(t, 100, red))
 			lay(t, "persons/"+n+"/"+n+".txt", []byte("not a picture"))
@@ -124,7 +103,7 @@ func TestNamesDoNotAct(t *testing.T) {
 		add("recognize sides --xmp --cache off", 1)
 		add("recognize photos --cache off --report album.html --crops crops --out drawn", 1)
 		add("group photos --cache off --report groups.html --out people --min-faces 1", 1)
-		for i, n := range hostileNames {
+		for i, n := range texttest.Files {
 			calls = append(calls,
 				one{[]string{"compare", "photos/" + n + ".png", "persons/" + n + "/" + n + ".png", "--cache", "off"}, []int{0}},
 				one{[]string{"compare", "photos/" + n + ".png", n, "--cache", "off"}, []int{1}},
@@ -205,7 +184,7 @@ func TestNamesDoNotAct(t *testing.T) {
 func quiet(t *testing.T, what, stream string) {
 	t.Helper()
 	for line := range strings.Lines(stream) {
-		if why := acts(strings.TrimSuffix(line, "\n")); why != "" {
+		if why := texttest.Acts(strings.TrimSuffix(line, "\n")); why != "" {
 			t.Errorf("%s prints %.300q: %s", what, line, why)
 		}
 	}

@@ -226,6 +226,7 @@ func checkLinks(t *testing.T, p *farm.Project, links, status string) {
 	if err := os.CopyFS(dist, os.DirFS(p.Published("1.0.0"))); err != nil {
 		t.Fatal(err)
 	}
+	registry, _, _ := strings.Cut(p.Image("1.0.0"), "/")
 	file := filepath.Join(dist, "farm.rebuild.link")
 	rebuilders := filepath.Join(t.TempDir(), "rebuilders.json")
 	verified := func(keys []string, links string) (int, string) {
@@ -235,7 +236,7 @@ func checkLinks(t *testing.T, p *farm.Project, links, status string) {
 			t.Fatal(err)
 		}
 		var out, errs strings.Builder
-		code := run(t.Context(), append([]string{"-q", "verify", dist, "--rebuilders", rebuilders}, p.Flags()...), strings.NewReader(""), &out, &errs)
+		code := run(t.Context(), append([]string{"-q", "verify", dist, "--insecure-registry", registry, "--rebuilders", rebuilders}, p.Flags()...), strings.NewReader(""), &out, &errs)
 		return code, out.String() + errs.String()
 	}
 	if code, out := verified(keys, links); code != 0 || strings.Count(out, "1 of 1 required: farm") != len(farm.Platforms) {

@@ -119,5 +119,10 @@ func (a *app) answer(document any) error {
 
 // say prints a line of the answer to standard output.
 func (a *app) say(format string, args ...any) {
-	fmt.Fprint(a.out, text.Lines(fmt.Sprintf(format+"\n", args...)))
+	fmt.Fprintln(a.out, text.Row(fmt.Sprintf(format, args...)))
+}
+
+// sayAll prints lines of the answer in which every name is shown already.
+func (a *app) sayAll(lines string) {
+	fmt.Fprint(a.out, text.Lines(strings.TrimRight(lines, "\n")+"\n"))
 }

@@ -5,7 +5,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +61,8 @@ func (f *accessFlags) check() error {
 
 // access returns how this run reaches registries. named are the references that the
 // caller wrote: the command line's, and config.json's if it is not part of a
-// release. What a release says is none of them.
+// release (callersWord). The registry in the environment and the addresses that heed
+// kept are added here. What a release says is none of them.
 func (a *app) access(named ...oci.Ref) oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
@@ -69,11 +70,7 @@ func (a *app) access(named ...oci.Ref) oci.Access {
 		f.connections = &oci.Connections{}
 		f.blobs = a.blobCache()
 	})
-	if host := os.Getenv(variable("registry")); host != "" {
-		if ref, err := oci.ParseRef(strings.TrimSuffix(host, "/") + "/any"); err == nil {
-			named = append(named, ref)
-		}
-	}
+	named = slices.Concat(named, a.inside, registryAt(os.Getenv(variable("registry"))))
 	access := oci.Access{TokenServers: f.tokenServers, Insecure: f.insecure, CAFile: f.caFile, UserAgent: "releaser/" + version, Retry: f.retry, Connections: f.connections, Cache: f.blobs}
 	return access.Naming(named...)
 }

@@ -15,6 +15,8 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/registry"
+
+	"facerec/internal/text/texttest"
 )
 
 // answers is a server that writes its status lines and headers itself, byte for byte:
@@ -85,7 +87,7 @@ func TestServersDoNotAct(t *testing.T) {
 		return string(raw)
 	}
 	seen := map[string]bool{} // kinds of which something is shown
-	for i, n := range hostileNames {
+	for i, n := range texttest.Files {
 		t.Setenv("GITHUB_ACTIONS", []string{"", "true"}[i/2%2])
 		line := strings.NewReplacer("\n", " ", "\r", " ").Replace(n) // what a header can have
 		q := quoted(n)
@@ -170,7 +172,7 @@ func TestServersDoNotAct(t *testing.T) {
 						for _, own := range []string{"::error title=", "::warning title="} {
 							l = strings.TrimPrefix(l, own)
 						}
-						if why := acts(strings.TrimSuffix(l, "\n")); why != "" {
+						if why := texttest.Acts(strings.TrimSuffix(l, "\n")); why != "" {
 							t.Errorf("%s, %s %q: prints %.300q: %s", verb, kind, n, l, why)
 						}
 					}
@@ -191,7 +193,7 @@ func TestPagesDoNotAct(t *testing.T) {
 	t.Chdir(t.TempDir())
 	for name, content := range map[string]string{
 		"config.json": `{"project_name": "tool", "build_cmd": "true", "artifacts": [{"src": "x", "dest": "/app/x"}], "version": "1.0.0", "platforms": ["linux/amd64"]}`,
-		"x":           "x", "CHANGELOG.md": strings.ToValidUTF8("## 1.0.0\n"+strings.Join(hostileNames, "\n")+"\n", ""),
+		"x":           "x", "CHANGELOG.md": strings.ToValidUTF8("## 1.0.0\n"+strings.Join(texttest.Files, "\n")+"\n", ""),
 	} {
 		if err := os.WriteFile(name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -207,7 +209,7 @@ func TestPagesDoNotAct(t *testing.T) {
 			t.Fatalf("%s: exit code %d: %s", args, code, errs)
 		}
 	}
-	for _, n := range hostileNames {
+	for _, n := range texttest.Files {
 		for _, name := range []string{"dist/" + n + ".tar.gz", "www/v1.0.0/" + n, "www/" + n} {
 			if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
 				t.Fatal(err)
@@ -242,7 +244,7 @@ func TestPagesDoNotAct(t *testing.T) {
 					for _, own := range []string{"::error title=", "::warning title="} {
 						l = strings.TrimPrefix(l, own)
 					}
-					if why := acts(strings.TrimSuffix(l, "\n")); why != "" {
+					if why := texttest.Acts(strings.TrimSuffix(l, "\n")); why != "" {
 						t.Errorf("%s prints %.300q: %s", c.args, l, why)
 					}
 				}

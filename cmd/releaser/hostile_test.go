@@ -7,20 +7,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"unicode"
-	"unicode/utf8"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"facerec/internal/oci/ocitest"
+	"facerec/internal/text/texttest"
 )
-
-// hostileNames are file names that act where they are printed as they are.
-var hostileNames = []string{
-	"a\nb", "\x1b[31mred", "\x1b]0;title\a", "\u202eexe.txt", "a\u200bb", "a\u2028b", "a\rb",
-	"::error::x", "x\n::warning::y", "##[error]x", "x##[group]y", "##vso[task.setvariable variable=a]b",
-	"caf\xe9", "a\u00a0b", "|a|<b>", "=1+1",
-}
 
 // TestNamesDoNotAct feeds hostile file names through the verbs and formats that
 // print names. No line of what they print holds a control character, an invisible
@@ -30,7 +22,7 @@ func TestNamesDoNotAct(t *testing.T) {
 	t.Chdir(t.TempDir())
 	image := func(layout, body string) {
 		files := []ocitest.File{ocitest.Dir("app", 0o755)}
-		for _, n := range hostileNames {
+		for _, n := range texttest.Files {
 			files = append(files, ocitest.Reg("app/"+n, body))
 		}
 		ocitest.SaveLayout(t, layout, "1.0.0", ocitest.Index(map[string]v1.Image{"linux/amd64": ocitest.Image(t, ocitest.AMD64, files)}))
@@ -81,7 +73,7 @@ func TestNamesDoNotAct(t *testing.T) {
 		}
 		for _, stream := range []string{out.String(), errs.String()} {
 			for line := range strings.Lines(stream) {
-				if why := acts(strings.TrimSuffix(line, "\n")); why != "" {
+				if why := texttest.Acts(strings.TrimSuffix(line, "\n")); why != "" {
 					t.Errorf("%s prints %q: %s", c.args, line, why)
 				}
 			}
@@ -100,27 +92,11 @@ func TestNamesDoNotAct(t *testing.T) {
 				line = rest
 			}
 		}
-		if why := acts(strings.TrimSuffix(line, "\n")); why != "" {
+		if why := texttest.Acts(strings.TrimSuffix(line, "\n")); why != "" {
 			t.Errorf("a job prints %q: %s", line, why)
 		}
 	}
 	if commands == 0 {
 		t.Error("no annotation")
 	}
-}
-
-// acts reports what in a line would do more than be read.
-func acts(line string) string {
-	if !utf8.ValidString(line) {
-		return "bytes that are not UTF-8"
-	}
-	for _, r := range line {
-		if !unicode.IsPrint(r) && r != '\t' {
-			return "an invisible character"
-		}
-	}
-	if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##[") || strings.Contains(line, "##vso[") {
-		return "a workflow command"
-	}
-	return ""
 }

@@ -122,7 +122,7 @@ func (a *app) kitCreate(ctx context.Context, args []string, f kitCreateFlags) er
 		}
 		in.Place, named = &ref, []oci.Ref{ref}
 	} else {
-		named = a.callersImages(targets)
+		named = a.callersWord(targets)
 	}
 	in.Transfer = a.transfer(p, false, 0, named...)
 	in.Transfer.Access.Trusted = in.Place == nil // its signature was found good

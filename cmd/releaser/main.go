@@ -125,8 +125,7 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 	root := a.root()
 	root.SetArgs(args)
 	root.SetIn(in)
-	root.SetOut(out)
-	root.SetErr(errs)
+	root.SetErr(a.errs)
 	err := root.ExecuteContext(ctx)
 	a.registries.blobs.Prune()
 	code := exitCode(ctx, err)
@@ -135,13 +134,13 @@ func run(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) 
 		return code // the answer on standard output has said it all
 	}
 	if code == exitInterrupt {
-		fmt.Fprintln(errs, "releaser: interrupted; nothing half-written was left behind")
+		fmt.Fprintln(a.errs, "releaser: interrupted; nothing half-written was left behind")
 		return code
 	}
 	if err != nil {
 		a.complain(err)
 		if code == exitUsage && !isProblems(err) && text.Hint(err) == "" {
-			fmt.Fprintf(errs, "hint: see '%s --help'\n", commandPath(root, args))
+			fmt.Fprintf(a.errs, "hint: see '%s --help'\n", commandPath(root, args))
 		}
 	}
 	return code
@@ -219,6 +218,7 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
 	roots   map[string]*verify.TrustedRoot // that were read, by the flag that names them
@@ -239,7 +239,7 @@ platform image by digest into tarballs that are byte for byte what
 			return cmd.Help()
 		},
 	}
-	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, args []string) error {
 		if !talksToNobody(cmd) {
 			useFallbackRoots()
 		}
@@ -247,6 +247,7 @@ platform image by digest into tarballs that are byte for byte what
 			return err
 		}
 		a.warnOfTypos(os.Environ())
+		a.heed(cmd, args)
 		return a.registries.check()
 	}
 	root.SetFlagErrorFunc(badFlag)
@@ -255,6 +256,7 @@ platform image by digest into tarballs that are byte for byte what
 	flags.BoolVar(&a.json, "json", false, "print one JSON document")
 	flags.BoolVarP(&a.quiet, "quiet", "q", false, "do not print progress")
 	root.AddCommand(a.verbs()...)
+	root.SetOut(a.out) // completion keeps it
 	root.InitDefaultCompletionCmd("completion")
 	root.SetHelpCommand(helpVerb(root))
 	wrapArgs(root)

@@ -55,6 +55,7 @@ type matrixCell struct {
 	OS       string `json:"os"`
 	Arch     string `json:"arch"`
 	Variant  string `json:"variant"`
+	Runner   string `json:"runner,omitempty"`
 	Asset    string `json:"asset,omitempty"`
 }
 
@@ -73,6 +74,9 @@ With --github, write matrix={"include":[…]} in one line to the file that
 GITHUB_OUTPUT names, so that a job can use it as its strategy's matrix:
 
   matrix: ${{ fromJSON(needs.cells.outputs.matrix) }}
+
+Where config.json has "runners", each cell has the label of the machines that build
+it, for runs-on: ${{ matrix.runner }}.
 
 With --list, print the names of the cells, one per line, for make -j, a job array
 or a list in another CI's configuration.
@@ -126,6 +130,7 @@ job runs 'releaser verify --list FILE --shard I/N'.`,
 				m := matrixCell{
 					Cell: cell.String(), Lineage: cell.Lineage.Name, Suffix: cell.Lineage.Suffix,
 					Platform: cell.Platform.String(), OS: cell.Platform.OS, Arch: cell.Platform.Arch, Variant: cell.Platform.Variant,
+					Runner: c.config.Runner(cell.Platform),
 				}
 				if named.version != "" {
 					m.Asset = c.config.AssetName(named.version, cell)

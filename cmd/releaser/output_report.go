@@ -51,7 +51,7 @@ func (a *app) deliver(r verify.Report, f reportFlags) error {
 
 // deliverAs is deliver with a document that was made of the report.
 func (a *app) deliverAs(document []byte, r verify.Report, f reportFlags) error {
-	annotations := io.Writer(a.errs) // where it does not spoil a document
+	annotate := a.errs.command // where it does not spoil a document
 	switch {
 	case f.output != "":
 		if err := atomicfile.WriteBytes(f.output, 0o644, document); err != nil {
@@ -60,16 +60,16 @@ func (a *app) deliverAs(document []byte, r verify.Report, f reportFlags) error {
 		a.note("the report is in %s", f.output)
 		fallthrough
 	case f.format == "text":
-		annotations = a.out
+		annotate = func(s string) (int, error) { return io.WriteString(a.out, s) }
 		text := r.Summary()
 		if f.late {
 			text = r.Text()
 		}
-		a.say("%s", strings.TrimRight(text, "\n"))
+		a.sayAll(text)
 	default:
 		a.out.Write(document) //nolint:errcheck // as every other print
 	}
-	if err := a.tellActions(r, annotations); err != nil {
+	if err := a.tellActions(r, annotate); err != nil {
 		return err
 	}
 	if r.ExitCode != 0 {
@@ -95,11 +95,13 @@ func render(r verify.Report, format string) ([]byte, error) {
 // tellActions annotates a job of GitHub Actions and adds to its step summary.
 // The runner reads workflow commands from standard output and standard error
 // alike.
-func (a *app) tellActions(r verify.Report, annotations io.Writer) error {
+func (a *app) tellActions(r verify.Report, annotate func(string) (int, error)) error {
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
 	}
-	fmt.Fprint(annotations, r.Annotations())
+	if _, err := annotate(r.Annotations()); err != nil {
+		return err
+	}
 	path := os.Getenv("GITHUB_STEP_SUMMARY")
 	if path == "" {
 		return nil

@@ -150,7 +150,7 @@ func (a *app) publish(ctx context.Context, dir string, f publishFlags) error {
 	}
 	var rolling []oci.RollingTag
 	if f.rolling {
-		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun, a.callersImages([]target{{dist: dir}})...); err != nil {
+		if rolling, err = a.rollingTags(ctx, c, in.Dist.Record, f.verify.image, f.dryRun, a.callersWord([]target{{dist: dir}})...); err != nil {
 			return fmt.Errorf("rolling tags: %w", err)
 		}
 	}
@@ -187,7 +187,7 @@ func (a *app) attachRebuilds(ctx context.Context, dir string, record release.Rec
 	if err != nil {
 		return nil, err
 	}
-	named := a.callersImages([]target{{dist: dir}})
+	named := a.callersWord([]target{{dist: dir}})
 	if ref, err := oci.ParseRef(image); err == nil {
 		named = append(named, ref)
 	}

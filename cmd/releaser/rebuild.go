@@ -146,7 +146,7 @@ func (a *app) rebuild(ctx context.Context, arg string, f rebuildFlags) (err erro
 	defer func() { err = errors.Join(err, removeTree(tmp)) }()
 	say := func(r verify.Result) {
 		if live {
-			a.say("%s", strings.TrimRight(r.Text(), "\n"))
+			a.sayAll(r.Text())
 		}
 	}
 	dist, report, err := a.released(ctx, c, arg, filepath.Join(tmp, "release"), f, say)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -195,7 +196,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 	in.Pack.Progress = p.move
 	in.Progress = func(s verify.Result) {
 		if live {
-			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+			a.sayAll(s.Text())
 		}
 		if s.Link == verify.LinkRebuilt {
 			p.finish(s.Cell, s.Outcome())
@@ -340,28 +341,6 @@ func (a *app) untrusted(err error) error {
 	return err
 }
 
-// callersImages is where the caller's config.json has images, unless it lies in a
-// release that is verified: then its word is that of the release.
-func (a *app) callersImages(targets []target) []oci.Ref {
-	for _, t := range targets {
-		if t.dist == "" {
-			continue
-		}
-		if inside, err := isInside(a.configFile, t.dist); err != nil || inside {
-			return nil
-		}
-	}
-	c, err := a.load()
-	if err != nil { // said where config.json is needed
-		return nil
-	}
-	ref, err := c.image("", os.Getenv(variable("registry")))
-	if err != nil {
-		return nil
-	}
-	return []oci.Ref{ref}
-}
-
 // place is where images come from.
 type place struct {
 	override *oci.Ref // that the caller named
@@ -393,11 +372,9 @@ func (f verifyFlags) override() (*oci.Ref, error) {
 
 // placeOf is where the images of targets are.
 func (a *app) placeOf(f verifyFlags, override *oci.Ref, targets []target) place {
-	named := f.named
+	named := slices.Concat(f.named, a.callersWord(targets))
 	if override != nil {
 		named = append(named, *override)
-	} else {
-		named = append(named, a.callersImages(targets)...)
 	}
 	access := a.accessFor(f.offline, named...)
 	access.Trusted = override == nil // else nothing is read before the signature holds

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -88,7 +87,7 @@ func (a *app) verifyImage(ctx context.Context, arg string, f imageFlags) error {
 		}
 		a.out.Write(text.SafeJSON(raw)) //nolint:errcheck // as every other print
 	} else {
-		a.say("%s", strings.TrimRight(report.Text(), "\n"))
+		a.sayAll(report.Text())
 	}
 	if report.ExitCode != 0 {
 		return &codedError{code: report.ExitCode}

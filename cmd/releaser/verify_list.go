@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
@@ -81,7 +80,7 @@ func (a *app) verifyList(ctx context.Context, args []string, f verifyFlags) erro
 	in := verify.Input{Dist: atomicfile.FS(dist), Policy: policy, Assets: assets}
 	in.Progress = func(s verify.Result) {
 		if live {
-			a.say("%s", strings.TrimRight(s.Text(), "\n"))
+			a.sayAll(s.Text())
 		}
 	}
 	report, err := verify.List(ctx, in, l)

@@ -75,6 +75,9 @@ func targetsOf(args []string) (out []target, err error) {
 		}
 	}
 	for _, arg := range args {
+		if isPage(arg) {
+			return out, text.WithHint(usage("%s is a page, expected the directory of a release", text.Show(arg)), "download and verify it with 'releaser fetch', or name it in the FILE of 'releaser verify --list'")
+		}
 		arg = filepath.Clean(arg)
 		fi, err := os.Stat(arg)
 		if errors.Is(err, fs.ErrNotExist) {

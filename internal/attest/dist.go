@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"syscall"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/checksum"
@@ -39,7 +40,7 @@ func (e *ChangedError) Error() string {
 func readSums(dist string) ([]byte, error) {
 	path := filepath.Join(dist, checksum.File)
 	raw, err := atomicfile.ReadFile(path, checksum.MaxSize)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		return nil, &NoSumsError{path}
 	}
 	if err != nil {

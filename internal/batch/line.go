@@ -2,6 +2,7 @@ package batch
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -107,6 +108,12 @@ func ReportLine(name string, r verify.Report, digest *release.Digest) Line {
 // code that the error stands for.
 func ErrorLine(name string, code int, err error) Line {
 	detail := text.Error(err, 0).Error()
+	for _, said := range []string{name, filepath.Clean(name), text.Show(name)} { // the line begins with it
+		if rest, found := strings.CutPrefix(detail, said); found && said != "" && strings.TrimLeft(rest, ": ") != rest {
+			detail = strings.TrimLeft(rest, ": ")
+			break
+		}
+	}
 	if hint := text.Hint(err); hint != "" {
 		detail += ": " + text.Line(hint, 0)
 	}

@@ -65,6 +65,17 @@ func TestLinesSatisfyTheSchema(t *testing.T) {
 	if err := validate(s); err != nil {
 		t.Error(err)
 	}
+	for _, c := range [][3]string{ // the name is said once
+		{"d/none", "d/none not found", "usage       d/none: not found"},
+		{"./d", "d: d is a named pipe", "usage       ./d: d is a named pipe"},
+		{"d", "d: expected more", "usage       d: expected more"},
+		{"d", "d2 not found", "usage       d: d2 not found"},
+		{"", "no name", `usage       "": no name`},
+	} {
+		if got := ErrorLine(c[0], 2, errors.New(c[1])).Text(); got != c[2] {
+			t.Errorf("%q, %q: got %q, expected %q", c[0], c[1], got, c[2])
+		}
+	}
 	parts := verify.Report{Verdict: "untrusted", ExitCode: 4, Chains: make([]verify.Chain, 3), Releases: []verify.Named{
 		{Dist: "k: a", Verdict: "verified", Project: "p", Version: "1.0.0", Cells: 2, Signature: &verify.Signature{Key: digest.String()}}, {Dist: "k: b", Verdict: "untrusted", ExitCode: 4, Cells: 1}},
 		Results: []verify.Result{{Dist: "k: b", Link: verify.LinkBundle, Subject: "f", Status: verify.Fail, Class: new(verify.Untrusted), Detail: "no"}}}

@@ -3,6 +3,7 @@ package inputs
 import (
 	"bytes"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -55,6 +56,40 @@ func TestLockFile(t *testing.T) {
 	}
 }
 
+// TestLockedCompilers: every kind of machine that makes a platform has its compilers
+// pinned, and links files of the same hash.
+func TestLockedCompilers(t *testing.T) {
+	l, err := ParseLock(lockFile(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range toolchain.Targets() {
+		linked := map[string]string{}
+		for _, host := range target.Hosts {
+			var names []string
+			for _, p := range l.compilers(target.Platform, host) {
+				names = append(names, p.Name)
+				if !strings.HasPrefix(p.Name, "lib") {
+					continue
+				}
+				if was := linked[p.Name]; was != "" && was != p.SHA256 || p.SHA256 == "" {
+					t.Errorf("%s: %s has sha256 %q on %s, elsewhere %q", target.Platform, p.Name, p.SHA256, host, was)
+				}
+				linked[p.Name] = p.SHA256
+			}
+			if want := target.On(host).Packages; !slices.Equal(names, want) {
+				t.Errorf("%s on %s: pinned %q, expected %q", target.Platform, host, names, want)
+			}
+		}
+		if len(linked) != 3 {
+			t.Errorf("%s: got %d libraries, expected 3", target.Platform, len(linked))
+		}
+	}
+	if got := l.compilers("linux/amd64", "arm64"); got != nil {
+		t.Errorf("linux/amd64 on arm64: got %v, expected none", got)
+	}
+}
+
 // TestLockMatchesModule wants go.mod and the lock to agree on go-face.
 func TestLockMatchesModule(t *testing.T) {
 	l, err := ParseLock(lockFile(t))
@@ -76,6 +111,7 @@ func TestParseLockRefuses(t *testing.T) {
 	good := string(lockFile(t))
 	for name, change := range map[string][2]string{
 		"schema":       {"facerec/inputs/v1", "facerec/inputs/v9"},
+		"twice":        {`"host": "arm64"`, `"host": "amd64"`},
 		"unknown key":  {`"pins":`, `"pinns": [], "pins":`},
 		"kind":         {`"kind": "source"`, `"kind": "rpm"`},
 		"short hash":   {`"sha256": "`, `"sha256": "0`},

@@ -64,7 +64,7 @@ func forMachine(line, arch string) (name string, wanted bool, err error) {
 	for _, a := range all {
 		a, not := strings.CutPrefix(a, "!")
 		if not != but || a == "" || strings.ContainsAny(a, "![]") {
-			return "", false, fmt.Errorf("%q, expected architectures, or all of them with !", line)
+			return "", false, fmt.Errorf("%q, expected all architectures or none to have a !, as in [!arm64 !i386]", line)
 		}
 		named = named || a == arch
 	}

@@ -62,7 +62,7 @@ func openArchive(ref Ref) (*archiveSource, error) {
 	ref = ref.existing()
 	s, err := readArchive(ref)
 	var nf *NotFoundError
-	if err != nil && !errors.As(err, &nf) && text.Hint(err) == "" {
+	if err != nil && !errors.As(err, &nf) && text.Hint(err) == "" && !strings.HasPrefix(err.Error(), "docker archive ") {
 		return nil, fmt.Errorf("docker archive %s: %w", ref.Name, err)
 	}
 	return s, err
@@ -74,7 +74,7 @@ func readArchive(ref Ref) (*archiveSource, error) {
 		return nil, &NotFoundError{What: "docker archive " + text.Show(ref.Name)}
 	}
 	if err != nil {
-		return nil, err
+		return nil, orLayout(fmt.Errorf("docker archive %s: %w", ref.Name, err), ref.Name)
 	}
 	s := &archiveSource{ref: ref, files: files, layers: map[release.Digest]string{}, stats: map[int64]storedLayer{}}
 	images, err := savedImages(files)

@@ -249,9 +249,10 @@ func TestNotAnArchive(t *testing.T) {
 	}
 	for _, scheme := range []string{"docker-archive:", "oci-archive:"} {
 		for name, want := range map[string]string{
-			file(""):              "the file is empty",
-			file("\xfd7zXZ\x00…"): "got a xz file",
-			file("PK\x03\x04…"):   "got a zip file",
+			file(""):                                  "the file is empty",
+			file("\xfd7zXZ\x00…"):                     "got xz",
+			file("PK\x03\x04…"):                       "got zip",
+			file("<!DOCTYPE html><html>…"):            "got an HTML page",
 			file(strings.Repeat("no archive", 1<<10)): "expected a tar archive",
 			filepath.Join(t.TempDir(), "none"):        "not found",
 			t.TempDir():                               "expected a regular file",

@@ -242,12 +242,8 @@ func inside(host, ip string) error {
 }
 
 // meant reports whether a host, given without its port, may be inside this network:
-// the caller named it, or it is this machine and so is the registry that a trusted
-// release names literally.
+// the caller named it, or it is this machine and the caller named that in any way.
 func (a Access) meant(host string) bool {
-	if a.Trusted && release.Loopback(host) && release.Loopback(dial.Hostname(a.home)) {
-		return true
-	}
 	for _, named := range slices.Concat(a.Named, a.Insecure, a.TokenServers) {
 		named = dial.Hostname(named)
 		if strings.EqualFold(named, host) || release.Loopback(named) && release.Loopback(host) {

@@ -3,7 +3,6 @@ package oci
 import (
 	"archive/tar"
 	"bufio"
-	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -100,23 +99,26 @@ func openArchiveFiles(name string) (*archiveFiles, error) {
 		return nil, err
 	}
 	a.fileSize = fi.Size()
-	magic := make([]byte, 6)
-	n, err := io.ReadFull(f, magic)
+	head := make([]byte, tarball.SniffLength)
+	n, err := io.ReadFull(f, head)
 	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
 		if errors.Is(err, io.EOF) {
 			err = errors.New("the file is empty")
 		}
 		return nil, err
 	}
-	for kind, start := range map[string]string{"xz": "\xfd7zXZ\x00", "zstd": "\x28\xb5\x2f\xfd", "bzip2": "BZh", "zip": "PK\x03\x04"} {
-		if bytes.HasPrefix(magic[:n], []byte(start)) {
-			return nil, text.WithHint(fmt.Errorf("expected a tar archive, plain or compressed with gzip, got a %s file", kind), "decompress it first")
+	kind := tarball.Sniff(head[:n])
+	if kind != "" && kind != "gzip" && kind != "tar" {
+		err := fmt.Errorf("expected a tar archive, plain or compressed with gzip, got %s", kind)
+		if tarball.IsArchive(kind) {
+			err = text.WithHint(err, "decompress it first")
 		}
+		return nil, err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, err
 	}
-	if bytes.HasPrefix(magic[:n], []byte{0x1f, 0x8b}) {
+	if kind == "gzip" {
 		if f, err = a.unpack(f); err != nil {
 			return nil, err
 		}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -13,6 +15,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 
 	"facerec/internal/loopback/hostile"
+	"facerec/internal/release"
 )
 
 // nameServer answers for every name: with 127.0.0.1, or with a NAT64 address of
@@ -196,8 +199,8 @@ func blobOf(t *testing.T, p *pushing) string {
 	return img.Layers[0].Digest.String()
 }
 
-// TestWhoNamedIt opens a registry inside this network that a release names, or
-// the caller does.
+// TestWhoNamedIt opens a registry inside this network that a release names, and that
+// the caller names in some way or not. Who signed the release makes no difference.
 func TestWhoNamedIt(t *testing.T) {
 	nameServer(t)
 	p := newPushing(t)
@@ -206,34 +209,90 @@ func TestWhoNamedIt(t *testing.T) {
 	if _, err := Push(t.Context(), p.layout, p.to, TransferOptions{Access: Access{}.Naming(p.to)}); err != nil {
 		t.Fatal(err)
 	}
-	for _, c := range []struct {
-		name    string
-		ref     string
-		access  Access
-		refused bool
+	const loopback, alone = true, false
+	registries := []struct {
+		host    string
+		machine bool // a name of this machine that stands for all others
 	}{
-		{"the release alone", host, Access{}, true},
-		{"a release whose signature holds", host, Access{Trusted: true}, false},
-		{"a release whose signature holds, by a name that leads here", "registry.example:" + port, Access{Trusted: true}, true},
-		{"a release whose signature holds, by another spelling", "127.1:" + port, Access{Trusted: true}, true},
-		{"the release, and the caller named another host", host, Access{Named: []string{"registry.example"}}, true},
-		{"the release, by another spelling", "127.1:" + port, Access{}, true},
-		{"the release, by a name", "registry.example:" + port, Access{}, true},
-		{"the release, after the caller named a public host", "localhost:" + port, Access{Named: []string{"ghcr.io"}}, true},
-		{"the caller", host, Access{Named: []string{host}}, false},
-		{"the caller, by --insecure-registry", "registry.example:" + port, Access{Insecure: []string{"registry.example:" + port}}, false},
-	} {
-		p.ClearFaults()
-		access := c.access
-		access.Retry, access.Connections = hasty(), &Connections{}
-		_, err := ReadIndex(t.Context(), mustRef(t, c.ref+"/tool:1"), access)
-		if c.refused != (err != nil) || err != nil && !strings.Contains(err.Error(), "inside this network") {
-			t.Errorf("%s: got %v", c.name, err)
-		}
-		if asked := len(p.RequestsOf("", "")); c.refused != (asked == 0) {
-			t.Errorf("%s: %d requests", c.name, asked)
+		{"127.0.0.1:" + port, loopback},
+		{"localhost:" + port, loopback},
+		{"127.1:" + port, alone}, // only as it is written
+		{"registry.example:" + port, alone},
+		{"10.1.2.3:" + port, alone},
+		{"169.254.1.2:" + port, alone},
+		{"[fd00::1]:" + port, alone},
+	}
+	if at, ok := forwardedFrom6(t, host); ok {
+		registries = append(registries, registries[0])
+		registries[len(registries)-1].host = at
+	}
+	for _, r := range registries {
+		bare, _, _ := net.SplitHostPort(r.host)
+		for _, way := range []struct {
+			name    string
+			access  Access
+			allowed bool
+		}{
+			{"nobody", Access{}, false},
+			{"a public registry", Access{Named: []string{"ghcr.io"}}, false},
+			{"another private address", Access{Named: []string{"10.1.2.4", "192.168.1.1:" + port}}, false},
+			{"the same", Access{Named: []string{r.host}}, true},
+			{"the same host at another port", Access{Named: []string{net.JoinHostPort(bare, "1")}}, true},
+			{"the same, by --insecure-registry", Access{Insecure: []string{r.host}}, true},
+			{"the same, by --token-server", Access{TokenServers: []string{r.host}}, true},
+			{"127.0.0.1", Access{Named: []string{"127.0.0.1"}}, r.machine},
+			{"localhost", Access{Named: []string{"localhost:1"}}, r.machine},
+			{"[::1]", Access{Named: []string{"[::1]:1"}}, r.machine},
+			{"127.0.0.1, by --insecure-registry", Access{Insecure: []string{"127.0.0.1:1"}}, r.machine},
+		} {
+			for _, signed := range []bool{false, true} {
+				p.ClearFaults()
+				access := way.access
+				access.Trusted, access.Retry, access.Connections = signed, hasty(), &Connections{}
+				if way.allowed && release.Inside(bare) && !r.machine { // no such address leads here
+					access.Transport = insteadOf{host}
+				}
+				_, err := ReadIndex(t.Context(), mustRef(t, r.host+"/tool:1"), access)
+				if r.host == "registry.example:"+port && way.allowed && len(access.Insecure) == 0 {
+					if err == nil || strings.Contains(err.Error(), "inside this network") {
+						t.Errorf("%s, named by %s (signed: %v): got %v, expected to be let in, and no plain HTTP", r.host, way.name, signed, err)
+					}
+					continue
+				}
+				if way.allowed != (err == nil) || err != nil && !strings.Contains(err.Error(), "inside this network that was not requested") {
+					t.Errorf("%s, named by %s (signed: %v): got %v", r.host, way.name, signed, err)
+				}
+				if asked := len(p.RequestsOf("", "")); way.allowed != (asked > 0) {
+					t.Errorf("%s, named by %s (signed: %v): %d requests", r.host, way.name, signed, asked)
+				}
+			}
 		}
 	}
+}
+
+// insteadOf sends every request to a host.
+type insteadOf struct{ host string }
+
+func (i insteadOf) RoundTrip(r *http.Request) (*http.Response, error) {
+	r = r.Clone(r.Context())
+	r.URL.Scheme, r.URL.Host = "http", i.host
+	return http.DefaultTransport.RoundTrip(r)
+}
+
+// forwardedFrom6 has a port of [::1] lead to a host, if this machine has that address.
+func forwardedFrom6(t *testing.T, host string) (at string, ok bool) {
+	t.Helper()
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err != nil {
+		t.Logf("not tried at [::1]: %v", err)
+		return "", false
+	}
+	s := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
+		r.SetURL(&url.URL{Scheme: "http", Host: host})
+	}}}
+	go s.Serve(l) //nolint:errcheck // it ends with the test
+	t.Cleanup(func() { _ = s.Close() })
+	return l.Addr().String(), true
 }
 
 // A run that shares its connections does not share who named what.

@@ -397,11 +397,11 @@ func (l Layer) Readable() error {
 	t := mediaTypeOf(l.MediaType)
 	switch {
 	case strings.HasSuffix(l.MediaType, "+encrypted"):
-		return fmt.Errorf("it is encrypted (%s): decrypt the image first", text.Show(l.MediaType))
+		return text.WithHint(fmt.Errorf("it is encrypted (%s)", text.Show(l.MediaType)), "decrypt the image first")
 	case t.IsLayer(), t == "", t == "application/octet-stream", strings.HasPrefix(l.MediaType, "application/vnd.oci.image.layer."), strings.HasPrefix(l.MediaType, "application/vnd.docker.image.rootfs."):
 		return nil
 	}
-	return fmt.Errorf("expected a file system layer, got the media type %s", text.Show(l.MediaType))
+	return text.WithHint(fmt.Errorf("expected a file system layer, got the media type %s", text.Show(l.MediaType)), "build the image with layers that are tar archives, plain or compressed with gzip or zstd")
 }
 
 // foreignURL returns where a foreign layer lies, or "" for any other. Those are

@@ -17,6 +17,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"facerec/internal/atomicfile"
 	"facerec/internal/release"
 	"facerec/internal/text"
 )
@@ -55,11 +56,18 @@ func openLayout(ref Ref) (*layoutSource, error) {
 		case errors.Is(err, fs.ErrNotExist):
 			return nil, &NotFoundError{What: what}
 		case err != nil:
-			return nil, fmt.Errorf("%s: %w", what, err)
+			return nil, orLayout(fmt.Errorf("%s: %w", what, err), s.ref.Name)
 		case !a.has("index.json") && (a.has("manifest.json") || a.has("repositories")):
 			return nil, text.WithHint(fmt.Errorf("%s: expected an OCI layout, got a docker archive", what), "use docker-archive:%s", s.ref.Name)
 		}
 		s.files = a
+	}
+	if fi, err := os.Stat(s.ref.Name); ref.Kind == Layout && err == nil && !fi.IsDir() {
+		err = fmt.Errorf("%s: expected a directory, got %s", what, atomicfile.Kind(fi.Mode()))
+		if fi.Mode().IsRegular() {
+			err = text.WithHint(err, "an archive is named oci-archive:%s or docker-archive:%[1]s", s.ref.Name)
+		}
+		return nil, err
 	}
 	if _, err := s.files.size("oci-layout"); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -75,6 +83,14 @@ func openLayout(ref Ref) (*layoutSource, error) {
 		return nil, fmt.Errorf("%s: index.json: %w", what, err)
 	}
 	return s, nil
+}
+
+// orLayout adds to the error of an archive that it is the directory of a layout.
+func orLayout(err error, path string) error {
+	if _, serr := os.Stat(filepath.Join(path, "oci-layout")); serr == nil {
+		return text.WithHint(err, "use oci-layout:%s", path)
+	}
+	return err
 }
 
 // containerdName is containerd's annotation for the full name of an image, where

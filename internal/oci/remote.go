@@ -27,8 +27,8 @@ import (
 // Access is how registries are reached.
 //
 // Addresses inside this network are connected to only for hosts in Named and
-// Insecure, for every hop: the registry, its token server, redirects, uploads; and to
-// this machine itself for a Trusted release that names it as its registry.
+// Insecure, for every hop: the registry, its token server, redirects, uploads. Who
+// signed what names them does not matter.
 // Credentials are used only for a registry in Named or Insecure, or if Trusted is
 // set. So a name that comes from an unsigned release reaches nothing by itself.
 type Access struct {

@@ -142,10 +142,12 @@ func write(ctx context.Context, in Input, out string, same func(made string) boo
 		return record, err
 	}
 	err = atomicfile.ReplaceDir(out, func(dir string) error {
-		if err := writeArchives(ctx, dir, cells, spool, tarball.Options{Workers: in.Workers, Progress: in.Moved}); err != nil {
+		synced, err := writeArchives(ctx, dir, cells, spool, tarball.Options{Workers: in.Workers, Progress: in.Moved})
+		if err != nil {
 			return err
 		}
-		if err := writeSBOMs(dir, &in, cells); err != nil {
+		// The disk takes the tarballs meanwhile.
+		if err := errors.Join(writeSBOMs(dir, &in, cells), synced()); err != nil {
 			return err
 		}
 		record = newRecord(&in, cells)
@@ -246,40 +248,45 @@ func selectTree(flat layer.Flattened, include, exclude []string, extra []tarball
 	return verify.ImageTree{Tree: t, Lost: lost}, err
 }
 
-// writeArchives packs all cells, and the payloads of all packages, in one call.
-func writeArchives(ctx context.Context, dir string, cells []cell, spool *tarball.Spool, o tarball.Options) error {
+// writeArchives packs all cells, and the payloads of all packages, in one call. What it
+// returns waits until the tarballs are on disk.
+func writeArchives(ctx context.Context, dir string, cells []cell, spool *tarball.Spool, o tarball.Options) (synced func() error, err error) {
 	var files []*os.File
 	var jobs []tarball.Job
 	defer func() {
-		for _, f := range files {
-			_ = f.Close() // again: the error was looked at before
+		if err != nil {
+			for _, f := range files {
+				_ = f.Close() // the first error is what counts
+			}
 		}
 	}()
 	for _, c := range cells {
 		f, err := create(dir, c.record.Asset)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		files = append(files, f)
-		jobs = append(jobs, tarball.Job{Name: c.cell.String(), Tree: c.tree, Prefix: c.record.Prefix, Recipe: tarball.Recipe(c.record.Recipe), Out: f})
+		jobs = append(jobs, tarball.Job{Name: c.cell.String(), Tree: c.tree, Prefix: c.record.Prefix, Recipe: tarball.Recipe(c.record.Recipe), Out: &atomicfile.Early{File: f}})
 	}
 	payloads, err := newPayloads(cells, spool)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	results, err := tarball.Pack(ctx, append(jobs, payloads.jobs...), o)
 	if err = errors.Join(err, payloads.end(err)); err != nil {
-		return err
+		return nil, err
 	}
+	if err := payloads.write(ctx, dir, results[len(cells):]); err != nil {
+		return nil, err
+	}
+	var disk errgroup.Group
 	for i, r := range results[:len(cells)] {
-		if err := finishFile(files[i]); err != nil {
-			return err
-		}
+		disk.Go(func() error { return finishFile(files[i]) })
 		rc := &cells[i].record
 		rc.TarSHA256, rc.TarSize = release.HexDigest{Digest: r.Tar}, r.TarSize
 		rc.FileSHA256, rc.FileSize = release.HexDigest{Digest: r.File}, r.FileSize
 	}
-	return payloads.write(ctx, dir, results[len(cells):])
+	return disk.Wait, nil
 }
 
 // create makes a file of the release.

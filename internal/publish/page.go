@@ -140,14 +140,8 @@ func Open(ctx context.Context, address string, o Options) (Reader, error) {
 		}
 		return &webRoot{dir: path}, nil
 	}
-	kind, rest := "", address
-	for _, k := range kinds {
-		if after, ok := strings.CutPrefix(address, k+":"); ok {
-			kind, rest = k, after
-		}
-	}
-	u, err := url.Parse(rest)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+	kind, u := parseAddress(address)
+	if u == nil {
 		return nil, addressError("page %q: expected https://HOST/OWNER/REPOSITORY or dir:PATH", address)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
@@ -159,6 +153,7 @@ func Open(ctx context.Context, address string, o Options) (Reader, error) {
 	u.Path = strings.TrimSuffix(strings.TrimSuffix(u.Path, "/"), ".git")
 	c := o.client(u)
 	if kind == "" {
+		var err error
 		if kind, err = detect(ctx, c, u); err != nil {
 			return nil, err
 		}
@@ -167,6 +162,31 @@ func Open(ctx context.Context, address string, o Options) (Reader, error) {
 		return &webSite{base: u, client: c}, nil
 	}
 	return newForge(kind, u, c, o)
+}
+
+// parseAddress gives the kind that the address of a page on a host names, "" if it
+// leaves that open, and its URL, nil if it is not one of HTTP.
+func parseAddress(address string) (kind string, u *url.URL) {
+	rest := address
+	for _, k := range kinds {
+		if after, ok := strings.CutPrefix(address, k+":"); ok {
+			kind, rest = k, after
+		}
+	}
+	u, err := url.Parse(rest)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return kind, nil
+	}
+	return kind, u
+}
+
+// Inside is the host, HOST[:PORT], of the address of a page, or of any other URL of HTTP,
+// if that is an address inside this network, and else "".
+func Inside(address string) string {
+	if _, u := parseAddress(address); u != nil && release.Inside(u.Hostname()) {
+		return u.Host
+	}
+	return ""
 }
 
 // split cuts a repository's address into what is before owner and name, and

@@ -30,6 +30,7 @@ type Config struct {
 	Version   Version // default for --version
 	Lineages  []Lineage
 	Platforms []Platform
+	Runners   []Runner // where CI builds each platform, in the order of Platforms; may be empty
 	Image     ImageConfig
 	Extract   Extract
 	Asset     string // pattern of a tarball's name
@@ -98,6 +99,23 @@ func (c *Config) startsIn(dest string) bool {
 	return program == dest || strings.HasPrefix(program, dest+"/")
 }
 
+// Runner is the kind of machine on which CI builds the cells of a platform.
+type Runner struct {
+	Platform Platform
+	Label    string // as the CI calls it
+}
+
+// Runner gives the label of the machines that build a platform, "" where the
+// configuration does not say.
+func (c *Config) Runner(p Platform) string {
+	for _, r := range c.Runners {
+		if r.Platform == p {
+			return r.Label
+		}
+	}
+	return ""
+}
+
 // ImageConfig is what the image's configuration says.
 type ImageConfig struct {
 	Repository string // REGISTRY/NAME, or NAME alone: then the registry comes from --registry
@@ -157,7 +175,7 @@ func (d *decoder) config(root node) *Config {
 	c.Platforms = []Platform{{OS: "linux", Arch: "amd64"}}
 	dests := map[string]string{}
 	var version string
-	var versionAt int
+	var versionAt, runnersAt int
 	present := d.object(root, "",
 		field{"$schema", func(n node, p string) { d.text(n, p) }},
 		field{"project_name", func(n node, p string) { c.ProjectName = d.name(n, p) }},
@@ -187,6 +205,7 @@ func (d *decoder) config(root node) *Config {
 		}},
 		field{"lineages", func(n node, p string) { c.Lineages = d.lineages(n, p) }},
 		field{"platforms", func(n node, p string) { c.Platforms, c.DeclaresPlatforms = d.platforms(n, p), true }},
+		field{"runners", func(n node, p string) { c.Runners, runnersAt = d.runners(n, p), n.offset }},
 		field{"image", func(n node, p string) { c.Image = d.image(n, p) }},
 		field{"extract", func(n node, p string) { c.Extract = d.extract(n, p) }},
 		field{"asset", func(n node, p string) { c.Asset = d.pattern(n, p, placeholders) }},
@@ -247,6 +266,7 @@ func (d *decoder) config(root node) *Config {
 		c.Version = v
 	}
 	c.fillIn()
+	d.checkRunners(runnersAt, c)
 	d.checkNames(root, c)
 	return c
 }
@@ -528,6 +548,60 @@ func (d *decoder) platforms(n node, p string) []Platform {
 		d.complain(n.offset, p, "must name at least one platform")
 	}
 	return out
+}
+
+// runnerShape is the label of a CI's machines: a word, without what a shell or a
+// workflow's expression would take for something else.
+var runnerShape = text.Pattern(`^[A-Za-z0-9][A-Za-z0-9._:-]{0,99}$`)
+
+func (d *decoder) runners(n node, p string) []Runner {
+	members, ok := n.value.([]member)
+	if !ok {
+		d.complain(n.offset, p, "expected an object, got %s", kind(n))
+	}
+	if len(members) > maxPlatforms {
+		d.complain(n.offset, p, "expected at most %d, got %d", maxPlatforms, len(members))
+		return nil
+	}
+	var out []Runner
+	for _, m := range members {
+		pl, err := ParsePlatform(m.key)
+		if err != nil {
+			d.complain(m.keyOffset, p, "%v", err)
+			continue
+		}
+		label, ok := d.text(m.value, p+"."+m.key)
+		if ok && !runnerShape().MatchString(label) {
+			d.complain(m.value.offset, p+"."+m.key, "expected the label of a runner, such as ubuntu-24.04, got %q", label)
+		}
+		out = append(out, Runner{pl, label})
+	}
+	return out
+}
+
+// checkRunners wants each platform to have one runner, if any has, so that no job of a
+// CI is left without, and puts them into the order of the platforms.
+func (d *decoder) checkRunners(offset int, c *Config) {
+	if len(c.Runners) == 0 {
+		return
+	}
+	given := c.Runners
+	c.Runners = nil
+	for _, pl := range c.Platforms {
+		i := slices.IndexFunc(given, func(r Runner) bool { return r.Platform == pl })
+		if i < 0 {
+			d.complain(offset, "runners", "%s has none", pl)
+			continue
+		}
+		c.Runners = append(c.Runners, given[i])
+	}
+	for i, r := range given {
+		if !slices.Contains(c.Platforms, r.Platform) {
+			d.complain(offset, "runners", "%s is not among the platforms", r.Platform)
+		} else if slices.ContainsFunc(given[:i], func(o Runner) bool { return o.Platform == r.Platform }) {
+			d.complain(offset, "runners", "duplicate platform %s", r.Platform)
+		}
+	}
 }
 
 var (

@@ -111,6 +111,12 @@ func TestParseProblems(t *testing.T) {
 		{"inputs no list", `"build_cmd"`, `"inputs": "lock.json", "build_cmd"`, "expected a list"},
 		{"many platforms", `"build_cmd"`, `"platforms": [` + strings.Repeat(`"linux/amd64", `, maxPlatforms) + `"linux/arm64"], "build_cmd"`, "platforms: expected at most 100, got 101"},
 		{"many lineages", `"build_cmd"`, `"lineages": [` + strings.Repeat(`{"name": "a"}, `, maxLineages) + `{"name": "b"}], "build_cmd"`, "lineages: expected at most 100, got 101"},
+		{"runners no object", `"build_cmd"`, `"runners": ["ubuntu"], "build_cmd"`, "runners: expected an object, got a list"},
+		{"runner of a strange platform", `"build_cmd"`, `"runners": {"linux": "a"}, "build_cmd"`, `platform "linux": expected OS/ARCH[/VARIANT]`},
+		{"runner's label", `"build_cmd"`, `"platforms": ["linux/amd64"], "runners": {"linux/amd64": "a $(b)"}, "build_cmd"`, "expected the label of a runner"},
+		{"platform without runner", `"build_cmd"`, `"platforms": ["linux/amd64", "linux/arm64"], "runners": {"linux/amd64": "a"}, "build_cmd"`, "runners: linux/arm64 has none"},
+		{"runner without platform", `"build_cmd"`, `"platforms": ["linux/amd64"], "runners": {"linux/amd64": "a", "linux/arm64": "b"}, "build_cmd"`, "linux/arm64 is not among the platforms"},
+		{"runner in another spelling", `"build_cmd"`, `"platforms": ["linux/arm64"], "runners": {"linux/arm64": "a", "linux/arm64/v8": "b"}, "build_cmd"`, "duplicate platform linux/arm64"},
 		{"epoch", `"build_cmd"`, `"epoch": 1.5, "build_cmd"`, "expected whole seconds"},
 	}
 	for _, c := range cases {

@@ -21,7 +21,8 @@ import (
 // concurrent use.
 type Sums struct {
 	mu      sync.Mutex
-	free    [][]byte // for reading; a new one for each of very many files would cost more than the sums
+	reading map[release.Digest]chan struct{} // large contents; closed when it is over
+	free    [][]byte                         // for reading; a new one for each of very many files would cost more than the sums
 	numbers release.DigestNumbers
 	sums    []*[sumsBlock]sum // of each number
 }
@@ -34,33 +35,54 @@ type sum struct {
 	program bool
 }
 
-// readSize is how much of a content is read at a time, in bytes.
-const readSize = 64 << 10
+const (
+	readSize = 64 << 10 // how much of a content is read at a time, in bytes
+	waitSize = 1 << 20  // from which size on it is better to wait for who reads it already
+)
 
 // of is the number by which the sum of a content is remembered.
 func (s *Sums) of(c tarball.Content) (int, error) {
 	digest := c.Digest()
 	s.mu.Lock()
-	number, ok := s.numbers.Find(digest)
+	defer s.mu.Unlock()
+	for {
+		if number, ok := s.numbers.Find(digest); ok {
+			return number, nil
+		}
+		other := s.reading[digest]
+		if other == nil {
+			break
+		}
+		s.mu.Unlock()
+		<-other
+		s.mu.Lock()
+	}
+	if c.Size() >= waitSize {
+		if s.reading == nil {
+			s.reading = map[release.Digest]chan struct{}{}
+		}
+		done := make(chan struct{})
+		s.reading[digest] = done
+		defer func() {
+			delete(s.reading, digest)
+			close(done)
+		}()
+	}
 	var buf []byte
-	if n := len(s.free); n > 0 && !ok {
+	if n := len(s.free); n > 0 {
 		buf, s.free = s.free[n-1], s.free[:n-1]
-	}
-	s.mu.Unlock()
-	if ok {
-		return number, nil
-	}
-	if buf == nil {
+	} else {
 		buf = make([]byte, readSize)
 	}
+	s.mu.Unlock()
 	one, err := read(c, buf)
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	s.free = append(s.free, buf)
 	if err != nil {
 		return 0, err
 	}
-	if number, ok = s.numbers.Number(digest); !ok {
+	number, known := s.numbers.Number(digest)
+	if !known {
 		if number%sumsBlock == 0 {
 			s.sums = append(s.sums, new([sumsBlock]sum))
 		}

@@ -384,6 +384,21 @@ func (d *differ) grade() Grade {
 	return SameContent
 }
 
+// counts is a list of those of several counts that are not 0, the first with its noun.
+func counts(one, many string, n []int, of ...string) string {
+	var parts []string
+	for i, n := range n {
+		switch {
+		case n == 0:
+		case parts == nil:
+			parts = append(parts, text.CountForms(n, one, many)+" "+of[i])
+		default:
+			parts = append(parts, fmt.Sprintf("%d %s", n, of[i]))
+		}
+	}
+	return strings.Join(parts, ", ")
+}
+
 // causes lists what explains the differences. Several can hold at once.
 func (d *differ) causes() {
 	if d.r.Grade == Identical {
@@ -409,7 +424,7 @@ func (d *differ) causes() {
 		add(CausePrefix, "the top directory is %s in a and %s in b; names are compared below it", text.Show(d.topA), text.Show(d.topB))
 	}
 	if n := d.only[0] + d.only[1] + d.other; n > 0 && !d.damaged() {
-		add(CauseEntries, "%s only in a, %d only in b, %d of another type or with another target", text.CountForms(d.only[0], "entry", "entries"), d.only[1], d.other)
+		add(CauseEntries, "%s", counts("entry", "entries", []int{d.only[0], d.only[1], d.other}, "only in a", "only in b", "of another type or with another target"))
 	}
 	if n := d.content; n > 0 {
 		add(CauseContent, "%d with other content", n)

@@ -458,3 +458,21 @@ func TestSidesAreShown(t *testing.T) {
 		t.Errorf("got %q, expected %q", b.String(), want)
 	}
 }
+
+// A count of nothing is not said.
+func TestCounts(t *testing.T) {
+	for _, c := range []struct {
+		n        []int
+		expected string
+	}{
+		{[]int{1, 0, 0}, "1 entry only in a"},
+		{[]int{0, 2, 0}, "2 entries only in b"},
+		{[]int{0, 0, 1}, "1 entry changed"},
+		{[]int{3, 0, 1}, "3 entries only in a, 1 changed"},
+		{[]int{1, 2, 3}, "1 entry only in a, 2 only in b, 3 changed"},
+	} {
+		if got := counts("entry", "entries", c.n, "only in a", "only in b", "changed"); got != c.expected {
+			t.Errorf("%v: got %q, expected %q", c.n, got, c.expected)
+		}
+	}
+}

@@ -83,25 +83,21 @@ const (
 	none    = 1<<15 - 1 // of a distance: so much or more
 )
 
-// headTop is a position as [head.next] takes it: with ones for all that is below the
-// position in a head, so that a difference is exact. The next position has 1<<headPos
-// more.
-func headTop(at uint32) uint32 { return at<<headPos + (1<<headPos - 1) }
-
-// next is the head of the bucket when the position of top has come, whose tag this is.
+// next is the head of the bucket when the position at base>>headPos has come, whose tag
+// this is; the other bits of base are zero.
 // dist is the distance to the one before, or none, and may is 1 if there may be a
 // match: the one before is near and has the same tag, or the one before that is near
 // too.
-func (h head) next(top, tag uint32) (next head, dist uint16, may uint64) {
+func (h head) next(base, tag uint32) (next head, dist uint16, may uint64) {
 	old := uint32(h)
-	d := (top - old) >> headPos
+	d := (base + (1<<headPos - 1) - old) >> headPos
 	// What is so is negative here.
 	near := d - maxDist - 1
 	same := (old^tag)&headTag - 1
 	older := near + old<<3&(31<<10)
 	may = uint64(near&(same|older)) >> 31
 	d = min(d, none)
-	return head(top&^(1<<headPos-1) | d>>3&(31<<7) | tag), uint16(d), may
+	return head(base | d>>3&(31<<7) | tag), uint16(d), may
 }
 
 // insertStep is how far insertion may run ahead: a link must not be taken over
@@ -223,33 +219,41 @@ func insertThree(table *[1 << hashBits]uint32, ranks, threes []uint16, buf []byt
 
 //go:noinline
 func insertFour(heads *[1 << wideBits]head, fours []uint16, buf []byte, at uint32) (may uint64) {
-	top := headTop(at)
+	base := at << headPos
 	v := uint32(buf[0])<<8 | uint32(buf[1])<<16 | uint32(buf[2])<<24
 	for i, c := range buf[3:][:len(fours)] {
 		v = v>>8 | uint32(c)<<24
 		h := v * knuth
 		newest := &heads[h>>(32-wideBits)]
-		tag := h >> 9 & headTag
-		next, dist, mayMatch := newest.next(top, tag)
+		next, dist, mayMatch := newest.next(base, h>>9&headTag)
 		*newest, fours[i] = next, dist
-		may = may>>1 | mayMatch<<63
-		top += 1 << headPos
+		may = may*2 + mayMatch
+		base += 1 << headPos
 	}
-	return may
+	return bits.Reverse64(may)
 }
 
 // ready makes sure that p is inserted, and more if that is possible.
 func (m *matcher) ready(p int) {
 	if p >= m.next {
-		m.insertTo(p + 1)
-		m.insertTo(min(m.next+insertStep-m.next%insertStep, m.limit))
+		m.insertPast(p)
 	}
+}
+
+func (m *matcher) insertPast(p int) {
+	m.insertTo(max(p+1, min(p|(insertStep-1)+1, m.limit)))
 }
 
 // threeBefore is the position before c in its bucket of three. Where that is more
 // than 64 KiB away it may be any position in place of it, but never one whose three
 // bytes are those of c, since there is none.
 func (m *matcher) threeBefore(c int) int { return c - 1 - int(m.threes[c&windowMask]) }
+
+// promising is false where a search at p, which must be ready, finds nothing.
+func (m *matcher) promising(p, have int) bool {
+	at := uint(p) & windowMask
+	return m.may[at/insertStep]>>(at%insertStep)&1 != 0 || have < minMatch && m.threes[at] < tooFar
+}
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
 // does when have is the length of the match that it found one position before.

@@ -102,7 +102,7 @@ func TestCountSame(t *testing.T) {
 				}
 			}
 			got := countSame(data, lo, p, enough)
-			if got > enough && got != want || got <= enough && want > got {
+			if got > enough && (got > want || want <= enough) || got <= enough && want > got {
 				t.Fatalf("%d values, %d to %d, %d are enough: got %d, expected %d", values, lo, p, enough, got, want)
 			}
 		}

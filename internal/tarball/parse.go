@@ -107,8 +107,28 @@ func (s state) plain() state {
 // Positions are indexes of m.buf. It must not come near the end of the
 // stream; parseTail does that.
 func parse(m *matcher, s state, end int, out []token) (state, []token) {
+	// This is step in a loop, but most positions are not worth a call.
+	buf := m.buf
 	for s.pos < end {
-		s, out = step(m, m.buf, s, out)
+		length, dist := minMatch-1, 0
+		if s.length < maxLazy {
+			m.ready(s.pos)
+			if m.promising(s.pos, s.length) {
+				if length, dist = m.search(s.pos, s.length); dist == 0 {
+					length = minMatch - 1
+				}
+			}
+		}
+		if s.length >= minMatch && length <= s.length {
+			out = append(out, match(s.length, s.dist))
+			s = fresh(s.pos - 1 + s.length)
+			continue
+		}
+		if s.waiting {
+			out = append(out, literal(buf[s.pos-1]))
+		}
+		s.pos++
+		s.waiting, s.length, s.dist = true, length, dist
 	}
 	return s, out
 }

@@ -45,7 +45,7 @@ func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
 		step := m.next & windowMask / insertStep
 		dists := (*[insertStep]uint16)(m.dists[step*insertStep:])
-		may := insertSparse(&m.heads, dists, (*[insertStep + minMatch - 1]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
+		may := insertSparse(&m.heads, dists, (*[insertStep + 8]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
 		m.may[step] = may
 		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
@@ -55,20 +55,18 @@ func (m *sparse) ready(p int) {
 
 // insertSparse inserts the positions of a step. The result has a bit for each that may
 // have a match, the first one lowest.
-func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch - 1]byte, at uint32) (may uint64) {
-	top := headTop(at)
-	v := uint32(buf[0])<<8 | uint32(buf[1])<<16
+func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + 8]byte, at uint32) (may uint64) {
+	base := at << headPos
 	for i := range dists {
-		v = v>>8 | uint32(buf[i+2])<<16
 		// Odd factors leave 24 bits apart: bucket and tag together tell them.
-		h := v * knuth
+		h := binary.LittleEndian.Uint32(buf[i:i+4]) * knuth
 		newest := &heads[h>>7%(1<<sparseBits)]
-		next, dist, mayMatch := newest.next(top, h&headTag)
+		next, dist, mayMatch := newest.next(base, h&headTag)
 		*newest, dists[i] = next, dist
-		may = may>>1 | mayMatch<<63
-		top += 1 << headPos
+		may = may*2 + mayMatch
+		base += 1 << headPos
 	}
-	return may
+	return bits.Reverse64(may)
 }
 
 // barren is the first position from p on, end at most, at which there may be a
@@ -177,36 +175,65 @@ func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool
 
 // countSame counts the positions from lo up to p that share gzip's hash of three
 // bytes with p. Where there are not more than enough, the result may be any number
-// that is not more than enough.
+// that is not more than enough; where there are, it may stop early.
 func countSame(buf []byte, lo, p, enough int) int {
-	// The hash is b0<<10 ^ b1<<5 ^ b2, 15 bits. Most often the lowest eight of them
-	// tell enough.
-	const ones = 0x0101010101010101
-	h := gzipHash(buf[p:])
-	n := 0
-	for lo := lo; lo < p && n <= enough; {
-		if p-lo < 8 {
-			n += p - lo
-			break
-		}
-		// Each byte of others counts to 255.
-		rounds := min((p-lo)/8, 255)
-		others, low := uint64(0), uint64(h&0xff)*ones
+	// Most often the lowest eight of the hash's 15 bits tell enough.
+	if n := countLow(buf, lo, p, enough); n <= enough {
+		return n
+	}
+	return countExact(buf, lo, p, enough)
+}
+
+// ones is 1 in each byte.
+const ones = 0x0101010101010101
+
+// notZero has 1 in each byte of which x has another than zero.
+func notZero(x uint64) uint64 { return (x&(127*ones) + 127*ones | x) >> 7 & ones }
+
+// sum adds the bytes of x.
+func sum(x uint64) int {
+	const halves = 0x00ff00ff00ff00ff
+	return int((x&halves + x>>8&halves) * 0x0001000100010001 >> 48)
+}
+
+// countLow is countSame by the lowest eight bits of the hash b0<<10 ^ b1<<5 ^ b2: it
+// may count too many.
+func countLow(buf []byte, lo, p, enough int) int {
+	low := uint64(gzipHash(buf[p:])&0xff) * ones
+	n := (p - lo) % 8 // the last ones are not looked at
+	for p-lo >= 8 && n <= enough {
+		rounds := min((p-lo)/8, 255) // to which each byte of others can count
+		others := uint64(0)
 		bytes := buf[lo : lo+8*rounds+2]
 		for len(bytes) >= 10 {
-			other := binary.LittleEndian.Uint64(bytes[2:]) ^ binary.LittleEndian.Uint64(bytes[1:])<<5&(7<<5*ones) ^ low
-			others += (other&(127*ones) + 127*ones | other) >> 7 & ones
+			b1, b2 := binary.LittleEndian.Uint64(bytes[1:]), binary.LittleEndian.Uint64(bytes[2:])
+			others += notZero(b2 ^ b1<<5&(7<<5*ones) ^ low)
 			bytes = bytes[8:]
 		}
 		lo += 8 * rounds
-		const halves = 0x00ff00ff00ff00ff
-		n += 8*rounds - int((others&halves+others>>8&halves)*0x0001000100010001>>48)
+		n += 8*rounds - sum(others)
 	}
-	if n <= enough {
-		return n
+	return n
+}
+
+// countExact is countSame by the lowest and the highest eight of the 15 bits.
+func countExact(buf []byte, lo, p, enough int) int {
+	h := gzipHash(buf[p:])
+	low, high := uint64(h&0xff)*ones, uint64(h>>7)*ones
+	n := 0
+	for p-lo >= 8 && n <= enough {
+		rounds := min((p-lo)/8, 255)
+		others := uint64(0)
+		bytes := buf[lo : lo+8*rounds+2]
+		for len(bytes) >= 10 {
+			b0, b1, b2 := binary.LittleEndian.Uint64(bytes), binary.LittleEndian.Uint64(bytes[1:]), binary.LittleEndian.Uint64(bytes[2:])
+			others += notZero((b2 ^ b1<<5&(7<<5*ones) ^ low) | (b2>>7&ones ^ b1>>2&(63*ones) ^ b0<<3&(31<<3*ones) ^ high))
+			bytes = bytes[8:]
+		}
+		lo += 8 * rounds
+		n += 8*rounds - sum(others)
 	}
-	n = 0
-	for ; lo < p; lo++ {
+	for ; lo < p && n <= enough; lo++ {
 		if gzipHash(buf[lo:]) == h {
 			n++
 		}

@@ -9,6 +9,7 @@
 //   - [Quote] for names that are always quoted, as %q does.
 //   - [Line] for messages: one line of limited length.
 //   - [JSON] for documents: the same values, with risky characters escaped.
+//   - [Row] for a line of columns.
 //   - [Lines] for all that a command prints, as the last guard.
 //
 // They keep the same promise, which TestNothingActs checks: every line of the
@@ -113,6 +114,10 @@ func Lines(s string) string {
 	}
 	return b.String()
 }
+
+// Row returns s as one line in which blanks and tabs stay, so that columns do. Line
+// ends are escaped too: a name makes no line of its own.
+func Row(s string) string { return Lines(strings.ReplaceAll(s, "\n", `\n`)) }
 
 // harmless reports whether every character of s can be shown as it is.
 func harmless(s string) bool {

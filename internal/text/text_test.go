@@ -7,42 +7,26 @@ import (
 	"reflect"
 	"strings"
 	"testing"
-	"unicode"
 	"unicode/utf8"
 
 	"facerec/internal/text"
+	"facerec/internal/text/texttest"
 )
 
-// hostile is what strangers write. Every room that shows names can be fed with it.
-var hostile = []string{
-	"", " ", "plain", "a b", " lead", "trail ", "Zoë", "李小龍", "עברית", "a\u3000b", "❤\ufe0f.jpg",
-	"a\nb", "a\r\nb", "a\tb", "\x1b[31mred", "\x1b]0;title\a", "a\x00b", "a\x7fb", "\u009b31m",
-	"\u202eexe.gpj", "a\u2066b\u2069", "a\u200bb", "a\u200db", "\ufeffbom", "a\u2028b", "a\u2029b", "a\u00a0b", "a\u00adb",
-	"\u3164", "a\u115fb", "\U000e0041tag", "\U000e0100", "\xff\xfe", "caf\xe9", "\ud7ff", "\ufffd",
-	"::error::x", " ::set-output name=a::b", "\t::add-mask::x", "\n::stop-commands::x", "x\n::warning::y", "::",
-	"##[error]x", "a ##[group]b", "##vso[task.setvariable variable=a]b", "#[x]", "###[x]", "##", "#", "C#", "c##",
-	`"quoted"`, `back\slash`, "|a|b|", "<script>", "`code`", "=1+1", strings.Repeat("long ", 1000),
-}
-
-// acts reports what in a line would do more than be read.
+// acts is texttest's, and stricter: for what has no columns and may be joined to more.
 func acts(line string) string {
-	if !utf8.ValidString(line) {
-		return "bytes that are not UTF-8"
+	switch {
+	case strings.Contains(line, "\t"):
+		return "a tab"
+	case strings.Contains(line, "##"), strings.Contains(line, "#["):
+		return "what could become a workflow command"
 	}
-	for _, r := range line {
-		if !unicode.IsPrint(r) && r != '\u3000' {
-			return fmt.Sprintf("character %U", r)
-		}
-	}
-	if strings.HasPrefix(strings.TrimSpace(line), "::") || strings.Contains(line, "##") || strings.Contains(line, "#[") {
-		return "a workflow command"
-	}
-	return ""
+	return texttest.Acts(line)
 }
 
 func TestNothingActs(t *testing.T) {
-	for _, s := range hostile {
-		for name, got := range map[string]string{"Show": text.Show(s), "Quote": text.Quote(s), "Line": text.Line(s, 200)} {
+	for _, s := range texttest.Strings {
+		for name, got := range map[string]string{"Show": text.Show(s), "Quote": text.Quote(s), "Line": text.Line(s, 200), "Row": strings.ReplaceAll(text.Row(s), "\t", " ")} {
 			if why := acts("  " + got); why != "" {
 				t.Errorf("%s(%q) = %s: %s", name, s, got, why)
 			}
@@ -175,7 +159,7 @@ func TestHint(t *testing.T) {
 }
 
 func FuzzNothingActs(f *testing.F) {
-	for _, s := range hostile {
+	for _, s := range texttest.Strings {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

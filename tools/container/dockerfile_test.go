@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -112,6 +113,36 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 
 // TestContextHasWhatIsCopied holds COPY against .dockerignore, and what is
 // copied before tools/inputs is compiled against what it is made of.
+func TestDockerfileInstallsWhatInputsInstalls(t *testing.T) {
+	if _, err := exec.LookPath("awk"); err != nil {
+		t.Skip("awk is not installed")
+	}
+	program := regexp.MustCompile(`awk -v want="\$sections" -v arch="\$arch" '([^']+)'`).FindStringSubmatch(strings.Join(find(readDockerfile(t), "dlib", "RUN"), "\n"))
+	if program == nil {
+		t.Fatal("the Dockerfile does not read packages.txt as it did")
+	}
+	own := filepath.Join(t.TempDir(), "packages.txt")
+	if err := os.WriteFile(own, []byte("[build]\na\nb [arm64]\nc [!arm64]\nd [amd64 arm64] # why\n[cross]\ne [!i386 !amd64]\nf [amd64]\n[dev]\ng\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"../../packages.txt", own} {
+		list, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, arch := range []string{"amd64", "arm64", "i386"} {
+			want, err := inputs.ParsePackages(string(list), arch, []string{"build", "cross"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, err := exec.Command("awk", "-v", "want=[build] [cross]", "-v", "arch="+arch, program[1], file).Output()
+			if got := strings.Fields(string(out)); err != nil || !slices.Equal(got, want) {
+				t.Errorf("%s on %s: got %q, %v, expected %q", file, arch, got, err, want)
+			}
+		}
+	}
+}
+
 func TestContextHasWhatIsCopied(t *testing.T) {
 	text, err := os.ReadFile("../../.dockerignore")
 	if err != nil {

@@ -40,6 +40,7 @@ func TestReleaserReleasesItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(registry.Close)
+	t.Setenv("RELEASER_REGISTRY", registry.Addr)
 	const noLog = "--unsafe-no-transparency-log"
 
 	one := sources(t, top, filepath.Join(dir, "one"))

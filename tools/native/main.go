@@ -15,8 +15,8 @@
 // without --objects, the program.
 //
 // The emulator is registered in a namespace that ends with the command, so nothing on
-// this machine changes. That needs root and a kernel that has binfmt_misc for each user
-// namespace, 6.7 or later.
+// this machine changes. That needs root and Linux 6.7, or an older one with an emulator
+// registered, as Debian's qemu-user-static does.
 //
 // Exit codes: 0 all the same · 1 could not do it · 2 usage · 3 something differs ·
 // 5 not checked, because this machine cannot · 130 interrupted.

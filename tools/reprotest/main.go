@@ -1,7 +1,7 @@
 // Reprotest builds every cell twice under circumstances that differ in all that
 // must not matter, and compares binaries, layers, index digests and tarballs.
 //
-//	go run ./tools/reprotest [--cells dlib19/linux/amd64] [--dir DIR] [--keep]
+//	go run ./tools/reprotest [--cells dlib19/linux/amd64] [--released DIST] [--dir DIR] [--keep]
 //
 //	                first build        second build
 //	directory          short              longer, with a blank and other letters
@@ -14,6 +14,9 @@
 //	clock           now                1 year and 100 days later, where faketime is installed
 //	environment     yours              noise
 //	order of cells  as configured      reversed
+//
+// With --released both are also compared with a release directory that was built
+// elsewhere, perhaps on another kind of machine.
 //
 // Go's own clock does not listen to faketime, the compilers' and the archiver's
 // does. Exit codes: 0 all the same · 1 could not do it · 3 something differs, and
@@ -62,6 +65,7 @@ func main() {
 func run(ctx context.Context) error {
 	cells := flag.String("cells", "dlib19/linux/amd64", "which cells")
 	project := flag.String("project", ".", "directory with the config.json to build")
+	released := flag.String("released", "", "a release directory of these cells to compare with as well")
 	dir := flag.String("dir", "", "where to work (default: a temporary directory)")
 	keep := flag.Bool("keep", false, "keep that directory")
 	flag.Parse()
@@ -79,11 +83,12 @@ func run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return twice(ctx, releaser, *project, *cells, *dir)
+	return twice(ctx, releaser, *project, *cells, *released, *dir)
 }
 
-// twice builds a project two times below dir and compares.
-func twice(ctx context.Context, releaser, project, cells, dir string) error {
+// twice builds a project two times below dir and compares; with a release directory too,
+// if one is given.
+func twice(ctx context.Context, releaser, project, cells, released, dir string) error {
 	raw, err := os.ReadFile(filepath.Join(project, "config.json"))
 	if err != nil {
 		return err
@@ -96,7 +101,7 @@ func twice(ctx context.Context, releaser, project, cells, dir string) error {
 	if err != nil {
 		return err
 	}
-	t := &test{ctx: ctx, releaser: releaser, project: project, config: config, cells: chosen}
+	t := &test{ctx: ctx, releaser: releaser, project: project, config: config, cells: chosen, released: released}
 	first, second := t.circumstances(dir)
 	// The checkouts must be reachable for whoever builds in them.
 	if err := errors.Join(os.MkdirAll(dir, 0o755), os.Chmod(dir, 0o755)); err != nil {
@@ -117,6 +122,7 @@ type test struct {
 	project  string
 	config   *release.Config
 	cells    []release.Cell
+	released string // a release directory, or ""
 }
 
 // circumstances are all that must not matter to a build.
@@ -324,11 +330,21 @@ func (t *test) compare(first, second *circumstances) error {
 	if err != nil {
 		return err
 	}
+	var other release.Record
+	if t.released != "" {
+		if other, err = readRecord(t.released); err != nil {
+			return err
+		}
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "CELL\tWHAT\tFIRST\tSECOND\t")
 	differ := 0
 	for _, cell := range t.cells {
-		for _, r := range rows(a, z, cell.String()) {
+		list := rows(a, z, cell.String())
+		if t.released != "" {
+			list = append(list, asReleased(a.record, other, cell.String())...)
+		}
+		for _, r := range list {
 			verdict := "same"
 			if r.first != r.second || r.first == "" {
 				verdict = "DIFFERS"
@@ -345,16 +361,21 @@ func (t *test) compare(first, second *circumstances) error {
 		return nil
 	}
 	for _, rc := range a.record.Cells {
-		other, ok := z.record.Cell(rc.String())
-		if !ok || other.FileSHA256 == rc.FileSHA256 {
-			continue
-		}
-		fmt.Printf("\n%s: releaser diff\n", rc)
-		cmd := exec.CommandContext(t.ctx, t.releaser, "diff", filepath.Join(first.dist, rc.Asset), filepath.Join(second.dist, rc.Asset))
-		cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-		var exit *exec.ExitError
-		if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
-			return err
+		for _, with := range []struct {
+			record release.Record
+			dist   string
+		}{{z.record, second.dist}, {other, t.released}} {
+			made, ok := with.record.Cell(rc.String())
+			if !ok || made.FileSHA256 == rc.FileSHA256 {
+				continue
+			}
+			fmt.Printf("\n%s: releaser diff\n", rc)
+			cmd := exec.CommandContext(t.ctx, t.releaser, "diff", filepath.Join(first.dist, rc.Asset), filepath.Join(with.dist, made.Asset))
+			cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+			var exit *exec.ExitError
+			if err := cmd.Run(); err != nil && !errors.As(err, &exit) {
+				return err
+			}
 		}
 	}
 	return errDiffers

@@ -6,7 +6,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"facerec/internal/release"
 )
 
 // The test of the test: a build that lets something in must be caught, and one
@@ -57,7 +60,7 @@ func TestTwice(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(project, "config.json"), []byte(config), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			err := twice(context.Background(), releaser, project, "all", filepath.Join(dir, "work-"+filepath.Base(t.Name())))
+			err := twice(context.Background(), releaser, project, "all", "", filepath.Join(dir, "work-"+filepath.Base(t.Name())))
 			switch {
 			case c.differs && !errors.Is(err, errDiffers):
 				t.Errorf("got %v, want that it differs", err)
@@ -65,6 +68,36 @@ func TestTwice(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// TestReleased: a release that was built elsewhere is compared cell by cell, and one that
+// lacks a cell differs.
+func TestReleased(t *testing.T) {
+	digest := func(c string) release.Digest {
+		d, err := release.ParseDigest("sha256:" + strings.Repeat(c, 64))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	cell := release.RecordCell{Lineage: "a", Platform: release.Platform{OS: "linux", Arch: "arm64"}, ManifestDigest: digest("1")}
+	cell.TarSHA256.Digest, cell.FileSHA256.Digest = digest("2"), digest("3")
+	other := cell
+	other.FileSHA256.Digest = digest("4")
+	for name, c := range map[string]struct {
+		released []release.RecordCell
+		want     int
+	}{"the same": {[]release.RecordCell{cell}, 0}, "another tarball": {[]release.RecordCell{other}, 1}, "no such cell": {nil, 1}} {
+		differ := 0
+		for _, r := range asReleased(release.Record{Cells: []release.RecordCell{cell}}, release.Record{Cells: c.released}, cell.String()) {
+			if r.first != r.second {
+				differ++
+			}
+		}
+		if differ != c.want {
+			t.Errorf("%s: %d rows differ, expected %d", name, differ, c.want)
+		}
 	}
 }
 

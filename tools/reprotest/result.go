@@ -15,13 +15,18 @@ type result struct {
 	layers map[string][]string // layer digests by manifest digest
 }
 
+func readRecord(dist string) (release.Record, error) {
+	raw, err := os.ReadFile(filepath.Join(dist, release.RecordFile))
+	if err != nil {
+		return release.Record{}, err
+	}
+	return release.ParseRecord(raw)
+}
+
 func readResult(c *circumstances) (result, error) {
 	r := result{layers: map[string][]string{}}
-	raw, err := os.ReadFile(filepath.Join(c.dist, release.RecordFile))
-	if err != nil {
-		return r, err
-	}
-	if r.record, err = release.ParseRecord(raw); err != nil {
+	var err error
+	if r.record, err = readRecord(c.dist); err != nil {
 		return r, err
 	}
 	for _, cell := range r.record.Cells {
@@ -73,6 +78,21 @@ func rows(a, z result, cell string) []row {
 		row{cell, "index", x.IndexDigest.Hex(), y.IndexDigest.Hex()},
 		row{cell, "tar", x.TarSHA256.Hex(), y.TarSHA256.Hex()},
 		row{cell, "tarball", x.FileSHA256.Hex(), y.FileSHA256.Hex()})
+}
+
+// asReleased pairs what a build made of a cell with what a release has. The index is
+// left out: it depends on which cells were built.
+func asReleased(a, released release.Record, cell string) []row {
+	x, _ := a.Cell(cell)
+	y, ok := released.Cell(cell)
+	if !ok {
+		return []row{{cell, "as released", x.FileSHA256.Hex(), ""}}
+	}
+	return []row{
+		{cell, "manifest, as released", x.ManifestDigest.Hex(), y.ManifestDigest.Hex()},
+		{cell, "tar, as released", x.TarSHA256.Hex(), y.TarSHA256.Hex()},
+		{cell, "tarball, as released", x.FileSHA256.Hex(), y.FileSHA256.Hex()},
+	}
 }
 
 func trim(digest string) string {

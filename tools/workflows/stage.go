@@ -167,9 +167,12 @@ func (s *stage) actOn(code int, log, file, event string, privileges []string, mo
 	}
 	args := append([]string{
 		event, "--workflows", file, "--eventpath", s.path("event.json"),
-		"--platform", "ubuntu-24.04=-self-hosted", "--no-skip-checkout", "--no-cache-server", "--pull=false",
+		"--no-skip-checkout", "--no-cache-server", "--pull=false",
 		"--action-cache-path", s.path("action-cache"), "--concurrent-jobs", "2",
 	}, append(replaced, more...)...)
+	for _, label := range runners {
+		args = append(args, "--platform", label+"=-self-hosted")
+	}
 	env := s.environment()
 	for _, p := range privileges {
 		if secret, ok := strings.CutPrefix(p, "secret:"); ok {

@@ -47,6 +47,10 @@ const (
 // workflows are being run, and the job of ci that runs them does nothing.
 const inside = "FORGE_REMOTE"
 
+// runners are the labels of GitHub's machines that this one stands in for. act skips
+// a job for any other.
+var runners = []string{"ubuntu-24.04", "ubuntu-24.04-arm"}
+
 // narrowed are variables of the Makefile that make jobs of ci look at less.
 var narrowed = []string{
 	"CHECKED=./internal/release",
@@ -280,6 +284,11 @@ func (s *stage) narrow(name string) ([]byte, error) {
 	}
 	c["version"] = version
 	c["platforms"] = []string{platform()}
+	if own, err := release.ParsePlatform(platform()); err != nil {
+		return nil, err
+	} else if label := full.Runner(own); label != "" {
+		c["runners"] = map[string]string{platform(): label}
+	}
 	for _, l := range full.Lineages {
 		if l.Name == lineage {
 			c["lineages"] = []any{map[string]string{"name": l.Name, "suffix": l.Suffix}}

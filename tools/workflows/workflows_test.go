@@ -28,6 +28,7 @@ type flow struct {
 
 type job struct {
 	Needs       yaml.Node
+	RunsOn      string `yaml:"runs-on"`
 	If          string
 	Environment string
 	Timeout     int `yaml:"timeout-minutes"`
@@ -35,6 +36,7 @@ type job struct {
 	Permissions map[string]string
 	Strategy    struct {
 		FailFast *bool `yaml:"fail-fast"`
+		Matrix   string
 	}
 	Steps []struct {
 		If, Uses, Run string
@@ -202,6 +204,37 @@ func TestWorkflows(t *testing.T) {
 	}
 	if rel.Jobs["publish"].Environment == "" {
 		t.Error("publish has no environment")
+	}
+}
+
+// TestRunners wants each job to run on a machine that there is a stand-in for, as act
+// skips any other, and the jobs that build cells to leave the choice to config.json.
+func TestRunners(t *testing.T) {
+	raw, err := os.ReadFile("../../config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := release.Parse("config.json", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, cell := range config.Cells() {
+		if label := config.Runner(cell.Platform); !slices.Contains(runners, label) {
+			t.Errorf("config.json: %s is built on %q, expected one of %q", cell, label, runners)
+		}
+	}
+	for name, f := range flows(t) {
+		for j, job := range f.Jobs {
+			of := job.Strategy.Matrix
+			switch {
+			case strings.Contains(of, "matrix"):
+				if job.RunsOn != "${{ matrix.runner }}" {
+					t.Errorf("%s/%s: runs-on: got %q, expected that of config.json", name, j, job.RunsOn)
+				}
+			case !slices.Contains(runners, job.RunsOn):
+				t.Errorf("%s/%s: runs-on: got %q, expected one of %q", name, j, job.RunsOn, runners)
+			}
+		}
 	}
 }
 

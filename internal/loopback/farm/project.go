@@ -162,7 +162,11 @@ func Tarball(version, platform string) string {
 
 // call runs releaser in the sources.
 func (p *Project) call(ctx context.Context, args ...string) error {
-	return p.run(exec.CommandContext(ctx, p.releaser, append([]string{"-q"}, args...)...))
+	cmd := exec.CommandContext(ctx, p.releaser, append([]string{"-q"}, args...)...)
+	if p.registry != nil { // release.json leads nowhere by itself
+		cmd.Env = append(os.Environ(), "RELEASER_REGISTRY="+p.registry.Addr)
+	}
+	return p.run(cmd)
 }
 
 func (p *Project) git(ctx context.Context, args ...string) error {

@@ -7,6 +7,7 @@
 package check
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,7 +213,7 @@ func (o Options) result(rule rule, v verdict) Result {
 	}
 	switch {
 	case len(r.Findings) > 0:
-		r.Status, r.Fix = Fail, rule.fix
+		r.Status, r.Fix = Fail, cmp.Or(v.fix, rule.fix)
 		r.Detail = summary(r.Findings)
 	case len(r.Notes) > 0:
 		r.Detail = "note: " + summary(r.Notes)
@@ -250,5 +251,5 @@ func unreadable(ix *oci.Index, where string, err error) verdict {
 	if !known && (ix.Ref.Kind == oci.Registry || errors.As(err, &disk)) {
 		return verdict{skip: err.Error()}
 	}
-	return verdict{findings: []Finding{{where, err.Error()}}}
+	return verdict{findings: []Finding{{where, err.Error()}}, fix: text.Hint(err)}
 }

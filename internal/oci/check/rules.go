@@ -35,6 +35,7 @@ type verdict struct {
 	detail   string // of a pass
 	findings []Finding
 	skip     string // why it could not be checked
+	fix      string // instead of the rule's
 }
 
 // rules are in the order in which they are reported. To add a rule, add a row.

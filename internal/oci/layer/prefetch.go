@@ -1,8 +1,10 @@
 package layer
 
 import (
+	"cmp"
 	"context"
 	"runtime"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -23,22 +25,33 @@ func (u *Unpacker) Prefetch(ctx context.Context, images []*oci.Image, root strin
 	if workers == 1 {
 		return all.Wait // Flatten does as well
 	}
+	type one struct {
+		img *oci.Image
+		key part
+	}
+	var list []one
+	seen := map[part]bool{}
+	for _, img := range images {
+		for _, l := range img.Layers {
+			if key := (part{l, folderName(root)}); !seen[key] {
+				seen[key] = true
+				list = append(list, one{img, key})
+			}
+		}
+	}
+	// The largest first, so that none is left to be read alone at the end.
+	slices.SortStableFunc(list, func(a, b one) int { return cmp.Compare(b.key.layer.Size, a.key.layer.Size) })
 	all.Go(func() {
 		var g errgroup.Group
 		g.SetLimit(workers)
-		seen := map[part]bool{}
-		for _, img := range images {
-			for _, l := range img.Layers {
-				key := part{l, folderName(root)}
-				if seen[key] || ctx.Err() != nil {
-					continue
-				}
-				seen[key] = true
-				g.Go(func() error {
-					_, _ = u.Read(ctx, img, l, key.below)
-					return nil
-				})
+		for _, l := range list {
+			if ctx.Err() != nil {
+				break
 			}
+			g.Go(func() error {
+				_, _ = u.Read(ctx, l.img, l.key.layer, l.key.below)
+				return nil
+			})
 		}
 		_ = g.Wait() // no error is ever given to it
 	})

@@ -1,0 +1,26 @@
+package atomicfile
+
+import "os"
+
+// earlyStep is after how many bytes the disk is told to begin with them.
+const earlyStep = 8 << 20
+
+// Early is a large file that is written from its beginning to its end. The disk begins
+// with what is written while more is being made, so that there is little left to do
+// when the file is synced.
+type Early struct {
+	File *os.File
+
+	size, begun int64
+}
+
+// Write implements io.Writer.
+func (e *Early) Write(p []byte) (int, error) {
+	n, err := e.File.Write(p)
+	e.size += int64(n)
+	if e.size-e.begun >= earlyStep {
+		beginWriting(e.File, e.begun, e.size-e.begun)
+		e.begun = e.size
+	}
+	return n, err
+}
