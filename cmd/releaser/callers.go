@@ -57,16 +57,8 @@ func (a *app) callersWord(targets []target) []oci.Ref {
 	for _, t := range targets {
 		named = append(named, insideOf(t.name)...)
 	}
-	for _, t := range targets {
-		if t.dist == "" {
-			continue
-		}
-		if inside, err := isInside(a.configFile, t.dist); err != nil || inside {
-			return named
-		}
-	}
-	c, err := a.load()
-	if err != nil { // said where config.json is needed
+	c, err := a.callersConfig(placesOf(targets)...)
+	if err != nil || c == nil { // said where config.json is needed
 		return named
 	}
 	if ref, err := c.image("", os.Getenv(variable("registry"))); err == nil {

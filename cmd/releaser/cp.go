@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -149,10 +151,14 @@ func (a *app) cpFile(e tarball.Entry, dest string, force bool) error {
 	if force {
 		write = atomicfile.Write
 	}
-	return write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
+	err := write(dest, os.FileMode(e.Mode&0o777), func(w io.Writer) error {
 		_, err := io.Copy(w, r)
 		return err
 	})
+	if errors.Is(err, fs.ErrExist) {
+		err = text.WithHint(err, "choose another name, or pass --force")
+	}
+	return err
 }
 
 // cpTree writes a directory. Links are made as links and never followed: nothing

@@ -127,7 +127,7 @@ func (a *app) kitCreate(ctx context.Context, args []string, f kitCreateFlags) er
 	in.Transfer = a.transfer(p, false, 0, named...)
 	in.Transfer.Access.Trusted = in.Place == nil // its signature was found good
 	in.Verify = func(ctx context.Context, r release.Record, files fs.FS, images oci.Ref) (verify.Report, error) {
-		found, done, err := a.imagesIn(&images, a.accessFor(true), verifyFlags{limits: f.limits, jobs: f.jobs}, p)
+		found, done, err := a.imagesIn(&images, a.accessFor(true), verifyFlags{limits: f.limits, jobs: f.jobs}, p, placesOf(targets)...)
 		if err != nil {
 			return verify.Report{}, err
 		}

@@ -218,6 +218,8 @@ type app struct {
 	quiet      bool
 
 	registries accessFlags
+	foreign    bool      // config.json lies in one of several releases that are verified
+	unused     sync.Once // that it is not used is said
 	inside     []oci.Ref // hosts inside this network that addresses on the command line name
 
 	rootsMu sync.Mutex
@@ -280,9 +282,17 @@ func tellExitCodes(parent *cobra.Command) {
 	}
 }
 
-// complain prints an error and, on a line of its own, what to do about it.
+// complain prints an error and, on a line of its own, what to do about it. What is
+// wrong in one file are several errors.
 func (a *app) complain(err error) {
-	fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	var p *release.Problems
+	if errors.As(err, &p) && p.Error() == err.Error() {
+		for _, one := range p.List {
+			fmt.Fprintf(a.errs, "releaser: %s\n", text.Line(p.File+":"+one.Error(), 0))
+		}
+	} else {
+		fmt.Fprintf(a.errs, "releaser: %s\n", text.Error(err, 0))
+	}
 	if hint := text.Hint(err); hint != "" {
 		fmt.Fprintf(a.errs, "hint: %s\n", text.Line(hint, 0))
 	}

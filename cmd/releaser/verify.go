@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -175,6 +174,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 		return err
 	}
 	defer closeTargets(targets)
+	a.foreign = a.isForeign(placesOf(targets))
 	if err := f.kitRoot.check(f.trust, targets); err != nil {
 		return err
 	}
@@ -229,7 +229,7 @@ func (a *app) verify(ctx context.Context, args []string, f verifyFlags) error {
 // verifyWithImages is verifyKitOr with the images in the kit.
 func (a *app) verifyWithImages(ctx context.Context, t target, in verify.Input, f verifyFlags, p *progress) (verify.Report, error) {
 	if t.kit != nil && f.image == "" {
-		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p)
+		images, done, err := a.imagesIn(t.kit.images(), a.accessFor(true), f, p, t.place())
 		if err != nil {
 			return verify.Report{}, err
 		}
@@ -320,7 +320,7 @@ func (a *app) targetInput(t target, in verify.Input, f verifyFlags) (verify.Inpu
 	}
 	in.Dist, in.Policy, in.Assets = t.release(), policy, t.assets
 	if f.image != "" {
-		names, err := a.assetNames(f.image)
+		names, err := a.assetNames(f.image, t.place())
 		if err != nil {
 			return in, err
 		}
@@ -400,7 +400,7 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 		return func() {}, nil
 	}
 	at := a.placeOf(f, override, targets)
-	found, done, err := a.imagesIn(override, at.access, f, p)
+	found, done, err := a.imagesIn(override, at.access, f, p, placesOf(targets)...)
 	if err != nil {
 		return nil, err
 	}
@@ -408,13 +408,14 @@ func (a *app) chooseImages(in *verify.Input, f verifyFlags, p *progress, targets
 	return done, nil
 }
 
-// imagesIn reads images from a place, nil for where release.json says.
-func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress) (*pack.Images, func(), error) {
+// imagesIn reads images from a place, nil for where release.json says, for releases
+// in directories or kits.
+func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *progress, releases ...string) (*pack.Images, func(), error) {
 	spool, err := tarball.NewSpool("")
 	if err != nil {
 		return nil, nil, err
 	}
-	extra, err := a.extraFiles(spool)
+	extra, err := a.extraFiles(releases...)(spool)
 	if err != nil {
 		_ = spool.Close()
 		return nil, nil, err
@@ -424,17 +425,16 @@ func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *prog
 	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
 }
 
-// extraFiles are those that the configuration adds to tarballs, if there is a
-// configuration.
-func (a *app) extraFiles(spool *tarball.Spool) ([]tarball.Entry, error) {
-	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+// extraFiles are those that the caller's configuration adds to tarballs, if there is
+// one for what is in places.
+func (a *app) extraFiles(places ...string) func(*tarball.Spool) ([]tarball.Entry, error) {
+	return func(spool *tarball.Spool) ([]tarball.Entry, error) {
+		c, err := a.callersConfig(places...)
+		if err != nil || c == nil {
+			return nil, err
+		}
+		return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 	}
-	c, err := a.load()
-	if err != nil {
-		return nil, err
-	}
-	return build.ExtraFiles(spool, c.root, c.config.Extract.Files)
 }
 
 // expectation is which release the flags require.

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"facerec/internal/release"
@@ -12,22 +13,35 @@ import (
 	"facerec/internal/verify"
 )
 
-// callersConfig reads config.json for the verification of what is in dist, a
-// directory or a kit. It is nil where there is none, or where it lies in dist: then it
-// came with the release, and says nothing about what the caller expects.
-func (a *app) callersConfig(dist string) (*chosen, error) {
+// callersConfig reads config.json for the verification of what is in places,
+// directories or kits. It is nil where there is none, or where it lies in one of them:
+// then it came with the release, and says nothing about what the caller expects.
+func (a *app) callersConfig(places ...string) (*chosen, error) {
 	if _, err := os.Stat(a.configFile); errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	inside, err := isInside(a.configFile, dist)
-	if err != nil {
-		return nil, err
+	foreign := a.foreign
+	for _, place := range places {
+		inside, err := isInside(a.configFile, place)
+		if err != nil {
+			return nil, err
+		}
+		foreign = foreign || inside
 	}
-	if inside {
-		a.note("verify: %s is not used: it lies in the directory that is verified", a.configFile)
+	if foreign {
+		a.unused.Do(func() { a.note("verify: %s is not used: it lies in the directory that is verified", a.configFile) })
 		return nil, nil
 	}
 	return a.load()
+}
+
+// isForeign reports whether config.json lies in one of several places. Not all of them
+// need exist.
+func (a *app) isForeign(places []string) bool {
+	return slices.ContainsFunc(places, func(place string) bool {
+		inside, err := isInside(a.configFile, place)
+		return err == nil && inside
+	})
 }
 
 // isInside reports whether a file lies in a directory or below it, through links

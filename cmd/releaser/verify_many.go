@@ -95,7 +95,12 @@ func (a *app) verifyMany(ctx context.Context, f verifyFlags) (err error) {
 		return err
 	}
 	m.without = f.without(m.override)
-	m.shelves = &pack.Shelves{Limit: f.many.spool, Limits: f.limits.limits(), Extra: a.extraFiles}
+	names := make([]string, len(items))
+	for i, item := range items {
+		names[i] = item.Name
+	}
+	a.foreign = a.isForeign(names)
+	m.shelves = &pack.Shelves{Limit: f.many.spool, Limits: f.limits.limits(), Extra: a.extraFiles()}
 	defer func() { err = errors.Join(err, m.shelves.Close()) }()
 	if m.pages, err = a.pageOptions(f.many.reachable); err != nil {
 		return err
@@ -250,10 +255,12 @@ func (m *many) commonInputs() ([]byte, error) {
 		}
 		common.Expected = append(common.Expected, expected(policy))
 	}
-	if c, err := m.load(); err == nil {
-		common.Config = string(c.raw)
-	} else if _, serr := os.Stat(m.configFile); !errors.Is(serr, fs.ErrNotExist) {
+	c, err := m.callersConfig()
+	if err != nil {
 		return nil, err
+	}
+	if c != nil {
+		common.Config = string(c.raw)
 	}
 	return json.Marshal(common)
 }
@@ -618,8 +625,8 @@ func (m *many) signedPage(address string, record release.Record, sums, bundle []
 	}
 	var fallback []verify.CertificateIdentity
 	if !f.trust.given() {
-		c, err := m.load()
-		if err != nil {
+		c, err := m.callersConfig()
+		if err != nil || c == nil {
 			return f, &codedError{exitUntrusted, fmt.Errorf("no expected signer: %s has no pin; pass --trust FILE, --key FILE, or --certificate-identity and --certificate-oidc-issuer", text.Show(address))}
 		}
 		if fallback, err = m.expectedIdentity(c, record.Version); err != nil {

@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -120,12 +118,11 @@ type assetNames struct {
 	image  oci.Ref
 }
 
-// assetNames is for the image that a flag names, "" for config.json's.
-func (a *app) assetNames(image string) (n assetNames, err error) {
-	if _, err := os.Stat(a.configFile); !errors.Is(err, fs.ErrNotExist) {
-		if n.config, err = a.load(); err != nil {
-			return n, err
-		}
+// assetNames is for the image that a flag names, "" for config.json's, and for what is
+// in places.
+func (a *app) assetNames(image string, places ...string) (n assetNames, err error) {
+	if n.config, err = a.callersConfig(places...); err != nil {
+		return n, err
 	}
 	n.image, err = looseImage(n.config, image)
 	return n, err

@@ -33,6 +33,17 @@ func (t target) place() string {
 	return t.dist
 }
 
+// placesOf is what releases lie in.
+func placesOf(targets []target) []string {
+	var out []string
+	for _, t := range targets {
+		if t.loose == nil {
+			out = append(out, t.place())
+		}
+	}
+	return out
+}
+
 // release is its files.
 func (t target) release() fs.FS {
 	if t.kit != nil {

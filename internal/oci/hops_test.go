@@ -290,7 +290,7 @@ func forwardedFrom6(t *testing.T, host string) (at string, ok bool) {
 	s := &http.Server{Handler: &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: host})
 	}}}
-	go s.Serve(l) //nolint:errcheck // it ends with the test
+	go s.Serve(l) // it ends with the test
 	t.Cleanup(func() { _ = s.Close() })
 	return l.Addr().String(), true
 }

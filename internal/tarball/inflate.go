@@ -2,11 +2,13 @@ package tarball
 
 import (
 	"bufio"
+	"bytes"
 	"compress/bzip2"
 	"crypto/sha256"
 	"errors"
 	"hash"
 	"io"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -142,6 +144,13 @@ func newInflater(r io.Reader) (*inflater, error) {
 	return f, nil
 }
 
+// beginsHeader reports whether a few bytes can be the beginning of a tar header: a
+// name without control characters, and nothing after its end.
+func beginsHeader(head []byte) bool {
+	name, rest, _ := bytes.Cut(head[:min(len(head), 100)], []byte{0})
+	return !slices.ContainsFunc(name, func(c byte) bool { return c < ' ' || c == 0x7f }) && strings.Trim(string(rest), "\x00") == ""
+}
+
 // notTar says what a file is if it is something else than a tar archive, in
 // whatever compression; "" if it may be one. What is too short to tell is taken
 // for one that was cut off.
@@ -166,7 +175,10 @@ func (f *inflater) notTar() string {
 	} else {
 		head, _ = f.in.Peek(SniffLength)
 	}
-	if kind == "" && len(head) == SniffLength && strings.Trim(string(head), "\x00") != "" {
+	if kind == "" && len(head) == 0 && f.gz == nil && f.other == nil {
+		return "an empty file"
+	}
+	if kind == "" && strings.Trim(string(head), "\x00") != "" && (len(head) == SniffLength || !beginsHeader(head)) {
 		kind = "a file of an unknown kind"
 		if f.gz != nil || f.other != nil {
 			kind += " inside " + f.kind

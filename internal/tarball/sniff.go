@@ -29,6 +29,7 @@ var magics = []struct{ magic, kind string }{
 	{"MZ", "a Windows program"},
 	{"\xcf\xfa\xed\xfe", "a Mach-O program"},
 	{"\xca\xfe\xba\xbe", "a Mach-O program"},
+	{"\x00asm", "a WebAssembly program"},
 	{"#!", "a script"},
 	{"%PDF-", "a PDF document"},
 	{"version https://git-lfs.github.com/", "a Git LFS pointer"},

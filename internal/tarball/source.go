@@ -69,11 +69,26 @@ func DiffSources(ctx context.Context, a, b Source, l ArchiveLimits) (Difference,
 	if (a.Made || b.Made) && r.Grade == SameTar && len(x[0].Problems)+len(x[1].Problems) == 0 {
 		r.Grade, r.Causes = Identical, nil
 	}
+	if a.Made != b.Made {
+		r.sayMade(map[bool]string{true: "a", false: "b"}[a.Made])
+	}
 	r.attribute(x[0], x[1], [2]*LayerMap{a.Layers, b.Layers})
 	if err := locate(ctx, a, b, l, &r); err != nil {
 		return Difference{}, err
 	}
 	return r, nil
+}
+
+// sayMade adds to causes that a side that is not an archive has neither owners nor times.
+func (r *Difference) sayMade(side string) {
+	for i, c := range r.Causes {
+		switch c.Kind {
+		case CauseOwner:
+			r.Causes[i].Detail += "; " + side + " is not an archive: everything in it counts as owned by 0:0"
+		case CauseTime:
+			r.Causes[i].Detail += "; " + side + " is not an archive: everything in it counts as of time 0"
+		}
+	}
 }
 
 func (s Source) index(ctx context.Context, l ArchiveLimits) (*Listing, error) {

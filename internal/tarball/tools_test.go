@@ -252,6 +252,67 @@ func TestArchiveAgainstTree(t *testing.T) {
 	}
 }
 
+// A directory or an image is compared by what pack makes of it, and that is said: its
+// files on disk have owners and times.
+func TestMadeSideIsSaid(t *testing.T) {
+	made, err := TreeSource("tree", mustTree(t, Entry{Name: "a", Type: Dir, Mode: 0o755}), "top")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	w := tar.NewWriter(&b)
+	for _, name := range []string{"top/", "top/a/"} {
+		if err := w.WriteHeader(&tar.Header{Name: name, Typeflag: tar.TypeDir, Mode: 0o755, Uid: 7, ModTime: time.Unix(7, 0), Format: tar.FormatGNU}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := source("file", b.Bytes())
+	for _, c := range []struct {
+		a, b Source
+		said string
+	}{{file, made, "b is not an archive"}, {made, file, "a is not an archive"}, {file, source("file", tarOf(t, sampleTree(t), "top")), ""}} {
+		d, err := DiffSources(t.Context(), c.a, c.b, DefaultLimits())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, cause := range d.Causes {
+			if strings.Contains(cause.Detail, "is not an archive") != (c.said != "" && (cause.Kind == CauseOwner || cause.Kind == CauseTime)) || c.said != "" && strings.Contains(cause.Detail, "is not an archive") && !strings.Contains(cause.Detail, c.said) {
+				t.Errorf("%s %s: got %s", c.a.Name, c.b.Name, cause)
+			}
+		}
+		if c.said != "" && len(d.Causes) < 2 {
+			t.Errorf("%s %s: got %v", c.a.Name, c.b.Name, d.Causes)
+		}
+	}
+}
+
+// What is too short for a tar header is none unless it begins like one.
+func TestShortFiles(t *testing.T) {
+	header := tarOf(t, sampleTree(t), "top")
+	for name, c := range map[string]struct {
+		file []byte
+		kind string
+		said string
+	}{
+		"empty":         {nil, ProblemNotTar, "got an empty file"},
+		"text":          {[]byte("hello\n"), ProblemNotTar, "unknown kind"},
+		"base64":        {[]byte("H4sIAAAAAAAAA+3OMQrCQBCF4Tn\nKngAnm\n"), ProblemNotTar, "unknown kind"},
+		"UTF-16":        {[]byte("\xff\xfeh\x00i\x00"), ProblemNotTar, "unknown kind"},
+		"cut header":    {header[:300], ProblemTruncated, "before the first entry"},
+		"cut name":      {header[:3], ProblemTruncated, "before the first entry"},
+		"cut after one": {header[:700], ProblemTruncated, "at or after"},
+		"WebAssembly":   {[]byte("\x00asm\x01\x00\x00\x00"), ProblemNotTar, "a WebAssembly program"},
+	} {
+		x, err := List(bytes.NewReader(c.file), DefaultLimits())
+		if err != nil || len(x.Problems) != 1 || x.Problems[0].Kind != c.kind || !strings.Contains(x.Problems[0].Detail, c.said) {
+			t.Errorf("%s: got %+v, %v", name, x, err)
+		}
+	}
+}
+
 func TestSniff(t *testing.T) {
 	for head, want := range map[string]string{
 		"": "", "hello": "", "\x1f\x8b\x08": "gzip", "\xfd7zXZ\x00": "xz", "\x28\xb5\x2f\xfd": "zstd", "BZh9": "bzip2", "PK\x03\x04": "zip",
