@@ -108,7 +108,7 @@ func ReportLine(name string, r verify.Report, digest *release.Digest) Line {
 // code that the error stands for.
 func ErrorLine(name string, code int, err error) Line {
 	detail := text.Error(err, 0).Error()
-	for _, said := range []string{name, filepath.Clean(name), text.Show(name)} { // the line begins with it
+	for _, said := range []string{text.Line(name, 0), text.Line(filepath.Clean(name), 0), text.Show(name)} { // the line begins with it
 		if rest, found := strings.CutPrefix(detail, said); found && said != "" && strings.TrimLeft(rest, ": ") != rest {
 			detail = strings.TrimLeft(rest, ": ")
 			break

@@ -70,6 +70,8 @@ func TestLinesSatisfyTheSchema(t *testing.T) {
 		{"./d", "d: d is a named pipe", "usage       ./d: d is a named pipe"},
 		{"d", "d: expected more", "usage       d: expected more"},
 		{"d", "d2 not found", "usage       d: d2 not found"},
+		{"::error::x", "::error::x not found", `usage       "::error::x": not found`},
+		{"a\u202eb", "a\u202eb not found", `usage       "a\u202eb": not found`},
 		{"", "no name", `usage       "": no name`},
 	} {
 		if got := ErrorLine(c[0], 2, errors.New(c[1])).Text(); got != c[2] {

@@ -32,8 +32,39 @@ type guarded struct {
 	access Access
 	next   http.RoundTripper
 
-	mu  sync.Mutex
-	tls map[string]*tlsAttempt // by host
+	mu    sync.Mutex
+	tls   map[string]*tlsAttempt // by host
+	plain map[string]error       // of the last failure of plain HTTP, by the host it began at
+}
+
+// maxRedirects is how often one request is led elsewhere.
+const maxRedirects = 10
+
+// begun gives the host that a request began at, before it was redirected, and how often
+// it was.
+func begun(r *http.Request) (host string, redirects int) {
+	for r.Response != nil && r.Response.Request != nil {
+		r = r.Response.Request
+		redirects++
+	}
+	return r.URL.Host, redirects
+}
+
+// withoutTLS gives what went wrong with a host over plain HTTP, and how many requests
+// found out that it does not speak TLS.
+func (g *guarded) withoutTLS(host string) (err error, requests int64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if a := g.tls[host]; a != nil {
+		select {
+		case <-a.done:
+			if !a.answered {
+				requests = 1
+			}
+		default:
+		}
+	}
+	return g.plain[host], requests
 }
 
 // tlsAttempt is the first HTTPS request to a host.
@@ -71,7 +102,21 @@ func (g *guarded) RoundTrip(r *http.Request) (*http.Response, error) {
 			return nil, fmt.Errorf("refusing plain HTTP with %s, which answers in TLS", host)
 		}
 	}
-	return g.next.RoundTrip(r)
+	first, redirects := begun(r)
+	resp, err := g.next.RoundTrip(r)
+	if err == nil && redirects == maxRedirects-1 && resp.StatusCode/100 == 3 {
+		_ = resp.Body.Close()
+		resp, err = nil, fmt.Errorf("redirected more than %d times, last to %s", maxRedirects, text.Show(host))
+	}
+	if err != nil {
+		g.mu.Lock()
+		if g.plain == nil {
+			g.plain = map[string]error{}
+		}
+		g.plain[first] = err
+		g.mu.Unlock()
+	}
+	return resp, err
 }
 
 func (g *guarded) overTLS(r *http.Request) (*http.Response, error) {

@@ -215,3 +215,28 @@ func TestMissingCredentialHelper(t *testing.T) {
 		}
 	}
 }
+
+// Of a registry that does not speak TLS, what it does over plain HTTP is said, and the
+// request that found out about TLS is not counted.
+func TestPlainHTTPFails(t *testing.T) {
+	for name, c := range map[string]struct {
+		answer http.HandlerFunc
+		said   string
+		tries  string
+	}{
+		"redirected to itself": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirected more than 10 times, last to 127.0.0.1:", ""},
+		"closes": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF", ", in 3 tries"},
+		"fails":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "answered HTTP 500", ", in 3 tries"},
+	} {
+		s := httptest.NewServer(c.answer)
+		s.Config.ErrorLog = log.New(io.Discard, "", 0)
+		ref := mustRef(t, strings.TrimPrefix(s.URL, "http://")+"/tool:1")
+		policy := hasty()
+		policy.Tries = 3
+		_, err := ReadIndex(t.Context(), ref, Access{Retry: policy, Connections: &Connections{}}.Naming(ref))
+		s.Close()
+		if err == nil || !strings.Contains(err.Error(), c.said) || strings.Contains(err.Error(), "tls") || !strings.HasSuffix(err.Error(), c.tries) || c.tries == "" && strings.Contains(err.Error(), "tries") {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}

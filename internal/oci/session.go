@@ -31,6 +31,7 @@ type session struct {
 
 	mu     sync.Mutex
 	client *http.Client
+	guard  *guarded // of the log-in
 }
 
 // connect logs in, the first time.
@@ -44,7 +45,9 @@ func (s *session) connect(ctx context.Context) (*http.Client, error) {
 	if s.writes {
 		scope = transport.PushScope
 	}
-	agent := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: s.access.transport(), Repeatable: repeatable}, s.access.agent())
+	next := s.access.transport()
+	s.guard, _ = next.(*guarded)
+	agent := transport.NewUserAgent(retry.Transport{Policy: s.access.Retry, Next: next, Repeatable: repeatable}, s.access.agent())
 	rt, err := transport.NewWithContext(ctx, s.repo.Registry, s.credentials(ctx), agent, []string{s.repo.Scope(scope)})
 	if err != nil {
 		return nil, err
@@ -74,7 +77,7 @@ func (s *session) do(t *retry.Tries, req *http.Request, want ...int) (*http.Resp
 	login := &retry.Tries{}
 	client, err := s.connect(retry.With(req.Context(), login))
 	if err != nil {
-		return nil, &triedError{login.All.Load(), err}
+		return nil, s.loginFailed(login.All.Load(), err)
 	}
 	resp, err := client.Do(req.WithContext(retry.With(req.Context(), t)))
 	if err != nil {
@@ -86,6 +89,21 @@ func (s *session) do(t *retry.Tries, req *http.Request, want ...int) (*http.Resp
 		return nil, &triedError{t.All.Load(), &answerError{err, why, asked}}
 	}
 	return resp, nil
+}
+
+// loginFailed is what went wrong with a log-in. Of a host that does not speak TLS only
+// what it did over plain HTTP matters, where that was tried.
+func (s *session) loginFailed(tries int64, err error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.guard != nil {
+		plain, inVain := s.guard.withoutTLS(s.repo.RegistryStr())
+		if inVain > 0 && plain != nil && statusOf(err) == 0 {
+			err = plain
+		}
+		tries -= inVain
+	}
+	return &triedError{tries, err}
 }
 
 // answerError is an answer that was not expected.
@@ -145,8 +163,8 @@ func (e *triedError) Unwrap() error { return e.err }
 // believed by its digest alone. Still, nobody outside may send us to plain HTTP
 // or have us ask what only this machine can reach.
 func (a Access) redirect(req *http.Request, via []*http.Request) error {
-	if len(via) >= 10 {
-		return fmt.Errorf("redirected more than 10 times, last to %s", text.Show(req.URL.Host))
+	if len(via) >= maxRedirects {
+		return fmt.Errorf("redirected more than %d times, last to %s", maxRedirects, text.Show(req.URL.Host))
 	}
 	return a.leads(via[len(via)-1].URL, req.URL, "be redirected")
 }
