@@ -102,10 +102,10 @@ lint: ## golangci-lint at the pinned version
 	$(GO) run github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0 run --allow-parallel-runners $(CHECKED)
 
 .PHONY: test-native
-test-native: ## a cell with an arm64 machine's compilers, under qemu: the same bytes? (root, some 10 minutes of CPU; CELLS=one; OBJECTS=1 without the program)
+test-native: ## a cell with an arm64 machine's compilers, under qemu: the same bytes? (root, some 10 minutes of CPU; CELLS=one; SMALL=1 without facerec)
 	$(INPUTS) packages build cross
 	@command -v mmdebstrap >/dev/null || $(INPUTS) packages test
-	$(GO) run ./tools/native $(if $(CELLS),--cell $(CELLS)) $(if $(OBJECTS),--objects)
+	$(GO) run ./tools/native $(if $(CELLS),--cell $(CELLS)) $(if $(SMALL),--small)
 
 .PHONY: test-packages
 test-packages: ## install releaser's .deb, .rpm and .apk in root file systems, and run what was installed (root)

@@ -65,7 +65,7 @@ func (g *guard) file(flag, name string) error {
 			return text.WithHint(usagef("%s %s: this is the input %s", flag, text.Show(name), text.Show(g.files[id])), "name another file; facerec never writes to what it reads")
 		}
 	}
-	if err := g.dir(flag, filepath.Dir(name)); err != nil {
+	if err := g.outside(flag, name, filepath.Dir(name)); err != nil {
 		return err
 	}
 	if err := replaceable(name); err != nil {
@@ -75,9 +75,12 @@ func (g *guard) file(flag, name string) error {
 }
 
 // dir returns an error if name is, or would be made, in a directory of inputs.
-// It follows links and compares directories, not names.
-func (g *guard) dir(flag, name string) error {
-	for at := real(name); ; at = filepath.Dir(at) {
+func (g *guard) dir(flag, name string) error { return g.outside(flag, name, name) }
+
+// outside returns an error if dir, where name is to be written, is in a directory of
+// inputs. It follows links and compares directories, not names.
+func (g *guard) outside(flag, name, dir string) error {
+	for at := real(dir); ; at = filepath.Dir(at) {
 		if fi, err := os.Stat(at); err == nil {
 			for _, d := range g.dirs {
 				if os.SameFile(fi, d.info) {

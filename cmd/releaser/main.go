@@ -81,7 +81,7 @@ Exit codes:
 // Before there are gcFrom bytes in all, nothing is collected: most runs end there.
 const (
 	gcPercent = 25
-	gcHeap    = 20 << 20
+	gcHeap    = 16 << 20
 	gcFrom    = 24 << 20
 )
 

@@ -82,7 +82,7 @@ func TestAnyPlatform(t *testing.T) {
 		{"cp oci-layout:single:1:/app/x - --platform linux/arm/v6", 0, "is a single image for windows/amd64, not for linux/arm/v6"},
 		{"cp oci-layout:twice:1:/app/x - --platform windows/amd64", 0, "has windows/amd64 3 times: took the first that can be read, sha256:"},
 		{"cp oci-layout:twice:1:/app/x - --platform windows/amd64", 0, "windows\n"},
-		{"ls oci-layout:encrypted:1 --platform windows/amd64", 1, "it is encrypted (" + encrypted + "): decrypt the image first"},
+		{"ls oci-layout:encrypted:1 --platform windows/amd64", 1, "it is encrypted (" + encrypted + ")\nhint: decrypt the image first"},
 		{"ls oci-layout:disk:1 --platform windows/amd64", 1, "got the media type application/vnd.example.disk"},
 
 		{"diff oci-layout:one:1 oci-layout:two:1 --platform linux/arm/v7", 0, ""},
@@ -98,7 +98,7 @@ func TestAnyPlatform(t *testing.T) {
 		{"check oci-layout:silent:1 --platform windows/amd64", exitDiffers, "windows/amd64 layers"},
 		{"check oci-layout:one:1 --platform linux/s390x", exitDiffers, "linux/s390x: is not in the image"},
 		{"check oci-layout:one:1 --platform s390x", exitUsage, "expected OS/ARCH[/VARIANT]"},
-		{"check oci-layout:encrypted:1", exitDiffers, "it is encrypted"},
+		{"check oci-layout:encrypted:1", exitDiffers, "fix: decrypt the image first"},
 	} {
 		var out, errs bytes.Buffer
 		code := run(t.Context(), strings.Fields(c.args), nil, &out, &errs)

@@ -12,6 +12,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"facerec/internal/oci"
@@ -34,7 +35,7 @@ type Kit struct {
 type section struct{ off, size int64 }
 
 // firstBlock is how every kit begins.
-var firstBlock = func() []byte {
+var firstBlock = sync.OnceValue(func() []byte {
 	tree, err := tarball.NewTree([]tarball.Entry{{Name: "blobs", Type: tarball.Dir, Mode: dirMode}})
 	var b bytes.Buffer
 	if err == nil {
@@ -44,13 +45,14 @@ var firstBlock = func() []byte {
 		panic(err)
 	}
 	return b.Bytes()[:tarball.BlockSize]
-}()
+})
 
 // Begins reports whether a file begins as a kit does.
 func Begins(r io.ReaderAt) bool {
-	b := make([]byte, len(firstBlock))
+	first := firstBlock()
+	b := make([]byte, len(first))
 	n, _ := r.ReadAt(b, 0)
-	return n == len(b) && bytes.Equal(b, firstBlock)
+	return n == len(b) && bytes.Equal(b, first)
 }
 
 // Open reads the list of files in a kit and its manifest. Whatever keeps the file

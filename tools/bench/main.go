@@ -50,7 +50,7 @@
 // bundle, trusted root and identity; and releaser verify, exact and with --fast,
 // against a shell script that does the same with cosign, sha256sum, crane, tar,
 // gzip and cmp. The release is the set "cells", signed keyless by a Sigstore on
-// loopback that is idle while commands are measured.
+// loopback that is idle while commands are measured. With -n 0, verify-blob alone.
 //
 // # list
 //

@@ -3,7 +3,7 @@
 // Native compiles a cell with the compilers of an arm64 machine and compares what comes
 // of it with what the cross compilers of this machine, an amd64 one, make.
 //
-//	go run ./tools/native [--cell dlib20/linux/arm64] [--objects] [--keep]
+//	go run ./tools/native [--cell dlib20/linux/arm64] [--small] [--keep]
 //
 // It unpacks a Debian for arm64 with what packages.txt names for such a machine, and runs
 // tools/inputs in it: compilers, assembler and linker are arm64's own programs, under
@@ -11,8 +11,9 @@
 // every machine, which its own tests check.
 //
 // First each file of the cell's toolchain is compared: dlib's library with our functions
-// in it, the BLAS, the headers, all but the two scripts that call the compilers. Then,
-// without --objects, the program.
+// in it, the BLAS, the headers, all but the two scripts that call the compilers. Then the
+// program: facerec, whose compilation takes minutes in an emulator, or with --small
+// a little one that is linked with the same C library.
 //
 // The emulator is registered in a namespace that ends with the command, so nothing on
 // this machine changes. That needs root and Linux 6.7, or an older one with an emulator
@@ -43,7 +44,7 @@ import (
 )
 
 var (
-	errUsage     = errors.New("usage: go run ./tools/native [--cell LINEAGE/PLATFORM] [--objects] [--keep]")
+	errUsage     = errors.New("usage: go run ./tools/native [--cell LINEAGE/PLATFORM] [--small] [--keep]")
 	errDiffers   = errors.New("an arm64 machine would not make the same bytes: see above")
 	errUnchecked = errors.New("not checked")
 )
@@ -80,7 +81,7 @@ func main() {
 func run(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("native", flag.ContinueOnError)
 	cell := flags.String("cell", "dlib20/linux/arm64", "which cell")
-	objects := flags.Bool("objects", false, "compare the toolchain only, not the program")
+	small := flags.Bool("small", false, "compare a small program, not facerec")
 	keep := flags.Bool("keep", false, "keep the working directory")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 {
 		return errUsage
@@ -121,10 +122,12 @@ func run(ctx context.Context, args []string) (err error) {
 	if err := t.toolchains(); err != nil {
 		return err
 	}
-	if !*objects {
-		if err := t.programs(); err != nil {
-			return err
-		}
+	source := "./cmd/facerec"
+	if *small {
+		source = "./tools/skips"
+	}
+	if err := t.programs(source); err != nil {
+		return err
 	}
 	fmt.Printf("native: %s: the same on an %s machine, %s\n", *cell, host, time.Since(start).Round(time.Second))
 	return nil
@@ -260,15 +263,14 @@ func manifest(dir string) (map[string]string, error) {
 	return files, nil
 }
 
-// programs compares facerec.
-func (t *test) programs() error {
-	here, there := filepath.Join(t.dir, "facerec"), "/tmp/facerec"
-	fmt.Printf("native: %s: facerec, with cross compilers\n", t.platform)
-	build := append([]string{"facerec", "--quiet"}, t.cell()...)
+// programs compares what is built of a package.
+func (t *test) programs(source string) error {
+	here, there := filepath.Join(t.dir, "program"), "/tmp/program"
+	fmt.Printf("native: %s: %s, by both\n", t.platform, source)
+	build := append([]string{"facerec", "--quiet", "--package", source}, t.cell()...)
 	if _, err := t.answer(exec.CommandContext(t.ctx, t.root+program, append(build, "--out", here)...)); err != nil {
 		return err
 	}
-	fmt.Printf("native: %s: facerec, with %s's compilers\n", t.platform, host)
 	if _, err := t.answer(t.emulated(append(append([]string{program}, build...), "--cache", "/cache", "--out", there)...)); err != nil {
 		return err
 	}
@@ -281,10 +283,10 @@ func (t *test) programs() error {
 		sums = append(sums, fmt.Sprintf("%x", sha256.Sum256(raw)))
 	}
 	if sums[0] != sums[1] {
-		fmt.Printf("DIFFERS facerec: %s by cross compilers, %s on %s\n", sums[0], sums[1], host)
+		fmt.Printf("DIFFERS %s: %s by cross compilers, %s on %s\n", source, sums[0], sums[1], host)
 		return errDiffers
 	}
-	fmt.Printf("same    facerec %s\n", sums[0])
+	fmt.Printf("same    %s %s\n", source, sums[0])
 	return nil
 }
 
