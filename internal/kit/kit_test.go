@@ -16,6 +16,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
@@ -186,6 +187,39 @@ func TestSameBytes(t *testing.T) {
 }
 
 // TestUnverified puts nothing in that does not hold.
+// TestFiles reads a release in a kit as a directory, and compares it with the one on
+// disk that it came from.
+func TestFiles(t *testing.T) {
+	raw, dir, _ := oneKit(t)
+	if !Begins(bytes.NewReader(raw)) || Begins(bytes.NewReader(raw[1:])) || Begins(bytes.NewReader(raw[:100])) {
+		t.Error("a kit does not begin as one, or something else does")
+	}
+	k, err := Open(bytes.NewReader(raw), int64(len(raw)))
+	must(t, err)
+	if root, err := k.Root(); err != nil || string(root) != "{}\n" {
+		t.Errorf("the trusted root: got %q, %v", root, err)
+	}
+	files := k.Files(k.Manifest.Releases[0])
+	entries, err := os.ReadDir(dir)
+	must(t, err)
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+		want, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		must(t, err)
+		got, err := fs.ReadFile(files, e.Name())
+		if err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s: got %d bytes, %v, expected %d", e.Name(), len(got), err, len(want))
+		}
+	}
+	must(t, fstest.TestFS(files, names...))
+	for _, name := range []string{"missing", "../kit.json", "/" + names[0]} {
+		if _, err := files.Open(name); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: got %v", name, err)
+		}
+	}
+}
+
 func TestUnverified(t *testing.T) {
 	dir, images := releaseIn(t, "1.0.0", 1, 10)
 	in := input(t, images, dir)
