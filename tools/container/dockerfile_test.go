@@ -111,8 +111,6 @@ func TestDockerfileSaysWhatConfigSays(t *testing.T) {
 	}
 }
 
-// TestContextHasWhatIsCopied holds COPY against .dockerignore, and what is
-// copied before tools/inputs is compiled against what it is made of.
 func TestDockerfileInstallsWhatInputsInstalls(t *testing.T) {
 	if _, err := exec.LookPath("awk"); err != nil {
 		t.Skip("awk is not installed")
@@ -143,6 +141,8 @@ func TestDockerfileInstallsWhatInputsInstalls(t *testing.T) {
 	}
 }
 
+// TestContextHasWhatIsCopied holds COPY and config.json against .dockerignore, and what is
+// copied before tools/inputs is compiled against what it is made of.
 func TestContextHasWhatIsCopied(t *testing.T) {
 	text, err := os.ReadFile("../../.dockerignore")
 	if err != nil {
@@ -176,6 +176,32 @@ func TestContextHasWhatIsCopied(t *testing.T) {
 		if !in(name, allowed) && !slices.ContainsFunc(allowed, func(a string) bool { return path.Dir(a) == name }) {
 			t.Errorf("COPY %s: .dockerignore keeps it out of the context", name)
 		}
+	}
+	// What is not in git is fetched or built inside.
+	raw, err := os.ReadFile("../../config.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config, err := release.Parse("config.json", raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := 0
+	for _, x := range config.ExternData {
+		cmd := exec.Command("git", "ls-files", "-z", "--", x.Src)
+		cmd.Dir = "../.."
+		out, err := cmd.Output()
+		if err != nil {
+			t.Fatalf("git ls-files: %v", err)
+		}
+		for _, name := range strings.FieldsFunc(string(out), func(r rune) bool { return r == 0 }) {
+			if sources++; !in(name, allowed) {
+				t.Errorf("config.json puts %s into the image, and .dockerignore keeps it out of the context", name)
+			}
+		}
+	}
+	if sources < 5 {
+		t.Errorf("%d files of config.json are in git", sources)
 	}
 	for _, pkg := range []string{"./tools/inputs", "./tools/container", "./cmd/facerec", "./cmd/releaser"} {
 		cmd := exec.Command("go", "list", "-deps", "-tags", "dlib", "-f", "{{.ImportPath}}", pkg)
