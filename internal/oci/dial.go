@@ -50,9 +50,9 @@ func begun(r *http.Request) (host string, redirects int) {
 	return r.URL.Host, redirects
 }
 
-// withoutTLS gives what went wrong with a host over plain HTTP, and how many requests
-// found out that it does not speak TLS.
-func (g *guarded) withoutTLS(host string) (err error, requests int64) {
+// withoutTLS gives how many requests found out that a host does not speak TLS, and what
+// went wrong with it over plain HTTP.
+func (g *guarded) withoutTLS(host string) (requests int64, plain error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if a := g.tls[host]; a != nil {
@@ -64,7 +64,7 @@ func (g *guarded) withoutTLS(host string) (err error, requests int64) {
 		default:
 		}
 	}
-	return g.plain[host], requests
+	return requests, g.plain[host]
 }
 
 // tlsAttempt is the first HTTPS request to a host.

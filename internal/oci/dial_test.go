@@ -225,8 +225,8 @@ func TestPlainHTTPFails(t *testing.T) {
 		tries  string
 	}{
 		"redirected to itself": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, r.URL.Path+"x", http.StatusFound) }, "redirected more than 10 times, last to 127.0.0.1:", ""},
-		"closes": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF", ", in 3 tries"},
-		"fails":  {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "answered HTTP 500", ", in 3 tries"},
+		"closes":               {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, "EOF", ", in 3 tries"},
+		"fails":                {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) }, "answered HTTP 500", ", in 3 tries"},
 	} {
 		s := httptest.NewServer(c.answer)
 		s.Config.ErrorLog = log.New(io.Discard, "", 0)

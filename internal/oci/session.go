@@ -97,7 +97,7 @@ func (s *session) loginFailed(tries int64, err error) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.guard != nil {
-		plain, inVain := s.guard.withoutTLS(s.repo.RegistryStr())
+		inVain, plain := s.guard.withoutTLS(s.repo.RegistryStr())
 		if inVain > 0 && plain != nil && statusOf(err) == 0 {
 			err = plain
 		}
