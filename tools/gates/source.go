@@ -234,11 +234,6 @@ const (
 	subjectsSince = "2026-11-29T00:00:00Z"
 )
 
-// sparedSubjects are commits that came on main all the same.
-var sparedSubjects = []string{
-	"72d7954dd1ca394bfd871dadd532315fa92b947b", // 73 characters
-}
-
 // subjectsGate finds commits whose subject is too long, or is not "room: what".
 // Merges have git's own.
 func subjectsGate(ctx context.Context, w *world) (string, error) {
@@ -253,9 +248,7 @@ func subjectsGate(ctx context.Context, w *world) (string, error) {
 	n := 0
 	for line := range strings.Lines(string(r.stdout)) {
 		hash, subject, _ := strings.Cut(strings.TrimSpace(line), " ")
-		if n++; slices.Contains(sparedSubjects, hash) {
-			continue
-		}
+		n++
 		switch length := utf8.RuneCountInString(subject); {
 		case length > maxSubject:
 			wrong = append(wrong, fmt.Sprintf("%.7s: %d characters, expected at most %d: %s", hash, length, maxSubject, text.Show(subject)))
