@@ -1,8 +1,8 @@
-//go:build !linux || arm
+//go:build !linux
 
 package atomicfile
 
 import "os"
 
-// beginWriting does nothing: there is no such request, or package syscall lacks it.
+// beginWriting does nothing: there is no such request.
 func beginWriting(*os.File, int64, int64) {}

@@ -1,17 +1,13 @@
-//go:build linux && !arm
-
 package atomicfile
 
 import (
 	"os"
-	"syscall"
-)
 
-// syncWrite is SYNC_FILE_RANGE_WRITE of sync_file_range(2).
-const syncWrite = 2
+	"golang.org/x/sys/unix"
+)
 
 // beginWriting asks for a part of a file to be written to disk, and does not wait. If
 // it cannot be, syncing says so.
 func beginWriting(f *os.File, off, n int64) {
-	_ = syscall.SyncFileRange(int(f.Fd()), off, n, syncWrite)
+	_ = unix.SyncFileRange(int(f.Fd()), off, n, unix.SYNC_FILE_RANGE_WRITE)
 }
