@@ -141,7 +141,7 @@ bench-smoke: ## allocations and instructions of ten fixed inputs, which must not
 
 .PHONY: bench-security
 bench-security: releaser ## inputs that want to be expensive: memory and time of every verb that reads them
-	$(GO) run ./tools/bench security
+	$(GO) run ./tools/bench security $(if $(wildcard /dev/shm),-dir /dev/shm)
 
 .PHONY: bench-publish
 bench-publish: releaser gitea ## publishing and fetching six cells on a real Gitea beside curl, sha256sum and cosign

@@ -60,6 +60,7 @@ func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) erro
 	program := flags.String("releaser", "bin/releaser", "the program")
 	other := flags.String("facerec", "bin/facerec", "the other program; left out if it was not built")
 	models := flags.String("models", "models", "its models")
+	where := flags.String("dir", "", "where to work, best in a tmpfs: on a disk, its file system is measured too where a verb writes 100,000 files")
 	only := flags.String("only", "", "only inputs whose name contains this")
 	verbose := flags.Bool("v", false, "print every call to standard error, with the end of what it said")
 	if err := flags.Parse(args); err != nil {
@@ -82,7 +83,7 @@ func benchSecurity(ctx context.Context, flags *flag.FlagSet, args []string) erro
 	} else {
 		fmt.Fprintf(os.Stderr, "bench: %v: facerec is not measured; build it with make facerec models\n", err)
 	}
-	work, err := os.MkdirTemp("", "bench-security-")
+	work, err := os.MkdirTemp(*where, "bench-security-")
 	if err != nil {
 		return err
 	}
