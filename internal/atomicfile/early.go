@@ -2,12 +2,11 @@ package atomicfile
 
 import "os"
 
-// earlyStep is after how many bytes the disk is told to begin with them.
+// earlyStep is after how many bytes flushing begins.
 const earlyStep = 8 << 20
 
-// Early is a large file that is written from its beginning to its end. The disk begins
-// with what is written while more is being made, so that there is little left to do
-// when the file is synced.
+// Early is a large file that is written from its beginning to its end. It is flushed to
+// disk while more is written, so that little is left to do when it is synced.
 type Early struct {
 	File *os.File
 

@@ -146,7 +146,7 @@ func write(ctx context.Context, in Input, out string, same func(made string) boo
 		if err != nil {
 			return err
 		}
-		// The disk takes the tarballs meanwhile.
+		// Meanwhile the tarballs are synced.
 		if err := errors.Join(writeSBOMs(dir, &in, cells), synced()); err != nil {
 			return err
 		}
