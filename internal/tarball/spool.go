@@ -12,12 +12,16 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/release"
+	"facerec/internal/sums"
 )
 
 // spoolExtent is how much of the spool one writer takes at a time, in bytes. It is
 // written while it is in the processor's cache: with a megabyte, writing took twice
 // the time.
 const spoolExtent = 256 << 10
+
+// sumStep is how many bytes are read between sums. It divides spoolExtent.
+const sumStep = 64 << 10
 
 // Spool keeps contents in one temporary file that has no name, and the same
 // bytes only once. It is safe for concurrent use. What Add returned is valid
@@ -84,26 +88,35 @@ var spoolBuffers = sync.Pool{New: func() any { b := make([]byte, spoolExtent); r
 // Add reads r to its end. When the bytes have been added before, what was
 // returned then is returned again. An error of r is passed on, and leaves the
 // spool as it was.
-func (s *Spool) Add(r io.Reader) (Content, error) {
+func (s *Spool) Add(r io.Reader) (Content, error) { return s.AddAlong(r, nil) }
+
+// AddAlong is Add, where what is read is also written to whole, the sum of the stream that
+// it is a part of: both sums are made together.
+func (s *Spool) AddAlong(r io.Reader, whole *sums.Behind) (Content, error) {
 	p := spoolBuffers.Get().(*[]byte)
 	defer spoolBuffers.Put(p)
 	buf := *p
 	var h hash.Hash
 	var extents []int64
 	for {
-		n, err := io.ReadFull(r, buf)
-		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
-			s.giveBack(extents)
-			return nil, err
+		n, last, err := 0, false, error(nil)
+		for n < len(buf) && !last {
+			var k int
+			k, err = io.ReadFull(r, buf[n:n+sumStep])
+			last = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+			if err != nil && !last {
+				s.giveBack(extents)
+				return nil, err
+			}
+			if last && h == nil && n == 0 {
+				return s.finish(release.DigestBytes(buf[:k]), nil, buf[:k])
+			}
+			if h == nil {
+				h = sha256.New()
+			}
+			whole.Along(h, buf[n:n+k])
+			n += k
 		}
-		if last && h == nil {
-			return s.finish(release.DigestBytes(buf[:n]), nil, buf[:n])
-		}
-		if h == nil {
-			h = sha256.New()
-		}
-		h.Write(buf[:n])
 		if last {
 			return s.finish(release.DigestOf([sha256.Size]byte(h.Sum(nil))), extents, buf[:n])
 		}
