@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"slices"
@@ -90,29 +89,28 @@ var spoolBuffers = sync.Pool{New: func() any { b := make([]byte, spoolExtent); r
 // spool as it was.
 func (s *Spool) Add(r io.Reader) (Content, error) { return s.AddAlong(r, nil) }
 
-// AddAlong is Add, where what is read is also written to whole, the sum of the stream that
-// it is a part of: both sums are made together.
+// AddAlong is Add for a part of a stream whose bytes r writes to whole, as they are read:
+// both sums are made together. whole may be nil.
 func (s *Spool) AddAlong(r io.Reader, whole *sums.Behind) (Content, error) {
 	p := spoolBuffers.Get().(*[]byte)
 	defer spoolBuffers.Put(p)
 	buf := *p
-	var h hash.Hash
+	n, last, err := readStep(r, buf)
+	if err != nil {
+		return nil, err
+	}
+	if last {
+		return s.finish(release.DigestBytes(buf[:n]), nil, buf[:n])
+	}
+	h := sha256.New()
+	whole.Along(h, buf[:n])
 	var extents []int64
 	for {
-		n, last, err := 0, false, error(nil)
 		for n < len(buf) && !last {
 			var k int
-			k, err = io.ReadFull(r, buf[n:n+sumStep])
-			last = errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-			if err != nil && !last {
+			if k, last, err = readStep(r, buf[n:]); err != nil {
 				s.giveBack(extents)
 				return nil, err
-			}
-			if last && h == nil && n == 0 {
-				return s.finish(release.DigestBytes(buf[:k]), nil, buf[:k])
-			}
-			if h == nil {
-				h = sha256.New()
 			}
 			whole.Along(h, buf[n:n+k])
 			n += k
@@ -126,7 +124,17 @@ func (s *Spool) AddAlong(r io.Reader, whole *sums.Behind) (Content, error) {
 			s.giveBack(extents)
 			return nil, err
 		}
+		n = 0
 	}
+}
+
+// readStep reads sumStep bytes, or the last ones.
+func readStep(r io.Reader, buf []byte) (n int, last bool, err error) {
+	n, err = io.ReadFull(r, buf[:sumStep])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // finish writes the last bytes of a content, which come after full extents, unless
