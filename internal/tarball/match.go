@@ -54,6 +54,8 @@ const (
 // lies; that position 0 of a stream is never matched is up to the caller, who
 // does not insert it.
 type matcher struct {
+	batch batch
+
 	buf   []byte // must go on for searchAhead bytes after any position searched
 	first int    // the first position that was inserted
 	next  int    // the first that has not been
@@ -77,10 +79,12 @@ type matcher struct {
 type head uint32
 
 const (
-	headTag = 1<<7 - 1
-	headPos = 12        // where the position begins
-	headMax = 1<<20 - 1 // bytes that buf may have, windowSize and what is inserted ahead included
-	none    = 1<<15 - 1 // of a distance: so much or more
+	tagBits  = 7
+	headTag  = 1<<tagBits - 1
+	olderKiB = 1<<5 - 1  // the longest distance to the one before
+	headPos  = 12        // where the position begins
+	headMax  = 1<<20 - 1 // bytes that buf may have, windowSize and what is inserted ahead included
+	none     = 1<<15 - 1 // of a distance: so much or more
 )
 
 // next is the head of the bucket when the position at base>>headPos has come, whose tag
@@ -94,10 +98,10 @@ func (h head) next(base, tag uint32) (next head, dist uint16, may uint64) {
 	// What is so is negative here.
 	near := d - maxDist - 1
 	same := (old^tag)&headTag - 1
-	older := near + old<<3&(31<<10)
+	older := near + old<<3&(olderKiB<<10)
 	may = uint64(near&(same|older)) >> 31
 	d = min(d, none)
-	return head(base | d>>3&(31<<7) | tag), uint16(d), may
+	return head(base | d>>3&(olderKiB<<tagBits) | tag), uint16(d), may
 }
 
 // insertStep is how far insertion may run ahead: a link must not be taken over
@@ -194,7 +198,11 @@ func (m *matcher) insert(n int) uint64 {
 	i := m.next & windowMask
 	buf := m.buf[m.next:][:n+minMatch]
 	insertThree(&m.three, m.ranks[i:][:n], m.threes[i:][:n], buf, uint32(m.next))
-	return insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize)) >> (insertStep - n)
+	at, fours := uint32(m.next+windowSize), m.fours[i:][:n]
+	if n == insertStep {
+		return m.batch.four(&m.four, (*[insertStep]uint16)(fours), (*[insertStep + minMatch]byte)(buf), at)
+	}
+	return insertFour(&m.four, fours, buf, at) >> (insertStep - n)
 }
 
 // There is a function for each hash: both in one loop need more registers than there

@@ -16,6 +16,8 @@ import (
 // It gives up where there is more to find than it is good for. Whoever uses it then
 // goes on with a matcher from the state that has been reached.
 type sparse struct {
+	batch batch
+
 	buf    []byte // must go on for searchAhead bytes after any position searched
 	first  int    // the first position that was inserted
 	next   int    // the first that has not been; it is a multiple of insertStep but at first
@@ -45,7 +47,7 @@ func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
 		step := m.next & windowMask / insertStep
 		dists := (*[insertStep]uint16)(m.dists[step*insertStep:])
-		may := insertSparse(&m.heads, dists, (*[insertStep + 8]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
+		may := m.batch.sparse(&m.heads, dists, (*[insertStep + minMatch]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
 		m.may[step] = may
 		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
@@ -55,7 +57,7 @@ func (m *sparse) ready(p int) {
 
 // insertSparse inserts the positions of a step. The result has a bit for each that may
 // have a match, the first one lowest.
-func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + 8]byte, at uint32) (may uint64) {
+func insertSparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at uint32) (may uint64) {
 	base := at << headPos
 	for i := range dists {
 		// Odd factors leave 24 bits apart: bucket and tag together tell them.

@@ -116,7 +116,7 @@ func (s *Stage) makeCells(dir string) (Config, error) {
 		parts := strings.Split(p, "/")
 		out := filepath.Join(dir, "programs", p)
 		cmd := exec.CommandContext(s.ctx, "go", "build", "-trimpath", "-o", out+"/", "./cmd/releaser", "./tools/demo")
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+parts[0], "GOARCH="+parts[1], "GOARM=7")
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+parts[0], "GOARCH="+parts[1], "GOARM=7", "GOEXPERIMENT=")
 		if msg, err := cmd.CombinedOutput(); err != nil {
 			return c, fmt.Errorf("building programs for %s: %w: %s", p, err, msg)
 		}
