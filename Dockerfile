@@ -128,7 +128,7 @@ ARG GOPROXY
 RUN set -eu; \
     machine=${PLATFORM#*/}; arch=${machine%%/*}; arm=; \
     [ "$machine" = "$arch" ] || arm=${machine#*/v}; \
-    CGO_ENABLED=0 GOOS=${PLATFORM%%/*} GOARCH=$arch GOARM=$arm \
+    GOEXPERIMENT=simd CGO_ENABLED=0 GOOS=${PLATFORM%%/*} GOARCH=$arch GOARM=$arm \
         go build -trimpath -buildvcs=false -ldflags '-s -w -buildid=' -o /stage/releaser ./cmd/releaser; \
     install -D -m 644 /etc/ssl/certs/ca-certificates.crt /stage/etc/ssl/certs/ca-certificates.crt
 

@@ -9,7 +9,10 @@ GO      ?= go
 INPUTS  := $(GO) run ./tools/inputs
 CELLS   ?=
 PACKAGES ?= build $(if $(CELLS),cross)
-GOBUILD := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
+# Go's SIMD package, on amd64 (docs/adr/0015-simd.md). The bytes of releases do not depend
+# on it.
+SIMD    := GOEXPERIMENT=simd
+GOBUILD := $(SIMD) CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -buildid='
 
 ##@ Start here
 
@@ -72,6 +75,9 @@ cross: ## check releaser and its tests for every system it runs on, and build it
 ANYWHERE := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/sbom ./internal/models
 ON_386   := ./internal/inflate ./internal/tarball ./internal/oci/... ./internal/publish ./internal/verify
 
+# The packages with files for Go's SIMD package, and those that read all their results.
+WIDE := ./internal/sums ./internal/tarball ./internal/oci/layer
+
 .PHONY: test-cross
 test-cross: ## tests on 32 bits, natively (386), and for ARM and RISC-V under qemu
 	$(INPUTS) packages cross
@@ -96,6 +102,11 @@ test: packages models samples gitea ## every test that needs no foreign architec
 .PHONY: test-pure
 test-pure: ## the tests that need neither dlib nor a network
 	CGO_ENABLED=0 $(GO) test -timeout 40m ./...
+
+.PHONY: test-simd
+test-simd: ## tests of what is written for Go's SIMD package (amd64 with AVX-512, or they skip)
+	$(SIMD) $(GO) vet $(WIDE)
+	$(SIMD) $(GO) test -json $(WIDE) | $(GO) run ./tools/skips --allow .ci/skips
 
 .PHONY: lint
 lint: ## golangci-lint at the pinned version

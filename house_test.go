@@ -27,15 +27,16 @@ internal/executable:
 internal/cache:
 internal/retry:
 internal/release:
+internal/sums:
 internal/dial:
 internal/inflate:
-internal/tarball: internal/inflate internal/release
+internal/tarball: internal/inflate internal/release internal/sums
 internal/checksum: internal/release
 models:
 internal/models: models
 internal/app:
 internal/oci: internal/dial internal/inflate internal/release internal/retry internal/tarball
-internal/oci/layer: internal/oci internal/inflate internal/release internal/tarball
+internal/oci/layer: internal/oci internal/inflate internal/release internal/sums internal/tarball
 internal/oci/build: internal/oci internal/executable internal/release internal/tarball
 internal/oci/check: internal/oci internal/oci/layer internal/executable internal/release internal/tarball
 internal/oci/ocitest: internal/tarball
@@ -110,6 +111,7 @@ var thirdParty = map[string][]string{
 	"internal/text":       {},
 	"internal/atomicfile": {"golang.org/x/text/unicode/norm", "golang.org/x/sys/unix"},
 	"internal/release":    {},
+	"internal/sums":       {},
 	"internal/retry":      {},
 	"internal/inflate":    {},
 	"internal/tarball":    {"golang.org/x/sync", "github.com/klauspost/compress/zstd", "github.com/therootcompany/xz"},

@@ -257,6 +257,7 @@ func (a *app) released(ctx context.Context, c *chosen, arg, temp string, f rebui
 	}
 	a.note("rebuild: expecting %s", expected(in.Policy))
 	in.Dist = atomicfile.FS(dist)
+	in.KeepEntries = true // they are compared with those that are made
 	report, err := verify.Release(ctx, in)
 	return dist, report, err
 }

@@ -63,6 +63,8 @@ type RecordCell struct {
 	Packages []RecordPackage `json:"packages,omitempty"` // made of the same tree, sorted by asset
 
 	Entries []RecordEntry `json:"entries"` // in the order of the tar stream
+
+	sum EntriesSum // of the entries, if they were left out; see [SumRecord]
 }
 
 // RecordPackage is a system package that is made of a cell's tree. Its version and

@@ -34,14 +34,16 @@ var entryLines = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, max
 //
 // What is not an entry is decoded by encoding/json and must be what encoding that
 // again gives; so must every entry.
-func ReadRecord(from io.Reader) (Record, bool) {
+func ReadRecord(from io.Reader) (Record, bool) { return readRecord(from, &recordReader{}) }
+
+func readRecord(from io.Reader, in *recordReader) (Record, bool) {
 	b := entryLines.Get().(*bufio.Reader)
 	defer func() {
 		b.Reset(nil)
 		entryLines.Put(b)
 	}()
 	b.Reset(io.LimitReader(from, MaxRecordSize+1))
-	in := &recordReader{r: b}
+	in.r = b
 	if err := in.read(); err != nil || in.n > MaxRecordSize {
 		return Record{}, false
 	}
@@ -51,11 +53,19 @@ func ReadRecord(from io.Reader) (Record, bool) {
 	var r Record
 	dec := json.NewDecoder(bytes.NewReader(in.frame))
 	dec.DisallowUnknownFields()
-	if dec.Decode(&r) != nil || len(r.Cells) != len(in.cells) {
+	if dec.Decode(&r) != nil || len(r.Cells) != len(in.cells)+len(in.summed) {
 		return Record{}, false
 	}
 	if again, err := r.frame(); err != nil || !bytes.Equal(again, in.frame) {
 		return Record{}, false
+	}
+	total := 0
+	for i, sum := range in.summed {
+		r.Cells[i].Entries, r.Cells[i].sum = nil, sum
+		total += sum.Count
+	}
+	if in.known != nil {
+		return r, total <= maxEntries && r.validateWith(RecordCell.listed) == nil
 	}
 	for i := range r.Cells {
 		r.Cells[i].Entries = in.cells[i]
@@ -75,6 +85,13 @@ type recordReader struct {
 	cells [][]RecordEntry
 
 	one, scratch []byte // an entry as it is, and as it should be
+
+	// For [SumRecord], which keeps no entries.
+	known  map[Digest]knownBlock // by what they are in the record; nil: entries are kept
+	block  []byte                // the block that is being read
+	ends   []int                 // of its entries
+	summed []EntriesSum          // of cells
+	only   [1]HexDigest          // in the place of sums
 
 	sums []HexDigest // for entries to come: allocated together, as there may be very many
 }
@@ -108,9 +125,16 @@ func (in *recordReader) read() error {
 		switch {
 		case string(l) == openEntries[1:]:
 			in.frame = append(in.frame, noEntries[1:]...)
-			if err := in.entries(); err != nil {
+			read := in.entries
+			if in.known != nil {
+				read = in.sumEntries
+			}
+			if err := read(); err != nil {
 				return err
 			}
+		case string(l) == noEntries[1:] && in.known != nil:
+			in.frame = append(in.frame, l...)
+			in.summed = append(in.summed, SumEntries(func(func(RecordEntry) bool) {}))
 		case string(l) == noEntries[1:]:
 			in.frame = append(in.frame, l...)
 			in.cells = append(in.cells, []RecordEntry{})
@@ -134,9 +158,10 @@ func (in *recordReader) entries() error {
 	at := 0   // where in before the next is expected
 	for more := true; more; {
 		var err error
-		if more, err = in.entry(); err != nil {
+		if in.one, more, err = in.entry(in.one[:0]); err != nil {
 			return err
 		}
+		in.one = ended(in.one)
 		if at < len(before) && in.is(&before[at]) {
 			at++
 			if list == nil {
@@ -169,27 +194,30 @@ func (in *recordReader) entries() error {
 	return nil
 }
 
-// entry reads the bytes of an entry, and whether another follows.
-func (in *recordReader) entry() (more bool, err error) {
-	in.one = in.one[:0]
+// entry appends the lines of an entry to b, and reports whether another follows.
+func (in *recordReader) entry(b []byte) (_ []byte, more bool, err error) {
+	start := len(b)
 	for {
 		l, err := in.line()
-		if err != nil || len(in.one) > maxEntryLine {
-			return false, errors.Join(err, errOther)
+		if err != nil || len(b)-start > maxEntryLine {
+			return b, false, errors.Join(err, errOther)
 		}
-		in.one = append(in.one, l...)
+		b = append(b, l...)
 		switch string(l) {
 		case entryIndent + "},\n":
-			in.one = in.one[:len(in.one)-2]
-			return true, nil
+			return b, true, nil
 		case entryIndent + "}\n":
-			in.one = in.one[:len(in.one)-1]
 			if l, err = in.line(); err != nil || string(l) != closeEntries[1:] {
-				return false, errOther
+				return b, false, errOther
 			}
-			return false, nil
+			return b, false, nil
 		}
 	}
+}
+
+// ended is an entry without what separates it from the next.
+func ended(lines []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(lines, []byte("\n")), []byte(","))
 }
 
 // is reports whether the entry that was read is spelled as e is.

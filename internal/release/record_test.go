@@ -3,6 +3,7 @@ package release
 import (
 	"bytes"
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -176,7 +177,26 @@ func FuzzParseRecord(f *testing.F) {
 		if slow, err := decodeRecord(data); err != nil || !reflect.DeepEqual(slow, r) {
 			t.Fatalf("encoding/json reads the record differently: %v", err)
 		}
+		checkSums(t, data, r)
 	})
+}
+
+// checkSums checks that SumRecord, if it takes a record, says the same as with its
+// entries.
+func checkSums(t *testing.T, data []byte, want Record) (taken bool) {
+	t.Helper()
+	got, ok := SumRecord(bytes.NewReader(data))
+	if !ok {
+		return false
+	}
+	want.Cells = slices.Clone(want.Cells)
+	for i := range want.Cells {
+		want.Cells[i].sum, want.Cells[i].Entries = want.Cells[i].EntriesSum(), nil
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Fatalf("without entries: got %+v, expected %+v", got, want)
+	}
+	return true
 }
 
 // TestReadRecord reads cells whose entries are those of the cell before, fewer,
@@ -185,7 +205,7 @@ func FuzzParseRecord(f *testing.F) {
 func TestReadRecord(t *testing.T) {
 	sum := hexOf("content")
 	var all []RecordEntry
-	for _, name := range []string{".", "a", "a/b", "a/c \"<&>\u2028", "a-b", "\xff", "z"} {
+	for _, name := range []string{".", "a", "a/b", "a/c \"<&>\u2028", "a-b", "z", "\xff"} {
 		e := RecordEntry{Name: name, Type: EntryFile, Mode: 0o644, Size: 7, SHA256: &sum}
 		if name == "." || name == "a" {
 			e = RecordEntry{Name: name, Type: EntryDir, Mode: 0o755}
@@ -223,6 +243,9 @@ func TestReadRecord(t *testing.T) {
 	if got.Cells[4].Entries[3].SHA256 != got.Cells[0].Entries[3].SHA256 {
 		t.Error("the same entry is kept twice")
 	}
+	if !checkSums(t, data, got) {
+		t.Error("not read without entries")
+	}
 	for i := 0; i < len(data); i += 11 {
 		bad := bytes.Clone(data)
 		bad[i] ^= 1
@@ -231,5 +254,126 @@ func TestReadRecord(t *testing.T) {
 		if ok != (err == nil) || ok && !reflect.DeepEqual(fast, slow) {
 			t.Fatalf("with byte %d changed: read %t, encoding/json: %v", i, ok, err)
 		}
+		if summed := checkSums(t, bad, fast); summed && !ok {
+			t.Fatalf("with byte %d changed: read without entries only", i)
+		}
+	}
+}
+
+// TestSumRecord reads lists of more than one block: the same ones, others, and ones
+// whose order or names are wrong where blocks meet.
+func TestSumRecord(t *testing.T) {
+	sum := hexOf("content")
+	list := func(n int) []RecordEntry {
+		all := []RecordEntry{{Name: ".", Type: EntryDir, Mode: 0o755}}
+		for i := range n - 1 {
+			all = append(all, RecordEntry{Name: fmt.Sprintf("file-%04d", i), Type: EntryFile, Mode: 0o644, Size: int64(i), SHA256: &sum})
+		}
+		return all
+	}
+	edited := func(at int, name string) []RecordEntry {
+		l := list(3 * sumBlock)
+		l[at].Name = name
+		return l
+	}
+	swapped := func(a, b int) []RecordEntry { // blocks
+		l := list(3 * sumBlock)
+		for i := range sumBlock {
+			l[a*sumBlock+i], l[b*sumBlock+i] = l[b*sumBlock+i], l[a*sumBlock+i]
+		}
+		return l
+	}
+	other := list(3 * sumBlock)
+	other[sumBlock].Mode = 0o600
+	for _, c := range []struct {
+		name  string
+		lists [][]RecordEntry
+		taken bool
+	}{
+		{"none", [][]RecordEntry{{}}, true},
+		{"the top alone", [][]RecordEntry{list(1)}, true},
+		{"a block", [][]RecordEntry{list(sumBlock)}, true},
+		{"a block and one", [][]RecordEntry{list(sumBlock + 1), list(sumBlock), list(sumBlock + 1)}, true},
+		{"the same ones and another", [][]RecordEntry{list(3 * sumBlock), list(3 * sumBlock), other, list(2*sumBlock + 7)}, true},
+		{"no top", [][]RecordEntry{list(9)[1:]}, false},
+		{"an order that does not rise", [][]RecordEntry{edited(7, "z")}, false},
+		{"the same across blocks", [][]RecordEntry{edited(sumBlock, fmt.Sprintf("file-%04d", sumBlock-2))}, false},
+		{"blocks in another order", [][]RecordEntry{list(3 * sumBlock), swapped(1, 2)}, false},
+		{"the top behind", [][]RecordEntry{list(3 * sumBlock), swapped(0, 2)}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := exampleRecord()
+			cell := r.Cells[1]
+			r.Cells = nil
+			for i, l := range c.lists {
+				cell.Lineage, cell.Asset, cell.Entries = "line"+string(rune('a'+i)), "asset-"+string(rune('a'+i)), l
+				r.Cells = append(r.Cells, cell)
+			}
+			data, err := r.Marshal()
+			if err != nil {
+				r.Schema = RecordSchema
+				data = spelled(t, r) // which no record may have
+			}
+			full, ok := ReadRecord(bytes.NewReader(data))
+			if ok != (err == nil) {
+				t.Fatalf("read %t, written: %v", ok, err)
+			}
+			if taken := checkSums(t, data, full); taken != c.taken {
+				t.Errorf("read without entries: %t, expected %t", taken, c.taken)
+			}
+			for i, a := range r.Cells {
+				for k, b := range r.Cells {
+					if same := a.EntriesSum() == b.EntriesSum(); same != reflect.DeepEqual(a.Entries, b.Entries) {
+						t.Errorf("cells %d and %d: the same sum: %t", i, k, same)
+					}
+				}
+			}
+		})
+	}
+}
+
+// spelled spells a record as Write does, whatever it says.
+func spelled(t *testing.T, r Record) []byte {
+	t.Helper()
+	frame, err := r.frame()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range r.Cells {
+		var all []string
+		for _, e := range c.Entries {
+			all = append(all, string(e.append([]byte(entryIndent), "\n"+entryIndent)))
+		}
+		frame = bytes.Replace(frame, []byte(noEntries), []byte(openEntries+strings.Join(all, ",\n")+closeEntries), 1)
+	}
+	return frame
+}
+
+// TestSumEntries gives entries that differ in one field each another sum.
+func TestSumEntries(t *testing.T) {
+	sum, other := hexOf("content"), hexOf("other")
+	seen := map[EntriesSum]string{}
+	for _, l := range [][]RecordEntry{
+		nil,
+		{{}},
+		{{}, {}},
+		{{Name: "a"}},
+		{{Type: "a"}},
+		{{Link: "a"}},
+		{{Name: "a", Link: "b"}},
+		{{Name: "ab"}},
+		{{Name: "a"}, {Name: "b"}},
+		{{Name: "b"}, {Name: "a"}},
+		{{Mode: 1}},
+		{{Size: 1}},
+		{{Size: -1}},
+		{{SHA256: &sum}},
+		{{SHA256: &other}},
+	} {
+		s := SumEntries(slices.Values(l))
+		if before, twice := seen[s]; twice || s.Count != len(l) {
+			t.Errorf("%+v: sum of %d, the same as %s", l, s.Count, before)
+		}
+		seen[s] = fmt.Sprintf("%+v", l)
 	}
 }

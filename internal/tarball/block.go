@@ -35,6 +35,7 @@ type deflater struct {
 	distCodes   [distances]code
 	words       [symbolMask + 1]uint32       // codes of symbols with their extra bits: bits<<5 | count
 	distWords   [distSymbolMask + 1]distWord // of distances; what is sent of a literal's is nothing
+	wide        wideCodes                    // of literals in runs
 }
 
 // distWord is what is sent of a distance: the code, then dist-base.
@@ -242,6 +243,7 @@ func (d *deflater) encode(lit, dist []code) {
 	for b := range literals {
 		d.words[b] = uint32(lit[b].bits)<<5 | uint32(lit[b].n)
 	}
+	d.wide.set(lit)
 	for n := range isMatch {
 		s := lengthSymbol[n]
 		c := lit[literals+1+int(s)]
@@ -254,7 +256,7 @@ func (d *deflater) encode(lit, dist []code) {
 	for rest := d.tokens; len(rest) > 0; {
 		if rest[0].isRun() {
 			at, n := rest[0].run()
-			d.encodeRun(d.bytes[at : at+n])
+			d.encodeRun(at, at+n)
 			rest = rest[1:]
 			continue
 		}
@@ -324,8 +326,17 @@ func (d *deflater) encodeSome(tokens []token) {
 	w.flushFull()
 }
 
-// encodeRun is encodeSome for literals.
-func (d *deflater) encodeRun(run []byte) {
+// encodeRun is encodeSome for the literals from d.bytes[at] up to end.
+func (d *deflater) encodeRun(at, end int) {
+	if hasWide {
+		first := min((at+3)&^3, end) // of four that come together
+		d.encodeLiterals(d.bytes[at:first])
+		at = d.encodeWide(first, end)
+	}
+	d.encodeLiterals(d.bytes[at:end])
+}
+
+func (d *deflater) encodeLiterals(run []byte) {
 	w := d.out
 	buf := w.buf[:cap(w.buf)]
 	at, acc, n := len(w.buf), w.bits, w.n

@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 
 	"facerec/internal/release"
+	"facerec/internal/sums"
 )
 
 // Job is one archive to be made.
@@ -108,6 +109,7 @@ type line struct {
 
 	crc      uint32
 	tar      hash.Hash
+	owed     []byte // of the stream, which tar has not had yet
 	file     hash.Hash
 	fileSize int64
 }
@@ -123,9 +125,11 @@ func newLine(name string, src stream, out io.Writer) *line {
 	return l
 }
 
-// Write takes the finished file's bytes.
+// Write takes the finished file's bytes. The stream's sum goes on along with theirs.
 func (l *line) Write(p []byte) (int, error) {
-	l.file.Write(p)
+	n := min(len(p), len(l.owed))
+	sums.WriteBoth(l.file, p, l.tar, l.owed[:n])
+	l.owed = l.owed[n:]
 	l.fileSize += int64(len(p))
 	if l.out == nil {
 		return len(p), nil
@@ -143,10 +147,17 @@ func (l *line) result() Result {
 	}
 }
 
-// sum takes the stream's next bytes into the checksums.
+// sum takes the stream's next bytes into the checksums. They must stay as they are until
+// settle.
 func (l *line) sum(p []byte) {
-	l.tar.Write(p)
+	l.owed = p
 	l.crc = crc32.Update(l.crc, crc32.IEEETable, p)
+}
+
+// settle gives tar what it has not had yet.
+func (l *line) settle() {
+	l.tar.Write(l.owed)
+	l.owed = nil
 }
 
 // failed is the first thing that went wrong.
@@ -159,6 +170,7 @@ func (l *line) take(w *worker, c *chunk, s span) error {
 	l.sum(c.buf[c.start-c.lo : c.end-c.lo])
 	lo := int(s.lo)
 	l.at = c.into(&w.m, l.at.shifted(-lo), l.def).shifted(lo)
+	l.settle()
 	return l.failed()
 }
 
@@ -193,6 +205,7 @@ func (l *line) finish(w *worker) error {
 	l.bits.align()
 	l.bits.bytes(gzipTrailer(l.crc, total))
 	l.bits.flush()
+	l.settle()
 	return l.failed()
 }
 

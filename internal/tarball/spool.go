@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"os"
 	"slices"
@@ -12,12 +11,16 @@ import (
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/release"
+	"facerec/internal/sums"
 )
 
 // spoolExtent is how much of the spool one writer takes at a time, in bytes. It is
 // written while it is in the processor's cache: with a megabyte, writing took twice
 // the time.
 const spoolExtent = 256 << 10
+
+// sumStep is how many bytes are read between sums. It divides spoolExtent.
+const sumStep = 64 << 10
 
 // Spool keeps contents in one temporary file that has no name, and the same
 // bytes only once. It is safe for concurrent use. What Add returned is valid
@@ -84,26 +87,34 @@ var spoolBuffers = sync.Pool{New: func() any { b := make([]byte, spoolExtent); r
 // Add reads r to its end. When the bytes have been added before, what was
 // returned then is returned again. An error of r is passed on, and leaves the
 // spool as it was.
-func (s *Spool) Add(r io.Reader) (Content, error) {
+func (s *Spool) Add(r io.Reader) (Content, error) { return s.AddAlong(r, nil) }
+
+// AddAlong is Add for a part of a stream whose bytes r writes to whole, as they are read:
+// both sums are made together. whole may be nil.
+func (s *Spool) AddAlong(r io.Reader, whole *sums.Behind) (Content, error) {
 	p := spoolBuffers.Get().(*[]byte)
 	defer spoolBuffers.Put(p)
 	buf := *p
-	var h hash.Hash
+	n, last, err := readStep(r, buf)
+	if err != nil {
+		return nil, err
+	}
+	if last {
+		return s.finish(release.DigestBytes(buf[:n]), nil, buf[:n])
+	}
+	h := sha256.New()
+	whole.Along(h, buf[:n])
 	var extents []int64
 	for {
-		n, err := io.ReadFull(r, buf)
-		last := errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
-		if err != nil && !last {
-			s.giveBack(extents)
-			return nil, err
+		for n < len(buf) && !last {
+			var k int
+			if k, last, err = readStep(r, buf[n:]); err != nil {
+				s.giveBack(extents)
+				return nil, err
+			}
+			whole.Along(h, buf[n:n+k])
+			n += k
 		}
-		if last && h == nil {
-			return s.finish(release.DigestBytes(buf[:n]), nil, buf[:n])
-		}
-		if h == nil {
-			h = sha256.New()
-		}
-		h.Write(buf[:n])
 		if last {
 			return s.finish(release.DigestOf([sha256.Size]byte(h.Sum(nil))), extents, buf[:n])
 		}
@@ -113,7 +124,17 @@ func (s *Spool) Add(r io.Reader) (Content, error) {
 			s.giveBack(extents)
 			return nil, err
 		}
+		n = 0
 	}
+}
+
+// readStep reads sumStep bytes, or the last ones.
+func readStep(r io.Reader, buf []byte) (n int, last bool, err error) {
+	n, err = io.ReadFull(r, buf[:sumStep])
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, true, nil
+	}
+	return n, false, err
 }
 
 // finish writes the last bytes of a content, which come after full extents, unless

@@ -132,7 +132,7 @@ func (w weighted) node() uint16             { return uint16(w) }
 // is decides over bytes: the steps are those of zlib's heap, and the numbers of
 // nodes are never compared.
 type nodeHeap struct {
-	nodes [maxNodes + 1]weighted // behind the last one is one that no node is above
+	nodes [litLens + 4]weighted // behind the last one are some that no node is above
 	size  int
 }
 
@@ -145,7 +145,9 @@ func (h *nodeHeap) add(w weighted) {
 
 // order makes a heap of the nodes as they were added.
 func (h *nodeHeap) order() {
-	h.nodes[h.size+1] = heaviest
+	for k := range 3 {
+		h.nodes[h.size+1+k] = heaviest
+	}
 	for k := h.size / 2; k >= 1; k-- {
 		h.sift(k)
 	}
@@ -163,12 +165,20 @@ func (h *nodeHeap) pop() weighted {
 // sift moves the node at k down to its place: below all smaller ones on the way
 // to the bottom that always takes the smaller child, and of two that are equal
 // the right one. It goes all that way first and then back, as most nodes belong
-// near the bottom; which child is smaller costs no branch.
+// near the bottom; which child is smaller costs no branch. Two levels are one step: the
+// four below the children are compared before it is known which two of them count.
 func (h *nodeHeap) sift(k int) {
 	w, top := h.nodes[k], k
+	for 4*k <= h.size {
+		child := smaller(h.nodes[2*k], h.nodes[2*k+1])
+		below := (*[4]weighted)(h.nodes[4*k:])
+		next := smaller(below[0], below[1])
+		next += (2 + smaller(below[2], below[3]) - next) & -child // that of the child
+		h.nodes[k], h.nodes[2*k+child] = h.nodes[2*k+child], below[next]
+		k = 4*k + next
+	}
 	for j := 2 * k; j <= h.size; j = 2 * k {
-		left, right := h.nodes[j]>>16, h.nodes[j+1]>>16
-		j += 1 - int((left-right)>>63) // left is smaller: stay
+		j += smaller(h.nodes[j], h.nodes[j+1])
 		h.nodes[k] = h.nodes[j]
 		k = j
 	}
@@ -178,6 +188,9 @@ func (h *nodeHeap) sift(k int) {
 	}
 	h.nodes[k] = w
 }
+
+// smaller is 0 if left has the smaller key, else 1.
+func smaller(left, right weighted) int { return 1 - int((left>>16-right>>16)>>63) }
 
 // runs calls f for each symbol of the code length alphabet that lengths are
 // sent as, with the value of its extra bits. Literals and distances are sent

@@ -57,6 +57,10 @@ type Input struct {
 	// Progress, if not nil, is called with each step as it ends.
 	Progress func(Result)
 
+	// KeepEntries asks for the entries of each cell in [Released], which are
+	// otherwise left out: there may be very many.
+	KeepEntries bool
+
 	Pack tarball.Options // how the rebuilding is done; it has no influence on bytes
 
 	// Packer, if not nil, is used instead of [tarball.Pack], for example to have the
@@ -282,8 +286,9 @@ func (w *walk) whatIs(f found, name string) string {
 }
 
 // signedRecord reads release.json, which may be large, if it has the digest that it
-// must have: a first time for the digest, and again to take it apart.
-func (w *walk) signedRecord(want release.Digest, limit int64) (record release.Record, err error) {
+// must have: a first time for the digest, and again to take it apart by way of read,
+// or whole if read does not take it.
+func (w *walk) signedRecord(want release.Digest, limit int64, read func(io.Reader) (release.Record, bool)) (record release.Record, err error) {
 	check := func(got *release.Hasher) error {
 		switch {
 		case got.Size() > limit:
@@ -315,7 +320,7 @@ func (w *walk) signedRecord(want release.Digest, limit int64) (record release.Re
 		return record, err
 	}
 	ok := false
-	if err := pass(func(in io.Reader) { record, ok = release.ReadRecord(in) }); err != nil || ok {
+	if err := pass(func(in io.Reader) { record, ok = read(in) }); err != nil || ok {
 		return record, err
 	}
 	var raw []byte
@@ -331,6 +336,20 @@ func (w *walk) signedRecord(want release.Digest, limit int64) (record release.Re
 	return release.ParseRecord(raw)
 }
 
+// recordEntries reads the entries of a cell again, as they are rarely needed.
+func (w *walk) recordEntries(c release.RecordCell) ([]release.RecordEntry, error) {
+	if c.Entries != nil {
+		return c.Entries, nil
+	}
+	want, _ := w.sums.Lookup(release.RecordFile)
+	record, err := w.signedRecord(want, release.MaxRecordSize, release.ReadRecord)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", release.RecordFile, err)
+	}
+	again, _ := record.Cell(c.String())
+	return again.Entries, nil
+}
+
 func (w *walk) readRecord() {
 	want, ok := w.sums.Lookup(release.RecordFile)
 	if !ok {
@@ -341,7 +360,11 @@ func (w *walk) readRecord() {
 	if w.report.Signature == nil {
 		limit = maxUnsignedRecord
 	}
-	record, err := w.signedRecord(want, limit)
+	read := release.SumRecord
+	if w.in.KeepEntries {
+		read = release.ReadRecord
+	}
+	record, err := w.signedRecord(want, limit, read)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 		w.skip("", LinkRecord, release.RecordFile, "not found in the directory")

@@ -13,7 +13,20 @@ import (
 
 // Entries lists a tree as release.json does: the top directory first, then the
 // entries in the order of the tar stream.
-func Entries(t tarball.Tree) []release.RecordEntry { return EntriesLike(t, nil) }
+func Entries(t tarball.Tree) []release.RecordEntry { return listOf(AllEntries(t)) }
+
+// listOf makes a list of entries whose digests are valid until the next.
+func listOf(entries iter.Seq[release.RecordEntry]) []release.RecordEntry {
+	var out []release.RecordEntry
+	for e := range entries {
+		if e.SHA256 != nil {
+			sum := *e.SHA256
+			e.SHA256 = &sum
+		}
+		out = append(out, e)
+	}
+	return out
+}
 
 // AllEntries yields the same. A digest is valid until the next entry.
 func AllEntries(t tarball.Tree) iter.Seq[release.RecordEntry] {
@@ -42,37 +55,6 @@ func AllEntries(t tarball.Tree) iter.Seq[release.RecordEntry] {
 	}
 }
 
-// EntriesLike is Entries, but what is as in another such list is kept once: like
-// itself is returned if all is the same.
-func EntriesLike(t tarball.Tree, like []release.RecordEntry) []release.RecordEntry {
-	var out []release.RecordEntry
-	at, same := 0, 0 // where in like the next may be; how many are the same, if out is nil
-	for r := range AllEntries(t) {
-		for out != nil && at < len(like) && release.ComparePaths(like[at].Name, r.Name) < 0 {
-			at++
-		}
-		known := at < len(like) && isEntry(&like[at], &r, digestOf(&r))
-		switch {
-		case known && out == nil:
-			at, same = at+1, same+1
-			continue
-		case known:
-			r = like[at]
-		case r.SHA256 != nil:
-			sum := *r.SHA256
-			r.SHA256 = &sum
-		}
-		if out == nil {
-			out = append(make([]release.RecordEntry, 0, t.Len()+1), like[:same]...)
-		}
-		out = append(out, r)
-	}
-	if out == nil {
-		return like[:same:same]
-	}
-	return out
-}
-
 // isEntry reports whether a is b with the digest sum.
 func isEntry(a, b *release.RecordEntry, sum release.Digest) bool {
 	return a.Name == b.Name && a.Type == b.Type && a.Mode == b.Mode && a.Size == b.Size && a.Link == b.Link && digestOf(a) == sum
@@ -85,9 +67,10 @@ func digestOf(e *release.RecordEntry) release.Digest {
 	return e.SHA256.Digest
 }
 
-// archiveEntries lists an archive as release.json does. What lies outside the
-// prefix keeps its name with a slash before it, which no record's entry has.
-func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
+// archiveEntries yields an archive's entries as release.json lists them. What lies
+// outside the prefix keeps its name with a slash before it, which no record's entry
+// has. A digest is valid until the next entry.
+func archiveEntries(x *tarball.Listing, prefix string) iter.Seq[release.RecordEntry] {
 	below := func(name string) string {
 		if name == prefix {
 			return "."
@@ -97,18 +80,23 @@ func archiveEntries(x *tarball.Listing, prefix string) []release.RecordEntry {
 		}
 		return "/" + name
 	}
-	var out []release.RecordEntry
-	for _, e := range x.Entries {
-		r := release.RecordEntry{Name: below(e.Name), Type: e.Type, Mode: uint32(e.Mode), Link: e.Link}
-		switch e.Type {
-		case release.EntryHardlink:
-			r.Link = below(e.Link)
-		case release.EntryFile:
-			r.Size, r.SHA256 = e.Size, &release.HexDigest{Digest: e.Digest}
+	return func(yield func(release.RecordEntry) bool) {
+		var sum release.HexDigest
+		for i := range x.Entries {
+			e := &x.Entries[i]
+			r := release.RecordEntry{Name: below(e.Name), Type: e.Type, Mode: uint32(e.Mode), Link: e.Link}
+			switch e.Type {
+			case release.EntryHardlink:
+				r.Link = below(e.Link)
+			case release.EntryFile:
+				sum.Digest = e.Digest
+				r.Size, r.SHA256 = e.Size, &sum
+			}
+			if !yield(r) {
+				return
+			}
 		}
-		out = append(out, r)
 	}
-	return out
 }
 
 // maxDifferences is how many differences a step lists.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"iter"
 
 	"facerec/internal/release"
 	"facerec/internal/tarball"
@@ -63,7 +64,7 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	asset := k.cell.Asset
 	if rebuilt && k.file.here() && result.File == k.file.digest && result.FileSize == k.file.size {
 		// The tarball is the same file, so there is no need to open it.
-		w.compareEntries(k, result.Tar, result.TarSize, EntriesLike(*k.tree, k.cell.Entries))
+		w.compareEntries(k, result.Tar, result.TarSize, AllEntries(*k.tree))
 		w.add(Result{Cell: k.name, Link: LinkRebuilt, Subject: asset, Status: Pass, Grade: grade(tarball.Identical),
 			Detail: "the image gives the same file, byte for byte"})
 		return
@@ -82,7 +83,11 @@ func (w *walk) compareRebuilt(ctx context.Context, k *cellCheck, result tarball.
 	default:
 		s := failure(k.name, LinkRebuilt, asset, differs("sha256", k.cell.FileSHA256.Hex(), result.File.Hex()))
 		s.Grade, s.Detail = grade(tarball.Differs), "the image does not give the file that release.json names"
-		s.Differences = EntryDifferences(k.cell.Entries, EntriesLike(*k.tree, k.cell.Entries))
+		differences, err := w.entryDifferences(k, AllEntries(*k.tree))
+		if err != nil {
+			s = failure(k.name, LinkRebuilt, asset, err)
+		}
+		s.Differences = differences
 		w.add(s)
 	}
 }
@@ -123,13 +128,22 @@ func (w *walk) entries(k *cellCheck) *tarball.Listing {
 	return index
 }
 
-func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entries []release.RecordEntry) {
+// compareEntries compares entries with those of release.json or, if there is none, of
+// the image.
+func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entries iter.Seq[release.RecordEntry]) {
 	asset := k.cell.Asset
-	expected, like := k.cell.Entries, "release.json"
+	expected, like := k.cell.EntriesSum(), "release.json"
 	if k.standalone {
-		expected, like = Entries(*k.tree), "the image"
+		expected, like = release.SumEntries(AllEntries(*k.tree)), "the image"
 	}
-	differences := EntryDifferences(expected, entries)
+	var differences []string
+	if release.SumEntries(entries) != expected {
+		var err error
+		if differences, err = w.entryDifferences(k, entries); err != nil {
+			w.fail(k.name, LinkEntries, asset, err)
+			return
+		}
+	}
 	switch {
 	case !k.standalone && tar != k.cell.TarSHA256.Digest:
 		s := failure(k.name, LinkEntries, asset, differs("tar_sha256", k.cell.TarSHA256.Hex(), tar.Hex()))
@@ -142,8 +156,20 @@ func (w *walk) compareEntries(k *cellCheck, tar release.Digest, size int64, entr
 		s.Differences = differences
 		w.add(s)
 	default:
-		w.pass(k.name, LinkEntries, asset, "tar sha256 %s, %s as in %s", tar.Hex(), text.CountForms(len(entries), "entry", "entries"), like)
+		w.pass(k.name, LinkEntries, asset, "tar sha256 %s, %s as in %s", tar.Hex(), text.CountForms(expected.Count, "entry", "entries"), like)
 	}
+}
+
+// entryDifferences says how entries differ from those of release.json, or of the image.
+func (w *walk) entryDifferences(k *cellCheck, got iter.Seq[release.RecordEntry]) ([]string, error) {
+	if k.standalone {
+		return EntryDifferences(Entries(*k.tree), listOf(got)), nil
+	}
+	expected, err := w.recordEntries(k.cell)
+	if err != nil {
+		return nil, err
+	}
+	return EntryDifferences(expected, listOf(got)), nil
 }
 
 // graded says how close what the image makes came to the tarball, and why it is

@@ -224,7 +224,7 @@ func (b *builder) checkReleaser(image string) (string, error) {
 		return "", err
 	}
 	arm := strings.TrimPrefix(b.cell.Platform.Variant, "v")
-	if err := b.show("env", "-C", b.source(), "CGO_ENABLED=0", "GOOS="+b.cell.Platform.OS, "GOARCH="+b.cell.Platform.Arch, "GOARM="+arm, "GOFLAGS=",
+	if err := b.show("env", "-C", b.source(), "CGO_ENABLED=0", "GOOS="+b.cell.Platform.OS, "GOARCH="+b.cell.Platform.Arch, "GOARM="+arm, "GOFLAGS=", "GOEXPERIMENT=simd",
 		"go", "build", "-trimpath", "-buildvcs=false", "-ldflags", "-s -w -buildid=", "-o", host, "./cmd/releaser"); err != nil {
 		return "", err
 	}

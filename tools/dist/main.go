@@ -99,7 +99,7 @@ func build(ctx context.Context, p release.Platform, v release.Version, out strin
 		return strings.HasPrefix(name, "GOARM") || strings.HasPrefix(name, "GOAMD64") || strings.HasPrefix(name, "GO386") ||
 			slices.Contains([]string{"GOFLAGS", "GOEXPERIMENT", "GOOS", "GOARCH", "GODEBUG", "GOFIPS140", "CGO_ENABLED", "GOWORK"}, name)
 	})
-	env = append(env, "CGO_ENABLED=0", "GOWORK=off", "GOOS="+p.OS, "GOARCH="+p.Arch)
+	env = append(env, "CGO_ENABLED=0", "GOEXPERIMENT=simd", "GOWORK=off", "GOOS="+p.OS, "GOARCH="+p.Arch)
 	if p.Variant != "" {
 		env = append(env, "GOARM="+strings.TrimPrefix(p.Variant, "v"))
 	}

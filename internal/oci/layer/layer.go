@@ -20,6 +20,7 @@ import (
 	"facerec/internal/inflate"
 	"facerec/internal/oci"
 	"facerec/internal/release"
+	"facerec/internal/sums"
 	"facerec/internal/tarball"
 	"facerec/internal/text"
 )
@@ -156,7 +157,7 @@ type Unpacker struct {
 	uses  map[part]*layerUse // what is in sum of each part
 	views map[view]Flattened
 
-	sum sums
+	sum counts
 }
 
 // readings are the layers that were read, shared by the Unpackers that
@@ -167,9 +168,9 @@ type readings struct {
 	held   int // entries of those that were read
 }
 
-// sums are what was read of all layers together: an image can have many small
+// counts are what was read of all layers together: an image can have many small
 // ones, and what they may cost grows with all bytes that are stored.
-type sums struct{ stored, inflated, entries, names atomic.Int64 }
+type counts struct{ stored, inflated, entries, names atomic.Int64 }
 
 // part is a layer and the directory of it whose contents are kept: "" means all.
 type part struct {
@@ -324,7 +325,7 @@ func (u *Unpacker) fetch(ctx context.Context, r *reading, l oci.Layer, below str
 	})
 }
 
-// forget takes off the sums what was read of an image's layers below a directory:
+// forget takes off the counts what was read of an image's layers below a directory:
 // they will be read whole.
 func (u *Unpacker) forget(img *oci.Image, below string) {
 	u.mu.Lock()
@@ -357,10 +358,10 @@ func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer,
 		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
 	}
 	defer closePlain()
-	diff := release.NewHasher()
+	diff := sums.NewBehind()
 	use.r = plain
 	tee := io.TeeReader(use, diff)
-	entries, err := u.entries(tee, use, below)
+	entries, err := u.entries(tee, diff, use, below)
 	if err == nil { // the padding behind the archive belongs to the diff ID
 		_, err = io.Copy(io.Discard, tee)
 	}
@@ -370,7 +371,7 @@ func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer,
 	if err != nil {
 		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
 	}
-	if got := diff.Digest(); got != l.DiffID {
+	if got := release.DigestOf(diff.Sum256()); got != l.DiffID {
 		return nil, &oci.MismatchError{What: "diff ID of layer", Where: where, Expected: l.DiffID.String(), Got: got.String()}
 	}
 	return entries, nil
@@ -498,14 +499,15 @@ func (l *layerUse) countAll(entries, names int64) error {
 	return nil
 }
 
-// giveBack takes off the sums what was used.
+// giveBack takes off the counts what was used.
 func (l *layerUse) giveBack() {
 	l.u.sum.inflated.Add(-l.inflated)
 	l.u.sum.entries.Add(-l.entries)
 	l.u.sum.names.Add(-l.names)
 }
 
-func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) (Entries, error) {
+// entries reads a layer's tar stream, whose sum whole is.
+func (u *Unpacker) entries(r io.Reader, whole *sums.Behind, use *layerUse, below string) (Entries, error) {
 	var out Entries
 	var common *rest
 	tr := tar.NewReader(r)
@@ -530,7 +532,7 @@ func (u *Unpacker) entries(r io.Reader, use *layerUse, below string) (Entries, e
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
 			e.Kind = tar.TypeReg
 			if below == "" || name == below || strings.HasPrefix(name, below+"/") {
-				if e.Content, err = u.spool.Add(tr); err != nil {
+				if e.Content, err = u.spool.AddAlong(tr, whole); err != nil {
 					return nil, fmt.Errorf("entry %q: %w", h.Name, err)
 				}
 				if e.Content.Size() != h.Size {

@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// leaveProgram is for Linux only.
+func leaveProgram() {}
