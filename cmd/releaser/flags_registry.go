@@ -67,7 +67,7 @@ func (a *app) access(named ...oci.Ref) oci.Access {
 	f := &a.registries
 	f.once.Do(func() {
 		f.retry = &retry.Policy{Tries: f.retries + 1, Stall: f.stall, Notice: func(line string) { a.note("%s", line) }}
-		f.connections = &oci.Connections{}
+		f.connections = &oci.Connections{Clock: time.Now}
 		f.blobs = a.blobCache()
 	})
 	named = slices.Concat(named, a.inside, registryAt(os.Getenv(variable("registry"))))

@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +23,7 @@ import (
 
 	"facerec/internal/loopback"
 	"facerec/internal/loopback/hostile"
+	"facerec/internal/oci"
 )
 
 // faultCommand is what scripts spoil answers with:
@@ -171,5 +176,74 @@ func TestResumeFromRealRegistry(t *testing.T) {
 	}
 	if ranges < 2 {
 		t.Errorf("%d ranges were asked for, want 2 or more", ranges)
+	}
+}
+
+// TestPiecesFromRealRegistry pulls an image with a layer of some 40 MB from distribution's
+// registry: over a connection that is slow, as its clock has it, the layer comes in
+// pieces, over one that is fast in two, and no byte of it twice.
+func TestPiecesFromRealRegistry(t *testing.T) {
+	front, host := frontedRegistry(t)
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	noise := make([]byte, 40<<20)
+	if _, err := rand.NewChaCha8([32]byte{}).Read(noise); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in("noise"), noise, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(in("config.json"), []byte(`{"project_name": "tool", "version": "1.0.0", "build_cmd": "true",
+  "artifacts": [{"src": "noise", "dest": "/app/noise", "binary": "any"}], "platforms": ["linux/amd64"]}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	call(t, "-q", "--config", in("config.json"), "build", "--out", in("oci"))
+	call(t, "-q", "push", in("oci"), host+"/tool")
+	layout, err := oci.ReadIndex(t.Context(), mustRef(t, "oci-layout:"+in("oci")+":1.0.0"), oci.Access{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	images, err := layout.Images(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	layer := images[0].Layers[0]
+	for name, passes := range map[string]time.Duration{"slow": time.Second, "fast": 0} {
+		t.Run(name, func(t *testing.T) {
+			front.ClearFaults()
+			var now atomic.Int64
+			from := mustRef(t, host+"/tool:1.0.0")
+			access := oci.Access{Connections: &oci.Connections{Clock: func() time.Time { return time.Unix(0, now.Add(int64(passes))) }}}
+			got, err := oci.Pull(t.Context(), []oci.PullJob{{From: from}}, in(name), oci.TransferOptions{Access: access.Naming(from)})
+			if err != nil || got[0].Digest != layout.Digest {
+				t.Fatalf("pulled %v, %v; expected %s", got, err, layout.Digest)
+			}
+			var ranges [][2]int64
+			for _, r := range front.Requests(layer.Digest.String()) {
+				first, last, _ := strings.Cut(strings.TrimPrefix(r.Range, "bytes="), "-")
+				a, err := strconv.ParseInt(first, 10, 64)
+				if err != nil {
+					t.Fatalf("asked for %q, expected ranges only", r.Range)
+				}
+				z := layer.Size - 1
+				if last != "" {
+					if z, err = strconv.ParseInt(last, 10, 64); err != nil {
+						t.Fatal(err)
+					}
+				}
+				ranges = append(ranges, [2]int64{a, z})
+			}
+			slices.SortFunc(ranges, func(a, b [2]int64) int { return cmp.Compare(a[0], b[0]) })
+			next := int64(0)
+			for _, r := range ranges {
+				if r[0] != next {
+					t.Fatalf("asked for %v, expected each byte once", ranges)
+				}
+				next = r[1] + 1
+			}
+			if next != layer.Size || (len(ranges) != 2) != (name == "slow") {
+				t.Errorf("asked for %v of %d bytes", ranges, layer.Size)
+			}
+		})
 	}
 }

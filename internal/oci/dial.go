@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"facerec/internal/atomicfile"
 	"facerec/internal/dial"
@@ -183,8 +184,14 @@ func (f failing) RoundTrip(*http.Request) (*http.Response, error) { return nil, 
 // Connections keeps the connections and the log-ins of a whole run. The zero value
 // is ready for use.
 type Connections struct {
+	// Clock measures how fast a big blob comes over one connection. Without it each
+	// blob comes over one, however slow.
+	Clock func() time.Time
+
+	pieces pieces
+
 	mu         sync.Mutex
-	transports map[string]*http.Transport
+	transports map[string]*transports
 	sessions   map[string]*session // that only read, by repository
 }
 
@@ -211,8 +218,22 @@ func (a Access) key() string {
 	return fmt.Sprintf("%q", append([]string{a.home, a.CAFile, fmt.Sprint(a.Trusted)}, slices.Concat(a.Named, a.Insecure, a.TokenServers)...))
 }
 
-// way returns the transport for a registry, one for the whole run.
-func (a Access) way() (*http.Transport, error) {
+// transports are the two ways to a registry, for a whole run: over HTTP/2 all requests
+// share one connection, and those that are alone have one each.
+type transports struct{ shared, alone *http.Transport }
+
+// aloneKey marks the context of a request that needs a connection of its own.
+type aloneKey struct{}
+
+func (t *transports) RoundTrip(r *http.Request) (*http.Response, error) {
+	if alone, _ := r.Context().Value(aloneKey{}).(bool); alone {
+		return t.alone.RoundTrip(r)
+	}
+	return t.shared.RoundTrip(r)
+}
+
+// way returns the transports for a registry, two for the whole run.
+func (a Access) way() (http.RoundTripper, error) {
 	c := a.Connections
 	if c == nil {
 		c = &Connections{}
@@ -227,12 +248,17 @@ func (a Access) way() (*http.Transport, error) {
 	if err != nil {
 		return nil, err
 	}
-	t := newTransport()
+	t := &transports{newTransport(), newTransport()}
+	t.alone.ForceAttemptHTTP2, t.alone.Protocols = false, new(http.Protocols)
+	t.alone.Protocols.SetHTTP1(true)
+	t.alone.MaxIdleConnsPerHost = maxAhead
 	if roots != nil {
-		t.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		for _, one := range []*http.Transport{t.shared, t.alone} {
+			one.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+		}
 	}
 	if c.transports == nil {
-		c.transports = map[string]*http.Transport{}
+		c.transports = map[string]*transports{}
 	}
 	c.transports[key] = t
 	return t, nil

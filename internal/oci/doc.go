@@ -22,7 +22,8 @@
 //
 //	http.Response.Body   what the connection delivers
 //	received             cuts a connection that is idle for too long (package retry)
-//	blobStream           resumes with a range request after a cut (stream.go)
+//	blobStream           resumes with a range request after a cut (stream.go), and over a
+//	                     slow connection has several ranges come side by side (pieces.go)
 //	explained            says which request an error belongs to (remote.go)
 //	checked              compares size and digest at the end (source.go)
 //	keeping              writes a copy into the cache (cache.go)

@@ -50,6 +50,9 @@ type Tries struct {
 	Thing    string       // a digest, or "" for what has none
 	All      atomic.Int64 // made so far
 	Failures atomic.Int64 // since the last progress
+
+	// Once: [Transport] makes a request as it is, and whoever made it decides.
+	Once bool
 }
 
 func (p *Policy) stall() time.Duration {

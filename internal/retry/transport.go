@@ -48,7 +48,7 @@ func (t Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err == nil && why == "" {
 			t.Policy.note(host, func(s *state) { s.answered = true })
 		}
-		if why == "" || !t.repeatable(r, resp) {
+		if why == "" || count.Once || !t.repeatable(r, resp) {
 			return resp, err
 		}
 		more, stop := t.Policy.Again(r.Context(), count, host, why, asked)

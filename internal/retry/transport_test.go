@@ -127,6 +127,24 @@ func TestBodyIsFresh(t *testing.T) {
 	}
 }
 
+// Who asks for something once gets the answer that there is, at once.
+func TestOnce(t *testing.T) {
+	url, seen := host(t, status(503), status(200))
+	count := &Tries{Once: true}
+	req, err := http.NewRequestWithContext(With(t.Context(), count), http.MethodGet, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := Transport{Policy: &Policy{First: time.Hour}, Next: http.DefaultTransport}.RoundTrip(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	if resp.StatusCode != 503 || len(seen()) != 1 || count.All.Load() != 1 || count.Failures.Load() != 0 {
+		t.Errorf("got %d after %d requests, %d failures; expected 503 after 1 request", resp.StatusCode, len(seen()), count.Failures.Load())
+	}
+}
+
 // Requests that count together may be made at the same time, as a registry's first ones
 // are; go test -race sees whether the counting is safe.
 func TestTogether(t *testing.T) {

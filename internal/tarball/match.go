@@ -126,10 +126,13 @@ func (m *matcher) insertTo(p int) {
 		n := min(p-m.next, insertStep-at)
 		run := m.sameAsBefore(n)
 		may := ^uint64(0)
-		if run >= minRun {
+		switch {
+		case run >= minRun && (run == n || !vectors):
 			n = run
 			m.insertRun(n)
-		} else {
+		case vectors && n == insertStep:
+			may = m.batch.insert(m)
+		default:
 			n = m.beforeRun(n)
 			may = m.insert(n)
 		}
@@ -198,11 +201,7 @@ func (m *matcher) insert(n int) uint64 {
 	i := m.next & windowMask
 	buf := m.buf[m.next:][:n+minMatch]
 	insertThree(&m.three, m.ranks[i:][:n], m.threes[i:][:n], buf, uint32(m.next))
-	at, fours := uint32(m.next+windowSize), m.fours[i:][:n]
-	if n == insertStep {
-		return m.batch.four(&m.four, (*[insertStep]uint16)(fours), (*[insertStep + minMatch]byte)(buf), at)
-	}
-	return insertFour(&m.four, fours, buf, at) >> (insertStep - n)
+	return insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize)) >> (insertStep - n)
 }
 
 // There is a function for each hash: both in one loop need more registers than there

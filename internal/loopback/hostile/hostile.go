@@ -19,7 +19,7 @@ import (
 
 // Registry is an http.Handler in front of another.
 type Registry struct {
-	// Ranges has it answer "Range: bytes=N-" with 206, as most registries do and
+	// Ranges has it answer "Range: bytes=N-" and "bytes=N-M" with 206, as most registries do and
 	// go-containerregistry's does not. Set it before the first request.
 	Ranges bool
 	// User and Password, if set, are asked for (HTTP Basic).
@@ -150,7 +150,8 @@ func (s *Registry) ask(r *http.Request, ranged bool) Answer {
 	rec := httptest.NewRecorder()
 	s.honest.ServeHTTP(rec, plain)
 	a := Answer{rec.Code, rec.Header().Clone(), bytes.Clone(rec.Body.Bytes())}
-	from, err := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-"))
+	first, last, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Range"), "bytes="), "-")
+	from, err := strconv.Atoi(first)
 	if !ranged || a.Status != http.StatusOK || err != nil || from < 0 {
 		return a
 	}
@@ -158,8 +159,12 @@ func (s *Registry) ask(r *http.Request, ranged bool) Answer {
 	if from >= size {
 		return Answer{http.StatusRequestedRangeNotSatisfiable, http.Header{}, nil}
 	}
-	a.Status, a.Body = http.StatusPartialContent, a.Body[from:]
-	a.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, size-1, size))
+	to, err := strconv.Atoi(last)
+	if err != nil || to >= size {
+		to = size - 1
+	}
+	a.Status, a.Body = http.StatusPartialContent, a.Body[from:to+1]
+	a.Header.Set("Content-Range", fmt.Sprintf("bytes %d-%d/%d", from, to, size))
 	a.Header.Set("Content-Length", strconv.Itoa(len(a.Body)))
 	return a
 }

@@ -17,6 +17,11 @@ import (
 type Link struct {
 	RTT  time.Duration
 	Rate int64 // bytes a second
+
+	// Window, if not 0, is how many bytes one connection may have on the way to the
+	// client, as where its buffer is small: it brings Window in a round trip, and others
+	// bring as much besides.
+	Window int
 }
 
 // What TCP has on the way, in bytes: at first and at most.
@@ -46,7 +51,15 @@ func (p *pipe) send(now time.Time, n int) time.Time {
 // window is what one direction of a connection has on the way.
 type window struct {
 	size, open int // bytes that may be on the way, and that are
+	most       int // that size grows to
 	acks       []ack
+}
+
+func newWindow(most int) window {
+	if most == 0 {
+		most = lastWindow
+	}
+	return window{size: min(firstWindow, most), most: most}
 }
 
 // ack says when the sender learns that bytes have arrived.
@@ -59,7 +72,7 @@ type ack struct {
 func (w *window) wait(now time.Time, n int) time.Duration {
 	for len(w.acks) > 0 && !w.acks[0].at.After(now) {
 		w.open -= w.acks[0].n
-		w.size = min(w.size+w.acks[0].n, lastWindow)
+		w.size = min(w.size+w.acks[0].n, w.most)
 		w.acks = w.acks[1:]
 	}
 	if w.open == 0 || w.open+n <= w.size {
@@ -90,7 +103,7 @@ func (p *pipe) carry(ctx context.Context, to io.Writer, from io.Reader, late tim
 			}
 		}
 	}()
-	w := window{size: firstWindow}
+	w := newWindow(p.Window)
 	for {
 		buf := make([]byte, 1460)
 		n, err := from.Read(buf)

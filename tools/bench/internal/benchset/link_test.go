@@ -22,10 +22,10 @@ func TestLinkIsShared(t *testing.T) {
 	}
 }
 
-func TestWindowDoublesEachRoundTrip(t *testing.T) {
+func TestWindowDoublesUpToItsMost(t *testing.T) {
 	now, rtt := time.Unix(0, 0), 100*time.Millisecond
-	w := window{size: firstWindow}
-	for round, want := range []int{10, 20, 40, 80} {
+	w := newWindow(60 * 1460)
+	for round, want := range []int{10, 20, 40, 60, 60} {
 		sent := 0
 		for w.wait(now, 1460) == 0 {
 			w.open += 1460

@@ -24,6 +24,7 @@ func newMeter(to string, l Link) (*meter, error) {
 		return nil, err
 	}
 	m := &meter{Addr: at.Addr().String(), listen: at, to: to, up: pipe{Link: l}, down: pipe{Link: l}}
+	m.up.Window = 0
 	go m.serve()
 	return m, nil
 }

@@ -21,20 +21,25 @@ type Project struct {
 func (p Project) Config() string { return filepath.Join(p.Dir, "config.json") }
 
 // Set makes the project of a name, builds its images and pushes them: "cells" is
-// lineages × three platforms, "assets" the same without programs, "small" one image of very many small files,
+// lineages × three platforms, "assets" the same without programs, "layer" one image of one
+// layer of weights, "small" one image of very many small files,
 // "small-six" the same files in two lineages of three platforms.
 func (s *Stage) Set(name string) (Project, error) {
 	fill := s.makeCells
 	switch name {
 	case "cells":
 	case "assets":
-		fill = s.makeAssets
+		fill = func(dir string) (Config, error) {
+			return s.makeAssets(dir, "linux/amd64", "linux/arm64", "linux/arm/v7")
+		}
+	case "layer":
+		fill = func(dir string) (Config, error) { return s.makeAssets(dir, "linux/amd64") }
 	case "small":
 		fill = s.makeSmall
 	case "small-six":
 		fill = s.makeSmallSix
 	default:
-		return Project{}, fmt.Errorf("set %q: expected cells, assets, small or small-six", name)
+		return Project{}, fmt.Errorf("set %q: expected cells, assets, layer, small or small-six", name)
 	}
 	p := Project{Dir: filepath.Join(s.Dir, name), Image: s.Addr() + "/" + name}
 	if err := os.MkdirAll(p.Dir, 0o755); err != nil {
@@ -127,10 +132,10 @@ func (s *Stage) makeCells(dir string) (Config, error) {
 	return c, nil
 }
 
-// makeAssets lays out lineages × three platforms without programs: what matters is
-// how large the tarballs are.
-func (s *Stage) makeAssets(dir string) (Config, error) {
-	c := Config{Name: "set", Version: "1.0.0", Build: "true", Platforms: []string{"linux/amd64", "linux/arm64", "linux/arm/v7"}}
+// makeAssets lays out lineages × platforms without programs: what matters is how large
+// the tarballs are.
+func (s *Stage) makeAssets(dir string, platforms ...string) (Config, error) {
+	c := Config{Name: "set", Version: "1.0.0", Build: "true", Platforms: platforms}
 	for i := range s.Lineages {
 		l := map[string]string{"name": fmt.Sprintf("line%d", i)}
 		if i > 0 {
