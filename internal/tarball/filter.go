@@ -3,6 +3,7 @@ package tarball
 import (
 	"fmt"
 	"path"
+	"slices"
 	"strings"
 )
 
@@ -34,10 +35,11 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 	if err != nil {
 		return Tree{}, err
 	}
-	wanted := make([]bool, len(t.entries))
+	wanted := make([]bool, t.Len())
 	inside := map[string]bool{} // directories whose whole content is in; read by key only
 	outside := map[string]bool{}
-	for i, e := range t.entries {
+	for i := range wanted {
+		e := t.At(i)
 		dir, nested := parent(e.Name)
 		elems := strings.Split(e.Name, "/")
 		if nested && outside[dir] || out.match(elems) {
@@ -63,7 +65,7 @@ func (t Tree) Filter(include, exclude []string) (Tree, error) {
 		}
 	}
 	kept := t.keep(func(i int) bool { return wanted[i] })
-	return TakeTree(append(kept, Entry{Name: ".", Type: Dir, Mode: t.TopMode()}))
+	return treeOf(kept, slices.Values([]Entry{{Name: ".", Type: Dir, Mode: t.TopMode()}}))
 }
 
 // Matches reports whether any entry matches the pattern, so that one that is
@@ -73,8 +75,8 @@ func (t Tree) Matches(pattern string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	for _, e := range t.entries {
-		if p.match(strings.Split(e.Name, "/")) {
+	for i := range t.Len() {
+		if p.match(strings.Split(t.nodes.name(i), "/")) {
 			return true, nil
 		}
 	}

@@ -65,11 +65,19 @@ func ours(t testing.TB, data []byte, o Options) []byte {
 	return b.Bytes()
 }
 
+// treeOfOne is a tree of one file.
+func treeOfOne(c Content) Tree {
+	t, err := NewTree([]Entry{{Name: "x", Type: Regular, Content: c}})
+	if err != nil {
+		panic(err)
+	}
+	return t
+}
+
 // contentStream is an archive of one file of which only the content can be
 // seen, so that streams of every size can be compared with GNU gzip.
 func contentStream(c Content) *tarStream {
-	tree := Tree{entries: []Entry{{Name: "x", Type: Regular, Content: c}}}
-	return &tarStream{tree: tree, starts: []int64{-headerSize(1, 0)}, end: c.Size(), total: c.Size()}
+	return &tarStream{tree: treeOfOne(c), starts: []int64{-headerSize(1, 0)}, end: c.Size(), total: c.Size()}
 }
 
 // compress puts the bytes of c through the encoder without a tar around them.

@@ -2,14 +2,14 @@
 
 package tarball
 
-// batch inserts the positions of a whole step together; without vectors that is one
-// after the other.
+// vectors is whether the positions of a whole step are inserted together.
+const vectors = false
+
+// batch inserts a whole step.
 type batch struct{}
 
-func (*batch) four(heads *[1 << wideBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at uint32) (may uint64) {
-	return insertFour(heads, dists[:], buf[:], at)
-}
+func (*batch) insert(m *matcher) (may uint64) { return m.insert(insertStep) }
 
-func (*batch) sparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at uint32) (may uint64) {
-	return insertSparse(heads, dists, buf, at)
-}
+func (*batch) insertFew(m *sparse) (may uint64) { return m.insert() }
+
+func countSame(buf []byte, lo, p, enough int) int { return countEach(buf, lo, p, enough) }

@@ -3,6 +3,7 @@
 package tarball
 
 import (
+	"math/bits"
 	"simd/archsimd"
 )
 
@@ -19,37 +20,42 @@ type batch struct {
 	buckets [insertStep]uint32
 	olds    [insertStep / 2]uint64 // the heads of the buckets before: of two positions each
 	news    [insertStep]uint32     // and after
+
+	// The same of three bytes.
+	hashes    [insertStep / 2]uint32
+	oldThrees [insertStep / 2]uint64
 }
 
 const _ = uint(maxDist - insertStep - olderKiB<<10) // the compiler takes nothing negative here
 
-// vectors is whether the processor can do it.
+// vectors is whether the positions of a whole step are inserted together.
 var vectors = archsimd.X86.AVX512()
 
-// four is insertFour for a whole step.
-func (b *batch) four(heads *[1 << wideBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at uint32) (may uint64) {
-	if !vectors {
-		return insertFour(heads, dists[:], buf[:], at)
-	}
-	return b.insert(heads[:], dists, buf, at, knuth, wideBits)
+// insert is [matcher.insert] for the next step, which is a whole one.
+func (b *batch) insert(m *matcher) (may uint64) {
+	i := m.next & windowMask
+	buf := (*[insertStep + minMatch]byte)(m.buf[m.next:])
+	fours := (*[insertStep]uint16)(m.fours[i:])
+	b.locate(buf, uint32(m.next+windowSize), knuth, wideBits)
+	b.locateThree(buf)
+	b.enter(m.four[:])
+	b.enterThree(&m.three, uint32(m.next))
+	may = b.link(fours)
+	b.linkThree((*[insertStep]uint16)(m.ranks[i:]), (*[insertStep]uint16)(m.threes[i:]), uint32(m.next))
+	b.leave(m.four[:])
+	return may
 }
 
-// sparse is insertSparse.
-func (b *batch) sparse(heads *[1 << sparseBits]head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at uint32) (may uint64) {
+// insertFew is [sparse.insert].
+func (b *batch) insertFew(m *sparse) (may uint64) {
 	if !vectors {
-		return insertSparse(heads, dists, buf, at)
+		return m.insert()
 	}
-	// All bits but the highest eight, as the highest ones.
-	return b.insert(heads[:], dists, buf, at, knuth<<8&(1<<32-1), sparseBits)
-}
-
-// insert is for a hash that has the bucket's number in its highest bits and the tag in
-// the next ones.
-func (b *batch) insert(heads []head, dists *[insertStep]uint16, buf *[insertStep + minMatch]byte, at, factor, bucketBits uint32) (may uint64) {
-	b.locate(buf, at, factor, bucketBits)
-	b.enter(heads)
-	may = b.link(dists)
-	b.leave(heads)
+	// The hash is one of three bytes: all bits of the other one but the highest eight.
+	b.locate((*[insertStep + minMatch]byte)(m.buf[m.next:]), uint32(m.next+windowSize), knuth<<8&(1<<32-1), sparseBits)
+	b.enter(m.heads[:])
+	may = b.link((*[insertStep]uint16)(m.dists[m.next&windowMask:]))
+	b.leave(m.heads[:])
 	return may
 }
 
@@ -75,7 +81,8 @@ func overlapping(first int) (list [4 * vector]int8) {
 	return list
 }
 
-// locate finds the buckets and tags.
+// locate finds the buckets and tags of a hash that has the bucket's number in its
+// highest bits and the tag in the next ones.
 //
 //go:noinline
 func (b *batch) locate(buf *[insertStep + minMatch]byte, at, factor, bucketBits uint32) {
@@ -156,4 +163,79 @@ func (b *batch) link(dists *[insertStep]uint16) (may uint64) {
 	}
 	archsimd.ClearAVXUpperBits()
 	return may
+}
+
+// locateThree finds gzip's hashes of three bytes.
+//
+//go:noinline
+func (b *batch) locateThree(buf *[insertStep + minMatch]byte) {
+	const half = insertStep / 2
+	mask := archsimd.BroadcastUint16x32(hashMask)
+	first, second := archsimd.BroadcastUint16x32(1<<(2*hashShift)), archsimd.BroadcastUint16x32(1<<hashShift)
+	for i := 0; i < insertStep; i += half {
+		at := func(k int) archsimd.Uint16x32 {
+			return archsimd.LoadUint8x32((*[half]uint8)(buf[i+k:])).ExtendToUint16()
+		}
+		at(0).Mul(first).Xor(at(1).Mul(second)).Xor(at(2)).And(mask).AsUint32x16().Store((*[vector]uint32)(b.hashes[i/2:]))
+	}
+}
+
+// enterThree takes what is in the buckets of three and puts the positions there.
+//
+//go:noinline
+func (b *batch) enterThree(table *[1 << hashBits]uint32, at uint32) {
+	count := at&0xffff + 1 // and one insertion more
+	for k, pair := range &b.hashes {
+		bucket := &table[pair&hashMask]
+		old := *bucket
+		*bucket = (old | 0xffff) + count
+		bucket = &table[pair>>16&hashMask]
+		next := *bucket
+		*bucket = (next | 0xffff) + (count + 1)
+		b.oldThrees[k] = uint64(old) | uint64(next)<<32
+		count += 2
+	}
+}
+
+// linkThree is the rest of what insertThree does.
+//
+//go:noinline
+func (b *batch) linkThree(ranks, threes *[insertStep]uint16, at uint32) {
+	one := archsimd.BroadcastUint16x16(1)
+	toCount := archsimd.BroadcastUint32x16(16)
+	before := archsimd.BroadcastUint32x16(at - 1).Add(archsimd.LoadUint32x16(&upTo16))
+	next := archsimd.BroadcastUint32x16(vector)
+	for i := 0; i < insertStep; i += vector {
+		old := archsimd.LoadUint64x8((*[vector / 2]uint64)(b.oldThrees[i/2:])).AsUint32x16()
+		old.ShiftRight(toCount).TruncateToUint16().Add(one).Store((*[vector]uint16)(ranks[i:]))
+		before.Sub(old).TruncateToUint16().Store((*[vector]uint16)(threes[i:]))
+		before = before.Add(next)
+	}
+	archsimd.ClearAVXUpperBits()
+}
+
+// countSame is countEach, for vectors.
+func countSame(buf []byte, lo, p, enough int) int {
+	if !vectors {
+		return countEach(buf, lo, p, enough)
+	}
+	const lanes = 32
+	mask := archsimd.BroadcastUint16x32(hashMask)
+	hash := archsimd.BroadcastUint16x32(uint16(gzipHash(buf[p:])))
+	first, second := archsimd.BroadcastUint16x32(2*hashShift), archsimd.BroadcastUint16x32(hashShift)
+	n := 0
+	for lo < p && n <= enough {
+		b := (*[lanes + minMatch - 1]byte)(buf[lo:])
+		b0 := archsimd.LoadUint8x32((*[lanes]byte)(b[:])).ExtendToUint16().ShiftLeft(first)
+		b1 := archsimd.LoadUint8x32((*[lanes]byte)(b[1:])).ExtendToUint16().ShiftLeft(second)
+		b2 := archsimd.LoadUint8x32((*[lanes]byte)(b[2:])).ExtendToUint16()
+		same := b0.Xor(b1).Xor(b2).And(mask).Equal(hash).ToBits()
+		if p-lo < lanes {
+			same &= 1<<(p-lo) - 1
+		}
+		n += bits.OnesCount32(same)
+		lo += lanes
+	}
+	archsimd.ClearAVXUpperBits()
+	return n
 }

@@ -8,36 +8,44 @@ import (
 	"testing"
 )
 
-// checkBatch inserts data from a start on with vectors and without, both hashes, and
-// compares everything that is left behind.
+// checkBatch inserts whole steps of data from a start on with vectors and without, into
+// both matchers, and compares everything that is left behind.
 func checkBatch(t *testing.T, data []byte, start int) {
 	t.Helper()
 	if !vectors {
 		t.Skip("this processor has no AVX-512")
 	}
+	start &^= insertStep - 1
 	buf := append(slices.Clone(data), make([]byte, chunkAhead)...)
-	b := new(batch)
-	four, sparse := [2]*matcher{new(matcher), new(matcher)}, [2]*sparse{new(sparse), new(sparse)}
+	got, want, few, wantFew := new(matcher), new(matcher), new(sparse), new(sparse)
+	for _, m := range []*matcher{got, want} {
+		m.reset(buf, start, len(data))
+	}
+	for _, m := range []*sparse{few, wantFew} {
+		m.reset(buf, start)
+	}
 	for at := start; at+insertStep <= len(data); at += insertStep {
-		bytes := (*[insertStep + minMatch]byte)(buf[at:])
-		i := at & windowMask / insertStep * insertStep
-		mays := [4]uint64{
-			b.four(&four[0].four, (*[insertStep]uint16)(four[0].fours[i:]), bytes, uint32(at+windowSize)),
-			insertFour(&four[1].four, four[1].fours[i:][:insertStep], bytes[:], uint32(at+windowSize)),
-			b.sparse(&sparse[0].heads, (*[insertStep]uint16)(sparse[0].dists[i:]), bytes, uint32(at+windowSize)),
-			insertSparse(&sparse[1].heads, (*[insertStep]uint16)(sparse[1].dists[i:]), bytes, uint32(at+windowSize)),
+		may, wanted := got.batch.insert(got), want.insert(insertStep)
+		mayFew, wantedFew := few.batch.insertFew(few), wantFew.insert()
+		step := func(list *[windowSize]uint16) []uint16 { return list[at&windowMask:][:insertStep] }
+		if may != wanted || !slices.Equal(step(&got.fours), step(&want.fours)) {
+			t.Fatalf("from %d, at %d: may %#x, distances %d, expected %#x and %d", start, at, may, step(&got.fours), wanted, step(&want.fours))
 		}
-		if mays[0] != mays[1] || four[0].fours != four[1].fours {
-			t.Fatalf("hash of four bytes, from %d, at %d: may %#x, distances %d, expected %#x and %d",
-				start, at, mays[0], four[0].fours[i:][:insertStep], mays[1], four[1].fours[i:][:insertStep])
+		if !slices.Equal(step(&got.ranks), step(&want.ranks)) || !slices.Equal(step(&got.threes), step(&want.threes)) {
+			t.Fatalf("from %d, at %d: ranks %d, distances %d, expected %d and %d", start, at, step(&got.ranks), step(&got.threes), step(&want.ranks), step(&want.threes))
 		}
-		if mays[2] != mays[3] || sparse[0].dists != sparse[1].dists {
-			t.Fatalf("hash of three bytes, from %d, at %d: may %#x, distances %d, expected %#x and %d",
-				start, at, mays[2], sparse[0].dists[i:][:insertStep], mays[3], sparse[1].dists[i:][:insertStep])
+		if mayFew != wantedFew || !slices.Equal(step(&few.dists), step(&wantFew.dists)) {
+			t.Fatalf("few matches, from %d, at %d: may %#x, distances %d, expected %#x and %d", start, at, mayFew, step(&few.dists), wantedFew, step(&wantFew.dists))
+		}
+		for _, next := range []*int{&got.next, &want.next, &few.next, &wantFew.next} {
+			*next += insertStep
 		}
 	}
-	if four[0].four != four[1].four || sparse[0].heads != sparse[1].heads {
+	if got.three != want.three || got.four != want.four || few.heads != wantFew.heads {
 		t.Fatalf("from %d: other heads", start)
+	}
+	if got.ranks != want.ranks || got.threes != want.threes || got.fours != want.fours || few.dists != wantFew.dists {
+		t.Fatalf("from %d: something before or after a step has changed", start)
 	}
 }
 
@@ -52,20 +60,22 @@ func TestBatch(t *testing.T) {
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			data := k.make(r, 100_000)
-			for _, start := range []int{0, 1, 63, 64, 777, 40_000} {
+			for _, start := range []int{0, 64, 768, 40_000} {
 				checkBatch(t, data, start)
 			}
 		})
 	}
 	for period := 1; period <= 130; period++ {
 		data := slices.Concat(periodic(r, 500, period), periodic(r, 333, period), periodic(r, 300, period))
-		checkBatch(t, data, period%insertStep)
+		checkBatch(t, data[period%insertStep:], 0)
 	}
 	// The highest positions that there may be.
-	checkBatch(t, fill(headMax-windowSize-insertStep, func(int) byte { return byte(r.Uint32() & 0x13) }), headMax-windowSize-50*insertStep)
+	last := headMax - windowSize - insertStep
+	checkBatch(t, fill(last, func(int) byte { return byte(r.Uint32() & 0x13) }), last-50*insertStep)
 }
 
-// TestInsertTo is for steps of all lengths that begin anywhere.
+// TestInsertTo is for steps of all lengths that begin anywhere, and for runs, of which
+// only those that fill a step have a loop of their own where there are vectors.
 func TestInsertTo(t *testing.T) {
 	if !vectors {
 		t.Skip("this processor has no AVX-512")
@@ -98,7 +108,7 @@ func TestInsertTo(t *testing.T) {
 	}
 }
 
-// FuzzBatch compares vectors with loops for whatever data.
+// FuzzBatch compares vectors with loops, whatever the data.
 func FuzzBatch(f *testing.F) {
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, k := range kinds {
@@ -111,6 +121,6 @@ func FuzzBatch(f *testing.F) {
 		if len(data) > 1<<16 {
 			return
 		}
-		checkBatch(t, slices.Concat(data, data), int(start))
+		checkBatch(t, slices.Concat(data, data)[int(start)%(2*len(data)+1):], 0)
 	})
 }

@@ -82,7 +82,7 @@ func BenchmarkLimit(b *testing.B) {
 		step("code/"+name, data, func(*testing.B) {
 			d := newDeflater(newBitWriter(io.Discard), s)
 			for _, c := range chunks {
-				d.add(c.toks, c.buf)
+				d.add(c.toks, c.buf, nil, 0)
 			}
 			d.flush(true)
 		})
@@ -105,8 +105,7 @@ func BenchmarkLimit(b *testing.B) {
 	// A whole archive of one content, which is all of these but inflating.
 	c := BytesContent(data)
 	step("pack/"+what, data, func(b *testing.B) {
-		tree := Tree{entries: []Entry{{Name: "x", Type: Regular, Content: c}}}
-		if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: tree, Prefix: "p", Recipe: GNUGzip6, Out: io.Discard}}, Options{Workers: 1}); err != nil {
+		if _, err := Pack(context.Background(), []Job{{Name: "x", Tree: treeOfOne(c), Prefix: "p", Recipe: GNUGzip6, Out: io.Discard}}, Options{Workers: 1}); err != nil {
 			b.Fatal(err)
 		}
 	})

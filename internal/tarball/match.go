@@ -104,9 +104,10 @@ func (h head) next(base, tag uint32) (next head, dist uint16, may uint64) {
 	return head(base | d>>3&(olderKiB<<tagBits) | tag), uint16(d), may
 }
 
-// insertStep is how far insertion may run ahead: a link must not be taken over
-// while a distance of 32,506 still reaches it. It divides windowSize, so that what
-// is inserted in one go lies side by side.
+// insertStep is how many positions are inserted in one go, and with maxLazy more how
+// far insertion may run ahead: a link must not be taken over while a distance of 32,506
+// still reaches it. It divides windowSize, so that what is inserted in one go lies side
+// by side.
 const insertStep = 64
 
 // reset makes ready for buf, with nothing inserted before position from. What
@@ -126,10 +127,13 @@ func (m *matcher) insertTo(p int) {
 		n := min(p-m.next, insertStep-at)
 		run := m.sameAsBefore(n)
 		may := ^uint64(0)
-		if run >= minRun {
+		switch {
+		case run >= minRun && (run == n || !vectors):
 			n = run
 			m.insertRun(n)
-		} else {
+		case vectors && n == insertStep:
+			may = m.batch.insert(m)
+		default:
 			n = m.beforeRun(n)
 			may = m.insert(n)
 		}
@@ -198,11 +202,7 @@ func (m *matcher) insert(n int) uint64 {
 	i := m.next & windowMask
 	buf := m.buf[m.next:][:n+minMatch]
 	insertThree(&m.three, m.ranks[i:][:n], m.threes[i:][:n], buf, uint32(m.next))
-	at, fours := uint32(m.next+windowSize), m.fours[i:][:n]
-	if n == insertStep {
-		return m.batch.four(&m.four, (*[insertStep]uint16)(fours), (*[insertStep + minMatch]byte)(buf), at)
-	}
-	return insertFour(&m.four, fours, buf, at) >> (insertStep - n)
+	return insertFour(&m.four, m.fours[i:][:n], buf, uint32(m.next+windowSize)) >> (insertStep - n)
 }
 
 // There is a function for each hash: both in one loop need more registers than there
@@ -241,15 +241,15 @@ func insertFour(heads *[1 << wideBits]head, fours []uint16, buf []byte, at uint3
 	return bits.Reverse64(may)
 }
 
-// ready makes sure that p is inserted, and more if that is possible.
+// ready makes sure that p is inserted, and as far as promising looks if that is possible.
 func (m *matcher) ready(p int) {
-	if p >= m.next {
+	if p+maxLazy >= m.next {
 		m.insertPast(p)
 	}
 }
 
 func (m *matcher) insertPast(p int) {
-	m.insertTo(max(p+1, min(p|(insertStep-1)+1, m.limit)))
+	m.insertTo(max(p+1, min((p+maxLazy)|(insertStep-1)+1, m.limit)))
 }
 
 // threeBefore is the position before c in its bucket of three. Where that is more
@@ -259,8 +259,17 @@ func (m *matcher) threeBefore(c int) int { return c - 1 - int(m.threes[c&windowM
 
 // promising is false where a search at p, which must be ready, finds nothing.
 func (m *matcher) promising(p, have int) bool {
-	at := uint(p) & windowMask
-	return m.may[at/insertStep]>>(at%insertStep)&1 != 0 || have < minMatch && m.threes[at] < tooFar
+	if m.mayMatch(p) == 0 {
+		return have < minMatch && m.threes[p&windowMask] < tooFar
+	}
+	// So have the last four bytes of what would be longer, and the four that begin before.
+	last := p + have - minMatch
+	return have <= minMatch || last >= m.next || m.mayMatch(last)&m.mayMatch(last-1) != 0
+}
+
+// mayMatch is 0 where there is no match of four bytes or more at p, else 1.
+func (m *matcher) mayMatch(p int) uint64 {
+	return m.may[uint(p)&windowMask/insertStep] >> (uint(p) % insertStep) & 1
 }
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
@@ -271,7 +280,7 @@ func (m *matcher) promising(p, have int) bool {
 // just as gzip's does.
 func (m *matcher) search(p, have int) (length, dist int) {
 	m.ready(p)
-	four := m.may[p&windowMask/insertStep]>>(p%insertStep)&1 != 0
+	four := m.mayMatch(p) != 0
 	if !four && have > 2 {
 		return have, 0
 	}
@@ -401,7 +410,7 @@ func (m *matcher) before(p, off, c int) (int, bool) {
 	if p+off >= m.next {
 		return 0, false
 	}
-	for at, left := p+off, maxChain/4; left > 0; left-- {
+	for at, left := p+off, maxChain/16; left > 0; left-- { // more cost more than they save
 		if at -= int(m.fours[at&windowMask]); at-off < c {
 			return at - off, true
 		}

@@ -92,7 +92,7 @@ func TestCountSame(t *testing.T) {
 	for _, values := range []int{1, 2, 5, 256} {
 		data := fill(9000, func(int) byte { return byte(r.IntN(values)) << (r.IntN(2) * 5) })
 		for range 300 {
-			p := r.IntN(len(data) - 10)
+			p := r.IntN(len(data) - searchAhead)
 			lo := r.IntN(p + 1)
 			enough := []int{1, maxChain / 4, maxChain}[r.IntN(3)]
 			want := 0

@@ -88,8 +88,8 @@ func CheckFrame(r io.ReaderAt, size int64, t Tree, prefix string) error {
 		for i := range want {
 			if got[i] != want[i] {
 				e := &FrameError{Offset: at + int64(i), Expected: want[i], Got: got[i]}
-				if p.entry >= 0 && p.entry < len(t.entries) {
-					e.Entry = t.entries[p.entry].Name
+				if p.entry >= 0 && p.entry < t.Len() {
+					e.Entry = t.nodes.name(p.entry)
 				}
 				return e
 			}

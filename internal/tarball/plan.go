@@ -50,17 +50,16 @@ func (c cutter) asks(e *Entry) bool {
 func (s *tarStream) cuts(c cutter) []int64 {
 	var cuts []int64
 	last := int64(0)
-	for i := range s.tree.entries {
-		e := &s.tree.entries[i]
-		at := s.starts[i]
-		if n := at - last; n >= c.chunk || n >= c.chunk/4 && c.asks(e) {
+	for i, at := range s.starts {
+		e := s.tree.At(i)
+		if n := at - last; n >= c.chunk || n >= c.chunk/4 && c.asks(&e) {
 			cuts = append(cuts, at)
 			last = at
 		}
 		if e.Content == nil || !c.isLarge(e.Content.Size()) {
 			continue
 		}
-		n, l := s.lengths(*e)
+		n, l := s.lengths(e)
 		cuts = c.inside(cuts, at+headerSize(n, l), e.Content.Size())
 		last = cuts[len(cuts)-1]
 	}

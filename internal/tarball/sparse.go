@@ -45,14 +45,18 @@ func (m *sparse) reset(buf []byte, first int) {
 // ready makes sure that p is inserted, or gives up.
 func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
-		step := m.next & windowMask / insertStep
-		dists := (*[insertStep]uint16)(m.dists[step*insertStep:])
-		may := m.batch.sparse(&m.heads, dists, (*[insertStep + minMatch]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
-		m.may[step] = may
+		may := m.batch.insertFew(m)
+		m.may[m.next&windowMask/insertStep] = may
 		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
 		m.gaveUp = m.debt > sparseDebt
 	}
+}
+
+// insert inserts the positions of the next step.
+func (m *sparse) insert() (may uint64) {
+	dists := (*[insertStep]uint16)(m.dists[m.next&windowMask:])
+	return insertSparse(&m.heads, dists, (*[insertStep + minMatch]byte)(m.buf[m.next:]), uint32(m.next+windowSize))
 }
 
 // insertSparse inserts the positions of a step. The result has a bit for each that may
@@ -175,10 +179,10 @@ func parseSparse(m *sparse, s state, end int, out []token) (state, []token, bool
 	return s, appendLiterals(out, m.buf, done, s.done()), !m.gaveUp
 }
 
-// countSame counts the positions from lo up to p that share gzip's hash of three
+// countEach counts the positions from lo up to p that share gzip's hash of three
 // bytes with p. Where there are not more than enough, the result may be any number
 // that is not more than enough; where there are, it may stop early.
-func countSame(buf []byte, lo, p, enough int) int {
+func countEach(buf []byte, lo, p, enough int) int {
 	// Most often the lowest eight of the hash's 15 bits tell enough.
 	if n := countLow(buf, lo, p, enough); n <= enough {
 		return n
@@ -198,7 +202,7 @@ func sum(x uint64) int {
 	return int((x&halves + x>>8&halves) * 0x0001000100010001 >> 48)
 }
 
-// countLow is countSame by the lowest eight bits of the hash b0<<10 ^ b1<<5 ^ b2: it
+// countLow is countEach by the lowest eight bits of the hash b0<<10 ^ b1<<5 ^ b2: it
 // may count too many.
 func countLow(buf []byte, lo, p, enough int) int {
 	low := uint64(gzipHash(buf[p:])&0xff) * ones
@@ -218,7 +222,7 @@ func countLow(buf []byte, lo, p, enough int) int {
 	return n
 }
 
-// countExact is countSame by the lowest and the highest eight of the 15 bits.
+// countExact is countEach by the lowest and the highest eight of the 15 bits.
 func countExact(buf []byte, lo, p, enough int) int {
 	h := gzipHash(buf[p:])
 	low, high := uint64(h&0xff)*ones, uint64(h>>7)*ones

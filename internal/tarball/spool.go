@@ -33,7 +33,7 @@ type Spool struct {
 	free  []int64 // extents of spoolExtent bytes that duplicates gave back
 	known release.DigestNumbers
 	added []*[addedBlock]spooled // what each number of known stands for
-	large [][]int64              // extents of contents that have more than one
+	large []largeContent
 
 	// Small contents lie side by side in the order in which they came, and are
 	// mostly read in that order: the last of them wait to be written together, and
@@ -180,7 +180,7 @@ func (s *Spool) finish(d release.Digest, extents []int64, rest []byte) (Content,
 	if len(extents) == 1 {
 		return s.keep(d, extents[0], size), nil
 	}
-	s.large = append(s.large, slices.Clip(extents))
+	s.large = append(s.large, largeContent{size, slices.Clip(extents)})
 	return s.keep(d, int64(len(s.large)-1), size), nil
 }
 
@@ -191,7 +191,7 @@ func (s *Spool) keep(d release.Digest, at, size int64) Content {
 		s.added = append(s.added, new([addedBlock]spooled))
 	}
 	c := s.number(n)
-	*c = spooled{s: s, at: at, size: size, number: uint32(n)}
+	*c = spooled{s: s, at: at, size: uint32(min(size, inExtents)), number: uint32(n)}
 	return c
 }
 
@@ -297,12 +297,27 @@ func (s *Spool) giveBack(extents []int64) {
 // spooled is a content in a spool. There may be very many.
 type spooled struct {
 	s      *Spool
-	at     int64 // in the file; in large for what does not fit into one extent
-	size   int64
+	at     int64  // in the file; in large for what has more than one extent
+	size   uint32 // inExtents for these
 	number uint32 // among those that are known
 }
 
-func (c *spooled) Size() int64 { return c.size }
+// largeContent is where a content of more than one extent is.
+type largeContent struct {
+	size    int64
+	extents []int64 // all but the last are of full size
+}
+
+const inExtents = spoolExtent + 1
+
+func (c *spooled) Size() int64 {
+	if c.size < inExtents {
+		return int64(c.size)
+	}
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	return c.s.large[c.at].size
+}
 
 func (c *spooled) Digest() release.Digest {
 	c.s.mu.Lock()
@@ -310,28 +325,28 @@ func (c *spooled) Digest() release.Digest {
 	return c.s.known.At(int(c.number))
 }
 
-// extent is where in the file an extent is. All but the last are of full size.
+// extent is where in the file an extent is.
 func (c *spooled) extent(i int64) int64 {
-	if c.size <= spoolExtent {
+	if c.size < inExtents {
 		return c.at
 	}
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
-	return c.s.large[c.at][i]
+	return c.s.large[c.at].extents[i]
 }
 
 func (c *spooled) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("reading the spool at offset %d", off)
 	}
-	done := 0
+	done, size := 0, c.Size()
 	for done < len(p) {
 		at := off + int64(done)
-		if at >= c.size {
+		if at >= size {
 			return done, io.EOF
 		}
 		within := at % spoolExtent
-		n := min(int64(len(p)-done), spoolExtent-within, c.size-at)
+		n := min(int64(len(p)-done), spoolExtent-within, size-at)
 		k, err := c.s.read(p[done:done+int(n)], c.extent(at/spoolExtent)+within)
 		done += k
 		if int64(k) < n {

@@ -41,13 +41,14 @@ func newTarStream(t Tree, prefix string) (*tarStream, error) {
 			return nil, fmt.Errorf("prefix: %w", err)
 		}
 	}
-	s := &tarStream{tree: t, prefix: prefix, starts: make([]int64, len(t.entries))}
+	s := &tarStream{tree: t, prefix: prefix, starts: make([]int64, t.Len())}
 	if prefix != "" {
 		s.first = headerSize(len(prefix)+1, 0)
 	}
 	off := s.first
-	for i, e := range t.entries {
+	for i := range s.starts {
 		s.starts[i] = off
+		e := t.At(i)
 		n, l := s.lengths(e)
 		off += headerSize(n, l)
 		if e.Content != nil {
@@ -82,7 +83,7 @@ func (s *tarStream) appendEntryHeader(b []byte, i int) []byte {
 	if i < 0 {
 		return appendHeader(b, s.prefix+"/", flagDir, s.tree.TopMode(), "", 0)
 	}
-	e := s.tree.entries[i]
+	e := s.tree.At(i)
 	name, link := e.Name, e.Link
 	if s.prefix != "" {
 		name = s.prefix + "/" + name
@@ -143,8 +144,8 @@ func (s *tarStream) pieces(lo, hi int64, f func(piece) error) error {
 	}
 	i := max(sort.Search(len(s.starts), func(i int) bool { return s.starts[i] > lo })-1, 0)
 	for ; i < len(s.starts) && s.starts[i] < hi; i++ {
-		e := &s.tree.entries[i]
-		n, l := s.lengths(*e)
+		e := s.tree.At(i)
+		n, l := s.lengths(e)
 		hdr := headerSize(n, l)
 		if err := header(i, s.starts[i], hdr); err != nil {
 			return err
@@ -164,7 +165,7 @@ func (s *tarStream) pieces(lo, hi int64, f func(piece) error) error {
 }
 
 // name of the entry that a piece is of, for errors.
-func (s *tarStream) name(p piece) string { return s.tree.entries[p.entry].Name }
+func (s *tarStream) name(p piece) string { return s.tree.nodes.name(p.entry) }
 
 // ReadAt implements io.ReaderAt.
 func (s *tarStream) ReadAt(p []byte, off int64) (int, error) { return readAt(s, p, off) }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"slices"
+	"sort"
 	"strings"
 
 	"facerec/internal/release"
@@ -68,9 +69,9 @@ const topMode = 0o755
 // it, exactly as GNU tar sees inodes and not names: which name was called
 // Regular when the tree was made is of no consequence.
 type Tree struct {
-	entries []Entry // sorted; without "."; hard links normalised
-	top     uint32  // mode of the top directory
-	topSet  bool
+	nodes  nodes  // sorted; without "."; hard links normalised
+	top    uint32 // mode of the top directory
+	topSet bool
 }
 
 // NewTree checks and sorts entries. Every entry's directory must itself be an
@@ -78,48 +79,67 @@ type Tree struct {
 // link's target must be a Regular or Symlink entry, or another hard link that
 // leads to one; the link takes over that entry's mode. Symlinks have mode
 // 0777, as they have on Linux. The error names the entry.
-func NewTree(entries []Entry) (Tree, error) { return TakeTree(slices.Clone(entries)) }
+func NewTree(entries []Entry) (Tree, error) { return treeOf(slices.Values(entries)) }
 
-// TakeTree is NewTree for a list that nobody else has, as very long ones are better
-// not copied: it is the tree's from then on.
-func TakeTree(entries []Entry) (Tree, error) {
-	t := Tree{top: topMode}
-	list := entries[:0]
-	for _, e := range entries {
-		if err := checkEntry(e); err != nil {
-			return Tree{}, err
-		}
-		if e.Name == "." {
-			if t.topSet {
-				return Tree{}, errors.New(`entry "." appears twice`)
+// treeOf is NewTree for several lists.
+func treeOf(lists ...iter.Seq[Entry]) (Tree, error) {
+	b := NewBuilder()
+	for _, list := range lists {
+		for e := range list {
+			if err := b.Add(e); err != nil {
+				return Tree{}, err
 			}
-			t.top, t.topSet = e.Mode, true
-			continue
 		}
-		list = append(list, e)
 	}
-	byName := func(a, b Entry) int { return release.ComparePaths(a.Name, b.Name) }
-	if !slices.IsSortedFunc(list, byName) {
-		slices.SortFunc(list, byName)
+	return b.Tree()
+}
+
+// Builder makes a tree as [NewTree] does of entries that come one by one, best in
+// the tree's order: very many are better not in a list besides.
+type Builder struct{ t Tree }
+
+// NewBuilder has no entries yet.
+func NewBuilder() *Builder { return &Builder{Tree{top: topMode}} }
+
+// Add adds an entry.
+func (b *Builder) Add(e Entry) error {
+	if err := checkEntry(e); err != nil {
+		return err
 	}
-	t.entries = list
-	for i := 1; i < len(list); i++ {
-		if list[i].Name == list[i-1].Name {
-			return Tree{}, fmt.Errorf("entry %q appears twice", list[i].Name)
+	switch {
+	case e.Name != ".":
+		b.t.nodes.add(e)
+	case b.t.topSet:
+		return errors.New(`entry "." appears twice`)
+	default:
+		b.t.top, b.t.topSet = e.Mode, true
+	}
+	return nil
+}
+
+// Tree is the tree of all entries, to which none can be added any more.
+func (b *Builder) Tree() (Tree, error) {
+	t := b.t
+	b.t = Tree{}
+	list := &t.nodes
+	list.sort()
+	for i := 1; i < list.len(); i++ {
+		if list.name(i) == list.name(i-1) {
+			return Tree{}, fmt.Errorf("entry %q appears twice", list.name(i))
 		}
 	}
 	last := -1 // the directory that was found for the entry before
-	for _, e := range list {
-		dir, ok := parent(e.Name)
-		if !ok || last >= 0 && list[last].Name == dir {
+	for at := range list.len() {
+		dir, ok := parent(list.name(at))
+		if !ok || last >= 0 && list.name(last) == dir {
 			continue
 		}
 		i, found := t.Index(dir)
 		if !found {
-			return Tree{}, fmt.Errorf("entry %q: its directory %q is not in the tree; add it", e.Name, dir)
+			return Tree{}, fmt.Errorf("entry %q: its directory %q is not in the tree; add it", list.name(at), dir)
 		}
-		if list[i].Type != Dir {
-			return Tree{}, fmt.Errorf("entry %q: its parent %q is a %s, expected a dir", e.Name, dir, list[i].Type)
+		if kind := list.node(i).kind; kind != Dir {
+			return Tree{}, fmt.Errorf("entry %q: its parent %q is a %s, expected a dir", list.name(at), dir, kind)
 		}
 		last = i
 	}
@@ -196,21 +216,23 @@ func checkName(name string) error {
 
 // groupLinks lets the first name of each group of hard links carry what the group
 // shares.
-func (t Tree) groupLinks() error {
-	list := t.entries
+func (t *Tree) groupLinks() error {
+	list := &t.nodes
+	n := list.len()
 	// target follows links to the entry that holds the content.
 	target := func(i int) (int, error) {
 		seen := 0
 		for j := i; ; {
-			if list[j].Type != Hardlink {
+			e := list.at(j)
+			if e.Type != Hardlink {
 				return j, nil
 			}
-			k, ok := t.Index(list[j].Link)
+			k, ok := t.Index(e.Link)
 			if !ok {
-				return 0, fmt.Errorf("entry %q: its hard link target %q is not in the tree", list[i].Name, list[j].Link)
+				return 0, fmt.Errorf("entry %q: its hard link target %q is not in the tree", list.name(i), e.Link)
 			}
-			if seen++; seen > len(list) {
-				return 0, fmt.Errorf("entry %q: its hard links form a cycle", list[i].Name)
+			if seen++; seen > n {
+				return 0, fmt.Errorf("entry %q: its hard links form a cycle", list.name(i))
 			}
 			j = k
 		}
@@ -221,47 +243,51 @@ func (t Tree) groupLinks() error {
 	}
 	groups := map[int]group{} // by the holder's index; read only by key
 	holderOf := map[int]int{} // of the members of groups, by index; read only by key
-	for i := range list {
-		if list[i].Type != Hardlink {
+	for i := range n {
+		node := list.node(i)
+		if node.kind == Symlink {
+			node.mode = 0o777
+		}
+		if node.kind != Hardlink {
 			continue
 		}
 		h, err := target(i)
 		if err != nil {
 			return err
 		}
-		if list[h].Type == Dir {
-			return fmt.Errorf("entry %q: its hard link target %q is a dir, expected a file or symlink", list[i].Name, list[h].Name)
+		if list.node(h).kind == Dir {
+			return fmt.Errorf("entry %q: its hard link target %q is a dir, expected a file or symlink", node.name, list.name(h))
 		}
 		// A holder behind all its links stays a file of its own, next to the first
 		// of them: the golden vectors have it so. No image gives such a tree.
 		if holderOf[i] = h; h < i {
 			holderOf[h] = h
 		}
-		groups[h] = group{holder: list[h], first: -1}
+		groups[h] = group{holder: list.at(h), first: -1}
 	}
-	for i := range list {
-		h, grouped := holderOf[i]
-		if !grouped {
-			if list[i].Type == Symlink {
-				list[i].Mode = 0o777
-			}
+	if len(groups) == 0 {
+		return nil
+	}
+	grouped := map[int]Entry{}
+	for i := range n {
+		h, ok := holderOf[i]
+		if !ok {
 			continue
 		}
 		g := groups[h]
-		name := list[i].Name
 		if g.first < 0 {
 			g.first = i
-			groups[h] = g
-			list[i] = g.holder
-			list[i].Name = name
-			if list[i].Type == Symlink {
-				list[i].Mode = 0o777
+			g.holder.Name = list.name(i)
+			if g.holder.Type == Symlink { // perhaps it comes behind
+				g.holder.Mode = 0o777
 			}
+			groups[h] = g
+			grouped[i] = g.holder
 			continue
 		}
-		first := list[g.first]
-		list[i] = Entry{Name: name, Type: Hardlink, Mode: first.Mode, Link: first.Name}
+		grouped[i] = Entry{Name: list.name(i), Type: Hardlink, Mode: g.holder.Mode, Link: g.holder.Name}
 	}
+	list.set(grouped)
 	return nil
 }
 
@@ -277,20 +303,28 @@ func parent(name string) (string, bool) {
 // Entries returns the entries in archive order, without the top itself. The
 // slice is the caller's; the first name of a hard-linked group is the one that
 // has the content.
-func (t Tree) Entries() []Entry { return slices.Clone(t.entries) }
+func (t Tree) Entries() []Entry { return slices.AppendSeq(make([]Entry, 0, t.Len()), t.All()) }
 
 // All yields the entries in archive order, without the top itself.
-func (t Tree) All() iter.Seq[Entry] { return slices.Values(t.entries) }
+func (t Tree) All() iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		for i := range t.Len() {
+			if !yield(t.At(i)) {
+				return
+			}
+		}
+	}
+}
 
 // At is entry i in that order.
-func (t Tree) At(i int) Entry { return t.entries[i] }
+func (t Tree) At(i int) Entry { return t.nodes.at(i) }
 
 // Len is the number of entries, the top not counted.
-func (t Tree) Len() int { return len(t.entries) }
+func (t Tree) Len() int { return t.nodes.len() }
 
 // TopMode is the mode of the top directory.
 func (t Tree) TopMode() uint32 {
-	if t.entries == nil && !t.topSet {
+	if t.Len() == 0 && !t.topSet {
 		return topMode
 	}
 	return t.top
@@ -305,12 +339,12 @@ func (t Tree) Lookup(name string) (Entry, bool) {
 	if !ok {
 		return Entry{}, false
 	}
-	return t.entries[i], true
+	return t.At(i), true
 }
 
 // Index is an entry's place in the order of [Tree.All].
 func (t Tree) Index(name string) (int, bool) {
-	return slices.BinarySearchFunc(t.entries, name, func(e Entry, name string) int { return release.ComparePaths(e.Name, name) })
+	return sort.Find(t.Len(), func(i int) int { return release.ComparePaths(name, t.nodes.name(i)) })
 }
 
 // Add returns a tree with more entries in it. A name that is there already, or
@@ -320,16 +354,16 @@ func (t Tree) Add(entries ...Entry) (Tree, error) {
 	if len(entries) == 0 {
 		return t, nil
 	}
-	list := slices.Grow(slices.Clone(t.entries), len(entries)+1)
+	var more []Entry
 	top := Entry{Name: ".", Type: Dir, Mode: t.TopMode()}
 	for _, e := range entries {
 		if e.Name == "." {
 			top = e
 			continue
 		}
-		list = append(list, e)
+		more = append(more, e)
 	}
-	return TakeTree(append(list, top))
+	return treeOf(t.All(), slices.Values(append(more, top)))
 }
 
 // Sub returns what lies below the directory name, named relative to it, with
@@ -349,40 +383,47 @@ func (t Tree) Sub(name string) (Tree, error) {
 	if d.Type != Dir {
 		return Tree{}, fmt.Errorf("entry %q: is a %s, expected a dir", name, d.Type)
 	}
-	sub := t.keep(func(i int) bool { return strings.HasPrefix(t.entries[i].Name, name+"/") })
-	for i := range sub {
-		sub[i].Name = sub[i].Name[len(name)+1:]
-		if sub[i].Type == Hardlink {
-			sub[i].Link = sub[i].Link[len(name)+1:]
-		}
-	}
-	return TakeTree(append(sub, Entry{Name: ".", Type: Dir, Mode: d.Mode}))
-}
-
-// keep gives the entries for which want holds. Where the first name of a
-// hard-linked group is not kept, the next kept name becomes the first.
-func (t Tree) keep(want func(i int) bool) []Entry {
-	var out []Entry
-	moved := map[string]string{} // first name of a group that was dropped → its new first name
-	for i, e := range t.entries {
-		if !want(i) {
-			continue
-		}
-		if e.Type == Hardlink {
-			at, _ := t.Index(e.Link)
-			first, ok := moved[e.Link]
-			switch {
-			case want(at):
-			case ok:
-				e.Link = first
-			default:
-				moved[e.Link] = e.Name
-				name := e.Name
-				e = t.entries[at]
-				e.Name = name
+	kept := t.keep(func(i int) bool { return strings.HasPrefix(t.nodes.name(i), name+"/") })
+	return treeOf(func(yield func(Entry) bool) {
+		for e := range kept {
+			e.Name = e.Name[len(name)+1:]
+			if e.Type == Hardlink {
+				e.Link = e.Link[len(name)+1:]
+			}
+			if !yield(e) {
+				return
 			}
 		}
-		out = append(out, e)
+	}, slices.Values([]Entry{{Name: ".", Type: Dir, Mode: d.Mode}}))
+}
+
+// keep yields the entries for which want holds. Where the first name of a
+// hard-linked group is not kept, the next kept name becomes the first.
+func (t Tree) keep(want func(i int) bool) iter.Seq[Entry] {
+	return func(yield func(Entry) bool) {
+		moved := map[string]string{} // first name of a group that was dropped → its new first name
+		for i := range t.Len() {
+			if !want(i) {
+				continue
+			}
+			e := t.At(i)
+			if e.Type == Hardlink {
+				at, _ := t.Index(e.Link)
+				first, ok := moved[e.Link]
+				switch {
+				case want(at):
+				case ok:
+					e.Link = first
+				default:
+					moved[e.Link] = e.Name
+					name := e.Name
+					e = t.At(at)
+					e.Name = name
+				}
+			}
+			if !yield(e) {
+				return
+			}
+		}
 	}
-	return out
 }

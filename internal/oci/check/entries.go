@@ -145,7 +145,7 @@ func (c *inspection) inspect(ctx context.Context) error {
 		}
 		seen[d.Inode] = true
 		c.files++
-		c.bytes += d.Size
+		c.bytes += d.Content.Size()
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -376,7 +376,7 @@ func (c *inspection) runnable(d *layer.Dirent, user string) string {
 	if d.Mode&bit == 0 {
 		return fmt.Sprintf("mode %04o, owner %d:%d: user %q may not execute it", d.Mode, owner.UID, owner.GID, user)
 	}
-	if d.Size == 0 {
+	if d.Content.Size() == 0 {
 		return "is empty"
 	}
 	head := make([]byte, 256)

@@ -53,20 +53,31 @@ const maxDepth = 1024
 // very many.
 type Entry struct {
 	Name    string
-	Link    string
 	Content tarball.Content // nil when the caller did not want it kept
-	Size    int64
 	Mode    uint32
 	Kind    byte // a tar typeflag
 
 	rest *rest // nil: nothing
 }
 
-// rest is what nearly all entries of a layer have in common.
+// rest is what few entries of a layer have, and what nearly all have in common.
 type rest struct {
+	link string
+	*common
+}
+
+type common struct {
 	owner  Owner
 	notes  []string
 	device string
+}
+
+// Link is the target of a link.
+func (e *Entry) Link() string {
+	if e.rest == nil {
+		return ""
+	}
+	return e.rest.link
 }
 
 // Owner is the user and group of a file. Tarballs leave them out; an engine
@@ -213,6 +224,22 @@ func (u *Unpacker) Held() int {
 	u.read.mu.Lock()
 	defer u.read.mu.Unlock()
 	return u.read.held
+}
+
+// Drop lets go of the entries of all layers that were read, when none is being read:
+// there may be very many, and trees that were made of them do without. A layer that
+// is asked for again is read again.
+func (u *Unpacker) Drop() {
+	u.mu.Lock()
+	for key, use := range u.uses {
+		delete(u.uses, key)
+		use.giveBack()
+	}
+	u.mu.Unlock()
+	u.read.mu.Lock()
+	defer u.read.mu.Unlock()
+	clear(u.read.layers)
+	u.read.held = 0
 }
 
 // Read returns a layer's entries, with the contents of files below the given
@@ -509,7 +536,7 @@ func (l *layerUse) giveBack() {
 // entries reads a layer's tar stream, whose sum whole is.
 func (u *Unpacker) entries(r io.Reader, whole *sums.Behind, use *layerUse, below string) (Entries, error) {
 	var out Entries
-	var common *rest
+	var last *rest // of an entry without a target
 	tr := tar.NewReader(r)
 	for {
 		h, err := tr.Next()
@@ -526,8 +553,9 @@ func (u *Unpacker) entries(r io.Reader, whole *sums.Behind, use *layerUse, below
 		if err != nil {
 			return nil, err
 		}
-		common = common.of(h)
-		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, Link: h.Linkname, Size: h.Size, rest: common}
+		last = last.of(h)
+		e := Entry{Name: name, Kind: h.Typeflag, Mode: uint32(h.Mode) & 0o7777, rest: last}
+		link := h.Linkname
 		switch h.Typeflag {
 		case tar.TypeReg, '\x00', tar.TypeGNUSparse, tar.TypeCont:
 			e.Kind = tar.TypeReg
@@ -540,24 +568,27 @@ func (u *Unpacker) entries(r io.Reader, whole *sums.Behind, use *layerUse, below
 				}
 			}
 		case tar.TypeLink:
-			if e.Link, err = cleanName(h.Linkname); err != nil {
+			if link, err = cleanName(h.Linkname); err != nil {
 				return nil, fmt.Errorf("entry %q: link target: %w", h.Name, err)
 			}
 		case tar.TypeXGlobalHeader:
 			continue
 		}
+		if link != "" {
+			e.rest = &rest{link, last.common}
+		}
 		out.add(e)
 	}
 }
 
-// of is what a header has of it: r itself if that is the same.
+// of is what a header has of it but for a target: r itself if that is the same.
 func (r *rest) of(h *tar.Header) *rest {
-	now := rest{Owner{h.Uid, h.Gid, h.Uname, h.Gname}, notes(h), device(h)}
+	now := common{Owner{h.Uid, h.Gid, h.Uname, h.Gname}, notes(h), device(h)}
 	if r != nil && now.owner == r.owner && len(now.notes)+len(r.notes) == 0 && now.device == r.device {
 		return r
 	}
 	other := now // only this one is allocated
-	return &other
+	return &rest{common: &other}
 }
 
 // maxNotes bounds what is remembered of an entry's attributes.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -30,19 +29,23 @@ const maxSymlinks = 40
 // Inode is a file as the kernel knows it: hard links are names of one inode,
 // and replacing one name leaves the others as they were.
 type Inode struct {
-	*Entry                      // as a layer has it, under the name that it came with
-	Layer    int32              // that wrote the content, from 0
-	linked   bool               // has another name, or had
-	children map[string]*Dirent // of a directory
+	*Entry             // as a layer has it, under the name that it came with
+	Layer    int32     // that wrote the content, from 0
+	linked   bool      // has another name, or had
+	children *children // of a directory
 }
 
 // Dirent is a name in a directory. It remembers which layer put it there: a
 // whiteout removes only what comes from below.
 type Dirent struct {
 	*Inode
+	by     *Entry // that has the name
 	from   int32
 	length int32 // of its path, in bytes
 }
+
+// base is the name in the directory.
+func (d *Dirent) base() string { return d.by.Name[strings.LastIndexByte(d.by.Name, '/')+1:] }
 
 // node is a name with the file that it first stands for.
 type node struct {
@@ -81,38 +84,38 @@ const maxApplied = 4_000_000
 var errTooMuch = errors.New("links and missing directories that lead through too many names")
 
 // create puts a new file into a directory.
-func (v *View) create(parent *Dirent, base string, n Inode, layer int32) (*Dirent, error) {
+func (v *View) create(parent *Dirent, n Inode, layer int32) (*Dirent, error) {
 	if len(v.free) == 0 {
 		v.free = make([]node, nodesTogether)
 	}
 	made := &v.free[0]
 	v.free = v.free[1:]
 	made.inode = n
-	made.Dirent = Dirent{&made.inode, layer, 0}
-	return &made.Dirent, v.name(parent, base, &made.Dirent)
+	made.Dirent = Dirent{Inode: &made.inode, by: n.Entry, from: layer}
+	return &made.Dirent, v.name(parent, &made.Dirent)
 }
 
 // name puts a name into a directory.
-func (v *View) name(parent *Dirent, base string, d *Dirent) error {
-	d.length = parent.length + 1 + int32(len(base))
+func (v *View) name(parent *Dirent, d *Dirent) error {
+	d.length = parent.length + 1 + int32(len(d.base()))
 	if v.lengths -= int64(d.length); v.lengths < 0 {
 		return errTooMuch
 	}
-	parent.children[base] = d
+	parent.children.put(d)
 	return nil
 }
 
 // NewView returns an empty file system.
 func NewView() *View {
-	root := newDirectory(0o755)
-	return &View{root: &Dirent{Inode: &root, from: -1}, steps: freeSteps, nodes: freeNodes, lengths: freePaths}
+	root := newDirectory("")
+	return &View{root: &Dirent{Inode: &root, by: root.Entry, from: -1}, steps: freeSteps, nodes: freeNodes, lengths: freePaths}
 }
 
 // Root returns the root directory.
 func (v *View) Root() *Dirent { return v.root }
 
-func newDirectory(mode uint32) Inode {
-	return Inode{Entry: &Entry{Kind: tar.TypeDir, Mode: mode}, children: map[string]*Dirent{}}
+func newDirectory(base string) Inode {
+	return Inode{Entry: &Entry{Name: base, Kind: tar.TypeDir, Mode: 0o755}, children: new(children)}
 }
 
 // Lookup follows an absolute name through symbolic links, which never lead
@@ -128,8 +131,8 @@ func (v *View) Walk(visit func(name string, d *Dirent) error) error {
 				return err
 			}
 		}
-		for _, n := range slices.Sorted(maps.Keys(d.children)) {
-			if err := walk(path.Join(name, n), d.children[n]); err != nil {
+		for _, child := range d.children.sorted() {
+			if err := walk(path.Join(name, child.base()), child); err != nil {
 				return err
 			}
 		}
@@ -143,7 +146,8 @@ func (v *View) Walk(visit func(name string, d *Dirent) error) error {
 // A name that is missing gives nil.
 func (v *View) lookup(name string, layer int32, create bool) (*Dirent, error) {
 	links := 0
-	way, err := v.walk([]*Dirent{v.root}, name, layer, create, &links)
+	var room [24]*Dirent // for most names
+	way, err := v.walk(append(room[:0], v.root), name, layer, create, &links)
 	if err != nil || way == nil {
 		return nil, err
 	}
@@ -171,7 +175,7 @@ func (v *View) walk(way []*Dirent, name string, layer int32, create bool, links 
 		if at.Kind != tar.TypeDir {
 			return nil, fmt.Errorf("the parent of %s is not a directory", text.Quote(part))
 		}
-		next := at.children[part]
+		next := at.children.find(part)
 		if next == nil {
 			if !create {
 				return nil, nil
@@ -180,7 +184,7 @@ func (v *View) walk(way []*Dirent, name string, layer int32, create bool, links 
 				return nil, errTooMuch
 			}
 			var err error
-			if next, err = v.create(at, part, newDirectory(0o755), layer); err != nil {
+			if next, err = v.create(at, newDirectory(part), layer); err != nil {
 				return nil, err
 			}
 		}
@@ -191,11 +195,11 @@ func (v *View) walk(way []*Dirent, name string, layer int32, create bool, links 
 		if *links++; *links > maxSymlinks {
 			return nil, fmt.Errorf("more than %d symbolic links on the way", maxSymlinks)
 		}
-		if path.IsAbs(next.Link) {
+		if path.IsAbs(next.Link()) {
 			way = way[:1]
 		}
 		var err error
-		if way, err = v.walk(way, next.Link, layer, create, links); err != nil || way == nil {
+		if way, err = v.walk(way, next.Link(), layer, create, links); err != nil || way == nil {
 			return nil, err
 		}
 	}
@@ -240,30 +244,30 @@ func (v *View) add(layer int32, e *Entry) error {
 	if parent.Kind != tar.TypeDir {
 		return fmt.Errorf("its parent is not a directory")
 	}
-	old := parent.children[base]
+	old := parent.children.find(base)
 	switch e.Kind {
 	case tar.TypeDir:
 		if old != nil && old.Kind == tar.TypeDir {
-			old.Entry, old.from = e, layer
+			old.Entry, old.by, old.from = e, e, layer
 			return nil
 		}
-		_, err := v.create(parent, base, Inode{Entry: e, Layer: layer, children: map[string]*Dirent{}}, layer)
+		_, err := v.create(parent, Inode{Entry: e, Layer: layer, children: new(children)}, layer)
 		return err
 	case tar.TypeLink:
-		target, err := v.LookupNoFollow(e.Link)
+		target, err := v.LookupNoFollow(e.Link())
 		if err != nil {
-			return fmt.Errorf("hard link to %s: %w", text.Quote(e.Link), err)
+			return fmt.Errorf("hard link to %s: %w", text.Quote(e.Link()), err)
 		}
 		if target == nil {
-			return fmt.Errorf("hard link to %s: not found", text.Quote(e.Link))
+			return fmt.Errorf("hard link to %s: not found", text.Quote(e.Link()))
 		}
 		if target.Kind == tar.TypeDir {
-			return fmt.Errorf("hard link to the directory %s", text.Quote(e.Link))
+			return fmt.Errorf("hard link to the directory %s", text.Quote(e.Link()))
 		}
 		target.linked = true
-		return v.name(parent, base, &Dirent{Inode: target.Inode, from: layer})
+		return v.name(parent, &Dirent{Inode: target.Inode, by: e, from: layer})
 	default:
-		_, err := v.create(parent, base, Inode{Entry: e, Layer: layer}, layer)
+		_, err := v.create(parent, Inode{Entry: e, Layer: layer}, layer)
 		return err
 	}
 }
@@ -276,7 +280,7 @@ func (v *View) LookupNoFollow(name string) (*Dirent, error) {
 	if err != nil || parent == nil || parent.Kind != tar.TypeDir {
 		return nil, err
 	}
-	return parent.children[base], nil
+	return parent.children.find(base), nil
 }
 
 func (v *View) whiteout(parent *Dirent, base string, layer int32) error {
@@ -284,11 +288,7 @@ func (v *View) whiteout(parent *Dirent, base string, layer int32) error {
 		return nil // what is to be hidden was never there
 	}
 	if base == opaqueMarker {
-		for name, child := range parent.children {
-			if v.prune(child, layer) {
-				delete(parent.children, name)
-			}
-		}
+		parent.children.removeIf(func(d *Dirent) bool { return v.prune(d, layer) })
 		return v.exhausted()
 	}
 	if strings.HasPrefix(base, aufsPrefix) {
@@ -298,8 +298,8 @@ func (v *View) whiteout(parent *Dirent, base string, layer int32) error {
 	if hidden == "" || hidden == "." || hidden == ".." {
 		return fmt.Errorf("a whiteout of %q is refused", hidden)
 	}
-	if child := parent.children[hidden]; child != nil && v.prune(child, layer) {
-		delete(parent.children, hidden)
+	if child := parent.children.find(hidden); child != nil && v.prune(child, layer) {
+		parent.children.remove(hidden)
 	}
 	return v.exhausted()
 }
@@ -321,12 +321,8 @@ func (v *View) prune(d *Dirent, layer int32) bool {
 	if d.Kind != tar.TypeDir {
 		return d.from < layer
 	}
-	for name, child := range d.children {
-		if v.prune(child, layer) {
-			delete(d.children, name)
-		}
-	}
-	return d.from < layer && len(d.children) == 0
+	d.children.removeIf(func(child *Dirent) bool { return v.prune(child, layer) })
+	return d.from < layer && d.children.empty()
 }
 
 // Origin tells where an entry of a flattened tree came from.
@@ -464,34 +460,42 @@ func (u *Unpacker) flatten(ctx context.Context, img *oci.Image, root, below stri
 	if top == nil {
 		return nil, Flattened{}, &oci.NotFoundError{What: root + " in " + img.Ref.String(), Hint: "list the image with: releaser ls " + img.Ref.String()}
 	}
-	c := collector{first: map[*Inode]string{}, flat: Flattened{layers: make([]release.Digest, len(img.Layers))}}
+	c := collector{first: map[*Inode]string{}, tree: tarball.NewBuilder(), flat: Flattened{layers: make([]release.Digest, len(img.Layers))}}
 	for i, l := range img.Layers {
 		c.flat.layers[i] = l.Digest
 	}
-	n := top.count()
-	c.entries, c.flat.origins = make([]tarball.Entry, 0, n), make([]int32, 0, n)
+	c.flat.origins = make([]int32, 0, top.count())
+	if top.Kind != tar.TypeDir {
+		e, fits, err := c.entry(".", top)
+		switch {
+		case err != nil:
+			return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
+		case !fits:
+			return nil, Flattened{}, fmt.Errorf("%s in %s: expected a file or a directory, got %s", root, img.Ref, c.flat.Devices[0].What)
+		}
+		return &e, c.flat, nil
+	}
 	if err := c.collect(".", top); err != nil {
 		return nil, Flattened{}, fmt.Errorf("%s in %s: %w", root, img.Ref, err)
 	}
-	if top.Kind != tar.TypeDir {
-		if len(c.entries) == 0 {
-			return nil, Flattened{}, fmt.Errorf("%s in %s: expected a file or a directory, got %s", root, img.Ref, c.flat.Devices[0].What)
-		}
-		return &c.entries[0], c.flat, nil
+	if c.refused != nil {
+		return nil, Flattened{}, c.refused
 	}
-	c.flat.Tree, err = tarball.TakeTree(c.entries)
+	c.flat.Tree, err = c.tree.Tree()
 	return nil, c.flat, err
 }
 
 type collector struct {
 	first   map[*Inode]string // of those that have several names
-	entries []tarball.Entry
-	names   []string // of directories on the way, one behind the other
+	tree    *tarball.Builder
+	refused error // the first that it gave
 	flat    Flattened
 }
 
-func (c *collector) collect(name string, d *Dirent) error {
-	e := tarball.Entry{Name: name, Mode: d.Mode}
+// entry is what a tree has of a name, and notes where it came from. A device does not
+// fit into a tree: it is put among those of the view.
+func (c *collector) entry(name string, d *Dirent) (e tarball.Entry, fits bool, err error) {
+	e = tarball.Entry{Name: name, Mode: d.Mode}
 	if first, again := c.first[d.Inode]; d.linked && again && d.Device() == "" {
 		e.Type, e.Link = tarball.Hardlink, first
 	} else {
@@ -502,10 +506,10 @@ func (c *collector) collect(name string, d *Dirent) error {
 		case tar.TypeDir:
 			e.Type = tarball.Dir
 		case tar.TypeSymlink:
-			e.Type, e.Link = tarball.Symlink, d.Link
+			e.Type, e.Link = tarball.Symlink, d.Link()
 		case tar.TypeReg:
 			if d.Content == nil {
-				return errContentNeeded
+				return e, false, errContentNeeded
 			}
 			e.Type, e.Content = tarball.Regular, d.Content
 		case tar.TypeChar, tar.TypeBlock, tar.TypeFifo:
@@ -514,40 +518,47 @@ func (c *collector) collect(name string, d *Dirent) error {
 				special.Layer = c.flat.layers[d.Layer]
 			}
 			c.flat.Devices = append(c.flat.Devices, special)
-			return nil
+			return e, false, nil
 		default:
-			return fmt.Errorf("entry %s has the unknown type %q", text.Quote(name), d.Kind)
+			return e, false, fmt.Errorf("entry %s has the unknown type %q", text.Quote(name), d.Kind)
 		}
 	}
 	if notes := d.Notes(); len(notes) > 0 {
 		if c.flat.notes == nil {
 			c.flat.notes = map[int][]string{}
 		}
-		c.flat.notes[len(c.entries)] = notes
+		c.flat.notes[len(c.flat.origins)] = notes
 	}
 	c.flat.origins = append(c.flat.origins, d.Layer)
-	c.entries = append(c.entries, e)
+	return e, true, nil
+}
+
+// collect takes a name and all below it out of the view: what is in the tree need not
+// be in both, as there may be very many.
+func (c *collector) collect(name string, d *Dirent) error {
+	e, fits, err := c.entry(name, d)
+	if err != nil || !fits {
+		return err
+	}
+	if err := c.tree.Add(e); err != nil && c.refused == nil {
+		c.refused = err
+	}
 	if d.Kind != tar.TypeDir {
 		return nil
 	}
-	before := len(c.names)
-	c.names = slices.AppendSeq(c.names, maps.Keys(d.children))
-	names := c.names[before:]
-	slices.Sort(names)
-	for _, n := range names {
-		child := d.children[n]
-		if err := c.collect(child.under(name, n), child); err != nil {
+	for _, child := range d.children.sorted() {
+		if err := c.collect(child.under(name, child.base()), child); err != nil {
 			return err
 		}
 	}
-	c.names = c.names[:before]
+	d.children = nil
 	return nil
 }
 
 // count is how many names a directory has below it, and its own.
 func (d *Dirent) count() int {
 	n := 1
-	for _, child := range d.children {
+	for _, child := range d.children.sorted() {
 		n += child.count()
 	}
 	return n
