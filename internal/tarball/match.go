@@ -248,6 +248,7 @@ func (m *matcher) ready(p int) {
 	}
 }
 
+//go:noinline
 func (m *matcher) insertPast(p int) {
 	m.insertTo(max(p+1, min((p+maxLazy)|(insertStep-1)+1, m.limit)))
 }
@@ -259,12 +260,7 @@ func (m *matcher) threeBefore(c int) int { return c - 1 - int(m.threes[c&windowM
 
 // promising is false where a search at p, which must be ready, finds nothing.
 func (m *matcher) promising(p, have int) bool {
-	if m.mayMatch(p) == 0 {
-		return have < minMatch && m.threes[p&windowMask] < tooFar
-	}
-	// So have the last four bytes of what would be longer, and the four that begin before.
-	last := p + have - minMatch
-	return have <= minMatch || last >= m.next || m.mayMatch(last)&m.mayMatch(last-1) != 0
+	return m.mayMatch(p) != 0 || have < minMatch && m.threes[p&windowMask] < tooFar
 }
 
 // mayMatch is 0 where there is no match of four bytes or more at p, else 1.
@@ -281,8 +277,13 @@ func (m *matcher) mayMatch(p int) uint64 {
 func (m *matcher) search(p, have int) (length, dist int) {
 	m.ready(p)
 	four := m.mayMatch(p) != 0
-	if !four && have > 2 {
-		return have, 0
+	if have >= minMatch {
+		// The last four bytes of what would be longer have a match too, and so have the
+		// four that begin before.
+		last := p + have - minMatch
+		if !four || have > minMatch && last < m.next && m.mayMatch(last)&m.mayMatch(last-1) == 0 {
+			return have, 0
+		}
 	}
 
 	// Gzip's chain ends before a distance of 32,506, except that the newest
