@@ -422,7 +422,7 @@ func (a *app) imagesIn(place *oci.Ref, access oci.Access, f verifyFlags, p *prog
 	}
 	unpacker := layer.NewUnpacker(spool, f.limits.limits())
 	unpacker.Progress = func(done, total int64) { p.move("layers", done, total) }
-	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs}, func() { _ = spool.Close() }, nil
+	return &pack.Images{Access: access, Override: place, Extra: extra, Unpacker: unpacker, Workers: f.jobs, Keep: len(releases) > 1}, func() { _ = spool.Close() }, nil
 }
 
 // extraFiles are those that the caller's configuration adds to tarballs, if there is

@@ -165,7 +165,7 @@ func (p *piece) get(ctx context.Context, s *session, d release.Digest) {
 	resp, err := s.get(context.WithValue(ctx, aloneKey{}, true), tries, s.url("blobs", d.String()), header,
 		http.StatusPartialContent, http.StatusOK, http.StatusRequestedRangeNotSatisfiable)
 	if err == nil {
-		if r, ok := parseContentRange(resp.Header.Get("Content-Range")); resp.StatusCode != http.StatusPartialContent || !ok || r.first != p.first || r.last != p.end-1 {
+		if r, ok := parseContentRange(resp.Header.Get("Content-Range")); resp.StatusCode != http.StatusPartialContent || !ok || r.first != p.first || r.last >= p.end {
 			_ = resp.Body.Close()
 			err = errAnew
 		}

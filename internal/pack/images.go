@@ -21,6 +21,7 @@ type Images struct {
 	Override *oci.Ref        // where to look, whatever release.json says; nil: there
 	Unpacker *layer.Unpacker // reads layers
 	Workers  int             // layers to read at a time; 0: one per core
+	Keep     bool            // what was read of layers, for releases that come after
 	Extra    []tarball.Entry // extract.files of config.json
 
 	mu      sync.Mutex
@@ -152,10 +153,16 @@ func layerDigests(img *oci.Image) []release.Digest {
 }
 
 // Prepare implements verify.Images.
-func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (wait func()) {
+func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (done func()) {
 	var all sync.WaitGroup
+	done = func() {
+		all.Wait()
+		if !i.Keep {
+			i.Unpacker.Drop()
+		}
+	}
 	if i.Workers == 1 { // nothing is read ahead
-		return all.Wait
+		return done
 	}
 	all.Go(func() {
 		below := map[string][]*oci.Image{}
@@ -174,7 +181,7 @@ func (i *Images) Prepare(ctx context.Context, cells []release.RecordCell) (wait 
 			i.Unpacker.Prefetch(ctx, below[p], p, i.Workers)()
 		}
 	})
-	return all.Wait
+	return done
 }
 
 // Tree implements verify.Images.

@@ -9,7 +9,7 @@ import (
 	"facerec/internal/tarball"
 )
 
-// maxHeld is how many entries of layers a shelf keeps in memory, about 300 bytes
+// maxHeld is how many entries of layers a shelf keeps in memory, about 200 bytes
 // each, before another begins.
 const maxHeld = 300_000
 
@@ -100,5 +100,5 @@ func (s *Shelf) Done() error {
 // Images returns the images of one release. Its layers are not read ahead: several
 // releases are under way.
 func (s *Shelf) Images(access oci.Access, override *oci.Ref) *Images {
-	return &Images{Access: access, Override: override, Extra: s.extra, Unpacker: s.unpacker.Another(), Workers: 1}
+	return &Images{Access: access, Override: override, Extra: s.extra, Unpacker: s.unpacker.Another(), Workers: 1, Keep: true}
 }

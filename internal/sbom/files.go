@@ -92,10 +92,10 @@ func (s *Sums) of(c tarball.Content) (int, error) {
 }
 
 // at is the sum with a number, and what it is of.
-func (s *Sums) at(number int) (sum, release.Digest) {
+func (s *Sums) at(number int) (*sum, release.Digest) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.sums[number/sumsBlock][number%sumsBlock], s.numbers.At(number)
+	return &s.sums[number/sumsBlock][number%sumsBlock], s.numbers.At(number)
 }
 
 // read hashes a content.
@@ -156,7 +156,7 @@ func (b *builder) contents() (string, error) {
 		}
 	}
 	b.files = make([]file, 0, b.Tree.Len())
-	codes := make([][sha1.Size]byte, 0, b.Tree.Len())
+	codes := make([]*sum, 0, b.Tree.Len())
 	at := -1
 	for e := range b.Tree.All() {
 		at++
@@ -183,13 +183,13 @@ func (b *builder) contents() (string, error) {
 			b.modules(f, content)
 		}
 		b.files = append(b.files, f)
-		codes = append(codes, one.sha1)
+		codes = append(codes, one)
 	}
-	slices.SortFunc(codes, func(x, y [sha1.Size]byte) int { return bytes.Compare(x[:], y[:]) })
+	slices.SortFunc(codes, func(x, y *sum) int { return bytes.Compare(x.sha1[:], y.sha1[:]) })
 	h := sha1.New() //nolint:gosec // see the import
 	var digits [2 * sha1.Size]byte
 	for _, c := range codes {
-		hex.Encode(digits[:], c[:])
+		hex.Encode(digits[:], c.sha1[:])
 		h.Write(digits[:])
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
@@ -208,7 +208,7 @@ func (b *builder) appendFile(out []byte, f file) []byte {
 	sha256, name := digest.Bytes(), b.name(f)
 	out = appendID(append(out, `{"SPDXID":"`...), "File", name, f.mark)
 	out = append(out, `","fileName":`...)
-	out = text.AppendJSON(out, "./"+strings.ToValidUTF8(b.Record.Prefix+"/"+name, "\ufffd"))
+	out = text.AppendJSON(out, strings.ToValidUTF8("./"+b.Record.Prefix+"/"+name, "\ufffd"))
 	if one.program {
 		out = append(out, `,"fileTypes":["BINARY"]`...)
 	}

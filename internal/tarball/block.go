@@ -24,8 +24,11 @@ type deflater struct {
 	n        int     // how many symbols it has: literals and matches
 	tokens   []token // with runs of literals in bytes
 	bytes    []byte
+	counted  int                        // how many of bytes have been counted
+	known    literalCounts              // of what is being added
+	next     int                        // which of its literals in runs comes next
 	symbols  [symbolMask + 1]uint16     // how often tokens have each symbol
-	inRuns   [3][literals]uint16        // and literals in runs, see countRun
+	inRuns   literalCounter             // and literals in runs
 	distFreq [distSymbolMask + 1]uint16 // and each distance symbol, of which distances are sent
 	litFreq  [litLens]uint16            // symbols as they are sent
 
@@ -49,8 +52,10 @@ func newDeflater(out *bitWriter, src io.ReaderAt) *deflater {
 }
 
 // add takes more tokens, and codes every block that they fill. Runs are of literals
-// in buf.
-func (d *deflater) add(tokens []token, buf []byte) {
+// in buf. What is known of their counts begins so many of these before; it may be nothing.
+func (d *deflater) add(tokens []token, buf []byte, known literalCounts, before int) {
+	d.known, d.next = known, before
+	defer d.count()
 	for i := 0; i < len(tokens); {
 		if !tokens[i].isRun() {
 			n := d.addSome(tokens[i:min(len(tokens), i+d.room())])
@@ -62,9 +67,9 @@ func (d *deflater) add(tokens []token, buf []byte) {
 		i++
 		for n > 0 {
 			k := min(n, d.room())
-			d.countRun(buf[at : at+k])
 			d.tokens = append(d.tokens, literalRun(len(d.bytes), k))
 			d.bytes = append(d.bytes, buf[at:at+k]...)
+			d.next += k
 			at += k
 			n -= k
 			d.added(k)
@@ -84,21 +89,6 @@ func (d *deflater) addSome(tokens []token) int {
 	}
 	d.tokens = append(d.tokens, tokens...)
 	return len(tokens)
-}
-
-// countRun counts literals, in four places in turn, as one would wait for itself where
-// a byte comes again soon.
-func (d *deflater) countRun(run []byte) {
-	for len(run) >= 4 {
-		d.symbols[run[0]]++
-		d.inRuns[0][run[1]]++
-		d.inRuns[1][run[2]]++
-		d.inRuns[2][run[3]]++
-		run = run[4:]
-	}
-	for _, b := range run {
-		d.symbols[b]++
-	}
 }
 
 // room is how many symbols may be added before something has to be decided.
@@ -148,8 +138,9 @@ func (d *deflater) endEarly() bool {
 
 // flush codes what has been added as a block, as the last one if final.
 func (d *deflater) flush(final bool) {
+	d.count()
 	for b := range literals {
-		d.litFreq[b] = d.symbols[b] + d.inRuns[0][b] + d.inRuns[1][b] + d.inRuns[2][b]
+		d.litFreq[b] = d.symbols[b] + d.inRuns.of(b)
 	}
 	clear(d.litFreq[literals:])
 	d.litFreq[endOfBlock]++
@@ -216,7 +207,7 @@ func (d *deflater) flush(final bool) {
 	}
 
 	d.start += size
-	d.n, d.tokens, d.bytes = 0, d.tokens[:0], d.bytes[:0]
+	d.n, d.tokens, d.bytes, d.counted = 0, d.tokens[:0], d.bytes[:0], 0
 	clear(d.symbols[:])
 	clear(d.inRuns[:])
 	clear(d.distFreq[:])

@@ -51,6 +51,7 @@ type chunk struct {
 	buf         []byte
 	enter, exit state
 	toks        []token
+	counts      literalCounts // of toks; nothing for one that is taken once
 
 	mu    sync.Mutex
 	seams []*seam
@@ -72,7 +73,7 @@ func begin() state { return state{pos: 1, waiting: true, length: minMatch - 1} }
 
 // load reads what the chunk's parse sees.
 func (c *chunk) load(s stream, at span) error {
-	c.span, c.seams, c.toks = at, c.seams[:0], c.toks[:0]
+	c.span, c.seams, c.toks, c.counts = at, c.seams[:0], c.toks[:0], c.counts[:0]
 	n := int(at.hi - at.lo)
 	if cap(c.buf) < n {
 		c.buf = make([]byte, n)
@@ -111,6 +112,9 @@ func (c *chunk) parse(w *worker) {
 	c.enter = s
 	c.exit, c.toks = p.parse(s, end, c.toks)
 }
+
+// count fills in counts, for those that share the chunk.
+func (c *chunk) count() { c.counts = c.counts.count(c.toks, c.buf) }
 
 // parser parses a chunk with one matcher as long as that is quick, then with the
 // other.

@@ -5,12 +5,12 @@ package tarball
 // leaves.
 func (c *chunk) into(m *matcher, s state, d *deflater) state {
 	if s.plain() == c.enter.plain() {
-		d.add(c.toks, c.buf)
+		d.add(c.toks, c.buf, c.counts, 0)
 		return c.exit
 	}
 	j := c.seam(m, s)
-	d.add(j.toks, c.buf)
-	d.add(c.toks[j.next:], c.buf)
+	d.add(j.toks, c.buf, nil, 0)
+	d.add(c.toks[j.next:], c.buf, c.counts, runLiterals(c.toks[:j.next]))
 	return j.exit
 }
 

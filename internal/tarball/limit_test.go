@@ -82,7 +82,7 @@ func BenchmarkLimit(b *testing.B) {
 		step("code/"+name, data, func(*testing.B) {
 			d := newDeflater(newBitWriter(io.Discard), s)
 			for _, c := range chunks {
-				d.add(c.toks, c.buf)
+				d.add(c.toks, c.buf, nil, 0)
 			}
 			d.flush(true)
 		})

@@ -13,9 +13,10 @@ import (
 type wideCodes struct {
 	low, high, n [literals]uint8 // of each literal: the lowest eight bits, the others, and how many
 
-	stage int // which stretch of the block's bytes bits and many are of; negative: of none
-	bits  [wideStage / 4]uint64
-	many  [wideStage / 4]uint8
+	stage  int                     // which stretch of the block's bytes the rest is of; negative: of none
+	bits   [1 + wideStage/4]uint64 // behind one that means nothing
+	many   [wideStage / 4]uint16   // how many bits each has
+	steady bool                    // each has steadyLeast at least and steadyMost at most
 }
 
 const (
@@ -46,14 +47,19 @@ func (d *deflater) encodeWide(at, end int) int {
 		}
 		n := min(end, (stage+1)*wideStage) - at
 		first := at % wideStage / 4
-		d.out.putMany(c.bits[first:first+n/4], c.many[first:first+n/4])
+		bits, many := c.bits[first:first+1+n/4], c.many[first:first+n/4]
+		if c.steady {
+			done := d.out.putSteady(bits, many)
+			bits, many = bits[done:], many[done:]
+		}
+		d.out.putMany(bits[1:], many)
 		at += n &^ 3
 	}
 	return at
 }
 
 // putMany appends bits, 60 at most each.
-func (w *bitWriter) putMany(bits []uint64, many []uint8) {
+func (w *bitWriter) putMany(bits []uint64, many []uint16) {
 	buf := w.buf[:cap(w.buf)]
 	at, acc, n := len(w.buf), w.bits, w.n
 	binary.LittleEndian.PutUint64(buf[at:], acc)
@@ -78,6 +84,71 @@ func (w *bitWriter) putMany(bits []uint64, many []uint8) {
 	w.buf, w.bits, w.n = buf[:at], acc, n
 }
 
+// What codes must have for putSteady: a byte is not filled by more than two, and each fits
+// into eight bytes wherever it begins.
+const (
+	steadyLeast = 7
+	steadyMost  = 57
+)
+
+// putSteady is putMany for eight at a time, as long as there are so many, and gives how
+// many it has put. None waits for the one before: where each begins is known from the
+// sums of their lengths, and it takes along the bits before it in its first byte. bits
+// begins with one that is not put.
+func (w *bitWriter) putSteady(bits []uint64, many []uint16) (put int) {
+	buf := w.buf[:cap(w.buf)]
+	at, acc, n := len(w.buf), w.bits, w.n
+	binary.LittleEndian.PutUint64(buf[at:], acc)
+	at += int(n >> 3)
+	acc >>= n &^ 7 & 63
+	n &= 7
+	var zero archsimd.Uint8x16
+	sevens := archsimd.BroadcastUint16x8(7)
+	var places [8]uint16
+	allOfFirst := archsimd.LoadUint16x8(&[8]uint16{64 + 7})
+	for len(many) >= 8 && len(bits) >= 9 {
+		// In 16 bits each: how many bits end with each code, then where it begins.
+		k := archsimd.LoadUint16x8((*[8]uint16)(many))
+		sum := k.Add(later(k, zero, 2))
+		sum = sum.Add(later(sum, zero, 4))
+		sum = sum.Add(later(sum, zero, 8))
+		begin := sum.Sub(k).Add(archsimd.BroadcastUint16x8(uint16(n)))
+		begin.ShiftAllRight(3).Store(&places)
+		shift := begin.And(sevens)
+		// What the code before has in the same byte; before the first one there is acc.
+		rest := later(k, zero, 2).Or(allOfFirst).Sub(shift)
+
+		x := archsimd.LoadUint64x8((*[8]uint64)(bits[1:]))
+		before := archsimd.LoadUint64x8((*[8]uint64)(bits))
+		y := x.ShiftLeft(shift.ExtendToUint64()).Or(before.ShiftRight(rest.ExtendToUint64()))
+		b := buf[at : at+64]
+		y0, y1 := y.GetLo(), y.GetHi()
+		z0, z1, z2, z3 := y0.GetLo(), y0.GetHi(), y1.GetLo(), y1.GetHi()
+		binary.LittleEndian.PutUint64(b[0:], z0.GetElem(0)|acc)
+		binary.LittleEndian.PutUint64(b[places[1]&63:], z0.GetElem(1))
+		binary.LittleEndian.PutUint64(b[places[2]&63:], z1.GetElem(0))
+		binary.LittleEndian.PutUint64(b[places[3]&63:], z1.GetElem(1))
+		binary.LittleEndian.PutUint64(b[places[4]&63:], z2.GetElem(0))
+		binary.LittleEndian.PutUint64(b[places[5]&63:], z2.GetElem(1))
+		binary.LittleEndian.PutUint64(b[places[6]&63:], z3.GetElem(0))
+		binary.LittleEndian.PutUint64(b[places[7]&63:], z3.GetElem(1))
+		n += uint(sum.GetElem(7))
+		at += int(n >> 3)
+		n &= 7
+		acc = bits[8] >> (uint(many[7]) - n)
+		bits, many = bits[8:], many[8:]
+		put += 8
+	}
+	archsimd.ClearAVXUpperBits()
+	w.buf, w.bits, w.n = buf[:at], acc, n
+	return put
+}
+
+// later moves all numbers so many bytes up.
+func later(x archsimd.Uint16x8, zero archsimd.Uint8x16, bytes uint8) archsimd.Uint16x8 {
+	return x.AsUint8x16().ConcatShiftBytesRight(16-bytes, zero).AsUint16x8()
+}
+
 // fill makes the codes of literals, whole groups of them. Codes that follow each other
 // are put together in lanes of twice the width: two in 32 bits, then four in 64.
 func (c *wideCodes) fill(run []byte) {
@@ -89,7 +160,9 @@ func (c *wideCodes) fill(run []byte) {
 	mask32 := archsimd.BroadcastUint32x16(0xffff)
 	mask64 := archsimd.BroadcastUint64x8(0xffffffff)
 	lower, higher := archsimd.LoadUint64x8(&inTurn[0]), archsimd.LoadUint64x8(&inTurn[1])
-	bits, many := c.bits[:], c.many[:]
+	bits, many := c.bits[1:], c.many[:]
+	least, between := archsimd.BroadcastUint32x16(steadyLeast), archsimd.BroadcastUint32x16(steadyMost-steadyLeast)
+	unsteady := uint16(0)
 	for len(run) >= wideGroup && len(bits) >= 16 && len(many) >= 16 {
 		b := archsimd.LoadUint8x64((*[64]byte)(run))
 		isUpper := b.GreaterEqual(upper)
@@ -108,7 +181,9 @@ func (c *wideCodes) fill(run []byte) {
 		first := even.And(mask32).Or(odd.And(mask32).ShiftLeft(shift.And(mask32))).AsUint64x8()
 		second := even.ShiftAllRight(16).Or(odd.ShiftAllRight(16).ShiftLeft(shift.ShiftAllRight(16))).AsUint64x8()
 		firstN := twoN.And(mask32)
-		firstN.Add(twoN.ShiftAllRight(16)).TruncateToUint8().Store((*[16]uint8)(many))
+		fourN := firstN.Add(twoN.ShiftAllRight(16))
+		fourN.TruncateToUint16().Store((*[16]uint16)(many))
+		unsteady |= fourN.Sub(least).Greater(between).ToBits()
 
 		// Four together: those at even and at odd places, then in order.
 		shift4 := firstN.AsUint64x8()
@@ -119,6 +194,7 @@ func (c *wideCodes) fill(run []byte) {
 		run, bits, many = run[wideGroup:], bits[16:], many[16:]
 	}
 	archsimd.ClearAVXUpperBits()
+	c.steady = unsteady == 0
 }
 
 // inTurn takes from two vectors in turn.

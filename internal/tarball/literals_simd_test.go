@@ -18,7 +18,7 @@ func encodeBoth(t *testing.T, tokens []token, buf []byte) {
 	for i := range files {
 		hasWide = i == 0
 		d := newDeflater(newBitWriter(&files[i]), bytes.NewReader(buf))
-		d.add(tokens, buf)
+		d.add(tokens, buf, nil, 0)
 		d.flush(true)
 		d.out.align()
 		d.out.flush()

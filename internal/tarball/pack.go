@@ -199,7 +199,7 @@ func (l *line) finish(w *worker) error {
 		}
 		w.m.reset(w.buf, first, n-lookahead)
 		w.toks = t.parse(&w.m, s, w.toks[:0])
-		l.def.add(w.toks, nil)
+		l.def.add(w.toks, nil, nil, 0)
 	}
 	l.def.flush(true)
 	l.bits.align()
@@ -288,6 +288,9 @@ func run(ctx context.Context, lines []*line, o Options) error {
 				}
 				if q.err = q.chunk.load(lines[q.from].src, q.span); q.err == nil {
 					q.chunk.parse(w)
+					if len(q.takes) > 1 {
+						q.chunk.count()
+					}
 				}
 				workers <- w
 			})

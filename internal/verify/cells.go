@@ -45,16 +45,20 @@ func (w *walk) cells(ctx context.Context) {
 		}
 	}()
 	selected := slices.DeleteFunc(slices.Clone(w.record.Cells), func(c release.RecordCell) bool { return !w.selected(c) })
+	done := func() {}
 	if w.in.Images.images != nil && w.withheld() == "" {
-		defer w.in.Images.images.Prepare(ctx, selected)()
+		done = w.in.Images.images.Prepare(ctx, selected)
 	}
 	for _, c := range selected {
 		if ctx.Err() != nil {
-			return
+			break
 		}
 		all = append(all, w.checkCell(ctx, c))
 	}
-	w.compare(ctx, all)
+	done()
+	if ctx.Err() == nil {
+		w.compare(ctx, all)
+	}
 }
 
 // asked reports whether a cell is to be looked at.

@@ -27,9 +27,9 @@ type Images interface {
 	Manifest(ctx context.Context, cell release.RecordCell) (ImageManifest, error)
 
 	// Prepare begins to read what Tree will be asked for, and returns at once.
-	// What goes wrong there is left to Tree. wait returns when nothing of it goes
-	// on any more.
-	Prepare(ctx context.Context, cells []release.RecordCell) (wait func())
+	// What goes wrong there is left to Tree. done says that Tree has been asked for
+	// all of it, and returns when nothing of it goes on any more.
+	Prepare(ctx context.Context, cells []release.RecordCell) (done func())
 
 	// Tree reads the layers, and gives what cell.Path looks like to a container,
 	// with cell.Include and cell.Exclude applied.

@@ -280,6 +280,32 @@ func TestReadingAgainDoesNotCountTwice(t *testing.T) {
 	}
 }
 
+// What was dropped is read again where another directory is asked for, and counts once.
+func TestDrop(t *testing.T) {
+	files := []ocitest.File{ocitest.Reg("app/a", "A"), ocitest.Reg("other/b", "B")}
+	img := openLayers(t, files)
+	u := NewUnpacker(ocitest.Spool(t), Limits{})
+	before, err := u.Flatten(t.Context(), img, "/app")
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.Drop()
+	if n := u.Held(); n != 0 {
+		t.Errorf("%d entries are held", n)
+	}
+	for _, dir := range []string{"/app", "/other"} {
+		if after, err := u.Flatten(t.Context(), img, dir); err != nil || after.Tree.Len() != 1 {
+			t.Errorf("%s: %d entries, %v", dir, after.Tree.Len(), err)
+		}
+	}
+	if e := before.Tree.At(0); e.Name != "a" || e.Content.Size() != 1 {
+		t.Errorf("the tree has %+v", e)
+	}
+	if n, held := u.sum.entries.Load(), u.Held(); n != int64(len(files)) || held != len(files) {
+		t.Errorf("expected %d entries counted and held, got %d, %d", len(files), n, held)
+	}
+}
+
 // Several Unpackers read a layer once, and each counts it for itself: one whose
 // images cost too much does not spoil the others.
 func TestSharedLayersAreCountedByEach(t *testing.T) {

@@ -226,6 +226,22 @@ func (u *Unpacker) Held() int {
 	return u.read.held
 }
 
+// Drop lets go of the entries of all layers that were read, when none is being read:
+// there may be very many, and trees that were made of them do without. A layer that
+// is asked for again is read again.
+func (u *Unpacker) Drop() {
+	u.mu.Lock()
+	for key, use := range u.uses {
+		delete(u.uses, key)
+		use.giveBack()
+	}
+	u.mu.Unlock()
+	u.read.mu.Lock()
+	defer u.read.mu.Unlock()
+	clear(u.read.layers)
+	u.read.held = 0
+}
+
 // Read returns a layer's entries, with the contents of files below the given
 // directory only. The empty name stands for the root.
 func (u *Unpacker) Read(ctx context.Context, img *oci.Image, l oci.Layer, below string) (Entries, error) {

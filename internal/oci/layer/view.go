@@ -146,7 +146,8 @@ func (v *View) Walk(visit func(name string, d *Dirent) error) error {
 // A name that is missing gives nil.
 func (v *View) lookup(name string, layer int32, create bool) (*Dirent, error) {
 	links := 0
-	way, err := v.walk([]*Dirent{v.root}, name, layer, create, &links)
+	var room [24]*Dirent // for most names
+	way, err := v.walk(append(room[:0], v.root), name, layer, create, &links)
 	if err != nil || way == nil {
 		return nil, err
 	}
