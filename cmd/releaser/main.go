@@ -79,7 +79,7 @@ Exit codes:
 // that hostile inputs and large releases need less memory. The heap may always have
 // gcHeap bytes, though: to collect a few each time costs more than they are worth.
 // Before there are gcFrom bytes in all, nothing is collected: most runs end there.
-// When that begins, and at every eighth collection, pages of the program's own file
+// When that begins, and at every fourth collection, pages of the program's own file
 // are given up too: its start and what is over by then, such as the check of a
 // signature, used 22 MB of them, and 10 MB come back.
 const (
@@ -107,7 +107,7 @@ func collectLater() {
 			}
 			now = percent
 		}
-		if times++; times%8 == 1 {
+		if times++; times%4 == 1 {
 			leaveProgram()
 		}
 		runtime.SetFinalizer(found, collected)

@@ -104,10 +104,9 @@ func (h head) next(base, tag uint32) (next head, dist uint16, may uint64) {
 	return head(base | d>>3&(olderKiB<<tagBits) | tag), uint16(d), may
 }
 
-// insertStep is how many positions are inserted in one go, and with maxLazy more how
-// far insertion may run ahead: a link must not be taken over while a distance of 32,506
-// still reaches it. It divides windowSize, so that what is inserted in one go lies side
-// by side.
+// insertStep is how many positions are inserted in one go. Insertion runs ahead by one
+// or two: a link must not be taken over while a distance of 32,506 still reaches it. It
+// divides windowSize, so that what is inserted in one go lies side by side.
 const insertStep = 64
 
 // reset makes ready for buf, with nothing inserted before position from. What
@@ -241,15 +240,17 @@ func insertFour(heads *[1 << wideBits]head, fours []uint16, buf []byte, at uint3
 	return bits.Reverse64(may)
 }
 
-// ready makes sure that p is inserted, and as far as promising looks if that is possible.
+// ready makes sure that p is inserted, and a step more if that is possible: most matches
+// end there.
 func (m *matcher) ready(p int) {
-	if p+maxLazy >= m.next {
+	if p+insertStep >= m.next {
 		m.insertPast(p)
 	}
 }
 
+//go:noinline
 func (m *matcher) insertPast(p int) {
-	m.insertTo(max(p+1, min((p+maxLazy)|(insertStep-1)+1, m.limit)))
+	m.insertTo(max(p+1, min((p+insertStep)|(insertStep-1)+1, m.limit)))
 }
 
 // threeBefore is the position before c in its bucket of three. Where that is more
@@ -259,17 +260,18 @@ func (m *matcher) threeBefore(c int) int { return c - 1 - int(m.threes[c&windowM
 
 // promising is false where a search at p, which must be ready, finds nothing.
 func (m *matcher) promising(p, have int) bool {
-	if m.mayMatch(p) == 0 {
-		return have < minMatch && m.threes[p&windowMask] < tooFar
-	}
-	// So have the last four bytes of what would be longer, and the four that begin before.
-	last := p + have - minMatch
-	return have <= minMatch || last >= m.next || m.mayMatch(last)&m.mayMatch(last-1) != 0
+	return m.mayMatch(p) != 0 || have < minMatch && m.threes[p&windowMask] < tooFar
 }
 
 // mayMatch is 0 where there is no match of four bytes or more at p, else 1.
 func (m *matcher) mayMatch(p int) uint64 {
 	return m.may[uint(p)&windowMask/insertStep] >> (uint(p) % insertStep) & 1
+}
+
+// goesOn is false where a match that ends with the four bytes at last is known not to be:
+// these must have a match too, and so must the four that begin before.
+func (m *matcher) goesOn(last int) bool {
+	return last >= m.next || m.mayMatch(last)&m.mayMatch(last-1) != 0
 }
 
 // search looks for a match at p that is longer than have (2 or more), as gzip
@@ -281,7 +283,7 @@ func (m *matcher) mayMatch(p int) uint64 {
 func (m *matcher) search(p, have int) (length, dist int) {
 	m.ready(p)
 	four := m.mayMatch(p) != 0
-	if !four && have > 2 {
+	if have >= minMatch && (!four || have > minMatch && !m.goesOn(p+have-minMatch)) {
 		return have, 0
 	}
 
@@ -345,7 +347,7 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 		if steps == 4*maxChain {
 			return m.asGzip(p, c, best, dist, far, chain)
 		}
-		if off == 0 && count-m.ranks[c&windowMask] >= chain && binary.LittleEndian.Uint32(buf[c:]) == head {
+		if steps&7 == 7 && off == 0 && count-m.ranks[c&windowMask] >= chain && binary.LittleEndian.Uint32(buf[c:]) == head {
 			break // gzip's walk ends before it comes to this one
 		}
 		next := c - int(m.fours[(c+off)&windowMask])
@@ -366,6 +368,9 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 					break
 				}
 				last = n - 3
+				if !m.goesOn(p + last) {
+					break
+				}
 				tail = binary.LittleEndian.Uint32(buf[p+last:])
 				off, next = 0, c-int(m.fours[c&windowMask])
 				if t, ok := m.before(p, last, c); ok && t < next {

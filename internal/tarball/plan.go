@@ -50,17 +50,15 @@ func (c cutter) asks(e *Entry) bool {
 func (s *tarStream) cuts(c cutter) []int64 {
 	var cuts []int64
 	last := int64(0)
-	for i, at := range s.starts {
-		e := s.tree.At(i)
-		if n := at - last; n >= c.chunk || n >= c.chunk/4 && c.asks(&e) {
-			cuts = append(cuts, at)
-			last = at
+	for e := range s.from(0) {
+		if n := e.start - last; n >= c.chunk || n >= c.chunk/4 && c.asks(&e.Entry) {
+			cuts = append(cuts, e.start)
+			last = e.start
 		}
 		if e.Content == nil || !c.isLarge(e.Content.Size()) {
 			continue
 		}
-		n, l := s.lengths(e)
-		cuts = c.inside(cuts, at+headerSize(n, l), e.Content.Size())
+		cuts = c.inside(cuts, e.start+e.header, e.Content.Size())
 		last = cuts[len(cuts)-1]
 	}
 	return cuts

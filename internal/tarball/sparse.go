@@ -46,12 +46,38 @@ func (m *sparse) reset(buf []byte, first int) {
 func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
 		may := m.batch.insertFew(m)
-		m.may[m.next&windowMask/insertStep] = may
+		m.may[m.next&windowMask/insertStep] = m.likely(may)
 		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
 		m.gaveUp = m.debt > sparseDebt
 	}
 }
+
+// likely leaves out of may, of the next step, where neither of the nearest two candidates
+// is one and there is no third: nearly all of them, which cost a search each otherwise.
+// There is no branch that depends on the data.
+func (m *sparse) likely(may uint64) (left uint64) {
+	buf, dists := m.buf, &m.dists
+	for ; may != 0; may &= may - 1 {
+		i := bits.TrailingZeros64(may)
+		p := m.next + i
+		v := binary.LittleEndian.Uint32(buf[p:])
+		first := int(dists[p&windowMask])
+		differ := (binary.LittleEndian.Uint32(buf[p-first:]) ^ v) & enoughBytes(first)
+		next := int(dists[(p-first)&windowMask])
+		beyond := (maxDist - first - next) >> 31 // -1 if the second one is
+		second := first + next&^beyond
+		differ = min(differ, (binary.LittleEndian.Uint32(buf[p-second:])^v)&enoughBytes(second)|uint32(beyond))
+		third := second + int(dists[(p-second)&windowMask])
+		differ = min(differ, uint32((maxDist-third)>>31))
+		left |= (uint64(differ) - 1) >> 63 << i
+	}
+	return left
+}
+
+// enoughBytes has the bits of the bytes that have to be the same at this distance: four
+// where three are too few.
+func enoughBytes(dist int) uint32 { return 1<<24 - 1 | uint32((tooFar-dist)>>31) }
 
 // insert inserts the positions of the next step.
 func (m *sparse) insert() (may uint64) {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"iter"
 	"sort"
 )
 
@@ -26,11 +27,14 @@ type stream interface {
 type tarStream struct {
 	tree   Tree
 	prefix string
-	starts []int64 // of entry i's header; entry -1 (the prefix itself) begins at 0
+	starts []int64 // of every startEvery-th entry's header; the prefix itself begins at 0
 	first  int64   // bytes of the prefix's own header
 	end    int64   // where the two zero blocks begin
 	total  int64   // padded to whole records
 }
+
+// startEvery is how many entries have one place in starts: there may be very many.
+const startEvery = 16
 
 // newTarStream lays out the archive. prefix is the name of the top directory:
 // a clean relative path, "." for the spelling "./name", or "" for no top
@@ -41,13 +45,15 @@ func newTarStream(t Tree, prefix string) (*tarStream, error) {
 			return nil, fmt.Errorf("prefix: %w", err)
 		}
 	}
-	s := &tarStream{tree: t, prefix: prefix, starts: make([]int64, t.Len())}
+	s := &tarStream{tree: t, prefix: prefix, starts: make([]int64, 0, (t.Len()+startEvery-1)/startEvery)}
 	if prefix != "" {
 		s.first = headerSize(len(prefix)+1, 0)
 	}
 	off := s.first
-	for i := range s.starts {
-		s.starts[i] = off
+	for i := range t.Len() {
+		if i%startEvery == 0 {
+			s.starts = append(s.starts, off)
+		}
 		e := t.At(i)
 		n, l := s.lengths(e)
 		off += headerSize(n, l)
@@ -61,6 +67,35 @@ func newTarStream(t Tree, prefix string) (*tarStream, error) {
 	s.end = off
 	s.total = (off + 2*blockSize + recordSize - 1) / recordSize * recordSize
 	return s, nil
+}
+
+// placed is an entry with its place in the tree and in the stream.
+type placed struct {
+	Entry
+	at            int
+	start, header int64 // where its header begins, and its length
+}
+
+// from yields the entries from the one that the byte lo belongs to.
+func (s *tarStream) from(lo int64) iter.Seq[placed] {
+	return func(yield func(placed) bool) {
+		if len(s.starts) == 0 {
+			return
+		}
+		k := max(sort.Search(len(s.starts), func(i int) bool { return s.starts[i] > lo })-1, 0)
+		off := s.starts[k]
+		for i := k * startEvery; i < s.tree.Len(); i++ {
+			e := s.tree.At(i)
+			start, header := off, headerSize(s.lengths(e))
+			off += header
+			if e.Content != nil {
+				off += padded(e.Content.Size())
+			}
+			if off > lo && !yield(placed{e, i, start, header}) {
+				return
+			}
+		}
+	}
 }
 
 // lengths of the name and the link target that entry e gets in the archive.
@@ -142,26 +177,25 @@ func (s *tarStream) pieces(lo, hi int64, f func(piece) error) error {
 			return err
 		}
 	}
-	i := max(sort.Search(len(s.starts), func(i int) bool { return s.starts[i] > lo })-1, 0)
-	for ; i < len(s.starts) && s.starts[i] < hi; i++ {
-		e := s.tree.At(i)
-		n, l := s.lengths(e)
-		hdr := headerSize(n, l)
-		if err := header(i, s.starts[i], hdr); err != nil {
+	for e := range s.from(lo) {
+		if e.start >= hi {
+			break
+		}
+		if err := header(e.at, e.start, e.header); err != nil {
 			return err
 		}
 		if e.Content == nil {
 			continue
 		}
-		start, size := s.starts[i]+hdr, e.Content.Size()
-		if err := emit(start, size, piece{content: e.Content, entry: i}); err != nil {
+		start, size := e.start+e.header, e.Content.Size()
+		if err := emit(start, size, piece{content: e.Content, entry: e.at}); err != nil {
 			return err
 		}
-		if err := emit(start+size, padded(size)-size, piece{entry: i}); err != nil {
+		if err := emit(start+size, padded(size)-size, piece{entry: e.at}); err != nil {
 			return err
 		}
 	}
-	return emit(s.end, s.total-s.end, piece{entry: len(s.starts)})
+	return emit(s.end, s.total-s.end, piece{entry: s.tree.Len()})
 }
 
 // name of the entry that a piece is of, for errors.
