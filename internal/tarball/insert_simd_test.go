@@ -8,13 +8,17 @@ import (
 	"testing"
 )
 
+func needVectors(tb testing.TB) {
+	tb.Helper()
+	if !vectors {
+		tb.Skip("this processor has no AVX-512")
+	}
+}
+
 // checkBatch inserts whole steps of data from a start on with vectors and without, into
 // both matchers, and compares everything that is left behind.
 func checkBatch(t *testing.T, data []byte, start int) {
 	t.Helper()
-	if !vectors {
-		t.Skip("this processor has no AVX-512")
-	}
 	start &^= insertStep - 1
 	buf := append(slices.Clone(data), make([]byte, chunkAhead)...)
 	got, want, few, wantFew := new(matcher), new(matcher), new(sparse), new(sparse)
@@ -56,6 +60,7 @@ func periodic(r *rand.Rand, n, period int) []byte {
 }
 
 func TestBatch(t *testing.T) {
+	needVectors(t)
 	r := rand.New(rand.NewPCG(5, 9))
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
@@ -77,9 +82,7 @@ func TestBatch(t *testing.T) {
 // TestInsertTo is for steps of all lengths that begin anywhere, and for runs, of which
 // only those that fill a step have a loop of their own where there are vectors.
 func TestInsertTo(t *testing.T) {
-	if !vectors {
-		t.Skip("this processor has no AVX-512")
-	}
+	needVectors(t)
 	defer func() { vectors = true }()
 	r := rand.New(rand.NewPCG(6, 9))
 	var m [2]*matcher
@@ -110,6 +113,7 @@ func TestInsertTo(t *testing.T) {
 
 // FuzzBatch compares vectors with loops, whatever the data.
 func FuzzBatch(f *testing.F) {
+	needVectors(f)
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, k := range kinds {
 		f.Add(k.make(r, 700), uint16(r.IntN(300)))

@@ -93,7 +93,7 @@ const (
 
 // putSteady is putMany for eight at a time, as long as there are so many, and gives how
 // many it has put. None waits for the one before: where each begins is known from the
-// sums of their lengths, and it takes along the bits before it in its first byte. bits
+// sums of their lengths, and its first byte has the bits before it as well. bits
 // begins with one that is not put.
 func (w *bitWriter) putSteady(bits []uint64, many []uint16) (put int) {
 	buf := w.buf[:cap(w.buf)]
