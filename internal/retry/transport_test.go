@@ -140,7 +140,7 @@ func TestOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = resp.Body.Close()
-	if resp.StatusCode != 503 || len(seen()) != 1 || count.All.Load() != 1 || count.Failures.Load() != 0 {
+	if resp.StatusCode != http.StatusServiceUnavailable || len(seen()) != 1 || count.All.Load() != 1 || count.Failures.Load() != 0 {
 		t.Errorf("got %d after %d requests, %d failures; expected 503 after 1 request", resp.StatusCode, len(seen()), count.Failures.Load())
 	}
 }

@@ -27,6 +27,12 @@ func NewBehind() *Behind {
 	return &Behind{h: sha256.New(), wait: make([]byte, 0, BehindBytes)}
 }
 
+// Reset begins again at no bytes.
+func (b *Behind) Reset() {
+	b.h.Reset()
+	b.wait = b.wait[:0]
+}
+
 // Write never fails.
 func (b *Behind) Write(p []byte) (int, error) {
 	if len(p) > cap(b.wait)-len(b.wait) {

@@ -41,8 +41,9 @@ func TestWriteBoth(t *testing.T) {
 
 func TestBehind(t *testing.T) {
 	r := rand.NewChaCha8([32]byte{2})
+	b := NewBehind()
 	for _, sizes := range [][]int{{}, {0}, {1, 2, 3}, {BehindBytes}, {BehindBytes + 1}, {BehindBytes - 1, 2}, {512, 65536, 65536, 40000, 512, 3 * BehindBytes}} {
-		b := NewBehind()
+		b.Reset()
 		var all []byte
 		for _, n := range sizes {
 			p := text(r, n)

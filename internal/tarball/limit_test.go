@@ -16,12 +16,14 @@ import (
 	"testing"
 
 	"facerec/internal/inflate"
+	"facerec/internal/sums"
 )
 
 // BenchmarkLimit measures each step that a byte of a release goes through, alone
 // and in memory, in MB of its input per second of CPU: with these figures
 // docs/performance.md tells how far the programs are from what their own steps
-// cost. Run it with -bench Limit -benchtime 2s; the best of several counts.
+// cost. Run it with GOEXPERIMENT=simd, as releases are built, and -bench Limit -benchtime
+// 2s; the best of several counts.
 func BenchmarkLimit(b *testing.B) {
 	all := benchData(b, 16<<20)
 	data, what := all["model"], "model"
@@ -44,6 +46,8 @@ func BenchmarkLimit(b *testing.B) {
 	step("crc32", data, func(*testing.B) { crc32.ChecksumIEEE(data) })
 	step("sha1", data, func(*testing.B) { sha1.Sum(data) }) //nolint:gosec // what SBOMs have
 	step("sha256", data, func(*testing.B) { sha256.Sum256(data) })
+	half := len(data) / 2
+	step("sha256, two sums in turn", data, func(*testing.B) { sums.WriteBoth(sha256.New(), data[:half], sha256.New(), data[half:]) })
 	inflated := func(b *testing.B, file []byte, expected io.Reader) {
 		z, err := inflate.NewReader(bufio.NewReaderSize(bytes.NewReader(file), 128<<10))
 		if err == nil && expected != nil {

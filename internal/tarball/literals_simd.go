@@ -102,27 +102,26 @@ func (w *bitWriter) putSteady(bits []uint64, many []uint16) (put int) {
 	at += int(n >> 3)
 	acc >>= n &^ 7 & 63
 	n &= 7
-	var zero archsimd.Uint8x16
 	sevens := archsimd.BroadcastUint16x8(7)
 	var places [8]uint16
 	allOfFirst := archsimd.LoadUint16x8(&[8]uint16{64 + 7})
 	for len(many) >= 8 && len(bits) >= 9 {
 		// In 16 bits each: how many bits end with each code, then where it begins.
 		k := archsimd.LoadUint16x8((*[8]uint16)(many))
-		sum := k.Add(later(k, zero, 2))
-		sum = sum.Add(later(sum, zero, 4))
-		sum = sum.Add(later(sum, zero, 8))
+		sum := k.Add(later(k, 2))
+		sum = sum.Add(later(sum, 4))
+		sum = sum.Add(later(sum, 8))
 		begin := sum.Sub(k).Add(archsimd.BroadcastUint16x8(uint16(n)))
 		begin.ShiftAllRight(3).Store(&places)
 		shift := begin.And(sevens)
 		// What the code before has in the same byte; before the first one there is acc.
-		rest := later(k, zero, 2).Or(allOfFirst).Sub(shift)
+		rest := later(k, 2).Or(allOfFirst).Sub(shift)
 
 		x := archsimd.LoadUint64x8((*[8]uint64)(bits[1:]))
 		before := archsimd.LoadUint64x8((*[8]uint64)(bits))
 		y := x.ShiftLeft(shift.ExtendToUint64()).Or(before.ShiftRight(rest.ExtendToUint64()))
 		b := buf[at : at+64]
-		y0, y1 := y.GetLo(), y.GetHi()
+		y0, y1 := y.GetLo(), y.GetHi() // to store y and read it from there takes longer
 		z0, z1, z2, z3 := y0.GetLo(), y0.GetHi(), y1.GetLo(), y1.GetHi()
 		binary.LittleEndian.PutUint64(b[0:], z0.GetElem(0)|acc)
 		binary.LittleEndian.PutUint64(b[places[1]&63:], z0.GetElem(1))
@@ -145,7 +144,8 @@ func (w *bitWriter) putSteady(bits []uint64, many []uint16) (put int) {
 }
 
 // later moves all numbers so many bytes up.
-func later(x archsimd.Uint16x8, zero archsimd.Uint8x16, bytes uint8) archsimd.Uint16x8 {
+func later(x archsimd.Uint16x8, bytes uint8) archsimd.Uint16x8 {
+	var zero archsimd.Uint8x16
 	return x.AsUint8x16().ConcatShiftBytesRight(16-bytes, zero).AsUint16x8()
 }
 

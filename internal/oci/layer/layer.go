@@ -370,6 +370,7 @@ func (u *Unpacker) forget(img *oci.Image, below string) {
 var (
 	packedBuffers = sync.Pool{New: func() any { return bufio.NewReaderSize(nil, 32<<10) }}
 	inflaters     = sync.Pool{New: func() any { return new(inflate.Reader) }}
+	diffIDs       = sync.Pool{New: func() any { return sums.NewBehind() }}
 )
 
 // unpack reads the entries of a layer out of its stored bytes.
@@ -385,7 +386,9 @@ func (u *Unpacker) unpack(r io.Reader, use *layerUse, where string, l oci.Layer,
 		return nil, fmt.Errorf("layer %s: %w", where, oci.Cause(err, packed))
 	}
 	defer closePlain()
-	diff := sums.NewBehind()
+	diff := diffIDs.Get().(*sums.Behind)
+	diff.Reset()
+	defer diffIDs.Put(diff)
 	use.r = plain
 	tee := io.TeeReader(use, diff)
 	entries, err := u.entries(tee, diff, use, below)
