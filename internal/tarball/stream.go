@@ -237,44 +237,42 @@ func readAt(s stream, p []byte, off int64) (int, error) {
 	return done, err
 }
 
-// describe writes to h what the bytes of a stream from lo up to hi are: literal
-// bytes as they are, contents by digest and range, each with its length. Equal
-// descriptions mean equal bytes.
-func describe(s stream, h hash.Hash, lo, hi int64) error {
+// description is a sum of what the bytes of a stream are: literal bytes as they are,
+// contents by digest and range, each with its length. Equal descriptions mean equal bytes.
+type description struct {
+	hash.Hash
+	scratch [1 + 8 + sha256.Size]byte
+}
+
+// of adds what a stream is from lo up to hi.
+func (d *description) of(s stream, lo, hi int64) error {
 	return s.pieces(lo, hi, func(q piece) error {
 		switch {
 		case q.raw != nil:
-			describeLength(h, 'r', q.n)
-			h.Write(q.raw)
+			d.length('r', q.n)
+			d.Write(q.raw)
 		case q.content != nil:
-			describeContent(h, q.content, q.off, q.n)
+			d.length('c', q.n)
+			d.length('o', q.off)
+			sum := q.content.Digest().Bytes()
+			d.Write(append(d.scratch[:0], sum[:]...))
 		default:
-			describeLength(h, 'z', q.n)
+			d.length('z', q.n)
 		}
 		return nil
 	})
 }
 
-func describeLength(h hash.Hash, kind byte, n int64) {
-	var b [9]byte
-	b[0] = kind
-	binary.LittleEndian.PutUint64(b[1:], uint64(n))
-	h.Write(b[:])
-}
-
-func describeContent(h hash.Hash, c Content, off, n int64) {
-	describeLength(h, 'c', n)
-	describeLength(h, 'o', off)
-	sum := c.Digest().Bytes()
-	h.Write(sum[:])
+func (d *description) length(kind byte, n int64) {
+	d.Write(binary.LittleEndian.AppendUint64(append(d.scratch[:0], kind), uint64(n)))
 }
 
 // hashOf is the name of a range of a stream.
 func hashOf(s stream, lo, hi int64, tags ...int64) ([sha256.Size]byte, error) {
-	h := sha256.New()
+	d := &description{Hash: sha256.New()}
 	for _, t := range tags {
-		describeLength(h, 't', t)
+		d.length('t', t)
 	}
-	err := describe(s, h, lo, hi)
-	return [sha256.Size]byte(h.Sum(nil)), err
+	err := d.of(s, lo, hi)
+	return [sha256.Size]byte(d.Sum(nil)), err
 }
