@@ -86,7 +86,7 @@ func TestRowsGiveRatios(t *testing.T) {
 	var b bytes.Buffer
 	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
 	Head(w)
-	Rows(w, "x", Figures{measure.Figures{CPU: 10, Wall: 8, Peak: 30}, 6, 0}, Figures{measure.Figures{CPU: 0.5, Wall: 2, Peak: 60}, 3, 0})
+	Rows(w, "x", Figures{measure.Figures{CPU: 10, Wall: 8, Peak: 30}, 6, 0, nil}, Figures{measure.Figures{CPU: 0.5, Wall: 2, Peak: 60}, 3, 0, nil})
 	if err := w.Flush(); err != nil {
 		t.Fatal(err)
 	}
@@ -96,6 +96,25 @@ func TestRowsGiveRatios(t *testing.T) {
 	}
 	if got := strings.Fields(rows[3]); strings.Join(got[:6], " ") != "x, ratio 20.0 4.0 0.5 2.0" {
 		t.Errorf("ratio: %q", got)
+	}
+}
+
+func TestRowsGiveTheLeastRatio(t *testing.T) {
+	var b bytes.Buffer
+	w := tabwriter.NewWriter(&b, 0, 0, 1, ' ', 0)
+	of := func(cpu ...float64) (f Figures) {
+		for _, c := range cpu {
+			f.runs = append(f.runs, measure.Figures{CPU: c, Wall: 2 * c})
+		}
+		return f
+	}
+	Rows(w, "x", of(10, 12, 9), of(1, 2, 1))
+	Rows(w, "y", of(10), of(1))
+	if err := w.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(strings.Fields(b.String()), " "); strings.Count(got, "least ratio of 3 rounds 6.0 6.0") != 1 || strings.Contains(got, "y, least") {
+		t.Errorf("got\n%s", got)
 	}
 }
 
