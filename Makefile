@@ -67,7 +67,7 @@ cross: ## check releaser and its tests for every system it runs on, and build it
 	@set -e; for target in $(BUILD); do \
 		echo "build: $$target"; \
 		export GOOS=$${target%/*} GOARCH=$${target#*/} CGO_ENABLED=0; \
-		$(GO) build -trimpath -o /dev/null ./cmd/releaser; \
+		$(SIMD) $(GO) build -trimpath -o /dev/null ./cmd/releaser; \
 	done
 
 # What test-cross runs: the pure packages everywhere, and where the machine's own
