@@ -33,6 +33,15 @@ func (b *bitWriter) put(v uint32, n uint) {
 	}
 }
 
+// open gives what a loop of its own goes on with: the space, where the next byte
+// belongs, and the bits that wait, seven at most. The caller puts them back.
+func (b *bitWriter) open() (buf []byte, at int, bits uint64, n uint) {
+	buf = b.buf[:cap(b.buf)]
+	at = len(b.buf)
+	binary.LittleEndian.PutUint64(buf[at:], b.bits)
+	return buf, at + int(b.n>>3), b.bits >> (b.n &^ 7 & 63), b.n & 7
+}
+
 // align fills up the last byte with zero bits.
 func (b *bitWriter) align() {
 	for b.n > 0 {

@@ -272,15 +272,10 @@ const spareBits = askEvery*6 + 16
 
 func (d *deflater) encodeSome(tokens []token) {
 	w := d.out
-	buf := w.buf[:cap(w.buf)]
-	at, acc, n := len(w.buf), w.bits, w.n
 	// Whole bytes are moved out without asking whether there are many: that
 	// is cheaper than a branch nobody can predict. For the same reason literals
 	// and matches are coded alike, but for three literals in a row.
-	binary.LittleEndian.PutUint64(buf[at:], acc)
-	at += int(n >> 3)
-	acc >>= n &^ 7 & 63
-	n &= 7
+	buf, at, acc, n := w.open()
 	for len(tokens) > 0 {
 		// Here n is 7 at most, so that three literals fit, or one match.
 		if len(tokens) >= 3 && (tokens[0]|tokens[1]|tokens[2]).dist() == 0 {
@@ -329,15 +324,13 @@ func (d *deflater) encodeRun(at, end int) {
 
 func (d *deflater) encodeLiterals(run []byte) {
 	w := d.out
-	buf := w.buf[:cap(w.buf)]
-	at, acc, n := len(w.buf), w.bits, w.n
+	buf, at, acc, n := w.open()
 	put := func() {
 		binary.LittleEndian.PutUint64(buf[at:], acc)
 		at += int(n >> 3)
 		acc >>= n &^ 7 & 63
 		n &= 7
 	}
-	put()
 	words := (*[literals]uint32)(d.words[:])
 	for len(run) >= 6 {
 		// Three by three, each 45 bits at most.

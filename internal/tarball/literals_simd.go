@@ -60,12 +60,7 @@ func (d *deflater) encodeWide(at, end int) int {
 
 // putMany appends bits, 60 at most each.
 func (w *bitWriter) putMany(bits []uint64, many []uint16) {
-	buf := w.buf[:cap(w.buf)]
-	at, acc, n := len(w.buf), w.bits, w.n
-	binary.LittleEndian.PutUint64(buf[at:], acc)
-	at += int(n >> 3)
-	acc >>= n &^ 7 & 63
-	n &= 7
+	buf, at, acc, n := w.open()
 	many = many[:len(bits)]
 	for i, x := range bits {
 		k := uint(many[i])
@@ -96,12 +91,7 @@ const (
 // sums of their lengths, and its first byte has the bits before it as well. bits
 // begins with one that is not put.
 func (w *bitWriter) putSteady(bits []uint64, many []uint16) (put int) {
-	buf := w.buf[:cap(w.buf)]
-	at, acc, n := len(w.buf), w.bits, w.n
-	binary.LittleEndian.PutUint64(buf[at:], acc)
-	at += int(n >> 3)
-	acc >>= n &^ 7 & 63
-	n &= 7
+	buf, at, acc, n := w.open()
 	sevens := archsimd.BroadcastUint16x8(7)
 	var places [8]uint16
 	allOfFirst := archsimd.LoadUint16x8(&[8]uint16{64 + 7})

@@ -51,7 +51,7 @@ func head(w *tabwriter.Writer, last string) {
 	fmt.Fprintf(w, "\tCPU S\tWALL S\tPEAK MB\tPULLED MB\t%s MB\t\n", last)
 }
 
-// least prints the smallest ratios of one round.
+// least prints the smallest of all rounds' ratios.
 func least(w *tabwriter.Writer, name string, theirs, ours []measure.Figures) {
 	if len(ours) < 2 || len(theirs) != len(ours) {
 		return
