@@ -5,11 +5,11 @@ package tarball
 // vectors is whether the positions of a whole step are inserted together.
 const vectors = false
 
-// batch inserts a whole step.
-type batch struct{}
+// wholeStep inserts a step of positions.
+type wholeStep struct{}
 
-func (*batch) insert(m *matcher) (may uint64) { return m.insert(insertStep) }
+func (*wholeStep) insert(m *matcher) (may uint64) { return m.insert(insertStep) }
 
-func (*batch) insertFew(m *sparse) (may uint64) { return m.insert() }
+func (*wholeStep) insertFew(m *sparse) (may uint64) { return m.insert() }
 
 func countSame(buf []byte, lo, p, enough int) int { return countEach(buf, lo, p, enough) }

@@ -7,7 +7,7 @@ import (
 	"simd/archsimd"
 )
 
-// batch inserts the positions of a whole step together, where the processor has
+// wholeStep inserts the positions of a step together, where the processor has
 // AVX-512, as insertFour and insertSparse do one after the other.
 //
 // Vectors have no instruction that reads or writes at random places here. So the
@@ -16,7 +16,7 @@ import (
 // known yet; then the distances are; and then each writes its whole head. So a position
 // that finds another of the same step has the right distance. How far the one before
 // that is away makes no difference to it: a head says 31 KiB at most, which is near.
-type batch struct {
+type wholeStep struct {
 	buckets [insertStep]uint32
 	olds    [insertStep / 2]uint64 // the heads of the buckets before: of two positions each
 	news    [insertStep]uint32     // and after
@@ -32,7 +32,7 @@ const _ = uint(maxDist - insertStep - olderKiB<<10) // the compiler takes nothin
 var vectors = archsimd.X86.AVX512()
 
 // insert is [matcher.insert] for the next step, which is a whole one.
-func (b *batch) insert(m *matcher) (may uint64) {
+func (b *wholeStep) insert(m *matcher) (may uint64) {
 	i := m.next & windowMask
 	buf := (*[insertStep + minMatch]byte)(m.buf[m.next:])
 	fours := (*[insertStep]uint16)(m.fours[i:])
@@ -47,7 +47,7 @@ func (b *batch) insert(m *matcher) (may uint64) {
 }
 
 // insertFew is [sparse.insert].
-func (b *batch) insertFew(m *sparse) (may uint64) {
+func (b *wholeStep) insertFew(m *sparse) (may uint64) {
 	if !vectors {
 		return m.insert()
 	}
@@ -85,7 +85,7 @@ func overlapping(first int) (list [4 * vector]int8) {
 // highest bits and the tag in the next ones.
 //
 //go:noinline
-func (b *batch) locate(buf *[insertStep + minMatch]byte, at, factor, bucketBits uint32) {
+func (b *wholeStep) locate(buf *[insertStep + minMatch]byte, at, factor, bucketBits uint32) {
 	factors := archsimd.BroadcastUint32x16(factor)
 	toBucket := archsimd.BroadcastUint32x16(32 - bucketBits)
 	toTag := archsimd.BroadcastUint32x16(32 - bucketBits - tagBits)
@@ -113,7 +113,7 @@ func (b *batch) locate(buf *[insertStep + minMatch]byte, at, factor, bucketBits 
 // enter takes what is in the buckets and puts the positions there.
 //
 //go:noinline
-func (b *batch) enter(heads []head) {
+func (b *wholeStep) enter(heads []head) {
 	for k := range b.olds {
 		i := 2 * k
 		newest := &heads[b.buckets[i]]
@@ -128,7 +128,7 @@ func (b *batch) enter(heads []head) {
 // leave puts the whole heads there.
 //
 //go:noinline
-func (b *batch) leave(heads []head) {
+func (b *wholeStep) leave(heads []head) {
 	for i := 0; i < len(b.buckets); i += 2 {
 		heads[b.buckets[i]] = head(b.news[i])
 		heads[b.buckets[i+1]] = head(b.news[i+1])
@@ -138,7 +138,7 @@ func (b *batch) leave(heads []head) {
 // link is [head.next] for all of them.
 //
 //go:noinline
-func (b *batch) link(dists *[insertStep]uint16) (may uint64) {
+func (b *wholeStep) link(dists *[insertStep]uint16) (may uint64) {
 	one := archsimd.BroadcastUint32x16(1)
 	toPos := archsimd.BroadcastUint32x16(headPos)
 	belowPos := archsimd.BroadcastUint32x16(1<<headPos - 1)
@@ -168,7 +168,7 @@ func (b *batch) link(dists *[insertStep]uint16) (may uint64) {
 // locateThree finds gzip's hashes of three bytes.
 //
 //go:noinline
-func (b *batch) locateThree(buf *[insertStep + minMatch]byte) {
+func (b *wholeStep) locateThree(buf *[insertStep + minMatch]byte) {
 	const half = insertStep / 2
 	mask := archsimd.BroadcastUint16x32(hashMask)
 	first, second := archsimd.BroadcastUint16x32(1<<(2*hashShift)), archsimd.BroadcastUint16x32(1<<hashShift)
@@ -183,7 +183,7 @@ func (b *batch) locateThree(buf *[insertStep + minMatch]byte) {
 // enterThree takes what is in the buckets of three and puts the positions there.
 //
 //go:noinline
-func (b *batch) enterThree(table *[1 << hashBits]uint32, at uint32) {
+func (b *wholeStep) enterThree(table *[1 << hashBits]uint32, at uint32) {
 	count := at&0xffff + 1 // and one insertion more
 	for k, pair := range &b.hashes {
 		bucket := &table[pair&hashMask]
@@ -200,7 +200,7 @@ func (b *batch) enterThree(table *[1 << hashBits]uint32, at uint32) {
 // linkThree is the rest of what insertThree does.
 //
 //go:noinline
-func (b *batch) linkThree(ranks, threes *[insertStep]uint16, at uint32) {
+func (b *wholeStep) linkThree(ranks, threes *[insertStep]uint16, at uint32) {
 	one := archsimd.BroadcastUint16x16(1)
 	toCount := archsimd.BroadcastUint32x16(16)
 	before := archsimd.BroadcastUint32x16(at - 1).Add(archsimd.LoadUint32x16(&upTo16))

@@ -15,9 +15,9 @@ func needVectors(tb testing.TB) {
 	}
 }
 
-// checkBatch inserts whole steps of data from a start on with vectors and without, into
+// checkWholeStep inserts whole steps of data from a start on with vectors and without, into
 // both matchers, and compares everything that is left behind.
-func checkBatch(t *testing.T, data []byte, start int) {
+func checkWholeStep(t *testing.T, data []byte, start int) {
 	t.Helper()
 	start &^= insertStep - 1
 	buf := append(slices.Clone(data), make([]byte, chunkAhead)...)
@@ -29,8 +29,8 @@ func checkBatch(t *testing.T, data []byte, start int) {
 		m.reset(buf, start)
 	}
 	for at := start; at+insertStep <= len(data); at += insertStep {
-		may, wanted := got.batch.insert(got), want.insert(insertStep)
-		mayFew, wantedFew := few.batch.insertFew(few), wantFew.insert()
+		may, wanted := got.whole.insert(got), want.insert(insertStep)
+		mayFew, wantedFew := few.whole.insertFew(few), wantFew.insert()
 		step := func(list *[windowSize]uint16) []uint16 { return list[at&windowMask:][:insertStep] }
 		if may != wanted || !slices.Equal(step(&got.fours), step(&want.fours)) {
 			t.Fatalf("from %d, at %d: may %#x, distances %d, expected %#x and %d", start, at, may, step(&got.fours), wanted, step(&want.fours))
@@ -59,24 +59,24 @@ func periodic(r *rand.Rand, n, period int) []byte {
 	return fill(n, func(i int) byte { return first[i%period] })
 }
 
-func TestBatch(t *testing.T) {
+func TestWholeStep(t *testing.T) {
 	needVectors(t)
 	r := rand.New(rand.NewPCG(5, 9))
 	for _, k := range kinds {
 		t.Run(k.name, func(t *testing.T) {
 			data := k.make(r, 100_000)
 			for _, start := range []int{0, 64, 768, 40_000} {
-				checkBatch(t, data, start)
+				checkWholeStep(t, data, start)
 			}
 		})
 	}
 	for period := 1; period <= 130; period++ {
 		data := slices.Concat(periodic(r, 500, period), periodic(r, 333, period), periodic(r, 300, period))
-		checkBatch(t, data[period%insertStep:], 0)
+		checkWholeStep(t, data[period%insertStep:], 0)
 	}
 	// The highest positions that there may be.
 	last := headMax - windowSize - insertStep
-	checkBatch(t, fill(last, func(int) byte { return byte(r.Uint32() & 0x13) }), last-50*insertStep)
+	checkWholeStep(t, fill(last, func(int) byte { return byte(r.Uint32() & 0x13) }), last-50*insertStep)
 }
 
 // TestInsertTo is for steps of all lengths that begin anywhere, and for runs, of which
@@ -101,7 +101,7 @@ func TestInsertTo(t *testing.T) {
 					vectors = false
 					m[1].insertTo(p)
 				}
-				m[0].batch = batch{}
+				m[0].whole = wholeStep{}
 				if a, b := m[0], m[1]; a.next != b.next || a.three != b.three || a.four != b.four || a.ranks != b.ranks ||
 					a.threes != b.threes || a.fours != b.fours || a.may != b.may {
 					t.Errorf("up to %d at a time from %d: other tables", most, first)
@@ -111,8 +111,8 @@ func TestInsertTo(t *testing.T) {
 	}
 }
 
-// FuzzBatch compares vectors with loops, whatever the data.
-func FuzzBatch(f *testing.F) {
+// FuzzWholeStep compares vectors with loops, whatever the data.
+func FuzzWholeStep(f *testing.F) {
 	needVectors(f)
 	r := rand.New(rand.NewPCG(8, 8))
 	for _, k := range kinds {
@@ -125,6 +125,6 @@ func FuzzBatch(f *testing.F) {
 		if len(data) > 1<<16 {
 			return
 		}
-		checkBatch(t, slices.Concat(data, data)[int(start)%(2*len(data)+1):], 0)
+		checkWholeStep(t, slices.Concat(data, data)[int(start)%(2*len(data)+1):], 0)
 	})
 }

@@ -54,7 +54,7 @@ const (
 // lies; that position 0 of a stream is never matched is up to the caller, who
 // does not insert it.
 type matcher struct {
-	batch batch
+	whole wholeStep
 
 	buf   []byte // must go on for searchAhead bytes after any position searched
 	first int    // the first position that was inserted
@@ -131,7 +131,7 @@ func (m *matcher) insertTo(p int) {
 			n = run
 			m.insertRun(n)
 		case vectors && n == insertStep:
-			may = m.batch.insert(m)
+			may = m.whole.insert(m)
 		default:
 			n = m.beforeRun(n)
 			may = m.insert(n)

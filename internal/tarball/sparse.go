@@ -16,7 +16,7 @@ import (
 // It gives up where there is more to find than it is good for. Whoever uses it then
 // goes on with a matcher from the state that has been reached.
 type sparse struct {
-	batch batch
+	whole wholeStep
 
 	buf    []byte // must go on for searchAhead bytes after any position searched
 	first  int    // the first position that was inserted
@@ -45,7 +45,7 @@ func (m *sparse) reset(buf []byte, first int) {
 // ready makes sure that p is inserted, or gives up.
 func (m *sparse) ready(p int) {
 	for m.next <= p && !m.gaveUp {
-		may := m.batch.insertFew(m)
+		may := m.whole.insertFew(m)
 		m.may[m.next&windowMask/insertStep] = m.likely(may)
 		m.next += insertStep
 		m.debt = max(0, m.debt+bits.OnesCount64(may)-sparseMany)
