@@ -72,7 +72,7 @@ cross: ## check releaser and its tests for every system it runs on, and build it
 
 # What test-cross runs: the pure packages everywhere, and where the machine's own
 # processor runs the tests (386) those that cost more.
-ANYWHERE := ./internal/text ./internal/atomicfile ./internal/executable ./internal/release ./internal/checksum ./internal/sbom ./internal/models
+ANYWHERE := ./internal/text ./internal/atomicfile ./internal/sums ./internal/executable ./internal/release ./internal/checksum ./internal/sbom ./internal/models
 ON_386   := ./internal/inflate ./internal/tarball ./internal/oci/... ./internal/publish ./internal/verify
 
 # The packages with files for Go's SIMD package, and those that read all their results.
@@ -106,6 +106,7 @@ test-pure: ## the tests that need neither dlib nor a network
 .PHONY: test-simd
 test-simd: ## tests of what is written for Go's SIMD package (amd64 with AVX-512, or they skip)
 	$(SIMD) $(GO) vet $(WIDE)
+	GOAMD64=v3 $(SIMD) $(GO) test -short -run TestGolden ./internal/tarball
 	$(SIMD) $(GO) test -json $(WIDE) | $(GO) run ./tools/skips --allow .ci/skips
 
 .PHONY: lint
