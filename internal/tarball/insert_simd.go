@@ -46,6 +46,15 @@ func (b *wholeStep) insert(m *matcher) (may uint64) {
 	return may
 }
 
+// insertEights is insertEight for a whole step, which has its place at index i.
+func (b *wholeStep) insertEights(e *eights, i int, buf *[insertStep + eight - 1]byte, at uint32) (may uint64) {
+	b.locateEight(buf, at)
+	b.enter(e.heads[:])
+	may = b.link((*[insertStep]uint16)(e.links[i:]))
+	b.leave(e.heads[:])
+	return may
+}
+
 // insertFew is [sparse.insert].
 func (b *wholeStep) insertFew(m *sparse) (may uint64) {
 	if !vectors {
@@ -103,6 +112,37 @@ func (b *wholeStep) locate(buf *[insertStep + minMatch]byte, at, factor, bucketB
 			bytes = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch:])).AsUint32x16()
 		}
 		h := bytes.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16().Mul(factors)
+		h.ShiftRight(toBucket).Store((*[vector]uint32)(b.buckets[i:]))
+		base.Or(h.ShiftRight(toTag).And(tags)).Store((*[vector]uint32)(b.news[i:]))
+		from = from.Add(nextFrom)
+		base = base.Add(nextBase)
+	}
+}
+
+// locateEight is locate for the hash of insertEight.
+//
+//go:noinline
+func (b *wholeStep) locateEight(buf *[insertStep + eight - 1]byte, at uint32) {
+	first, both := archsimd.BroadcastUint32x16(eightMul), archsimd.BroadcastUint32x16(knuth)
+	toBucket := archsimd.BroadcastUint32x16(32 - wideBits)
+	toTag := archsimd.BroadcastUint32x16(32 - wideBits - tagBits)
+	tags := archsimd.BroadcastUint32x16(headTag)
+	base := archsimd.BroadcastUint32x16(at << headPos).Add(archsimd.LoadUint32x16(&upTo16).RotateAllLeft(headPos))
+	nextBase := archsimd.BroadcastUint32x16(vector << headPos)
+	from := archsimd.LoadUint32x16(&doubles)
+	nextFrom := archsimd.BroadcastUint32x16(vector / 4)
+	order := archsimd.LoadInt8x64(&bytesOf)
+	bytes := archsimd.LoadUint8x64((*[insertStep]uint8)(buf[:])).AsUint32x16()
+	after := archsimd.LoadUint8x64((*[insertStep]uint8)(buf[4:])).AsUint32x16()
+	for i := 0; i < insertStep; i += vector {
+		if i == insertStep-vector {
+			from = archsimd.LoadUint32x16(&doublesLast)
+			order = archsimd.LoadInt8x64(&bytesOfLast)
+			bytes = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch:])).AsUint32x16()
+			after = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch+4:])).AsUint32x16()
+		}
+		h := bytes.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16().Mul(first)
+		h = h.Xor(after.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16()).Mul(both)
 		h.ShiftRight(toBucket).Store((*[vector]uint32)(b.buckets[i:]))
 		base.Or(h.ShiftRight(toTag).And(tags)).Store((*[vector]uint32)(b.news[i:]))
 		from = from.Add(nextFrom)

@@ -24,6 +24,7 @@ func checkWholeStep(t *testing.T, data []byte, start int) {
 	got, want, few, wantFew := new(matcher), new(matcher), new(sparse), new(sparse)
 	for _, m := range []*matcher{got, want} {
 		m.reset(buf, start, len(data))
+		m.eights = new(eights)
 	}
 	for _, m := range []*sparse{few, wantFew} {
 		m.reset(buf, start)
@@ -41,14 +42,20 @@ func checkWholeStep(t *testing.T, data []byte, start int) {
 		if mayFew != wantedFew || !slices.Equal(step(&few.dists), step(&wantFew.dists)) {
 			t.Fatalf("few matches, from %d, at %d: may %#x, distances %d, expected %#x and %d", start, at, mayFew, step(&few.dists), wantedFew, step(&wantFew.dists))
 		}
+		eightBytes := (*[insertStep + eight - 1]byte)(buf[at:])
+		mayEight := got.whole.insertEights(got.eights, at&windowMask, eightBytes, uint32(at+windowSize))
+		wantedEight := insertEight(&want.eights.heads, step(&want.eights.links), eightBytes[:], uint32(at+windowSize))
+		if mayEight != wantedEight || !slices.Equal(step(&got.eights.links), step(&want.eights.links)) {
+			t.Fatalf("eights, from %d, at %d: may %#x, distances %d, expected %#x and %d", start, at, mayEight, step(&got.eights.links), wantedEight, step(&want.eights.links))
+		}
 		for _, next := range []*int{&got.next, &want.next, &few.next, &wantFew.next} {
 			*next += insertStep
 		}
 	}
-	if got.three != want.three || got.four != want.four || few.heads != wantFew.heads {
+	if got.three != want.three || got.four != want.four || few.heads != wantFew.heads || got.eights.heads != want.eights.heads {
 		t.Fatalf("from %d: other heads", start)
 	}
-	if got.ranks != want.ranks || got.threes != want.threes || got.fours != want.fours || few.dists != wantFew.dists {
+	if got.ranks != want.ranks || got.threes != want.threes || got.fours != want.fours || few.dists != wantFew.dists || got.eights.links != want.eights.links {
 		t.Fatalf("from %d: something before or after a step has changed", start)
 	}
 }

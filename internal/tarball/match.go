@@ -47,7 +47,8 @@ const (
 // search at p finds at the heads of its chains is the same whenever p is
 // inserted: it is kept for each position. Insertion therefore runs ahead of the
 // search, in loops without a branch that depends on the data. They also note where
-// there can be no match of four bytes. The tables are small, as they are touched at
+// there can be no match of four bytes. Where that is not enough to keep walks short, there
+// are chains of eight bytes as well; see [eights]. The tables are small, as they are touched at
 // random: a position is known by its lowest bits where that is enough.
 //
 // Positions are indexes of buf. Nothing here depends on where in a stream buf
@@ -69,6 +70,11 @@ type matcher struct {
 	threes [windowSize]uint16              // distance to the one before in that bucket, less 1, modulo 2^16; see threeBefore
 	fours  [windowSize]uint16              // distance to the one before in their bucket of four; none for none
 	may    [windowSize / insertStep]uint64 // a bit for each: there may be a match of four bytes or more
+
+	eights *eights // nil where they are not worth their cost
+	unused *eights // for when they are
+	judged int     // where that was considered last
+	steps  int     // that searches have taken since, and to which eights may know an end
 }
 
 // head is the newest position of a bucket, from the lowest bits on:
@@ -115,6 +121,7 @@ func (m *matcher) reset(buf []byte, from, limit int) {
 	clear(m.three[:])
 	clear(m.four[:])
 	m.buf, m.first, m.next, m.limit = buf, from, from, limit
+	m.eights, m.judged, m.steps = nil, from, 0
 }
 
 const knuth = 2654435761 // for multiplicative hashes
@@ -138,6 +145,9 @@ func (m *matcher) insertTo(p int) {
 		}
 		word := &m.may[m.next&windowMask/insertStep]
 		*word = *word&(1<<at-1) | may<<at
+		if vectors && m.eights != nil {
+			m.insertEights(m.next, n)
+		}
 		m.next += n
 	}
 }
@@ -250,6 +260,9 @@ func (m *matcher) ready(p int) {
 
 //go:noinline
 func (m *matcher) insertPast(p int) {
+	if vectors && m.next-m.judged >= judgeEvery {
+		m.judge()
+	}
 	m.insertTo(max(p+1, min((p+insertStep)|(insertStep-1)+1, m.limit)))
 }
 
@@ -305,7 +318,13 @@ func (m *matcher) search(p, have int) (length, dist int) {
 		chain = maxChain / 4
 	}
 	if four {
-		if n, d := m.longest(p, have, far, chain); d > 0 {
+		var n, d int
+		if vectors && m.eights != nil {
+			n, d = m.longestOfEight(p, have, far, chain)
+		} else {
+			n, d = m.longest(p, have, far, chain, niceLength)
+		}
+		if d > 0 {
 			return n, d
 		}
 	}
@@ -325,12 +344,13 @@ func (m *matcher) search(p, have int) (length, dist int) {
 }
 
 // longest looks for a match of four bytes or more at p that is longer than
-// have, no further back than far, among the first so many of gzip's chain.
+// have, no further back than far, among the first so many of gzip's chain. The first one
+// that has enough is taken.
 //
 // A match longer than the best so far also has the four bytes that end with
 // the one after it. Where those are the rarer ones, going by the distance to
 // the next of them, their chain is followed instead of that of the first four.
-func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
+func (m *matcher) longest(p, have, far int, chain uint16, enough int) (best, dist int) {
 	buf := m.buf
 	count := m.ranks[p&windowMask] - 1
 	head := binary.LittleEndian.Uint32(buf[p:])
@@ -340,10 +360,11 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 
 	// The chain that is followed is that of the four bytes at off.
 	off, c := 0, p-int(m.fours[p&windowMask])
-	if t, ok := m.before(p, last, p); ok && t < c {
+	if t, ok := m.before(&m.fours, p, last, p); ok && t < c {
 		off, c = last, t
 	}
-	for steps := 0; c >= far; steps++ {
+	steps := 0
+	for ; c >= far; steps++ {
 		if steps == 4*maxChain {
 			return m.asGzip(p, c, best, dist, far, chain)
 		}
@@ -364,7 +385,7 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 						best, dist = n, p-c
 					}
 				}
-				if n >= niceLength {
+				if n >= enough {
 					break
 				}
 				last = n - 3
@@ -373,12 +394,15 @@ func (m *matcher) longest(p, have, far int, chain uint16) (best, dist int) {
 				}
 				tail = binary.LittleEndian.Uint32(buf[p+last:])
 				off, next = 0, c-int(m.fours[c&windowMask])
-				if t, ok := m.before(p, last, c); ok && t < next {
+				if t, ok := m.before(&m.fours, p, last, c); ok && t < next {
 					off, next = last, t
 				}
 			}
 		}
 		c = next
+	}
+	if best >= eight-1 {
+		m.steps += steps
 	}
 	return best, dist
 }
@@ -410,13 +434,13 @@ func (m *matcher) alongRun(p, c, n, far, candidates int) int {
 }
 
 // before gives the newest position before c, below p, that may have the same
-// four bytes off bytes further on as p has; false when it is not easily found.
-func (m *matcher) before(p, off, c int) (int, bool) {
+// bytes off bytes further on as p has, by their chain; false when it is not easily found.
+func (m *matcher) before(links *[windowSize]uint16, p, off, c int) (int, bool) {
 	if p+off >= m.next {
 		return 0, false
 	}
 	for at, left := p+off, maxChain/16; left > 0; left-- { // more cost more than they save
-		if at -= int(m.fours[at&windowMask]); at-off < c {
+		if at -= int(links[at&windowMask]); at-off < c {
 			return at - off, true
 		}
 	}
