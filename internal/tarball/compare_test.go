@@ -8,6 +8,8 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"facerec/internal/release"
@@ -179,6 +181,102 @@ func TestPackTogetherAndAlone(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("reversed: got %v, want %v", got, want)
+	}
+}
+
+// countedContent counts what is read of it.
+type countedContent struct {
+	Content
+	n *atomic.Int64
+}
+
+func (c countedContent) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.Content.ReadAt(p, off)
+	c.n.Add(int64(n))
+	return n, err
+}
+
+// TestPackTwins: archives that are the same are made once and written for each of them.
+// What differs in anything is not taken for the same.
+func TestPackTwins(t *testing.T) {
+	r := rand.New(rand.NewPCG(13, 14))
+	var read atomic.Int64
+	big := countedContent{BytesContent(kinds[0].make(r, 1<<20)), &read}
+	tree := func(name string, mode uint32, last string) Tree {
+		return mustTree(t, Entry{Name: name, Type: Regular, Mode: mode, Content: big}, file("z", 0o644, last))
+	}
+	small := func(content string) Tree { return mustTree(t, file("one", 0o644, content)) }
+	jobs := []Job{
+		{Name: "first", Tree: tree("big", 0o644, "end"), Prefix: "p"},
+		{Name: "same", Tree: tree("big", 0o644, "end"), Prefix: "p"},
+		{Name: "other end", Tree: tree("big", 0o644, "End"), Prefix: "p"},
+		{Name: "longer end", Tree: tree("big", 0o644, rep("end", 9000)), Prefix: "p"},
+		{Name: "same again", Tree: tree("big", 0o644, "end"), Prefix: "p"},
+		{Name: "other prefix", Tree: tree("big", 0o644, "end"), Prefix: "q"},
+		{Name: "other mode", Tree: tree("big", 0o755, "end"), Prefix: "p"},
+		{Name: "other name", Tree: tree("Big", 0o644, "end"), Prefix: "p"},
+		{Name: "small", Tree: small("x"), Prefix: "p"},
+		{Name: "small too", Tree: small("x"), Prefix: "p"},
+		{Name: "small other", Tree: small("y"), Prefix: "p"},
+		{Name: "empty", Tree: mustTree(t)},
+		{Name: "empty too", Tree: mustTree(t)},
+	}
+	outs := make([]bytes.Buffer, len(jobs))
+	var want [][]byte
+	var wanted []Result
+	for i := range jobs {
+		jobs[i].Recipe = GNUGzip6
+		res, err := Pack(t.Context(), jobs[i:i+1], Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		wanted = append(wanted, res...)
+		want = append(want, packed(t, jobs[i].Tree, jobs[i].Prefix))
+		jobs[i].Out = &outs[i]
+	}
+	jobs[4].Out = nil // who wants the digests only gets them
+	want[4] = nil
+	read.Store(0)
+	var mu sync.Mutex
+	done := map[string]int64{}
+	got, err := Pack(t.Context(), jobs, Options{Workers: 1, Progress: func(job string, n, _ int64) {
+		mu.Lock()
+		defer mu.Unlock()
+		done[job] = n
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(got, wanted) {
+		t.Errorf("got %v, want %v", got, wanted)
+	}
+	for i, j := range jobs {
+		sameBytes(t, j.Name, outs[i].Bytes(), want[i])
+		if size := wanted[i].TarSize; done[j.Name] != size {
+			t.Errorf("%s: told of %d bytes, expected %d", j.Name, done[j.Name], size)
+		}
+	}
+
+	read.Store(0)
+	if _, err = Pack(t.Context(), jobs[:1], Options{Workers: 1}); err != nil {
+		t.Fatal(err)
+	}
+	alone := read.Swap(0)
+	if _, err = Pack(t.Context(), []Job{jobs[0], jobs[1], jobs[4]}, Options{Workers: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if n := read.Load(); n != alone {
+		t.Errorf("read %d bytes for three that are the same, expected %d, as for one", n, alone)
+	}
+
+	// Whose file it is that cannot be written is said.
+	jobs[1].Out = &badWriter{300_000}
+	if _, err = Pack(t.Context(), jobs, Options{}); err == nil || !strings.Contains(err.Error(), "same: disk full") {
+		t.Errorf("a twin that cannot be written: got %v", err)
+	}
+	jobs[0].Out, jobs[1].Out = jobs[1].Out, nil
+	if _, err = Pack(t.Context(), jobs, Options{}); err == nil || !strings.Contains(err.Error(), "first: disk full") {
+		t.Errorf("the first that cannot be written: got %v", err)
 	}
 }
 

@@ -83,7 +83,7 @@ func contentStream(c Content) *tarStream {
 // compress puts the bytes of c through the encoder without a tar around them.
 func compress(w io.Writer, c Content, o Options) error {
 	s := contentStream(c)
-	return run(context.Background(), []*line{newLine("gzip", s, w)}, o.filled())
+	return run(context.Background(), []*line{newLine("gzip", s, GNUGzip6, w)}, o.filled())
 }
 
 // sameBytes fails with the first place that differs.

@@ -1,6 +1,7 @@
 package tarball
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -63,7 +64,8 @@ func (o Options) filled() Options {
 }
 
 // Pack makes all archives in one go. What they have in common is read from the
-// trees' contents and parsed once, whatever the number of archives. Memory does
+// trees' contents and parsed once, whatever the number of archives, and archives that
+// turn out to be the same are made once. Memory does
 // not grow with the size of the archives: it is about 1 MB for each worker, 3 MB for
 // each waiting chunk, and 300 KB for each archive, with the default chunk size.
 //
@@ -83,7 +85,7 @@ func Pack(ctx context.Context, jobs []Job, o Options) ([]Result, error) {
 		if _, err := ParseRecipe(string(j.Recipe)); err != nil {
 			return nil, fmt.Errorf("%s: %w", j.Name, err)
 		}
-		lines[i] = newLine(j.Name, s, j.Out)
+		lines[i] = newLine(j.Name, s, j.Recipe, j.Out)
 	}
 	if err := run(ctx, lines, o.filled()); err != nil {
 		return nil, err
@@ -97,11 +99,15 @@ func Pack(ctx context.Context, jobs []Job, o Options) ([]Result, error) {
 
 // line is an archive in the making. It is used by one goroutine at a time.
 type line struct {
-	name string
-	src  stream
-	out  io.Writer
-	bits *bitWriter
-	def  *deflater
+	name   string
+	src    stream
+	recipe Recipe
+	out    io.Writer
+	twins  []*line // others that are the same archive, which is made for them too
+	first  *line   // whose twin it is
+	failed string  // the twin that could not be written; "" for none
+	bits   *bitWriter
+	def    *deflater
 
 	spans []span
 	tail  int64 // where the tail begins
@@ -114,15 +120,44 @@ type line struct {
 	fileSize int64
 }
 
-func newLine(name string, src stream, out io.Writer) *line {
-	l := &line{name: name, src: src, out: out, tar: sha256.New(), file: sha256.New()}
+func newLine(name string, src stream, recipe Recipe, out io.Writer) *line {
+	return &line{name: name, src: src, recipe: recipe, out: out}
+}
+
+// start makes ready for the first chunk.
+func (l *line) start() {
+	l.tar, l.file = sha256.New(), sha256.New()
 	l.bits = newBitWriter(l)
-	l.def = newDeflater(l.bits, src)
+	l.def = newDeflater(l.bits, l.src)
 	l.at = fresh(0)
-	if src.size() > 0 {
+	if l.src.size() > 0 {
 		l.at = begin()
 	}
-	return l
+}
+
+// lay cuts the stream and names the pieces. The names of all of them tell
+// archives apart.
+func (l *line) lay(ctx context.Context, c cutter) (lane, [sha256.Size]byte, error) {
+	l.spans, l.tail = spans(l.src, c)
+	names := make([]chunkName, len(l.spans))
+	h := sha256.New()
+	for k, s := range l.spans {
+		if err := ctx.Err(); err != nil {
+			return lane{}, [sha256.Size]byte{}, err
+		}
+		var err error
+		if names[k], err = s.name(l.src); err != nil {
+			return lane{}, [sha256.Size]byte{}, fmt.Errorf("%s: %w", l.name, err)
+		}
+		h.Write(names[k][:])
+	}
+	rest, err := hashOf(l.src, l.tail, l.src.size(), l.src.size())
+	if err != nil {
+		return lane{}, rest, fmt.Errorf("%s: %w", l.name, err)
+	}
+	h.Write(rest[:])
+	h.Write([]byte(l.recipe))
+	return lane{spans: l.spans, names: names}, [sha256.Size]byte(h.Sum(nil)), nil
 }
 
 // Write takes the finished file's bytes. The stream's sum goes on along with theirs.
@@ -131,19 +166,38 @@ func (l *line) Write(p []byte) (int, error) {
 	sums.WriteBoth(l.file, p, l.tar, l.owed[:n])
 	l.owed = l.owed[n:]
 	l.fileSize += int64(len(p))
+	for _, t := range l.twins {
+		if _, err := t.put(p); err != nil {
+			l.failed = t.name
+			return 0, err
+		}
+	}
+	return l.put(p)
+}
+
+func (l *line) put(p []byte) (int, error) {
 	if l.out == nil {
 		return len(p), nil
 	}
 	return l.out.Write(p)
 }
 
+// fail is what stopped the archive.
+func (l *line) fail(err error) error {
+	return fmt.Errorf("%s: %w", cmp.Or(l.failed, l.name), err)
+}
+
 func (l *line) result() Result {
+	made := l
+	if l.first != nil {
+		made = l.first
+	}
 	return Result{
 		Name:     l.name,
-		Tar:      release.DigestOf([sha256.Size]byte(l.tar.Sum(nil))),
-		File:     release.DigestOf([sha256.Size]byte(l.file.Sum(nil))),
-		TarSize:  l.src.size(),
-		FileSize: l.fileSize,
+		Tar:      release.DigestOf([sha256.Size]byte(made.tar.Sum(nil))),
+		File:     release.DigestOf([sha256.Size]byte(made.file.Sum(nil))),
+		TarSize:  made.src.size(),
+		FileSize: made.fileSize,
 	}
 }
 
@@ -160,8 +214,8 @@ func (l *line) settle() {
 	l.owed = nil
 }
 
-// failed is the first thing that went wrong.
-func (l *line) failed() error {
+// err is the first thing that went wrong.
+func (l *line) err() error {
 	return errors.Join(l.def.err, l.bits.err)
 }
 
@@ -171,7 +225,7 @@ func (l *line) take(w *worker, c *chunk, s span) error {
 	lo := int(s.lo)
 	l.at = c.into(&w.m, l.at.shifted(-lo), l.def).shifted(lo)
 	l.settle()
-	return l.failed()
+	return l.err()
 }
 
 // finish deals with the tail and ends the file.
@@ -206,7 +260,7 @@ func (l *line) finish(w *worker) error {
 	l.bits.bytes(gzipTrailer(l.crc, total))
 	l.bits.flush()
 	l.settle()
-	return l.failed()
+	return l.err()
 }
 
 // worker is what a piece of work needs besides its data; whoever holds one may
@@ -227,6 +281,26 @@ type waiting struct {
 	left  atomic.Int32 // archives that have not taken it yet
 }
 
+// distinct gives the lines that have to be made, each with its lane, and makes the others
+// their twins.
+func distinct(ctx context.Context, all []*line, c cutter) (lines []*line, lanes []lane, err error) {
+	first := map[[sha256.Size]byte]*line{}
+	for _, l := range all {
+		lane, name, err := l.lay(ctx, c)
+		if err != nil {
+			return nil, nil, err
+		}
+		if f := first[name]; f != nil {
+			l.first, f.twins = f, append(f.twins, l)
+			continue
+		}
+		first[name] = l
+		l.start()
+		lines, lanes = append(lines, l), append(lanes, lane)
+	}
+	return lines, lanes, nil
+}
+
 // run makes all archives: one goroutine for each, which takes its chunks in
 // order, and one for each chunk that is being parsed, Window chunks ahead at
 // most. Chunks are handed out in the plan's order and every archive keeps to
@@ -234,22 +308,9 @@ type waiting struct {
 func run(ctx context.Context, lines []*line, o Options) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	lanes := make([]lane, len(lines))
-	for i, l := range lines {
-		if l.src.size() == 0 {
-			continue
-		}
-		l.spans, l.tail = spans(l.src, cutter{o.ChunkSize})
-		lanes[i] = lane{spans: l.spans, names: make([]chunkName, len(l.spans))}
-		for k, s := range l.spans {
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-			var err error
-			if lanes[i].names[k], err = s.name(l.src); err != nil {
-				return fmt.Errorf("%s: %w", l.name, err)
-			}
-		}
+	lines, lanes, err := distinct(ctx, lines, cutter{o.ChunkSize})
+	if err != nil {
+		return err
 	}
 	steps := plan(lanes)
 	queue := make([]*waiting, len(steps))
@@ -299,7 +360,7 @@ func run(ctx context.Context, lines []*line, o Options) error {
 	for i, l := range lines {
 		wg.Go(func() {
 			if err := l.follow(ctx, mine[i], i, workers, slots, o); err != nil {
-				cancel(fmt.Errorf("%s: %w", l.name, err))
+				cancel(l.fail(err))
 			}
 		})
 	}
@@ -359,8 +420,12 @@ func (l *line) follow(ctx context.Context, chunks []*waiting, me int, workers ch
 }
 
 func (l *line) tell(o Options, done int64) {
-	if o.Progress != nil {
-		o.Progress(l.name, done, l.src.size())
+	if o.Progress == nil {
+		return
+	}
+	o.Progress(l.name, done, l.src.size())
+	for _, t := range l.twins {
+		o.Progress(t.name, done, l.src.size())
 	}
 }
 
