@@ -22,6 +22,10 @@ Anonymous:             0 kB
 Anonymous:             0 kB
 01500000-01600000 r--s 01000000 00:1c 14  /usr/bin/shared
 Anonymous:             0 kB
+01700000-01800000 r--p 00000000 00:1c 14  /usr/share/a file that is mapped
+Anonymous:             0 kB
+01800000-01900000 r--p 00000000 00:1d 13  /other/disk
+Anonymous:             0 kB
 7ffd00000000-7ffd00001000 r-xp 00000000 00:00 0  [vdso]
 Anonymous:             0 kB
 7ffe00000000-7ffe00001000 r--p 00000000 00:1c 15  /usr/lib/without
@@ -30,8 +34,15 @@ zzzz-0 r--p 00000000 00:1c 15  /usr/lib/odd
 Anonymous:             0 kB
 `
 	want := []mapping{{0x400000, 0xe00000}, {0x1300000, 0x100000}}
-	if got := unchanged(smaps); !slices.Equal(got, want) {
-		t.Errorf("got %x, expected %x", got, want)
+	for _, address := range []uintptr{0x400000, 0x11fffff, 0x1450000} {
+		if got := unchanged(smaps, address); !slices.Equal(got, want) {
+			t.Errorf("the file at %x: got %x, expected %x", address, got, want)
+		}
+	}
+	for _, address := range []uintptr{0, 0x1900000, 0x7ffd00000000} {
+		if got := unchanged(smaps, address); len(got) > 0 {
+			t.Errorf("no file at %x: got %x", address, got)
+		}
 	}
 }
 
