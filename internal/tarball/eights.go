@@ -27,13 +27,13 @@ const (
 	judgeEvery = 16 << 10   // positions after which eights are considered
 )
 
-// hardSearch is with how many steps of searches in so many positions eights are cheaper:
-// steps that led to what eights may have told at once. One for each position, as measured.
-var hardSearch = judgeEvery
+// hardSearch is with how many steps of searches for each position eights are cheaper: steps
+// that led to what eights may have told at once, and positions that are in no run. Measured.
+var hardSearch = 0.75
 
 // judge decides whether there are eights from here on.
 func (m *matcher) judge() {
-	if vectors && m.eights == nil && m.steps > hardSearch {
+	if vectors && m.eights == nil && float64(m.steps) > hardSearch*float64(m.dear) {
 		if m.unused == nil {
 			m.unused = new(eights)
 		}
@@ -41,18 +41,22 @@ func (m *matcher) judge() {
 		clear(m.eights.heads[:])
 		for p := max(m.first, m.next-windowSize); p < m.next; {
 			n := min(m.next-p, insertStep-p%insertStep)
-			m.insertEights(p, n)
+			m.insertEights(p, n, false)
 			p += n
 		}
 	}
-	m.judged, m.steps = m.next, 0
+	m.judged, m.dear, m.steps = m.next, 0, 0
 }
 
-// insertEights inserts the n positions from p on, all of one step, into eights.
-func (m *matcher) insertEights(p, n int) {
+// insertEights inserts the n positions from p on, all of one step, into eights. In a run,
+// the position before has the same four bytes as each of them.
+func (m *matcher) insertEights(p, n int, inRun bool) {
 	e, i := m.eights, p&windowMask
 	var may uint64
-	if n == insertStep {
+	if inRun && binary.LittleEndian.Uint64(m.buf[p+n-1:]) == binary.LittleEndian.Uint64(m.buf[p:]) {
+		insertEightRun(&e.heads, e.links[i:][:n], m.buf[p:], uint32(p+n-1+windowSize))
+		may = ^uint64(0) >> (insertStep - n)
+	} else if n == insertStep {
 		may = m.whole.insertEights(e, i, (*[insertStep + eight - 1]byte)(m.buf[p:]), uint32(p+windowSize))
 	} else {
 		may = insertEight(&e.heads, e.links[i:][:n], m.buf[p:][:n+eight-1], uint32(p+windowSize)) >> (insertStep - n)
@@ -65,8 +69,7 @@ func (m *matcher) insertEights(p, n int) {
 func insertEight(heads *[1 << wideBits]head, links []uint16, buf []byte, at uint32) (may uint64) {
 	base := at << headPos
 	for i := range links {
-		b := buf[i:][:eight]
-		h := (binary.LittleEndian.Uint32(b)*eightMul ^ binary.LittleEndian.Uint32(b[4:])) * knuth
+		h := hashEight(buf[i:])
 		newest := &heads[h>>(32-wideBits)]
 		next, dist, mayMatch := newest.next(base, h>>9&headTag)
 		*newest, links[i] = next, dist
@@ -74,6 +77,21 @@ func insertEight(heads *[1 << wideBits]head, links []uint16, buf []byte, at uint
 		base += 1 << headPos
 	}
 	return bits.Reverse64(may)
+}
+
+// insertEightRun is insertEight where each position has the same eight bytes as the one
+// before, and last is the last one.
+func insertEightRun(heads *[1 << wideBits]head, links []uint16, buf []byte, last uint32) {
+	for i := range links {
+		links[i] = 1
+	}
+	newest := &heads[hashEight(buf)>>(32-wideBits)]
+	*newest = head(last<<headPos) | *newest&headTag
+}
+
+func hashEight(b []byte) uint32 {
+	b = b[:eight]
+	return (binary.LittleEndian.Uint32(b)*eightMul ^ binary.LittleEndian.Uint32(b[4:])) * knuth
 }
 
 // mayEight is false where there is no match of eight bytes or more at p, as far as that is

@@ -74,7 +74,8 @@ type matcher struct {
 	eights *eights // nil where they are not worth their cost
 	unused *eights // for when they are
 	judged int     // where that was considered last
-	steps  int     // that searches have taken since, and to which eights may know an end
+	dear   int     // positions inserted since that were in no run
+	steps  int     // of searches since, to which eights may have known an end
 }
 
 // head is the newest position of a bucket, from the lowest bits on:
@@ -121,7 +122,7 @@ func (m *matcher) reset(buf []byte, from, limit int) {
 	clear(m.three[:])
 	clear(m.four[:])
 	m.buf, m.first, m.next, m.limit = buf, from, from, limit
-	m.eights, m.judged, m.steps = nil, from, 0
+	m.eights, m.judged, m.dear, m.steps = nil, from, 0, 0
 }
 
 const knuth = 2654435761 // for multiplicative hashes
@@ -133,8 +134,9 @@ func (m *matcher) insertTo(p int) {
 		n := min(p-m.next, insertStep-at)
 		run := m.sameAsBefore(n)
 		may := ^uint64(0)
+		inRun := run >= minRun && (run == n || !vectors)
 		switch {
-		case run >= minRun && (run == n || !vectors):
+		case inRun:
 			n = run
 			m.insertRun(n)
 		case vectors && n == insertStep:
@@ -146,9 +148,12 @@ func (m *matcher) insertTo(p int) {
 		word := &m.may[m.next&windowMask/insertStep]
 		*word = *word&(1<<at-1) | may<<at
 		if vectors && m.eights != nil {
-			m.insertEights(m.next, n)
+			m.insertEights(m.next, n, inRun)
 		}
 		m.next += n
+		if !inRun {
+			m.dear += n
+		}
 	}
 }
 
