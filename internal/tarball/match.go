@@ -151,7 +151,7 @@ func (m *matcher) insertTo(p int) {
 			m.insertEights(m.next, n, inRun)
 		}
 		m.next += n
-		if !inRun {
+		if vectors && !inRun {
 			m.dear += n
 		}
 	}
@@ -406,7 +406,7 @@ func (m *matcher) longest(p, have, far int, chain uint16, enough int) (best, dis
 		}
 		c = next
 	}
-	if best >= eight-1 {
+	if vectors && best >= eight-1 {
 		m.steps += steps
 	}
 	return best, dist
