@@ -12,6 +12,7 @@ import (
 	"hash/crc32"
 	"io"
 	"math/rand/v2"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -115,7 +116,8 @@ func BenchmarkLimit(b *testing.B) {
 	})
 }
 
-// manySmall is the archive of n files of 600 bytes of words each on average, in a spool.
+// manySmall is the archive of n files of 600 bytes of words each on average, in a spool,
+// as tools/bench packs them.
 func manySmall(b *testing.B, n int) *tarStream {
 	b.Helper()
 	spool, err := NewSpool(b.TempDir())
@@ -123,20 +125,26 @@ func manySmall(b *testing.B, n int) *tarStream {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = spool.Close() })
-	text := benchData(b, 1<<20)["text"]
-	r := rand.New(rand.NewPCG(3, 3))
+	words := strings.Fields("image index manifest layer descriptor digest bundle trusted root identity lineage cell recipe embedding landmark the of and in to is a that for it as with on")
+	r := rand.New(rand.NewPCG(7, 7))
 	var entries []Entry
 	for i := range n {
-		if i%50 == 0 {
-			entries = append(entries, Entry{Name: fmt.Sprintf("%03d", i/50), Type: Dir, Mode: 0o755})
+		d := fmt.Sprintf("%03d/%02d", i/1000, i/50%20)
+		if i%1000 == 0 {
+			entries = append(entries, Entry{Name: d[:3], Type: Dir, Mode: 0o755})
 		}
-		size := r.IntN(1200)
-		from := r.IntN(len(text) - size)
-		c, err := spool.Add(bytes.NewReader(text[from : from+size]))
+		if i%50 == 0 {
+			entries = append(entries, Entry{Name: d, Type: Dir, Mode: 0o755})
+		}
+		var text strings.Builder
+		for range 10 + r.IntN(200) {
+			text.WriteString(words[r.IntN(len(words))] + " ")
+		}
+		c, err := spool.Add(strings.NewReader(text.String()))
 		if err != nil {
 			b.Fatal(err)
 		}
-		entries = append(entries, Entry{Name: fmt.Sprintf("%03d/file-%06d.txt", i/50, i), Type: Regular, Mode: 0o644, Content: c})
+		entries = append(entries, Entry{Name: fmt.Sprintf("%s/file-%06d.txt", d, i), Type: Regular, Mode: 0o644, Content: c})
 	}
 	tree, err := NewTree(entries)
 	if err != nil {

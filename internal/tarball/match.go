@@ -71,11 +71,11 @@ type matcher struct {
 	fours  [windowSize]uint16              // distance to the one before in their bucket of four; none for none
 	may    [windowSize / insertStep]uint64 // a bit for each: there may be a match of four bytes or more
 
-	eights *eights // nil where they are not worth their cost
-	unused *eights // for when they are
-	judged int     // where that was considered last
-	dear   int     // positions inserted since that were in no run
-	steps  int     // of searches since, to which eights may have known an end
+	eights   *eights // nil where they are not worth their cost
+	unused   *eights // for when they are
+	judged   int     // where that was considered last
+	inserted int     // positions since, without those in runs
+	steps    int     // of searches since, which eights may have made shorter
 }
 
 // head is the newest position of a bucket, from the lowest bits on:
@@ -122,7 +122,7 @@ func (m *matcher) reset(buf []byte, from, limit int) {
 	clear(m.three[:])
 	clear(m.four[:])
 	m.buf, m.first, m.next, m.limit = buf, from, from, limit
-	m.eights, m.judged, m.dear, m.steps = nil, from, 0, 0
+	m.eights, m.judged, m.inserted, m.steps = nil, from, 0, 0
 }
 
 const knuth = 2654435761 // for multiplicative hashes
@@ -152,7 +152,7 @@ func (m *matcher) insertTo(p int) {
 		}
 		m.next += n
 		if vectors && !inRun {
-			m.dear += n
+			m.inserted += n
 		}
 	}
 }

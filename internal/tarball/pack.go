@@ -65,9 +65,9 @@ func (o Options) filled() Options {
 
 // Pack makes all archives in one go. What they have in common is read from the
 // trees' contents and parsed once, whatever the number of archives, and archives that
-// turn out to be the same are made once. Memory does
-// not grow with the size of the archives: it is about 1 MB for each worker, 3 MB for
-// each waiting chunk, and 300 KB for each archive, with the default chunk size.
+// turn out to be the same are made once. Memory does not grow with the size of the
+// archives: it is about 1.5 MB for each worker, 3 MB for each waiting chunk, and 300 KB
+// for each archive, with the default chunk size.
 //
 // On an error, which names the job, nothing can be said about what the jobs'
 // outputs have been given. A cancelled context ends the work within a chunk.

@@ -112,7 +112,7 @@ func (l lists) compare(releases, program int) error {
 func (l lists) costs() error {
 	const releases, more, small, large = 10, 40, 2, 10 // MB of weights
 	const program, bigger = 64, 4096                   // KB of programs
-	l.Weights = small
+	l.Weights, l.Numbers = small, true
 	names, long, err := l.make("base", more, program)
 	if err != nil {
 		return err
@@ -131,8 +131,17 @@ func (l lists) costs() error {
 	if err != nil {
 		return err
 	}
+	l.Programs = true
+	_, few, err := l.make("few-programs", releases, program)
+	if err != nil {
+		return err
+	}
+	_, many, err := l.make("programs", releases, bigger)
+	if err != nil {
+		return err
+	}
 	var commands []benchset.Command
-	for _, list := range []string{base, long, shared, own} {
+	for _, list := range []string{base, long, shared, own, few, many} {
 		commands = append(commands, l.together(list, "--jobs", "1"))
 	}
 	got, err := l.InTurn(filepath.Join(l.Dir, "scratch"), commands...)
@@ -141,13 +150,16 @@ func (l lists) costs() error {
 	}
 	benchset.Machine()
 	// One core: a list of ten is compressed in one call, one of forty in two.
-	moreShared := (got[2].CPU - got[0].CPU) / (large - small)                          // 10 coded, 1 searched
-	moreOwn := (got[3].CPU - got[0].CPU) / (releases * float64(bigger-program) / 1024) // coded and searched
+	moreShared := (got[2].CPU - got[0].CPU) / (large - small) // 10 coded, 1 searched
+	perOwnMB := releases * float64(bigger-program) / 1024
+	moreOwn := (got[3].CPU - got[0].CPU) / perOwnMB      // coded and searched
+	morePrograms := (got[5].CPU - got[4].CPU) / perOwnMB // the same of programs
 	code := (moreShared - moreOwn) / (releases - 1)
 	search := moreOwn - code
 	each := (got[1].CPU-got[0].CPU)/(more-releases) - code*small - moreOwn*program/1024 - search*small/(more-releases)
 	start := got[0].CPU - releases*(each+code*small+moreOwn*program/1024) - search*small
-	fmt.Printf("CPU ms: %.0f for a run, %.1f for each release with %d small files, %.2f for each MB of a tarball's contents, %.1f more where no other release has them\n", start*1e3, each*1e3, l.Small, code*1e3, search*1e3)
+	fmt.Printf("CPU ms: %.0f for a run, %.1f for each release with %d small files, %.2f for each MB of a tarball's contents, and where no other release has them %.1f more for weights, %.1f for programs\n",
+		start*1e3, each*1e3, l.Small, code*1e3, search*1e3, (morePrograms-code)*1e3)
 	return nil
 }
 

@@ -10,15 +10,18 @@ import (
 	"strings"
 )
 
-// weights writes about n bytes of float32: the pinned models, then values as
-// trained layers have them.
-func weights(dir string, n int, seed uint64) error {
+// weights writes about n bytes of float32: the pinned models unless s.Numbers, then values
+// as trained layers have them.
+func (s *Stage) weights(dir string, n int, seed uint64) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	models, err := filepath.Glob("models/*.dat")
-	if err != nil {
-		return err
+	var models []string
+	if !s.Numbers {
+		var err error
+		if models, err = filepath.Glob("models/*.dat"); err != nil {
+			return err
+		}
 	}
 	for _, m := range models {
 		raw, err := os.ReadFile(m)

@@ -108,7 +108,7 @@ func (s *Stage) makeCells(dir string) (Config, error) {
 			l["suffix"] = fmt.Sprintf("-line%d", i)
 		}
 		c.Lineages = append(c.Lineages, l)
-		if err := weights(filepath.Join(dir, "weights", l["name"]), s.Weights<<20, uint64(i)); err != nil {
+		if err := s.weights(filepath.Join(dir, "weights", l["name"]), s.Weights<<20, uint64(i)); err != nil {
 			return c, err
 		}
 	}
@@ -143,7 +143,7 @@ func (s *Stage) makeAssets(dir string, platforms ...string) (Config, error) {
 		}
 		c.Lineages = append(c.Lineages, l)
 		for j, p := range c.Platforms {
-			if err := weights(filepath.Join(dir, "weights", l["name"], p), s.Weights<<20, uint64(10*i+j)); err != nil {
+			if err := s.weights(filepath.Join(dir, "weights", l["name"], p), s.Weights<<20, uint64(10*i+j)); err != nil {
 				return c, err
 			}
 		}

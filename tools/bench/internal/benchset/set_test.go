@@ -20,7 +20,7 @@ func TestContentsAreTheSameEachTime(t *testing.T) {
 		if err := manyFiles(directories[i], 120); err != nil {
 			t.Fatal(err)
 		}
-		if err := weights(filepath.Join(directories[i], "w"), 1<<16, 3); err != nil {
+		if err := new(Stage).weights(filepath.Join(directories[i], "w"), 1<<16, 3); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -131,7 +131,7 @@ func TestWeightsHaveTheirSize(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := weights("w", 1000, 0); err != nil {
+		if err := new(Stage).weights("w", 1000, 0); err != nil {
 			t.Fatal(err)
 		}
 		files, err := os.ReadDir("w")

@@ -29,6 +29,8 @@ type Stage struct {
 	Dir             string // where to work; "": a directory that Open makes and Close removes
 	Runs            int    // of each command
 	Weights         int    // MB of float weights a lineage
+	Numbers         bool   // they are numbers alone, without models: more of them are more of the same
+	Programs        bool   // what each of many releases has of its own are programs
 	Lineages        int    // of three platforms each
 	Small           int    // files in the set of small files
 	Releaser, Crane string // programs

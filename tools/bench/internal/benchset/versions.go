@@ -14,12 +14,12 @@ type Release struct {
 }
 
 // Versions makes n releases called name of one project, as its versions are: all share a layer
-// of weights MB and one of small files, and each has a program of its own of
-// kilobytes KB. Their images are in the registry and their tarballs packed; nothing
+// of weights MB and one of small files, and each has contents of its own of
+// kilobytes KB: weights, or with s.Programs a stretch of a program. Their images are in the registry and their tarballs packed; nothing
 // is signed.
 func (s *Stage) Versions(name string, n, kilobytes int) ([]Release, error) {
 	dir := filepath.Join(s.Dir, name)
-	if err := weights(filepath.Join(dir, "weights"), s.Weights<<20, 0); err != nil {
+	if err := s.weights(filepath.Join(dir, "weights"), s.Weights<<20, 0); err != nil {
 		return nil, err
 	}
 	if err := manyFiles(filepath.Join(dir, "small"), s.Small); err != nil {
@@ -30,7 +30,7 @@ func (s *Stage) Versions(name string, n, kilobytes int) ([]Release, error) {
 	for i := range n {
 		version := fmt.Sprintf("1.0.%d", i)
 		program := filepath.Join("programs", version)
-		if err := weights(filepath.Join(dir, program), kilobytes<<10, uint64(1000+i)); err != nil {
+		if err := s.contents(filepath.Join(dir, program), kilobytes<<10, i); err != nil {
 			return nil, err
 		}
 		raw, err := json.Marshal(Config{Name: "set", Version: version, Build: "true", Platforms: []string{"linux/amd64"},
@@ -56,4 +56,23 @@ func (s *Stage) Versions(name string, n, kilobytes int) ([]Release, error) {
 		out = append(out, r)
 	}
 	return out, nil
+}
+
+// contents are what release i alone has: with s.Programs, a stretch of a program that begins somewhere else.
+func (s *Stage) contents(dir string, n, i int) error {
+	if !s.Programs {
+		return s.weights(dir, n, uint64(1000+i))
+	}
+	raw, err := os.ReadFile(s.Releaser)
+	if err != nil {
+		return err
+	}
+	if n > len(raw) {
+		return fmt.Errorf("%s has %d bytes, expected at least %d", s.Releaser, len(raw), n)
+	}
+	from := i * 4099 % (len(raw) - n + 1)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, "program"), raw[from:from+n], 0o644)
 }
