@@ -39,7 +39,7 @@ Anonymous:             0 kB
 			t.Errorf("the file at %x: got %x, expected %x", address, got, want)
 		}
 	}
-	for _, address := range []uintptr{0, 0x1900000, 0x7ffd00000000} {
+	for _, address := range []uintptr{0, 0x1900000, 0x2000000} {
 		if got := unchanged(smaps, address); len(got) > 0 {
 			t.Errorf("no file at %x: got %x", address, got)
 		}
