@@ -21,11 +21,12 @@
 // A chunk of a stream is named by the digest of the bytes that its parse can
 // see: the chunk, the 33 KiB before it and the 300 bytes after it. Chunks of
 // the same name, in whatever archive of one call, are parsed once. The
-// archives only differ in how the tokens are joined and coded:
+// archives only differ in how the tokens are joined and coded, and those of which all
+// names are the same, that of their end too, are made once:
 //
 //   - tree.go, filter.go, content.go, spool.go: what is archived
 //   - header.go, stream.go: GNU tar's headers and the virtual tar stream
-//   - match.go, sparse.go, parse.go, tail.go: GNU gzip's choice of matches
+//   - match.go, eights.go, sparse.go, parse.go, tail.go: GNU gzip's choice of matches
 //   - chunk.go, join.go: parsing pieces on their own, and putting them together
 //   - block.go, tree_code.go, codes.go, bits.go: where blocks end, and their codes
 //   - recipe.go, plan.go, pack.go, compare.go: the pipeline
