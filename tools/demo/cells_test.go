@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -41,9 +42,12 @@ func TestOneAnswerFromEveryPlatform(t *testing.T) {
 				continue
 			}
 			args = append(args, program, "detect", "--quiet", "--no-cache", "--json", "--descriptors", "--models", "../../models", photos[0])
-			out, err := exec.Command(args[0], args[1:]...).Output()
+			var said bytes.Buffer
+			cmd := exec.Command(args[0], args[1:]...)
+			cmd.Stderr = &said
+			out, err := cmd.Output()
 			if err != nil {
-				t.Errorf("%s/%s: %v", lineage, name, err)
+				t.Errorf("%s: %v: %s(if it is older than the sources, run `make demo` again)", program, err, said.String())
 				continue
 			}
 			if !strings.Contains(string(out), `"descriptor"`) {
