@@ -34,9 +34,9 @@ var vectors = archsimd.X86.AVX512()
 // insert is [matcher.insert] for the next step, which is a whole one.
 func (b *wholeStep) insert(m *matcher) (may uint64) {
 	i := m.next & windowMask
-	buf := (*[insertStep + minMatch]byte)(m.buf[m.next:])
+	buf := (*[insertStep + eight - 1]byte)(m.buf[m.next:])
 	fours := (*[insertStep]uint16)(m.fours[i:])
-	b.locate(buf, uint32(m.next+windowSize), knuth, wideBits)
+	b.locate(buf, uint32(m.next+windowSize), 0, knuth, wideBits)
 	b.locateThree(buf)
 	b.enter(m.four[:])
 	b.enterThree(&m.three, uint32(m.next))
@@ -48,7 +48,7 @@ func (b *wholeStep) insert(m *matcher) (may uint64) {
 
 // insertEights is insertEight for a whole step, which has its place at index i.
 func (b *wholeStep) insertEights(e *eights, i int, buf *[insertStep + eight - 1]byte, at uint32) (may uint64) {
-	b.locateEight(buf, at)
+	b.locate(buf, at, eightMul, knuth, wideBits)
 	b.enter(e.heads[:])
 	may = b.link((*[insertStep]uint16)(e.links[i:]))
 	b.leave(e.heads[:])
@@ -61,7 +61,7 @@ func (b *wholeStep) insertFew(m *sparse) (may uint64) {
 		return m.insert()
 	}
 	// The hash is one of three bytes: all bits of the other one but the highest eight.
-	b.locate((*[insertStep + minMatch]byte)(m.buf[m.next:]), uint32(m.next+windowSize), knuth<<8&(1<<32-1), sparseBits)
+	b.locate((*[insertStep + eight - 1]byte)(m.buf[m.next:]), uint32(m.next+windowSize), 0, knuth<<8&(1<<32-1), sparseBits)
 	b.enter(m.heads[:])
 	may = b.link((*[insertStep]uint16)(m.dists[m.next&windowMask:]))
 	b.leave(m.heads[:])
@@ -91,41 +91,14 @@ func overlapping(first int) (list [4 * vector]int8) {
 }
 
 // locate finds the buckets and tags of a hash that has the bucket's number in its
-// highest bits and the tag in the next ones.
+// highest bits and the tag in the next ones: of four bytes, or with a factor for the first
+// four of eight.
 //
 //go:noinline
-func (b *wholeStep) locate(buf *[insertStep + minMatch]byte, at, factor, bucketBits uint32) {
-	factors := archsimd.BroadcastUint32x16(factor)
+func (b *wholeStep) locate(buf *[insertStep + eight - 1]byte, at, first, factor, bucketBits uint32) {
+	firsts, factors := archsimd.BroadcastUint32x16(first), archsimd.BroadcastUint32x16(factor)
 	toBucket := archsimd.BroadcastUint32x16(32 - bucketBits)
 	toTag := archsimd.BroadcastUint32x16(32 - bucketBits - tagBits)
-	tags := archsimd.BroadcastUint32x16(headTag)
-	base := archsimd.BroadcastUint32x16(at << headPos).Add(archsimd.LoadUint32x16(&upTo16).RotateAllLeft(headPos))
-	nextBase := archsimd.BroadcastUint32x16(vector << headPos)
-	from := archsimd.LoadUint32x16(&doubles)
-	nextFrom := archsimd.BroadcastUint32x16(vector / 4)
-	order := archsimd.LoadInt8x64(&bytesOf)
-	bytes := archsimd.LoadUint8x64((*[insertStep]uint8)(buf[:])).AsUint32x16()
-	for i := 0; i < insertStep; i += vector {
-		if i == insertStep-vector {
-			from = archsimd.LoadUint32x16(&doublesLast)
-			order = archsimd.LoadInt8x64(&bytesOfLast)
-			bytes = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch:])).AsUint32x16()
-		}
-		h := bytes.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16().Mul(factors)
-		h.ShiftRight(toBucket).Store((*[vector]uint32)(b.buckets[i:]))
-		base.Or(h.ShiftRight(toTag).And(tags)).Store((*[vector]uint32)(b.news[i:]))
-		from = from.Add(nextFrom)
-		base = base.Add(nextBase)
-	}
-}
-
-// locateEight is locate for the hash of insertEight.
-//
-//go:noinline
-func (b *wholeStep) locateEight(buf *[insertStep + eight - 1]byte, at uint32) {
-	first, both := archsimd.BroadcastUint32x16(eightMul), archsimd.BroadcastUint32x16(knuth)
-	toBucket := archsimd.BroadcastUint32x16(32 - wideBits)
-	toTag := archsimd.BroadcastUint32x16(32 - wideBits - tagBits)
 	tags := archsimd.BroadcastUint32x16(headTag)
 	base := archsimd.BroadcastUint32x16(at << headPos).Add(archsimd.LoadUint32x16(&upTo16).RotateAllLeft(headPos))
 	nextBase := archsimd.BroadcastUint32x16(vector << headPos)
@@ -141,8 +114,11 @@ func (b *wholeStep) locateEight(buf *[insertStep + eight - 1]byte, at uint32) {
 			bytes = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch:])).AsUint32x16()
 			after = archsimd.LoadUint8x64((*[insertStep]uint8)(buf[minMatch+4:])).AsUint32x16()
 		}
-		h := bytes.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16().Mul(first)
-		h = h.Xor(after.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16()).Mul(both)
+		h := bytes.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16()
+		if first != 0 {
+			h = h.Mul(firsts).Xor(after.Permute(from).AsUint8x64().PermuteOrZeroGrouped(order).AsUint32x16())
+		}
+		h = h.Mul(factors)
 		h.ShiftRight(toBucket).Store((*[vector]uint32)(b.buckets[i:]))
 		base.Or(h.ShiftRight(toTag).And(tags)).Store((*[vector]uint32)(b.news[i:]))
 		from = from.Add(nextFrom)
@@ -208,7 +184,7 @@ func (b *wholeStep) link(dists *[insertStep]uint16) (may uint64) {
 // locateThree finds gzip's hashes of three bytes.
 //
 //go:noinline
-func (b *wholeStep) locateThree(buf *[insertStep + minMatch]byte) {
+func (b *wholeStep) locateThree(buf *[insertStep + eight - 1]byte) {
 	const half = insertStep / 2
 	mask := archsimd.BroadcastUint16x32(hashMask)
 	first, second := archsimd.BroadcastUint16x32(1<<(2*hashShift)), archsimd.BroadcastUint16x32(1<<hashShift)
