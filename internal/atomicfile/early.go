@@ -13,13 +13,16 @@ type Early struct {
 	size, begun int64
 }
 
-// Write implements io.Writer.
+// Write implements io.Writer; its error is a [WriteError].
 func (e *Early) Write(p []byte) (int, error) {
 	n, err := e.File.Write(p)
 	e.size += int64(n)
 	if e.size-e.begun >= earlyStep {
 		beginWriting(e.File, e.begun, e.size-e.begun)
 		e.begun = e.size
+	}
+	if err != nil {
+		err = &WriteError{e.File.Name(), err}
 	}
 	return n, err
 }

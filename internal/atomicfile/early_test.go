@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"errors"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -29,5 +30,23 @@ func TestEarly(t *testing.T) {
 	}
 	if got, err := os.ReadFile(f.Name()); err != nil || !bytes.Equal(got, want) {
 		t.Errorf("other bytes, or %v", err)
+	}
+}
+
+// TestEarlyFails: what cannot be written is said as for other files.
+func TestEarlyFails(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(name, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(name) // for reading
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = (&Early{File: f}).Write([]byte("x"))
+	var failed *WriteError
+	if !errors.As(err, &failed) || failed.Path != name {
+		t.Errorf("got %v, expected one that names %s", err, name)
 	}
 }
