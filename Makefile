@@ -106,7 +106,7 @@ test-pure: ## the tests that need neither dlib nor a network
 .PHONY: test-simd
 test-simd: ## tests of what is written for Go's SIMD package (amd64 with AVX-512, or they skip)
 	$(SIMD) $(GO) vet $(WIDE)
-	GOAMD64=v3 $(SIMD) $(GO) test -short -run TestGolden ./internal/tarball
+	GOAMD64=v3 $(SIMD) $(GO) test -short -run 'TestGolden|TestEights' ./internal/tarball
 	$(SIMD) $(GO) test -json $(WIDE) | $(GO) run ./tools/skips --allow .ci/skips
 
 .PHONY: lint
